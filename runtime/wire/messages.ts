@@ -1,0 +1,207 @@
+/**
+ * Every JSON message on the wire, as schemas: the contract between devices, gateways and anybody's own programs.
+ * Each has a version `v`; unknown fields are ignored (forward compatibility), wrong ones refuse the message.
+ */
+import * as v from 'valibot'
+
+const json: v.GenericSchema<Json> = v.lazy(() =>
+  v.union([v.string(), v.number(), v.boolean(), v.null(), v.array(json), v.record(v.string(), json)]),
+)
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+const jsonRecord = v.record(v.string(), json)
+const id = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'is not an id'))
+const text = v.pipe(v.string(), v.maxLength(4096))
+const ms = v.pipe(v.number(), v.finite())
+
+/** `<base>/<device>/state/<entity>`, retained. */
+export const stateMessage = v.object({
+  v: v.literal(1),
+  state: v.pipe(v.string(), v.maxLength(255)),
+  attributes: jsonRecord,
+  /** Time of the measurement, milliseconds since the Unix epoch. */
+  ts: ms,
+})
+export type StateMessage = v.InferOutput<typeof stateMessage>
+
+/** `<base>/<device>/set/<entity>`: the command's own fields, and optionally an id and a time to live. */
+export const setMessage = v.objectWithRest(
+  {
+    id: v.optional(id),
+    ttlMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(600_000))),
+  },
+  json,
+)
+export type SetMessage = v.InferOutput<typeof setMessage>
+
+export const areaDescription = v.object({
+  id,
+  name: text,
+  floor: v.optional(text),
+  aliases: v.optional(v.array(text)),
+})
+export type AreaDescription = v.InferOutput<typeof areaDescription>
+
+export const entityDescription = v.object({
+  id,
+  kind: v.pipe(v.string(), v.maxLength(32)),
+  name: text,
+  area: v.optional(id),
+  device: v.optional(v.object({ id, name: text, manufacturer: v.optional(text), model: v.optional(text) })),
+  deviceClass: v.optional(text),
+  unit: v.optional(text),
+  features: v.optional(v.array(text)),
+  simulated: v.boolean(),
+})
+export type EntityDescription = v.InferOutput<typeof entityDescription>
+
+/** `<base>/<device>/home`, retained: what there is. What it is doing is in the state topics. */
+export const homeMessage = v.object({
+  v: v.literal(1),
+  device: v.object({ id, name: text, board: text, simulated: v.boolean(), version: text }),
+  areas: v.array(areaDescription),
+  entities: v.array(entityDescription),
+})
+export type HomeMessage = v.InferOutput<typeof homeMessage>
+
+export const commandOutcome = v.picklist(['done', 'failed', 'refused'])
+export type CommandOutcome = v.InferOutput<typeof commandOutcome>
+
+/** What telemetry showed for one command: the proof, or what was seen instead. */
+export const evidence = v.object({
+  /** The effect that the command declared, as words: `state on, brightness 128 ± 3`. */
+  expected: text,
+  /** State and attributes last seen. */
+  observed: v.optional(v.object({ state: v.string(), attributes: jsonRecord, ts: ms })),
+  /** How often the command was handed to the hardware. */
+  attempts: v.number(),
+  /** Why it failed or was refused, one line. */
+  reason: v.optional(text),
+})
+export type Evidence = v.InferOutput<typeof evidence>
+
+export const commandReport = v.object({
+  entity: id,
+  command: jsonRecord,
+  outcome: commandOutcome,
+  evidence,
+  latencyMs: ms,
+})
+export type CommandReport = v.InferOutput<typeof commandReport>
+
+export const outcome = v.picklist(['done', 'failed', 'refused', 'question'])
+export type Outcome = v.InferOutput<typeof outcome>
+
+/** Which words decided, and what they were taken for. */
+export const reading = v.object({
+  intent: text,
+  words: v.array(v.object({ text, role: text, means: text })),
+})
+export type Reading = v.InferOutput<typeof reading>
+
+/** Answer to `say` and `hear`. */
+export const sayResult = v.object({
+  outcome,
+  transcript: text,
+  reply: text,
+  commands: v.array(commandReport),
+  latencyMs: ms,
+  reading: v.optional(reading),
+})
+export type SayResult = v.InferOutput<typeof sayResult>
+
+export const stages = [
+  'heard',
+  'understood',
+  'sent',
+  'verified',
+  'failed',
+  'answered',
+  'asked',
+  'refused',
+] as const
+
+/** `<base>/<device>/event/command`: one step in the life of one utterance or command. */
+export const commandEvent = v.object({
+  v: v.literal(1),
+  /** Unique per event: receivers that dedupe see each once. */
+  id,
+  /** The utterance or command that it belongs to. */
+  run: id,
+  stage: v.picklist(stages),
+  /** Since the end of speech, or since the text arrived. */
+  sinceMs: ms,
+  ts: ms,
+  /** Transcript (`heard`) or reply (`answered`, `asked`, `refused`, last `verified` or `failed`). */
+  text: v.optional(text),
+  reading: v.optional(reading),
+  entity: v.optional(id),
+  command: v.optional(jsonRecord),
+  evidence: v.optional(evidence),
+})
+export type CommandEvent = v.InferOutput<typeof commandEvent>
+
+/** Any other event: `<base>/<device>/event/<kind>`. */
+export const anyEvent = v.looseObject({ v: v.literal(1), id, ts: ms })
+
+/** Answer to the `status` call: the device's models, memory and health. */
+export const statusResult = v.object({
+  device: v.object({
+    id,
+    board: text,
+    recognisedBy: text,
+    simulated: v.boolean(),
+    version: text,
+    uptimeMs: ms,
+  }),
+  processes: v.array(v.object({ name: text, pid: v.number(), pssMb: v.optional(v.number()), state: text })),
+  models: v.array(
+    v.object({
+      name: text,
+      version: text,
+      state: v.picklist(['absent', 'present', 'loading', 'loaded', 'failed']),
+      megabytes: v.number(),
+      reason: v.optional(text),
+    }),
+  ),
+  link: v.object({
+    connected: v.boolean(),
+    broker: text,
+    outboxEvents: v.number(),
+    outboxBytes: v.number(),
+    outboxDropped: v.number(),
+  }),
+  /** One line for each thing that is not as it should be. */
+  problems: v.array(text),
+})
+export type StatusResult = v.InferOutput<typeof statusResult>
+
+/** A parsed message, or one line that says what is wrong with it. */
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string }
+
+/** Checks a value against a schema. */
+export function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown): Parsed<T> {
+  const result = v.safeParse(schema, value, { abortEarly: true })
+  if (result.success) return { ok: true, value: result.output }
+  const issue = result.issues[0]
+  const where = v.getDotPath(issue)
+  return { ok: false, reason: `${where ? `${where}: ` : ''}${issue.message}` }
+}
+
+/** Parses a JSON payload of at most `bytesMax` bytes against a schema. Never throws. */
+export function parseJson<T>(
+  schema: v.GenericSchema<unknown, T>,
+  payload: Uint8Array,
+  bytesMax: number,
+): Parsed<T> {
+  if (payload.byteLength > bytesMax)
+    return { ok: false, reason: `${payload.byteLength} bytes, more than the ${bytesMax} allowed` }
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+  } catch {
+    return { ok: false, reason: 'not JSON in UTF-8' }
+  }
+  return check(schema, value)
+}

@@ -1,0 +1,53 @@
+/**
+ * Calls to a device: CBOR on `<base>/<device>/rpc/<method>`, answer on the topic that the caller names in `replyTo`,
+ * so it works on MQTT 3.1.1. One answer a call.
+ */
+import * as v from 'valibot'
+
+export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault'] as const
+export type RpcMethod = (typeof rpcMethods)[number]
+
+export const rpcRequest = v.looseObject({
+  id: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  replyTo: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
+  /** Time left when sent, milliseconds. */
+  deadlineMs: v.pipe(v.number(), v.minValue(1), v.maxValue(600_000)),
+})
+
+/** `say`: a line of text. `area` is where the speaker is, an area id or name. */
+export const sayParams = v.looseObject({ text: v.string(), area: v.optional(v.string()) })
+/** `hear`: a recording, as a ticket the device fetches over HTTP. */
+export const hearParams = v.looseObject({ url: v.pipe(v.string(), v.url()), area: v.optional(v.string()) })
+/** `command`: one command to one entity, with verification. */
+export const commandParams = v.looseObject({ entity: v.string(), command: v.record(v.string(), v.any()) })
+/** `fault`: injects a fault into a simulated device, or clears it with null. */
+export const faultParams = v.looseObject({
+  entity: v.string(),
+  fault: v.nullable(
+    v.looseObject({
+      kind: v.picklist(['stuck', 'slow', 'lost-command', 'lying', 'offline']),
+      factor: v.optional(v.number()),
+      count: v.optional(v.number()),
+    }),
+  ),
+})
+
+export const rpcErrorCodes = [
+  'bad-request',
+  'not-found',
+  'unsupported',
+  'deadline',
+  'unavailable',
+  'internal',
+] as const
+export type RpcErrorCode = (typeof rpcErrorCodes)[number]
+
+export const rpcReply = v.union([
+  v.object({ id: v.string(), ok: v.literal(true), result: v.any() }),
+  v.object({
+    id: v.string(),
+    ok: v.literal(false),
+    error: v.object({ code: v.picklist(rpcErrorCodes), message: v.string() }),
+  }),
+])
+export type RpcReply = v.InferOutput<typeof rpcReply>
