@@ -1,0 +1,156 @@
+/**
+ * The assistant: from what was said to what telemetry shows. Understands, commands, verifies, and says so; each step is
+ * an event of the timeline.
+ *
+ * Invariants: [assistant-1] `done` only when every command was verified; [assistant-2] a question or a refusal moves
+ * nothing; [assistant-3] what was said is passed on to the timeline, never to a log.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Actuation, ActuationRequest } from '../things/actuation.ts'
+import type { EntityRegistry } from '../things/registry.ts'
+import type { Understanding, UnderstandingContext } from '../understanding/understanding.ts'
+import { wireLimits } from '../wire/limits.ts'
+import type { CommandEvent, CommandReport, SayResult } from '../wire/messages.ts'
+
+export type TimelineListener = (event: CommandEvent) => void
+
+export interface SayOptions {
+  /** Area id or name where the speaker is. */
+  readonly area?: string
+  readonly principal: string
+  /** Monotonic time at which speech ended, where the text was heard. Default: now. */
+  readonly spokenAtMs?: number
+}
+
+interface Deps {
+  readonly clock: Clock
+  readonly registry: EntityRegistry
+  readonly actuation: Actuation
+  readonly understand: (
+    text: string,
+    home: ReturnType<EntityRegistry['view']>,
+    context: UnderstandingContext,
+  ) => Understanding
+  readonly onEvent: TimelineListener
+}
+
+type Step = Omit<CommandEvent, 'v' | 'id' | 'run' | 'sinceMs' | 'ts'>
+
+export class Assistant {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** Does what `text` asks for. Never throws for something that a person said. */
+  async say(text: string, options: SayOptions, signal: AbortSignal): Promise<SayResult> {
+    const { clock, registry } = this.#deps
+    const startMs = options.spokenAtMs ?? clock.monotonicMs()
+    const step = this.#timeline(startMs)
+    const transcript = shorten(text)
+    step({ stage: 'heard', text: transcript })
+
+    const view = registry.view()
+    const area = findArea(view.areas, options.area)
+    const understood = this.#deps.understand(text, view, { nowMs: clock.nowMs(), ...(area ? { area } : {}) })
+    const { reading } = understood
+    step({ stage: 'understood', reading })
+    const finish = (outcome: SayResult['outcome'], reply: string, commands: CommandReport[]): SayResult => {
+      step({
+        stage: understood.kind === 'commands' ? 'answered' : spoken[understood.kind].stage,
+        text: reply,
+      })
+      return { outcome, transcript, reply, commands, latencyMs: since(clock, startMs), reading }
+    }
+    if (understood.kind !== 'commands') return finish(spoken[understood.kind].outcome, understood.reply, [])
+
+    const { principal } = options
+    const reports = await Promise.all(
+      understood.commands.map((command) => this.#command({ ...command, principal }, step, signal)),
+    )
+    const nameOf = (id: string) => registry.get(id)?.info.name ?? id
+    return finish(overall(reports), replyFor(reports, understood.reply, nameOf), reports)
+  }
+
+  /** One command to one entity, with the same timeline. For buttons and programs. */
+  async command(request: ActuationRequest, signal: AbortSignal): Promise<CommandReport> {
+    return this.#command(request, this.#timeline(this.#deps.clock.monotonicMs()), signal)
+  }
+
+  /** Starts a run: every step of it carries its id and the time since `startMs`. */
+  #timeline(startMs: number): (fields: Step) => void {
+    const { clock, onEvent } = this.#deps
+    const run = clock.newId()
+    return (fields) =>
+      onEvent({ v: 1, id: clock.newId(), run, sinceMs: since(clock, startMs), ts: clock.nowMs(), ...fields })
+  }
+
+  async #command(
+    request: ActuationRequest,
+    step: (fields: Step) => void,
+    signal: AbortSignal,
+  ): Promise<CommandReport> {
+    const about = { entity: request.entity, command: request.command as CommandReport['command'] }
+    const onSent = () => step({ stage: 'sent', ...about })
+    const report = await this.#deps.actuation.run({ ...request, onSent }, signal)
+    step({
+      stage: report.outcome === 'done' ? 'verified' : report.outcome,
+      ...about,
+      evidence: report.evidence,
+    })
+    return report
+  }
+}
+
+function since(clock: Clock, startMs: number): number {
+  return Math.round((clock.monotonicMs() - startMs) * 10) / 10
+}
+
+const spoken = {
+  answer: { stage: 'answered', outcome: 'done' },
+  question: { stage: 'asked', outcome: 'question' },
+  refusal: { stage: 'refused', outcome: 'refused' },
+} as const
+
+function overall(reports: readonly CommandReport[]): SayResult['outcome'] {
+  if (reports.some((report) => report.outcome === 'failed')) return 'failed'
+  if (reports.some((report) => report.outcome === 'refused')) return 'refused'
+  return 'done'
+}
+
+/** Says what was promised only when all of it was seen; otherwise which things did not do it, and what was seen. */
+function replyFor(
+  reports: readonly CommandReport[],
+  promised: string,
+  nameOf: (id: string) => string,
+): string {
+  const missed = reports.filter((report) => report.outcome !== 'done')
+  if (missed.length === 0) return promised
+  const lines = missed.slice(0, 3).map((report) => {
+    const reason = report.evidence.reason ?? 'no reason was given'
+    return report.outcome === 'refused'
+      ? `${nameOf(report.entity)} cannot do that: ${reason}.`
+      : `${nameOf(report.entity)} did not do it: ${reason}.`
+  })
+  if (missed.length > 3) lines.push(`${missed.length - 3} more did not either.`)
+  const done = reports.length - missed.length
+  if (done > 0) lines.unshift(`${done} of ${reports.length} done.`)
+  return lines.join(' ')
+}
+
+function findArea(
+  areas: readonly { id: string; name: string }[],
+  wanted: string | undefined,
+): string | undefined {
+  if (wanted === undefined) return undefined
+  const folded = wanted.toLowerCase()
+  return areas.find((area) => area.id === wanted || area.name.toLowerCase() === folded)?.id
+}
+
+/** The timeline carries what can be read at a glance; an absurdly long text is refused by understanding anyway. */
+function shorten(text: string): string {
+  return text.length <= wireLimits.utteranceCharsMax
+    ? text
+    : `${text.slice(0, wireLimits.utteranceCharsMax)}…`
+}

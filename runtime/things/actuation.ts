@@ -1,0 +1,265 @@
+/**
+ * Verified actuation: the only way from a command to a "done".
+ *
+ * Invariants: [actuation-1] done means that telemetry shows the declared effect; [actuation-2] a command that is not
+ * understood, out of range or not supported is refused before anything moves; [actuation-3] at most one retry, only where
+ * it is safe and the time to live allows; [actuation-4] a later command supersedes an earlier one to the same entity,
+ * unless the kind's commands add up; [actuation-5] every outcome carries what was seen.
+ */
+import type { Actuator, Command } from '../../hal/contract/actuator.ts'
+import type { Clock } from '../base/clock.ts'
+import { DeadlineError, withDeadline } from '../base/deadline.ts'
+import { messageOf } from '../base/errors.ts'
+import { type CommandReport, check, type Evidence } from '../wire/messages.ts'
+import { describeEffect, describeObserved, isShown } from './effect.ts'
+import { kinds } from './kinds/index.ts'
+import type { Effect } from './kinds/kind.ts'
+import type { EntityRegistry } from './registry.ts'
+
+export interface ActuationRequest {
+  readonly entity: string
+  readonly command: Readonly<Record<string, unknown>>
+  /** Who asked: `user`, `mqtt`, `agent:<name>`. */
+  readonly principal: string
+  readonly id?: string
+  /** The command is worth nothing after this long, milliseconds. */
+  readonly ttlMs?: number
+  /** Called at the moment the command leaves for the hardware. */
+  readonly onSent?: () => void
+}
+
+export interface ActuationOptions {
+  /** Time for the hardware to take a command, milliseconds: longer than any bus, shorter than a person's patience. */
+  readonly acceptMsMax: number
+  /** Default time to live, milliseconds. */
+  readonly ttlMs: number
+  /** Commands waiting or under way on one entity. */
+  readonly perEntityMax: number
+}
+
+export const actuationDefaults: ActuationOptions = { acceptMsMax: 3_000, ttlMs: 30_000, perEntityMax: 16 }
+
+/** Refused by the hardware before anything moved. */
+const refusals: ReadonlySet<string> = new Set(['out-of-range', 'unsupported', 'malformed', 'permission'])
+
+interface Lane {
+  /** Ends the wait of the command under way. */
+  current?: AbortController
+  tail: Promise<unknown>
+  waiting: number
+}
+
+const superseded = 'a later command took its place'
+
+type Attempt = 'shown' | 'not-shown' | 'ended'
+
+export class Actuation {
+  readonly #clock: Clock
+  readonly #registry: EntityRegistry
+  readonly #options: ActuationOptions
+  readonly #actuators = new Map<string, Actuator>()
+  readonly #lanes = new Map<string, Lane>()
+
+  constructor(
+    deps: { clock: Clock; registry: EntityRegistry },
+    options: ActuationOptions = actuationDefaults,
+  ) {
+    this.#clock = deps.clock
+    this.#registry = deps.registry
+    this.#options = options
+  }
+
+  attach(actuator: Actuator): void {
+    this.#actuators.set(actuator.info.id, actuator)
+  }
+
+  /** Never throws for an operating error: the report says what happened. */
+  async run(request: ActuationRequest, signal: AbortSignal): Promise<CommandReport> {
+    const startMs = this.#clock.monotonicMs()
+    const report = (outcome: CommandReport['outcome'], evidence: Evidence): CommandReport => ({
+      entity: request.entity,
+      command: request.command as CommandReport['command'],
+      outcome,
+      evidence,
+      latencyMs: Math.round((this.#clock.monotonicMs() - startMs) * 10) / 10,
+    })
+    const refused = (reason: string) =>
+      report('refused', { expected: 'nothing: the command was refused', attempts: 0, reason })
+
+    const entity = this.#registry.get(request.entity)
+    if (!entity) return refused(`there is no ${request.entity}`)
+    const actuator = this.#actuators.get(request.entity)
+    if (!actuator) return refused(`${request.entity} only reports; it takes no commands`)
+    const rules = kinds[actuator.info.kind]
+    const parsed = check(rules.schema, request.command)
+    if (!parsed.ok) return refused(`${request.entity}: ${parsed.reason}`)
+
+    const effect = rules.effect(parsed.value, actuator.info, entity.telemetry)
+    return this.#inLane(request.entity, effect, signal, refused, async (laneSignal) => {
+      // An additive command that waited counts from what is there now.
+      const before = this.#registry.get(request.entity)?.telemetry ?? entity.telemetry
+      const now = rules.effect(parsed.value, actuator.info, before)
+      const { outcome, evidence } = await this.#attempts(
+        actuator,
+        parsed.value,
+        now,
+        request,
+        startMs,
+        laneSignal,
+      )
+      return report(outcome, evidence)
+    })
+  }
+
+  /** One command at a time per entity; a superseding one ends the wait of the one before. */
+  async #inLane(
+    id: string,
+    effect: Effect,
+    signal: AbortSignal,
+    refused: (reason: string) => CommandReport,
+    work: (signal: AbortSignal) => Promise<CommandReport>,
+  ): Promise<CommandReport> {
+    const lane = this.#lanes.get(id) ?? { tail: Promise.resolve(), waiting: 0 }
+    if (lane.waiting >= this.#options.perEntityMax)
+      return refused(`${id} already has ${lane.waiting} commands waiting`)
+    this.#lanes.set(id, lane)
+    if (!effect.additive) lane.current?.abort(superseded)
+    const controller = new AbortController()
+    lane.current = controller
+    lane.waiting += 1
+    const before = lane.tail
+    const done = before.then(() => work(AbortSignal.any([signal, controller.signal])))
+    lane.tail = done.catch(() => {})
+    try {
+      return await done
+    } finally {
+      lane.waiting -= 1
+      if (lane.waiting === 0) this.#lanes.delete(id)
+    }
+  }
+
+  async #attempts(
+    actuator: Actuator,
+    command: Command,
+    effect: Effect,
+    request: ActuationRequest,
+    startMs: number,
+    signal: AbortSignal,
+  ): Promise<{ outcome: CommandReport['outcome']; evidence: Evidence }> {
+    const id = request.id ?? this.#clock.newId()
+    const ttlMs = request.ttlMs ?? this.#options.ttlMs
+    const alreadySo = effect.checks.length > 0 && isShown(effect, this.#observed(actuator))
+    let reason = ''
+    let attempts = 0
+    while (attempts < (effect.retrySafe ? 2 : 1)) {
+      const leftMs = ttlMs - (this.#clock.monotonicMs() - startMs)
+      if (leftMs <= 0) {
+        reason ||= `the command was ${Math.round(ttlMs / 1000)} s old before it could be sent`
+        break
+      }
+      if (signal.aborted)
+        return { outcome: 'failed', evidence: this.#evidence(actuator, effect, attempts, whyEnded(signal)) }
+      attempts += 1
+      if (attempts === 1) request.onSent?.()
+      const taken = await this.#handOver(
+        actuator,
+        command,
+        { id, principal: request.principal, ttlMs: leftMs },
+        signal,
+      )
+      if (taken.ok) {
+        const attempt = await this.#waitFor(actuator, effect, signal)
+        if (attempt === 'shown') {
+          return {
+            outcome: 'done',
+            evidence: this.#evidence(actuator, effect, attempts, alreadySo ? 'it was so before' : undefined),
+          }
+        }
+        reason = attempt === 'ended' ? whyEnded(signal) : this.#notShown(actuator, effect)
+        if (attempt === 'ended') break
+      } else {
+        reason = taken.reason
+        if (taken.refused)
+          return { outcome: 'refused', evidence: this.#evidence(actuator, effect, attempts, reason) }
+        if (!taken.retryable) break
+      }
+    }
+    return { outcome: 'failed', evidence: this.#evidence(actuator, effect, attempts, reason) }
+  }
+
+  async #handOver(
+    actuator: Actuator,
+    command: Command,
+    meta: { id: string; principal: string; ttlMs: number },
+    signal: AbortSignal,
+  ): Promise<{ ok: true } | { ok: false; reason: string; refused: boolean; retryable: boolean }> {
+    const limitMs = Math.min(this.#options.acceptMsMax, meta.ttlMs)
+    try {
+      await withDeadline(
+        this.#clock,
+        `${actuator.info.id} taking the command`,
+        limitMs,
+        (s) => actuator.command(command, meta, s),
+        signal,
+      )
+      return { ok: true }
+    } catch (error) {
+      if (signal.aborted) return { ok: false, reason: whyEnded(signal), refused: false, retryable: false }
+      if (error instanceof DeadlineError)
+        return { ok: false, reason: error.message, refused: false, retryable: true }
+      // HalError by shape: the runtime imports only the HAL's types.
+      const { code, retryable } = error as { code?: unknown; retryable?: unknown }
+      if (typeof code !== 'string') throw error
+      return {
+        ok: false,
+        reason: messageOf(error),
+        refused: refusals.has(code),
+        retryable: retryable === true,
+      }
+    }
+  }
+
+  #waitFor(actuator: Actuator, effect: Effect, signal: AbortSignal): Promise<Attempt> {
+    if (effect.checks.length === 0 || isShown(effect, this.#observed(actuator)))
+      return Promise.resolve('shown')
+    return new Promise((resolve) => {
+      const finish = (attempt: Attempt) => {
+        stopTimer()
+        stopListening()
+        signal.removeEventListener('abort', onAbort)
+        resolve(attempt)
+      }
+      const onAbort = () => finish('ended')
+      const stopTimer = this.#clock.after(effect.deadlineMs, () => finish('not-shown'))
+      const stopListening = this.#registry.onReport((entity) => {
+        if (entity.info.id === actuator.info.id && isShown(effect, entity.telemetry)) finish('shown')
+      })
+      if (signal.aborted) onAbort()
+      else signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  #observed(actuator: Actuator) {
+    return this.#registry.get(actuator.info.id)?.telemetry ?? actuator.current()
+  }
+
+  #notShown(actuator: Actuator, effect: Effect): string {
+    const seen = describeObserved(effect, this.#observed(actuator))
+    return `after ${effect.deadlineMs / 1000} s telemetry showed ${seen}, not ${describeEffect(effect)}`
+  }
+
+  #evidence(actuator: Actuator, effect: Effect, attempts: number, reason: string | undefined): Evidence {
+    const { state, attributes, tsMs } = this.#observed(actuator)
+    return {
+      expected: describeEffect(effect),
+      observed: { state, attributes: { ...attributes }, ts: tsMs },
+      attempts,
+      ...(reason === undefined ? {} : { reason }),
+    }
+  }
+}
+
+/** Why a wait was ended early, for a person. */
+function whyEnded(signal: AbortSignal): string {
+  return signal.reason === superseded ? superseded : 'the caller stopped waiting'
+}
