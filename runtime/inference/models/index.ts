@@ -1,0 +1,6 @@
+/** The models that Ganglion knows: an explicit list; the store fetches none of them before it is asked. */
+import type { ModelManifest } from '../store/manifest.ts'
+import { moonshineTinyEn } from './moonshine-tiny-en.model.ts'
+import { sileroVad } from './silero-vad.model.ts'
+
+export const models: readonly ModelManifest[] = [sileroVad, moonshineTinyEn]

@@ -1,0 +1,35 @@
+/** Moonshine tiny, English, int8: speech to text. Source: https://github.com/moonshine-ai/moonshine-js (MIT). */
+import type { ModelManifest } from '../store/manifest.ts'
+
+const npmPackage = '@moonshine-ai/moonshine-js@0.1.29'
+
+export const moonshineTinyEn: ModelManifest = {
+  name: 'moonshine-tiny-en',
+  version: '0.1.29',
+  description: 'Speech to text, English, 27 M parameters, int8',
+  licence: 'MIT',
+  attribution: 'Moonshine, © 2025 Useful Sensors, Inc.',
+  pipeline: 'moonshine',
+  files: [
+    {
+      role: 'encoder',
+      path: 'encoder_model.onnx',
+      source: `npm:${npmPackage}#dist/model/tiny/quantized/encoder_model.onnx`,
+      sha256: 'c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a',
+      bytes: 7_937_661,
+    },
+    {
+      role: 'decoder',
+      path: 'decoder_model_merged.onnx',
+      source: `npm:${npmPackage}#dist/model/tiny/quantized/decoder_model_merged.onnx`,
+      sha256: 'eed87831c3a6103534aae7d47a5d485025c659a1323901513961c39fe8a1a367',
+      bytes: 20_243_286,
+    },
+  ],
+  packageBytes: { [npmPackage]: 21_514_347 },
+  memoryMb: 110,
+  inputs: [
+    { name: 'audio', datatype: 'FP32', shape: [1, -1], description: 'samples in [-1, 1], 16 kHz mono' },
+  ],
+  outputs: [{ name: 'text', datatype: 'BYTES', shape: [1], description: 'what was said, so far' }],
+}

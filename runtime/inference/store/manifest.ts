@@ -1,0 +1,83 @@
+/**
+ * A manifest says what a model is, where its files come from and what their bytes must be. It is a value, checked
+ * here; nothing is trusted that its digests do not cover.
+ */
+import * as v from 'valibot'
+import { check } from '../../wire/messages.ts'
+import { parseSource } from './source.ts'
+import { StoreError } from './store-error.ts'
+
+/** Largest model file: what a gateway with 24 GB can hold in one. */
+const fileBytesMax = 16 * 1024 ** 3
+const line = v.pipe(v.string(), v.minLength(1), v.maxLength(500))
+const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/, 'is not a name such as silero-vad'))
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in 64 lower-case hex digits'))
+const bytes = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(fileBytesMax))
+const relativePath = v.pipe(
+  v.string(),
+  v.maxLength(512),
+  v.check((path) => isPlainPath(path), 'is not a relative path without . or .. parts'),
+)
+const source = v.pipe(
+  v.string(),
+  v.maxLength(2048),
+  v.check(
+    (text) => parseSource(text) !== undefined,
+    'is not npm:package@version#path, https:, http: on this machine, or file:',
+  ),
+)
+
+const tensor = v.object({
+  name: line,
+  datatype: v.picklist(['BOOL', 'UINT8', 'INT8', 'INT16', 'INT32', 'INT64', 'FP32', 'FP64', 'BYTES']),
+  /** -1 stands for any length. */
+  shape: v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(-1))), v.maxLength(8)),
+  description: line,
+})
+
+export const modelManifest = v.object({
+  name,
+  version: v.pipe(v.string(), v.regex(/^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$/, 'is not a version')),
+  description: line,
+  /** SPDX identifier. */
+  licence: line,
+  /** Who made it, as the licence asks to be said. */
+  attribution: line,
+  /** How the engine runs it. */
+  pipeline: v.picklist(['tensor', 'silero-vad', 'moonshine']),
+  files: v.pipe(
+    v.array(v.object({ role: name, path: relativePath, source, sha256: digest, bytes })),
+    v.minLength(1),
+    v.maxLength(64),
+  ),
+  /** Size of each npm package named in `files`, so that progress has an end. */
+  packageBytes: v.optional(v.record(v.string(), bytes)),
+  /** Memory that the engine needs for it, megabytes, measured. */
+  memoryMb: v.pipe(v.number(), v.minValue(1)),
+  inputs: v.pipe(v.array(tensor), v.minLength(1)),
+  outputs: v.pipe(v.array(tensor), v.minLength(1)),
+})
+
+export type ModelManifest = v.InferOutput<typeof modelManifest>
+export type ModelFile = ModelManifest['files'][number]
+
+/** True for a path that stays below the folder it is joined to. */
+export function isPlainPath(path: string): boolean {
+  const parts = path.split('/')
+  return (
+    path.length > 0 &&
+    !path.includes('\\') &&
+    !path.includes('\0') &&
+    parts.every((part) => part !== '' && part !== '.' && part !== '..')
+  )
+}
+
+/** The checked manifest. Throws StoreError `malformed` that names the field. */
+export function parseManifest(value: unknown): ModelManifest {
+  const parsed = check(modelManifest, value)
+  if (!parsed.ok) throw new StoreError('malformed', `model manifest: ${parsed.reason}`)
+  const roles = new Set(parsed.value.files.map((file) => file.role))
+  if (roles.size !== parsed.value.files.length)
+    throw new StoreError('malformed', `model manifest ${parsed.value.name}: two files have the same role`)
+  return parsed.value
+}
