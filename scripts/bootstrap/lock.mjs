@@ -1,0 +1,67 @@
+/** One bootstrap at a time prepares a checkout; the others wait and then find everything done. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { BootstrapError } from './progress.mjs'
+
+const pollMs = 200
+/** A slow network may take this long to install; beyond it somebody should look. */
+const waitMs = 20 * 60_000
+
+/** Runs `work` while holding `<root>/.bootstrap.lock`. A lock whose process is gone is taken over. */
+export async function withLock(root, work) {
+  const file = path.join(root, '.bootstrap.lock')
+  await acquire(file)
+  const release = () => rmSync(file, { force: true })
+  const onSignal = (signal) => {
+    release()
+    process.exit(signal === 'SIGINT' ? 130 : 143)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  try {
+    return await work()
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    release()
+  }
+}
+
+async function acquire(file) {
+  const untilMs = Date.now() + waitMs
+  for (let told = false; ; told = true) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' })
+      return
+    } catch (error) {
+      if (error.code !== 'EEXIST')
+        throw new BootstrapError(
+          `cannot write ${file} (${error.code}): make the checkout writable for this user`,
+        )
+    }
+    const holder = holderOf(file)
+    if (holder === 'gone') rmSync(file, { force: true })
+    else if (Date.now() > untilMs)
+      throw new BootstrapError(
+        `process ${holder} has been preparing this checkout for too long: stop it and try again`,
+      )
+    else if (!told) process.stderr.write(`Process ${holder} is preparing this checkout; waiting for it\n`)
+    await new Promise((resolve) => setTimeout(resolve, holder === 'gone' ? 0 : pollMs))
+  }
+}
+
+/** The pid that holds the lock, or `gone`. A file just created may still be empty: somebody is writing it. */
+function holderOf(file) {
+  let text
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch {
+    return 'gone'
+  }
+  const pid = Number(text)
+  if (!Number.isInteger(pid) || pid <= 0) return text === '' ? '?' : 'gone'
+  try {
+    process.kill(pid, 0)
+    return pid
+  } catch (error) {
+    return error.code === 'ESRCH' ? 'gone' : pid
+  }
+}
