@@ -1,11 +1,8 @@
 /** What the rest of the runtime knows of inference: one request in, a stream of chunks out. */
 
-import { CodedError } from '../base/errors.ts'
-import type { InferChunk, InferErrorCode, InferRequest } from '../wire/infer.ts'
+import type { InferChunk, InferRequest } from '../wire/infer.ts'
 
-export class InferError extends CodedError<InferErrorCode> {
-  override readonly name = 'InferError'
-}
+export { InferError } from '../wire/infer.ts'
 
 export interface Inference {
   /**

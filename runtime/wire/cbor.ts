@@ -12,9 +12,16 @@ const options = {
 const encoder = new Encoder(options)
 const decoder = new Decoder(options)
 
+/** cbor-x keeps the largest buffer it ever wrote into, four times the message: after a message over this it gets a small one. */
+const keptBytesMax = 64 * 1024
+/** In cbor-x 1.6 but missing from its types. */
+const resettable = encoder as unknown as { useBuffer(buffer: Uint8Array): void }
+
 /** Encodes into a buffer of its own (cbor-x reuses its target buffer otherwise). */
 export function encodeCbor(value: unknown): Uint8Array {
-  return Uint8Array.prototype.slice.call(encoder.encode(value))
+  const encoded = new Uint8Array(encoder.encode(value))
+  if (encoded.byteLength > keptBytesMax) resettable.useBuffer(Buffer.allocUnsafeSlow(keptBytesMax / 8))
+  return encoded
 }
 
 /** Decodes one value of at most `bytesMax` bytes. Never throws. */

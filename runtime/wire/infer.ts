@@ -3,6 +3,7 @@
  * (https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md) so that
  * translation is one to one. The same over a pipe to the local engine, over MQTT or HTTP to a gateway.
  */
+import { CodedError } from '../base/errors.ts'
 
 /** OIP v2 tensor datatypes and the typed array that carries each. BYTES carries strings. */
 export interface TensorArrays {
@@ -62,6 +63,10 @@ export type InferErrorCode =
   | 'engine-stopped'
   | 'overloaded'
   | 'run'
+
+export class InferError extends CodedError<InferErrorCode> {
+  override readonly name = 'InferError'
+}
 
 export interface InferFailure {
   readonly id: string

@@ -1,0 +1,146 @@
+/**
+ * One engine process: started, spoken to, ended. Knows nothing of requests or models. It inherits almost nothing of our
+ * environment, and ends when its pipe does, so it never outlives us.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Duplex, Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { type FromEngine, fromEngine, type ToEngine } from '../wire/engine-protocol.ts'
+import { readFrames, writeFrame } from '../wire/frames.ts'
+import { wireLimits } from '../wire/limits.ts'
+import { check } from '../wire/messages.ts'
+
+export interface EngineChildOptions {
+  readonly entry: string | URL
+  readonly execArgv: readonly string[]
+  readonly intraOpThreads: number
+}
+
+export interface EngineChildEvents {
+  onMessage(message: FromEngine): void
+  /** The pipe takes more again, after `send` said no. */
+  onDrain(): void
+  /** Once; nothing comes after it. */
+  onExit(reason: string): void
+}
+
+/** A smaller heap for little speed: the engine's memory is in native sessions. */
+export const leanFlags: readonly string[] = ['--max-semi-space-size=1', '--optimize-for-size']
+
+/** What native code may need to find its libraries, or an emulator its system root. */
+const inherited = ['LD_LIBRARY_PATH', 'QEMU_LD_PREFIX', 'TMPDIR', 'TZ']
+/** One heap for all native threads: fewer arenas, less memory held back (mallopt(3), M_ARENA_MAX). */
+const environment = { MALLOC_ARENA_MAX: '1' }
+
+/** Lines of standard error that reach our log, per process: a native library may complain at every run. */
+const stderrLinesMax = 50
+const stderrLineCharsMax = 500
+
+export class EngineChild {
+  readonly #process: ChildProcess
+  readonly #pipe: Duplex
+  readonly #closed: Promise<void>
+  readonly #log: Log
+  #lastLine = ''
+  #killReason: string | undefined
+
+  constructor(process: ChildProcess, events: EngineChildEvents, log: Log) {
+    this.#process = process
+    this.#pipe = process.stdio[pipeFd] as Duplex
+    this.#log = log
+    this.#readStderr(process.stderr as Readable)
+    this.#readPipe(events)
+    this.#closed = new Promise((resolve) => {
+      let exited = false
+      const onExit = (reason: string) => {
+        if (exited) return
+        exited = true
+        events.onExit(this.#killReason ?? reason)
+        resolve()
+      }
+      process.on('error', (error) => onExit(`could not start: ${error.message}`))
+      process.on('close', (code, signal) => onExit(this.#describeExit(code, signal)))
+    })
+  }
+
+  /** Starts a process; whether it came up shows as its `ready` message or as `onExit`. */
+  static start(options: EngineChildOptions, events: EngineChildEvents, log: Log): EngineChild {
+    const entry = options.entry instanceof URL ? fileURLToPath(options.entry) : options.entry
+    const env: Record<string, string> = { ...environment }
+    for (const name of inherited) if (process.env[name] !== undefined) env[name] = process.env[name]
+    const child = spawn(
+      process.execPath,
+      [...leanFlags, ...options.execArgv, entry, String(options.intraOpThreads)],
+      { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
+    )
+    return new EngineChild(child, events, log)
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  /** False when the pipe is full until `onDrain`; the message was taken. Throws FrameError when it is too large. */
+  send(message: ToEngine): boolean {
+    if (!this.#pipe.writable) return false
+    return writeFrame(this.#pipe, message, wireLimits.frameBytesMax)
+  }
+
+  kill(reason: string): void {
+    this.#killReason ??= reason
+    this.#process.kill('SIGKILL')
+  }
+
+  /** Asks it to stop, and kills it when it has not after `limitMs`. */
+  async stop(clock: Clock, limitMs: number): Promise<void> {
+    this.send({ t: 'stop' })
+    this.#pipe.end()
+    const cancel = clock.after(limitMs, () => this.kill(`did not stop within ${limitMs} ms`))
+    await this.#closed
+    cancel()
+  }
+
+  #readPipe(events: EngineChildEvents): void {
+    // A broken pipe shows as the exit that follows.
+    this.#pipe.on('error', () => {})
+    this.#pipe.on('drain', () => events.onDrain())
+    readFrames(
+      this.#pipe,
+      wireLimits.frameBytesMax,
+      (value) => {
+        const message = check(fromEngine, value)
+        if (message.ok) events.onMessage(message.value)
+        else this.#log.warn('ignored a message of the engine', { reason: message.reason })
+      },
+      (error) => {
+        this.#pipe.resume()
+        this.kill(`its pipe broke: ${error.message}`)
+      },
+    )
+  }
+
+  #readStderr(stderr: Readable): void {
+    let rest = ''
+    let lines = 0
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      const parts = (rest + text).split('\n')
+      rest = (parts.pop() ?? '').slice(0, stderrLineCharsMax)
+      for (const part of parts) {
+        const line = part.trim().slice(0, stderrLineCharsMax)
+        if (line === '') continue
+        if (/\w*Error\b/.test(line) || this.#lastLine === '') this.#lastLine = line
+        lines += 1
+        if (lines <= stderrLinesMax) this.#log.warn('engine says', { line })
+      }
+    })
+  }
+
+  #describeExit(code: number | null, signal: string | null): string {
+    const how = signal ? `ended by ${signal}` : `ended with code ${code}`
+    return code !== 0 && this.#lastLine !== '' ? `${how}: ${this.#lastLine}` : how
+  }
+}
+
+const pipeFd = 3

@@ -1,0 +1,88 @@
+/** The engine without its process: messages in, messages out. Its state is the model table and the scheduler. */
+import type { Clock } from '../../base/clock.ts'
+import { type FromEngine, type ToEngine, toEngine } from '../../wire/engine-protocol.ts'
+import type { InferResponse } from '../../wire/infer.ts'
+import { check } from '../../wire/messages.ts'
+import { ModelTable } from './model-table.ts'
+import { pipelines } from './pipelines/index.ts'
+import { Scheduler, type UncheckedRequest } from './scheduler.ts'
+
+export interface EngineDeps {
+  readonly clock: Clock
+  readonly pid: number
+  readonly send: (message: FromEngine) => void
+  /** Resolves when the reader has taken enough of what was sent. */
+  readonly drained: () => Promise<void>
+  readonly rssBytes: () => number
+  /** Called on `stop`, after everything that waited was answered. */
+  readonly onStop: () => void
+  /** One line about a message that was ignored. */
+  readonly warn: (line: string) => void
+}
+
+export interface EngineOptions {
+  /** Requests under way or waiting; the sender bounds its own too. */
+  readonly queueMax: number
+  readonly intraOpThreads: number
+}
+
+export class Engine {
+  readonly #deps: EngineDeps
+  readonly #models: ModelTable
+  readonly #scheduler: Scheduler
+
+  constructor(deps: EngineDeps, options: EngineOptions) {
+    this.#deps = deps
+    this.#models = new ModelTable(deps.clock, {
+      pipelines,
+      intraOpThreads: options.intraOpThreads,
+      onLoaded: (model, ms) => deps.send({ t: 'loaded', model, ms }),
+      onFailed: (model, message) => deps.send({ t: 'failed', model, message }),
+    })
+    const respond = (response: InferResponse) => deps.send({ t: 'response', response } as FromEngine)
+    this.#scheduler = new Scheduler(
+      { clock: deps.clock, models: this.#models, respond, drained: deps.drained },
+      options,
+    )
+  }
+
+  start(): void {
+    this.#deps.send({ t: 'ready', pid: this.#deps.pid })
+  }
+
+  handle(value: unknown): void {
+    const message = check(toEngine, value)
+    if (message.ok) this.#dispatch(message.value)
+    else this.#deps.warn(`ignored a message: ${message.reason}`)
+  }
+
+  #dispatch(message: ToEngine): void {
+    switch (message.t) {
+      case 'models':
+        this.#models.set(message.models)
+        break
+      case 'load':
+        void this.#models.load(message.model)
+        break
+      case 'unload':
+        this.#models.unload(message.model)
+        break
+      case 'infer':
+        this.#scheduler.add(message.request as UncheckedRequest)
+        break
+      case 'cancel':
+        this.#scheduler.cancel(message.id)
+        break
+      case 'status':
+        this.#deps.send({
+          t: 'status',
+          models: this.#models.states(),
+          rssMb: this.#deps.rssBytes() / 2 ** 20,
+        })
+        break
+      case 'stop':
+        this.#scheduler.stop()
+        this.#deps.onStop()
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The engine process: the second composition root. Started by a supervisor with a duplex pipe on file descriptor 3; it
+ * lives exactly as long as that pipe, and leaves signals that a terminal or a service manager sends to the whole group to
+ * its parent. Nothing personal goes to standard error.
+ */
+import { once } from 'node:events'
+import { Socket } from 'node:net'
+import { realClock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { FromEngine } from '../../wire/engine-protocol.ts'
+import { FrameError, readFrames, writeFrame } from '../../wire/frames.ts'
+import { wireLimits } from '../../wire/limits.ts'
+import { Engine } from './engine.ts'
+
+const pipeFd = 3
+const exitCodes = { ok: 0, usage: 2, protocol: 3 }
+/** More than the supervisor ever has under way, so that `overloaded` is its to say first. */
+const queueMax = 64
+
+function openPipe(): Socket {
+  try {
+    return new Socket({ fd: pipeFd, readable: true, writable: true })
+  } catch {
+    return quit(
+      exitCodes.usage,
+      `the engine is started by the runtime, with a pipe on file descriptor ${pipeFd}`,
+    )
+  }
+}
+
+function quit(code: number, line: string): never {
+  process.stderr.write(`${line}\n`)
+  process.exit(code)
+}
+
+/** First argument: threads of one session. One leaves the other cores to whoever else lives on the board. */
+function threadsOf(argument = '1'): number {
+  const threads = Number(argument)
+  if (Number.isInteger(threads) && threads >= 1) return threads
+  return quit(exitCodes.usage, `threads is ${argument}; expected a whole number from 1`)
+}
+
+/** A response too large for a frame becomes a failure that says so. */
+function send(pipe: Socket, message: FromEngine): void {
+  try {
+    writeFrame(pipe, message, wireLimits.frameBytesMax)
+  } catch (error) {
+    if (!(error instanceof FrameError) || message.t !== 'response') throw error
+    const { id } = message.response
+    send(pipe, {
+      t: 'response',
+      response: { id, final: true, error: { code: 'run', message: messageOf(error) } },
+    })
+  }
+}
+
+async function drained(pipe: Socket): Promise<void> {
+  if (pipe.writableNeedDrain) await once(pipe, 'drain')
+}
+
+function main(): void {
+  const pipe = openPipe()
+  const engine = new Engine(
+    {
+      clock: realClock,
+      pid: process.pid,
+      send: (message) => send(pipe, message),
+      drained: () => drained(pipe),
+      rssBytes: () => process.memoryUsage.rss(),
+      onStop: () => pipe.end(() => process.exit(exitCodes.ok)),
+      warn: (line) => void process.stderr.write(`${line}\n`),
+    },
+    { queueMax, intraOpThreads: threadsOf(process.argv[2]) },
+  )
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  pipe.on('end', () => process.exit(exitCodes.ok))
+  pipe.on('error', () => process.exit(exitCodes.ok))
+  readFrames(
+    pipe,
+    wireLimits.frameBytesMax,
+    (message) => engine.handle(message),
+    (error) => quit(exitCodes.protocol, `the engine's pipe broke: ${error.message}`),
+  )
+  engine.start()
+}
+
+main()

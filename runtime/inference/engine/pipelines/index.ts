@@ -1,0 +1,7 @@
+/** The list of pipelines. One more is a file beside this one and a line here. */
+import { moonshinePipeline } from './moonshine.pipeline.ts'
+import type { PipelineKind } from './pipeline.ts'
+import { sileroVadPipeline } from './silero-vad.pipeline.ts'
+import { tensorPipeline } from './tensor.pipeline.ts'
+
+export const pipelines: readonly PipelineKind[] = [tensorPipeline, sileroVadPipeline, moonshinePipeline]

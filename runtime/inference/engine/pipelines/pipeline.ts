@@ -1,0 +1,77 @@
+/**
+ * What a pipeline is: the way one kind of model is driven. It runs in steps, at most one long native call each: between
+ * steps the engine reads its pipe, cancels, and lets more urgent work go first. State of a request lives in its steps, so
+ * that several requests can be under way on one model.
+ */
+import type { Clock } from '../../../base/clock.ts'
+import type { EngineModel } from '../../../wire/engine-protocol.ts'
+import { InferError, type Tensor } from '../../../wire/infer.ts'
+import { type Meter, Session } from '../session.ts'
+
+/** Each yield ends a step, with outputs to stream or none; the return value is the final answer. */
+export type Steps = AsyncGenerator<readonly Tensor[] | undefined, readonly Tensor[], undefined>
+
+export interface Pipeline {
+  /** Inputs are unchecked. Steps throw InferError `bad-input` or `run`. */
+  run(inputs: readonly unknown[], meter: Meter): Steps
+  release(): Promise<void>
+}
+
+export interface PipelineKind {
+  readonly name: string
+  /** Files that it needs, by role. */
+  readonly roles: readonly string[]
+  /** Throws InferError `model-load`. */
+  load(source: ModelSource): Promise<Pipeline>
+}
+
+/** Where a pipeline gets its sessions and options from. */
+export interface ModelSource {
+  readonly model: EngineModel
+  /** Opens the file of a role. What was opened is released again when the load fails. */
+  open(role: string): Promise<Session>
+}
+
+/** Runs `kind.load` so that a failure half way leaves no session behind. */
+export async function loadPipeline(
+  clock: Clock,
+  kind: PipelineKind,
+  model: EngineModel,
+  threads: number,
+): Promise<Pipeline> {
+  const opened: Session[] = []
+  const open = async (role: string) => {
+    const path = model.files[role]
+    if (path === undefined)
+      throw new InferError(
+        'model-load',
+        `model ${model.name} names no file for ${role}; pipeline ${kind.name} needs ${kind.roles.join(', ')}`,
+      )
+    const session = await Session.open(clock, path, {
+      intraOpThreads: numberOption(model, 'intraOpThreads', threads, { min: 1, max: 64 }),
+    })
+    opened.push(session)
+    return session
+  }
+  try {
+    return await kind.load({ model, open })
+  } catch (error) {
+    await Promise.all(opened.map((session) => session.release()))
+    throw error
+  }
+}
+
+/** A number from the model's options. Throws InferError `model-load` when it is no number within bounds. */
+export function numberOption(
+  model: EngineModel,
+  name: string,
+  fallback: number,
+  bounds: { readonly min: number; readonly max: number },
+): number {
+  const value = model.options?.[name] ?? fallback
+  if (typeof value === 'number' && value >= bounds.min && value <= bounds.max) return value
+  throw new InferError(
+    'model-load',
+    `model ${model.name}: option ${name} is ${JSON.stringify(value)}; expected a number from ${bounds.min} to ${bounds.max}`,
+  )
+}

@@ -1,0 +1,96 @@
+/**
+ * Messages between a process and the engine that it started, as frames on one duplex pipe. The engine lives exactly as
+ * long as that pipe. Well-framed messages that the other side does not know are ignored, so that either may be newer.
+ */
+import * as v from 'valibot'
+import { datatypes, isTensor } from './tensor.ts'
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+const line = v.pipe(v.string(), v.maxLength(4096))
+const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+
+/** A tensor's place in a model: a text dimension may take any length. */
+export const tensorSpec = v.object({
+  name,
+  datatype: v.picklist(datatypes),
+  shape: v.array(v.union([count, v.string()])),
+})
+export type TensorSpec = v.InferOutput<typeof tensorSpec>
+
+/** One model as the engine needs it: which pipeline drives which files. */
+export const engineModel = v.object({
+  name,
+  /** One of the engine's pipelines: `tensor`, `silero-vad`, `moonshine`. */
+  pipeline: name,
+  /** Absolute path of each file, by the role that the pipeline gives it. */
+  files: v.record(v.string(), v.string()),
+  /** Where given, the graph must agree, or the model does not load. */
+  inputs: v.optional(v.array(tensorSpec)),
+  /** Where given, the graph must agree, and only these are computed and answered. */
+  outputs: v.optional(v.array(tensorSpec)),
+  options: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+})
+export type EngineModel = v.InferOutput<typeof engineModel>
+
+const tensors = v.array(v.custom<import('./infer.ts').Tensor>(isTensor, 'not a tensor'))
+
+/** Inputs are not looked at here: the engine names the wrong one in its answer, `bad-input`. */
+export const inferRequest = v.object({
+  id: name,
+  model: name,
+  priority: v.picklist(['control', 'interactive', 'background']),
+  deadlineMs: v.pipe(v.number(), v.minValue(0)),
+  privacy: v.picklist(['device', 'site', 'cloud']),
+  inputs: v.array(v.unknown()),
+  parameters: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+})
+
+export const toEngine = v.variant('t', [
+  /** Replaces the list of models: those that are gone or changed are unloaded. */
+  v.object({ t: v.literal('models'), models: v.pipe(v.array(engineModel), v.maxLength(64)) }),
+  v.object({ t: v.literal('load'), model: name }),
+  v.object({ t: v.literal('unload'), model: name }),
+  v.object({ t: v.literal('infer'), request: inferRequest }),
+  v.object({ t: v.literal('cancel'), id: name }),
+  v.object({ t: v.literal('status') }),
+  v.object({ t: v.literal('stop') }),
+])
+export type ToEngine = v.InferOutput<typeof toEngine>
+
+export const engineModelStates = ['present', 'loading', 'loaded', 'failed'] as const
+export const engineModelStatus = v.object({
+  name,
+  state: v.picklist(engineModelStates),
+  reason: v.optional(line),
+})
+export type EngineModelStatus = v.InferOutput<typeof engineModelStatus>
+
+export const inferErrorCodes = [
+  'model-unknown',
+  'model-load',
+  'bad-input',
+  'deadline',
+  'cancelled',
+  'engine-lost',
+  'engine-stopped',
+  'overloaded',
+  'run',
+] as const satisfies readonly import('./infer.ts').InferErrorCode[]
+
+const inferResponse = v.union([
+  v.object({ id: name, final: v.boolean(), outputs: tensors, modelMs: v.optional(v.number()) }),
+  v.object({
+    id: name,
+    final: v.literal(true),
+    error: v.object({ code: v.picklist(inferErrorCodes), message: line }),
+  }),
+])
+
+export const fromEngine = v.variant('t', [
+  v.object({ t: v.literal('ready'), pid: count }),
+  v.object({ t: v.literal('loaded'), model: name, ms: v.number() }),
+  v.object({ t: v.literal('failed'), model: name, message: line }),
+  v.object({ t: v.literal('response'), response: inferResponse }),
+  v.object({ t: v.literal('status'), models: v.array(engineModelStatus), rssMb: v.number() }),
+])
+export type FromEngine = v.InferOutput<typeof fromEngine>

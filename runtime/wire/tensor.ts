@@ -1,0 +1,40 @@
+/** What makes a value a tensor of the inference envelope: its datatype's array, and as many elements as its shape says. */
+import type { Datatype, Tensor, TensorArrays } from './infer.ts'
+
+const arrays: { readonly [D in Datatype]: (data: unknown) => data is TensorArrays[D] } = {
+  BOOL: (data) => data instanceof Uint8Array,
+  UINT8: (data) => data instanceof Uint8Array,
+  INT8: (data) => data instanceof Int8Array,
+  INT16: (data) => data instanceof Int16Array,
+  INT32: (data) => data instanceof Int32Array,
+  INT64: (data) => data instanceof BigInt64Array,
+  FP32: (data) => data instanceof Float32Array,
+  FP64: (data) => data instanceof Float64Array,
+  BYTES: (data) => Array.isArray(data) && data.every((item) => typeof item === 'string'),
+}
+export const datatypes = Object.keys(arrays) as Datatype[]
+
+/** Number of elements of a shape; a scalar's empty shape has one. */
+export function elements(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1)
+}
+
+/** One line that says what is wrong with a tensor, or undefined. */
+export function tensorFault(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'an input is not a tensor'
+  const { name, datatype, shape, data } = value as Record<string, unknown>
+  if (typeof name !== 'string' || name === '') return 'an input has no name'
+  if (!datatypes.includes(datatype as Datatype))
+    return `input ${name}: datatype ${String(datatype)} is not one of ${datatypes.join(' ')}`
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isInteger(length) && length >= 0))
+    return `input ${name}: shape is not a list of lengths`
+  if (!arrays[datatype as Datatype](data)) return `input ${name}: its elements are not ${String(datatype)}`
+  const length = (data as ArrayLike<unknown>).length
+  if (length !== elements(shape))
+    return `input ${name}: ${length} elements, but its shape [${shape}] holds ${elements(shape)}`
+  return undefined
+}
+
+export function isTensor(value: unknown): value is Tensor {
+  return tensorFault(value) === undefined
+}
