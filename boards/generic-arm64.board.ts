@@ -1,0 +1,11 @@
+/** Any other 64-bit ARM machine: chosen by its architecture when no board matches. */
+import type { Board } from '../hal/contract/board.ts'
+
+export const genericArm64: Board = {
+  id: 'generic-arm64',
+  name: 'Generic 64-bit ARM machine',
+  arch: 'arm64',
+  compatible: [],
+  memoryBudgetMb: { runtime: 160, engine: 384 },
+  sources: ['budgets: those of the smallest arm64 board listed, Raspberry Pi 4 with 1 GB'],
+}

@@ -1,0 +1,11 @@
+/** Any x86-64 machine: a developer's computer, a mini PC, a container. Chosen by its architecture when no board matches. */
+import type { Board } from '../hal/contract/board.ts'
+
+export const genericX64: Board = {
+  id: 'generic-x64',
+  name: 'Generic x86-64 machine',
+  arch: 'x64',
+  compatible: [],
+  memoryBudgetMb: { runtime: 256, engine: 1024 },
+  sources: ['budgets: a quarter of the 5 GB or so that the smallest such machines in use have'],
+}

@@ -1,0 +1,14 @@
+/** Raspberry Pi 5 (BCM2712, 2 to 16 GB). Budgets are for the smallest, 2 GB. */
+import type { Board } from '../hal/contract/board.ts'
+
+export const raspberryPi5: Board = {
+  id: 'raspberrypi-5',
+  name: 'Raspberry Pi 5',
+  arch: 'arm64',
+  compatible: ['raspberrypi,5-model-b', 'brcm,bcm2712'],
+  memoryBudgetMb: { runtime: 192, engine: 768 },
+  sources: [
+    'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/bcm2712-rpi-5-b.dts',
+    'https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf',
+  ],
+}

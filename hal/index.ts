@@ -1,0 +1,68 @@
+/** The door to the HAL for composition roots: everything else knows `hal/contract` by type only. */
+import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
+import { HalError } from './contract/errors.ts'
+import type { Host } from './contract/host.ts'
+import type { Sensor } from './contract/sensor.ts'
+import { ArecordMicrophone } from './linux/arecord-microphone.ts'
+import { type DetectedBoard, detectBoard, type Roots } from './linux/board-detect.ts'
+import { openHostSensors } from './linux/host-sensors.ts'
+import { assembleBoard, type BoardParts } from './open-board.ts'
+import { parseHome } from './sim/home.ts'
+import { simulateHome } from './sim/sim-board.ts'
+
+export { HalError } from './contract/errors.ts'
+export { type Inventory, takeInventory } from './linux/inventory.ts'
+export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
+export { firstHomeUrl } from './sim/home-files.ts'
+
+const simulatedBoardId = 'sim-raspberrypi-5'
+const defaultRoots: Roots = { proc: '/proc', sys: '/sys' }
+const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
+
+/**
+ * The HAL over a list of boards, which the composition root takes from `boards/index.ts`. `openBoard` with a home opens
+ * the simulated board; without, the board that this machine is. Throws HalError `malformed` for a bad home,
+ * `unsupported` for a machine that no board fits.
+ */
+export function createHal(boards: readonly Board[]): Hal {
+  return {
+    async openBoard(options, host, signal) {
+      signal.throwIfAborted()
+      const roots = options.roots ?? defaultRoots
+      const home = options.home ? parseHome(options.home.yaml, options.home.name) : undefined
+      const detected = options.home
+        ? simulatedBoard(boards, options.home.name)
+        : await detectBoard(boards, roots, process.arch)
+      const hostSensors = options.hostSensors ? await openHostSensors(roots, host, signal) : []
+      const world = home ? simulateHome(home, host) : undefined
+      return assembleBoard({
+        ...detected,
+        ...nothing,
+        simulated: world !== undefined,
+        ...(world ? { layout: world.layout, actuators: world.actuators, sim: world.control } : {}),
+        sensors: unique([...(world?.sensors ?? []), ...hostSensors]),
+        ...microphonePart(options, host),
+      })
+    },
+  }
+}
+
+function simulatedBoard(boards: readonly Board[], home: string): DetectedBoard {
+  const board = boards.find((candidate) => candidate.id === simulatedBoardId)
+  if (!board)
+    throw new HalError('not-present', `no board ${simulatedBoardId} is listed, so no home can be simulated`)
+  return { board, recognisedBy: `simulated, because the home ${home} was given` }
+}
+
+function microphonePart(options: OpenBoardOptions, host: Host): Pick<BoardParts, 'microphone'> {
+  return options.microphone === undefined
+    ? {}
+    : { microphone: new ArecordMicrophone(options.microphone, host) }
+}
+
+/** A home that already has a sensor of the same id keeps it: ids are unique on a device. */
+function unique(sensors: readonly Sensor[]): Sensor[] {
+  const byId = new Map<string, Sensor>()
+  for (const sensor of sensors) if (!byId.has(sensor.info.id)) byId.set(sensor.info.id, sensor)
+  return [...byId.values()]
+}

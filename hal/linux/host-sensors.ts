@@ -1,0 +1,136 @@
+/**
+ * The machine's own sensors: CPU temperature, load, memory and disk in use, read straight from `/sys` and `/proc`
+ * (proc(5), Documentation/driver-api/thermal/sysfs-api.rst; 9 to 80 µs each, no child process).
+ *
+ * A source that this machine does not have gives no sensor; one that has it but cannot be understood is an error.
+ */
+import { readdir, readFile, statfs } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { HalError } from '../contract/errors.ts'
+import type { Host } from '../contract/host.ts'
+import type { Roots } from './board-detect.ts'
+import { HostSensor } from './host-sensor.ts'
+
+interface Source {
+  readonly object: string
+  readonly name: string
+  readonly deviceClass?: string
+  readonly unit?: string
+  /** Measures; undefined where the machine has no such source. Throws HalError `malformed`. */
+  readonly measure: () => Promise<number | undefined>
+}
+
+/** Opens the sensors that this machine has, each with a first report. */
+export async function openHostSensors(roots: Roots, host: Host, signal: AbortSignal): Promise<HostSensor[]> {
+  const machine = hostname().split('.')[0] ?? 'host'
+  const slug =
+    machine
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '_')
+      .replaceAll(/^_+|_+$/g, '') || 'host'
+  const sensors: HostSensor[] = []
+  for (const source of await findSources(roots)) {
+    signal.throwIfAborted()
+    const first = await source.measure()
+    if (first === undefined) continue
+    const { deviceClass, unit } = source
+    const info = {
+      id: `sensor.${slug}_${source.object}`,
+      kind: 'sensor' as const,
+      name: `${machine} ${source.name}`,
+      device: { id: slug, name: machine },
+      ...(deviceClass === undefined ? {} : { deviceClass }),
+      ...(unit === undefined ? {} : { unit }),
+      simulated: false,
+    }
+    sensors.push(new HostSensor(info, host, first, source.measure))
+  }
+  return sensors
+}
+
+async function findSources(roots: Roots): Promise<Source[]> {
+  const zone = await cpuThermalZone(roots.sys)
+  const temperature: Source[] = zone
+    ? [
+        {
+          object: 'cpu_temperature',
+          name: 'CPU temperature',
+          deviceClass: 'temperature',
+          unit: '°C',
+          measure: () => cpuTemperature(zone),
+        },
+      ]
+    : []
+  return [
+    ...temperature,
+    { object: 'load', name: 'load (1 minute)', measure: () => load(join(roots.proc, 'loadavg')) },
+    {
+      object: 'memory_used',
+      name: 'memory in use',
+      unit: '%',
+      measure: () => memoryUsed(join(roots.proc, 'meminfo')),
+    },
+    { object: 'disk_used', name: 'disk in use', unit: '%', measure: diskUsed },
+  ]
+}
+
+/** The zone of the CPU by its type; never by number, which moves. Without a known type, the first zone. */
+async function cpuThermalZone(sys: string): Promise<string | undefined> {
+  const folder = join(sys, 'class', 'thermal')
+  const names = await readdir(folder).catch(() => [])
+  const zones = names.filter((name) => /^thermal_zone\d+$/.test(name)).sort()
+  for (const zone of zones) {
+    const type = await readOptional(join(folder, zone, 'type'))
+    if (type && /cpu|soc|x86_pkg_temp/i.test(type)) return join(folder, zone)
+  }
+  return zones[0] && join(folder, zones[0])
+}
+
+async function cpuTemperature(zone: string): Promise<number | undefined> {
+  const path = join(zone, 'temp')
+  const text = await readOptional(path)
+  if (text === undefined) return undefined
+  if (!/^-?\d+\s*$/.test(text)) throw malformed(path, 'is not a temperature in thousandths of °C')
+  return Math.round(Number(text) / 100) / 10
+}
+
+async function load(path: string): Promise<number | undefined> {
+  const text = await readOptional(path)
+  if (text === undefined) return undefined
+  const [, minute] = /^(\d+\.\d+) /.exec(text) ?? []
+  if (minute === undefined) throw malformed(path, 'does not start with the load of the last minute')
+  return Number(minute)
+}
+
+async function memoryUsed(path: string): Promise<number | undefined> {
+  const text = await readOptional(path)
+  if (text === undefined) return undefined
+  const total = Number(/^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1])
+  const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1])
+  if (!(total > 0) || !(available >= 0)) throw malformed(path, 'has no MemTotal and MemAvailable')
+  return percent(1 - available / total)
+}
+
+/** Of the file system that holds the working directory, where the device keeps its state. */
+async function diskUsed(): Promise<number | undefined> {
+  const { blocks, bavail } = await statfs('.')
+  return blocks > 0 ? percent(1 - bavail / blocks) : undefined
+}
+
+function percent(fraction: number): number {
+  return Math.round(fraction * 1000) / 10
+}
+
+function malformed(path: string, why: string): HalError {
+  return new HalError('malformed', `${path} ${why}`)
+}
+
+/** Undefined when there is no such file or the kernel has no reading for it now (a thermal zone may be disabled). */
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

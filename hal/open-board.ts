@@ -1,0 +1,29 @@
+/**
+ * An opened board: its components and how to close them. Disposing twice is harmless; one component that fails to close
+ * does not keep the others open.
+ */
+import type { Actuator } from './contract/actuator.ts'
+import type { Board, Layout, OpenBoard, SimControl } from './contract/board.ts'
+import type { Component } from './contract/component.ts'
+import type { Microphone } from './contract/microphone.ts'
+import type { Sensor } from './contract/sensor.ts'
+
+export interface BoardParts {
+  readonly board: Board
+  readonly recognisedBy: string
+  readonly simulated: boolean
+  readonly layout: Layout
+  readonly sensors: readonly Sensor[]
+  readonly actuators: readonly Actuator[]
+  readonly microphone?: Microphone
+  readonly sim?: SimControl
+}
+
+/** Puts the parts together; the result owns them. */
+export function assembleBoard(parts: BoardParts): OpenBoard {
+  const components: readonly Component[] = [...parts.sensors, ...parts.actuators]
+  const stack = new AsyncDisposableStack()
+  for (const component of components) stack.use(component)
+  if (parts.microphone) stack.use(parts.microphone)
+  return { ...parts, components, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
