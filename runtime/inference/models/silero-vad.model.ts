@@ -24,12 +24,12 @@ export const sileroVad: ModelManifest = {
     {
       name: 'state',
       datatype: 'FP32',
-      shape: [-1],
+      shape: [320],
       description: 'optional: the state that the previous answer gave, to go on where it ended',
     },
   ],
   outputs: [
     { name: 'speech', datatype: 'FP32', shape: [-1], description: 'probability per 512 samples (32 ms)' },
-    { name: 'state', datatype: 'FP32', shape: [-1], description: 'to pass on with the next samples' },
+    { name: 'state', datatype: 'FP32', shape: [320], description: 'to pass on with the next samples' },
   ],
 }

@@ -1,0 +1,135 @@
+/**
+ * Hearing: sound in, words out. A detector says where speech is; only that is transcribed, so silence, hum and music
+ * cost little and say nothing. Sound never leaves the device (requests are marked so), and is never logged.
+ */
+import type { Microphone } from '../../../hal/contract/microphone.ts'
+import type { Clock } from '../../base/clock.ts'
+import { type Log, silentLog } from '../../base/log.ts'
+import type { Inference } from '../../inference/inference.ts'
+import { listenTo } from './live.ts'
+import { PerceptionError } from './perception-error.ts'
+import { isPlausible } from './plausible.ts'
+import { resample } from './resample.ts'
+import { inMilliseconds, type SegmentOptions, segmentDefaults, segmentsOf } from './segment.ts'
+import { SpeechModels } from './speech-models.ts'
+import { readWav, tooLong } from './wav.ts'
+
+/** What both models take. */
+export const hearingRateHz = 16_000
+
+export interface Heard {
+  /** As the model writes it, capitals and punctuation included; empty when nobody spoke. */
+  readonly text: string
+  /** Where speech was, from the start of the recording or of listening. */
+  readonly segments: readonly { readonly startMs: number; readonly endMs: number }[]
+  readonly audioMs: number
+  /** Time spent finding speech. */
+  readonly vadMs: number
+  /** Time spent transcribing. Live, most of it passes before the end of speech is certain. */
+  readonly transcribeMs: number
+  /** When speech ended, on the monotonic clock: for a recording, when it arrived. */
+  readonly speechEndedMonotonicMs: number
+}
+
+export interface HearingOptions {
+  readonly detector: string
+  readonly transcriber: string
+  /** Longest recording: a person speaks to a device in seconds; two minutes are 7.7 MB of samples. */
+  readonly secondsMax: number
+  readonly segments: SegmentOptions
+  /** Rate to ask of a microphone; another than 16 kHz is resampled. */
+  readonly captureRateHz: number
+}
+
+export const hearingDefaults: HearingOptions = {
+  detector: 'silero-vad',
+  transcriber: 'moonshine-tiny-en',
+  secondsMax: 120,
+  segments: segmentDefaults,
+  captureRateHz: hearingRateHz,
+}
+
+export interface HearingDeps {
+  readonly inference: Inference
+  readonly clock: Clock
+  readonly log?: Log
+}
+
+export class Hearing {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #models: SpeechModels
+  readonly #options: HearingOptions
+
+  constructor(deps: HearingDeps, options: Partial<HearingOptions> = {}) {
+    this.#options = { ...hearingDefaults, ...options }
+    this.#clock = deps.clock
+    this.#log = deps.log ?? silentLog
+    this.#models = new SpeechModels(deps.inference, this.#options)
+  }
+
+  /** A WAVE recording of any usual format. Throws PerceptionError, InferError. */
+  async hearWav(file: Uint8Array, signal: AbortSignal, onPartial?: (text: string) => void): Promise<Heard> {
+    const { samples, sampleRateHz } = readWav(file, this.#options)
+    return this.transcribe(resample(samples, sampleRateHz, hearingRateHz), signal, onPartial)
+  }
+
+  /** 16 kHz mono samples in [-1, 1]. `onPartial` gets the text so far. Throws PerceptionError, InferError. */
+  async transcribe(
+    samples: Float32Array,
+    signal: AbortSignal,
+    onPartial?: (text: string) => void,
+  ): Promise<Heard> {
+    const { secondsMax } = this.#options
+    if (samples.length === 0) throw new PerceptionError('empty', 'the recording is empty: it has no samples')
+    if (samples.length / hearingRateHz > secondsMax) throw tooLong(samples.length / hearingRateHz, secondsMax)
+    const startedMs = this.#clock.monotonicMs()
+    const { probabilities } = await this.#models.detect(samples, undefined, signal)
+    const segments = segmentsOf(probabilities, samples.length, this.#options.segments)
+    const detectedMs = this.#clock.monotonicMs()
+    const texts: string[] = []
+    for (const { start, end } of segments) {
+      const before = texts.map((text) => `${text} `).join('')
+      const partial = onPartial && ((text: string) => onPartial(before + text))
+      const text = await this.#words(samples.subarray(start, end), signal, partial)
+      if (text !== '') texts.push(text)
+    }
+    return {
+      text: texts.join(' '),
+      segments: segments.map(inMilliseconds),
+      audioMs: samples.length / (hearingRateHz / 1000),
+      vadMs: detectedMs - startedMs,
+      transcribeMs: this.#clock.monotonicMs() - detectedMs,
+      speechEndedMonotonicMs: startedMs,
+    }
+  }
+
+  /**
+   * Every utterance that the microphone hears, until the signal aborts or the microphone ends. An utterance whose
+   * transcription fails is logged and left out. Throws HalError, and InferError when the detector fails.
+   */
+  listen(microphone: Microphone, signal: AbortSignal): AsyncGenerator<Heard> {
+    return listenTo(
+      {
+        clock: this.#clock,
+        log: this.#log,
+        detect: (audio, state, detectSignal) => this.#models.detect(audio, state, detectSignal),
+        words: (audio, wordsSignal) => this.#words(audio, wordsSignal),
+        segments: this.#options.segments,
+        captureRateHz: this.#options.captureRateHz,
+      },
+      microphone,
+      signal,
+    )
+  }
+
+  /** The words of one stretch of speech; empty when the model invented them. */
+  async #words(
+    audio: Float32Array,
+    signal: AbortSignal,
+    onPartial?: (text: string) => void,
+  ): Promise<string> {
+    const text = await this.#models.transcribe(audio, signal, onPartial)
+    return isPlausible(text, audio.length / (hearingRateHz / 1000)) ? text : ''
+  }
+}

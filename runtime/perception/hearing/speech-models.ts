@@ -1,0 +1,99 @@
+/** The two models of hearing, as calls: where is speech, and what was said. Knows their tensors, nothing else does. */
+import { InferError, type Inference } from '../../inference/inference.ts'
+import type { InferChunk, Tensor } from '../../wire/infer.ts'
+import { frameSamples } from './segment.ts'
+
+export interface SpeechModelNames {
+  readonly detector: string
+  readonly transcriber: string
+}
+
+/** Samples a request: 10 s of sound, so that cancelling never waits for more; a multiple of the detector's frame. */
+const detectSamplesMax = 312 * frameSamples
+/** Over a hundred times what the detector needs for 10 s, on a small core that does something else too. */
+const detectMsMax = 15_000
+/** Some ten times what a small core needs for the longest utterance. */
+const transcribeMsMax = 60_000
+
+/** Carries the detector's memory from one stretch of sound to the next. */
+export type DetectorState = Tensor | undefined
+
+export class SpeechModels {
+  readonly #inference: Inference
+  readonly #names: SpeechModelNames
+
+  constructor(inference: Inference, names: SpeechModelNames) {
+    this.#inference = inference
+    this.#names = names
+  }
+
+  /** Probability of speech in each frame. To go on from `state`, send whole frames. Throws InferError. */
+  async detect(
+    audio: Float32Array,
+    state: DetectorState,
+    signal: AbortSignal,
+  ): Promise<{ probabilities: Float32Array; state: DetectorState }> {
+    const probabilities = new Float32Array(Math.ceil(audio.length / frameSamples))
+    let carried = state
+    for (let from = 0; from < audio.length; from += detectSamplesMax) {
+      const block = audio.subarray(from, from + detectSamplesMax)
+      const inputs = [audioTensor(block, [block.length]), ...(carried ? [carried] : [])]
+      const last = await this.#last(this.#names.detector, inputs, detectMsMax, signal)
+      probabilities.set(speechOf(last), from / frameSamples)
+      carried = last.outputs.find((tensor) => tensor.name === 'state')
+    }
+    return { probabilities, state: carried }
+  }
+
+  /** What was said; `onPartial` gets the text so far. Throws InferError. */
+  async transcribe(
+    audio: Float32Array,
+    signal: AbortSignal,
+    onPartial?: (text: string) => void,
+  ): Promise<string> {
+    const inputs = [audioTensor(audio, [1, audio.length])]
+    const onChunk = (chunk: InferChunk) => {
+      if (!chunk.final && chunk.outputs.length > 0) onPartial?.(textOf(chunk))
+    }
+    const last = await this.#last(this.#names.transcriber, inputs, transcribeMsMax, signal, onChunk)
+    return textOf(last).trim()
+  }
+
+  /** The final chunk. A request that died with its engine is asked once more: it changes nothing. */
+  async #last(
+    model: string,
+    inputs: readonly Tensor[],
+    deadlineMs: number,
+    signal: AbortSignal,
+    onChunk: (chunk: InferChunk) => void = () => {},
+  ): Promise<InferChunk> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const request = { model, inputs, deadlineMs, priority: 'interactive', privacy: 'device' } as const
+        for await (const chunk of this.#inference.infer(request, signal)) {
+          onChunk(chunk)
+          if (chunk.final) return chunk
+        }
+        throw new InferError('run', `model ${model} ended without an answer`)
+      } catch (error) {
+        if (!(error instanceof InferError && error.code === 'engine-lost' && attempt === 1)) throw error
+      }
+    }
+  }
+}
+
+function audioTensor(data: Float32Array, shape: readonly number[]): Tensor {
+  return { name: 'audio', datatype: 'FP32', shape, data }
+}
+
+function speechOf(chunk: InferChunk): Float32Array {
+  const tensor = chunk.outputs.find((each) => each.name === 'speech')
+  if (tensor?.datatype === 'FP32') return tensor.data
+  throw new InferError('run', "the detector's answer has no FP32 output named speech")
+}
+
+function textOf(chunk: InferChunk): string {
+  const tensor = chunk.outputs.find((each) => each.name === 'text')
+  if (tensor?.datatype === 'BYTES') return tensor.data[0] ?? ''
+  throw new InferError('run', "the transcriber's answer has no BYTES output named text")
+}
