@@ -11,7 +11,10 @@ export interface Board {
   readonly id: string
   readonly name: string
   readonly arch: 'arm64' | 'x64' | 'any'
-  /** Device-tree compatible strings, most specific first. Empty: never matched by itself. */
+  /**
+   * Device-tree compatible strings, most specific first, or `dmi:<sys_vendor>:<product_name>` for machines without a
+   * device tree. Empty: never matched by these; `generic-<arch>` is what remains.
+   */
   readonly compatible: readonly string[]
   /** Memory that Ganglion's processes may use on it, megabytes. */
   readonly memoryBudgetMb: { readonly runtime: number; readonly engine: number }

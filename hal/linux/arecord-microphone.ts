@@ -16,6 +16,8 @@ type Recorder = ChildProcessByStdio<null, Readable, Readable>
 const bufferSeconds = 10
 /** A child that ignores SIGTERM this long is killed. */
 const killAfterMs = 1000
+/** A device that opens and stays silent this long does not work; a working one delivers every 100 ms or so. */
+const silenceMaxMs = 5000
 const rates = { min: 8000, max: 48_000 }
 /** Only the last line of the child's complaints is kept, of this many characters. */
 const complaintMax = 300
@@ -48,7 +50,7 @@ export class ArecordMicrophone implements Microphone {
     ended.addEventListener('abort', onAbort, { once: true })
     try {
       for (;;) {
-        const chunk = await recorder.next()
+        const chunk = await recorder.next(this.#host)
         if (ended.aborted) return
         if (!chunk) throw recorder.failure()
         yield chunk
@@ -99,34 +101,55 @@ class Recording {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#complaint = `${this.#complaint}${text}`.slice(-2 * complaintMax)
     })
-    child.on('error', (error) => {
-      this.#startError = error
-    })
     this.ended = new Promise((resolve) => {
-      child.once('close', () => {
-        this.#over = true
-        this.#wake()
+      child.once('exit', () => resolve())
+      child.on('error', (error) => {
+        this.#startError = error
         resolve()
       })
     })
+    // After `close` nothing more can be read, which `exit` does not promise.
+    child.once('close', () => this.#finish())
   }
 
-  /** The samples gathered since the last call, as soon as there are any; undefined once the child has ended. */
-  async next(): Promise<AudioChunk | undefined> {
-    while (this.#buffer.isEmpty && !this.#over) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
+  /** The samples gathered since the last call, as soon as there are any; undefined once it has ended. */
+  async next(host: Host): Promise<AudioChunk | undefined> {
+    while (this.#buffer.isEmpty && !this.#over) await this.#news(host)
     return this.#buffer.isEmpty ? undefined : this.#buffer.take()
   }
 
+  /** Ends the capture: waiting readers are woken at once, the child is asked to go. */
   stop(): void {
     this.#child.kill('SIGTERM')
+    this.#child.stdout.destroy()
+    this.#finish()
   }
 
   kill(): void {
     this.#child.kill('SIGKILL')
+  }
+
+  /** Resolves at the next samples or the end. */
+  #news(host: Host): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const silent = () =>
+        reject(
+          new HalError(
+            'timeout',
+            `${this.#id}: no samples for ${silenceMaxMs / 1000} s, is it the right device?`,
+          ),
+        )
+      const cancel = host.clock.after(silenceMaxMs, silent)
+      this.#wake = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#wake()
   }
 
   /** Why the child ended by itself. */

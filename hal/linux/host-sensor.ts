@@ -42,6 +42,16 @@ export class HostSensor implements Sensor {
 
   async sample(signal: AbortSignal): Promise<Telemetry> {
     signal.throwIfAborted()
+    return this.#take()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    this.#cancelTimer()
+    this.#listeners.clear()
+  }
+
+  async #take(): Promise<Telemetry> {
     if (this.#closed) throw new HalError('closed', `${this.info.id}: the board is closed`)
     try {
       const value = await this.#measure()
@@ -54,19 +64,13 @@ export class HostSensor implements Sensor {
     return this.#current
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true
-    this.#cancelTimer()
-    this.#listeners.clear()
-  }
-
   #sampleLater(): Cancel {
     return this.#host.clock.after(sampleEveryMs, () => void this.#sampleByItself())
   }
 
   async #sampleByItself(): Promise<void> {
     try {
-      await this.sample(AbortSignal.timeout(sampleEveryMs))
+      await this.#take()
       this.#failing = false
     } catch (error) {
       if (!this.#failing && !this.#closed)

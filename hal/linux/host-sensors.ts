@@ -23,30 +23,31 @@ interface Source {
 
 /** Opens the sensors that this machine has, each with a first report. */
 export async function openHostSensors(roots: Roots, host: Host, signal: AbortSignal): Promise<HostSensor[]> {
-  const machine = hostname().split('.')[0] ?? 'host'
-  const slug =
-    machine
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, '_')
-      .replaceAll(/^_+|_+$/g, '') || 'host'
-  const sensors: HostSensor[] = []
+  // All are measured before the first is opened: an error leaves nothing running.
+  const measured: { source: Source; first: number }[] = []
   for (const source of await findSources(roots)) {
     signal.throwIfAborted()
     const first = await source.measure()
-    if (first === undefined) continue
-    const { deviceClass, unit } = source
-    const info = {
-      id: `sensor.${slug}_${source.object}`,
-      kind: 'sensor' as const,
-      name: `${machine} ${source.name}`,
-      device: { id: slug, name: machine },
-      ...(deviceClass === undefined ? {} : { deviceClass }),
-      ...(unit === undefined ? {} : { unit }),
-      simulated: false,
-    }
-    sensors.push(new HostSensor(info, host, first, source.measure))
+    if (first !== undefined) measured.push({ source, first })
   }
-  return sensors
+  const machine = hostname().split('.')[0] || 'host'
+  return measured.map(
+    ({ source, first }) => new HostSensor(describe(source, machine), host, first, source.measure),
+  )
+}
+
+function describe({ object, name, deviceClass, unit }: Source, machine: string): HostSensor['info'] {
+  const words = machine.toLowerCase().match(/[a-z0-9]+/g) ?? ['host']
+  const slug = words.join('_')
+  return {
+    id: `sensor.${slug}_${object}`,
+    kind: 'sensor',
+    name: `${machine} ${name}`,
+    device: { id: slug, name: machine },
+    ...(deviceClass === undefined ? {} : { deviceClass }),
+    ...(unit === undefined ? {} : { unit }),
+    simulated: false,
+  }
 }
 
 async function findSources(roots: Roots): Promise<Source[]> {

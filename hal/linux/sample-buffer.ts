@@ -55,7 +55,7 @@ export class SampleBuffer {
   }
 
   #decode(bytes: Uint8Array): Float32Array {
-    const whole = this.#half === undefined ? bytes : Uint8Array.of(this.#half, ...bytes)
+    const whole = this.#half === undefined ? bytes : Buffer.concat([Buffer.of(this.#half), bytes])
     const samples = new Float32Array(Math.floor(whole.length / 2))
     const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength)
     for (let index = 0; index < samples.length; index += 1)
