@@ -1,0 +1,151 @@
+/** The API's work on devices: which one is meant, the call, and the check that its answer is what the wire says. */
+import type { Readable } from 'node:stream'
+import type * as v from 'valibot'
+import { wireLimits } from '../../runtime/wire/limits.ts'
+import {
+  type CommandReport,
+  check,
+  commandReport,
+  type SayResult,
+  type StatusResult,
+  sayResult,
+  statusResult,
+} from '../../runtime/wire/messages.ts'
+import type { RpcMethod } from '../../runtime/wire/rpc.ts'
+import { ApiError } from './api-error.ts'
+import type { DeviceBus } from './device-bus.ts'
+import type { DeviceDirectory } from './device-directory.ts'
+import type { Tickets } from './tickets.ts'
+
+/** How long each call may take. `say` and `command` wait for telemetry to prove the effect: a cover takes half a minute. */
+export interface CallDeadlines {
+  readonly sayMs: number
+  readonly hearMs: number
+  readonly commandMs: number
+  readonly statusMs: number
+  readonly faultMs: number
+}
+
+export const defaultCallDeadlines: CallDeadlines = {
+  sayMs: 60_000,
+  /** Ten minutes of speech on a small board. */
+  hearMs: 300_000,
+  commandMs: 60_000,
+  statusMs: 5_000,
+  faultMs: 5_000,
+}
+
+export interface DevicesDeps {
+  readonly bus: DeviceBus
+  readonly directory: DeviceDirectory
+  readonly tickets: Tickets
+  readonly deadlines: CallDeadlines
+  /** Base of the URL under which devices reach this gateway. */
+  readonly ticketUrl: (id: string) => string
+}
+
+export class Devices {
+  readonly #deps: DevicesDeps
+
+  constructor(deps: DevicesDeps) {
+    this.#deps = deps
+  }
+
+  async say(device: string | undefined, text: string, area: string | undefined): Promise<SayResult> {
+    if (text.trim() === '') throw new ApiError('bad-request', 'text is empty')
+    if (text.length > wireLimits.utteranceCharsMax)
+      throw new ApiError('bad-request', `text has more than ${wireLimits.utteranceCharsMax} characters`)
+    const { sayMs } = this.#deps.deadlines
+    return this.#call(this.#online(device), 'say', { text, ...(area && { area }) }, sayMs, sayResult)
+  }
+
+  async hear(
+    device: string | undefined,
+    recording: Readable,
+    area: string | undefined,
+    deadlineMs = this.#deps.deadlines.hearMs,
+  ): Promise<SayResult> {
+    const id = this.#online(device)
+    await using ticket = await this.#deps.tickets.store(recording)
+    const url = this.#deps.ticketUrl(ticket.id)
+    return await this.#call(id, 'hear', { url, ...(area && { area }) }, deadlineMs, sayResult)
+  }
+
+  async command(
+    device: string | undefined,
+    entity: string,
+    command: Readonly<Record<string, unknown>>,
+  ): Promise<CommandReport> {
+    const id = this.#owner(device, entity)
+    return this.#call(id, 'command', { entity, command }, this.#deps.deadlines.commandMs, commandReport)
+  }
+
+  async fault(device: string | undefined, entity: string, fault: unknown): Promise<void> {
+    const id = this.#owner(device, entity)
+    if (this.#deps.directory.entity(id, entity)?.simulated !== true)
+      throw new ApiError('conflict', `${entity} is real: faults can only be injected into simulated devices`)
+    await this.#deps.bus.call(id, 'fault', { entity, fault }, this.#deps.deadlines.faultMs)
+  }
+
+  async status(device: string): Promise<StatusResult> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    return this.#call(this.#online(device), 'status', {}, this.#deps.deadlines.statusMs, statusResult)
+  }
+
+  async #call<T>(
+    device: string,
+    method: RpcMethod,
+    params: Readonly<Record<string, unknown>>,
+    deadlineMs: number,
+    schema: v.GenericSchema<unknown, T>,
+  ): Promise<T> {
+    const result = check(schema, await this.#deps.bus.call(device, method, params, deadlineMs))
+    if (result.ok) return result.value
+    throw new ApiError('device-failed', `${device} answered ${method} with something else: ${result.reason}`)
+  }
+
+  /** The device that is meant: the named one, or the only one that is online. */
+  #online(device: string | undefined): string {
+    this.#assertBroker()
+    const devices = this.#deps.directory.devices()
+    const online = devices.filter(({ availability }) => availability === 'online').map(({ id }) => id)
+    if (device !== undefined) {
+      if (online.includes(device)) return device
+      if (!devices.some(({ id }) => id === device)) throw new ApiError('not-found', `no device ${device}`)
+      throw new ApiError('no-device', `device ${device} is offline: check its power and its network`)
+    }
+    const [only, ...others] = online
+    if (only === undefined)
+      throw new ApiError('no-device', 'no device is online: start one with `npm start` or `ganglion start`')
+    if (others.length > 0)
+      throw new ApiError(
+        'bad-request',
+        `several devices are online, name one as "device": ${online.join(', ')}`,
+      )
+    return only
+  }
+
+  /** The device whose entity is meant. */
+  #owner(device: string | undefined, entity: string): string {
+    this.#assertBroker()
+    const owners = this.#deps.directory.owners(entity)
+    if (device === undefined && owners.length > 1)
+      throw new ApiError(
+        'bad-request',
+        `several devices have ${entity}, name one as "device": ${owners.join(', ')}`,
+      )
+    const owner = device ?? owners[0]
+    if (owner === undefined || !owners.includes(owner))
+      throw new ApiError('not-found', device ? `no entity ${entity} on ${device}` : `no entity ${entity}`)
+    return this.#online(owner)
+  }
+
+  #assertBroker(): void {
+    const { bus } = this.#deps
+    if (!bus.connected)
+      throw new ApiError(
+        'unreachable',
+        `no connection to the broker ${bus.url}: ${bus.lastError ?? 'connecting'}`,
+      )
+  }
+}

@@ -1,0 +1,121 @@
+/** The routes under /api; README.md describes each. Bodies are checked here, work is done elsewhere. */
+import type { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import * as v from 'valibot'
+import { wireLimits } from '../../runtime/wire/limits.ts'
+import { check } from '../../runtime/wire/messages.ts'
+import { faultParams } from '../../runtime/wire/rpc.ts'
+import { type Access, securityHeaders } from './access.ts'
+import { ApiError } from './api-error.ts'
+import { runsMax } from './command-timeline.ts'
+import type { Devices } from './devices.ts'
+import type { Site } from './site.ts'
+import type { Tickets } from './tickets.ts'
+
+export interface RoutesDeps {
+  readonly site: Site
+  readonly devices: Devices
+  readonly tickets: Tickets
+  readonly access: Access
+  readonly health: () => unknown
+}
+
+const name = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128)))
+const sayBody = v.strictObject({ text: v.string(), device: name, area: name })
+const hearQuery = v.strictObject({ device: name, area: name })
+const commandBody = v.strictObject({ command: v.record(v.string(), v.any()), device: name })
+const faultBody = v.strictObject({ fault: faultParams.entries.fault, device: name })
+const sessionBody = v.strictObject({ token: v.pipe(v.string(), v.maxLength(1024)) })
+const commandsQuery = v.strictObject({
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,4}$/, 'is not a number'),
+      v.transform(Number),
+      v.minValue(1),
+      v.maxValue(runsMax),
+    ),
+  ),
+})
+
+function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
+  const result = check(schema, value)
+  if (result.ok) return result.value
+  throw new ApiError('bad-request', result.reason)
+}
+
+const idOf = (request: FastifyRequest) => (request.params as { id: string }).id
+
+export function addRoutes(app: FastifyInstance, deps: RoutesDeps): void {
+  addReading(app, deps)
+  addActing(app, deps)
+  addStream(app, deps)
+}
+
+function addReading(app: FastifyInstance, { site, devices, tickets, health }: RoutesDeps): void {
+  app.get('/api/health', () => health())
+  app.get('/api/devices', () => ({
+    devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
+  }))
+  app.get('/api/devices/:id/status', (request) => devices.status(idOf(request)))
+  app.get('/api/entities', () => ({
+    devices: site.directory.devices(),
+    entities: site.directory.entities(),
+  }))
+  app.get('/api/commands', (request) => {
+    const { limit } = checked(commandsQuery, request.query)
+    return { runs: site.timeline.recent(limit ?? runsMax) }
+  })
+  app.get('/api/tickets/:id', (request, reply) => {
+    const recording = tickets.fetch(idOf(request))
+    if (!recording) throw new ApiError('not-found', 'no such recording, or it was fetched or expired')
+    return reply
+      .type('audio/wav')
+      .header('content-length', recording.bytes)
+      .header('cache-control', 'no-store')
+      .send(recording.stream)
+  })
+}
+
+function addActing(app: FastifyInstance, { devices, access }: RoutesDeps): void {
+  app.post('/api/say', (request) => {
+    const { text, device, area } = checked(sayBody, request.body)
+    return devices.say(device, text, area)
+  })
+  app.post('/api/hear', { bodyLimit: wireLimits.uploadBytesMax }, (request) => {
+    const { device, area } = checked(hearQuery, request.query)
+    if (!/^audio\/(x-|vnd\.)?wave?\b/i.test(request.headers['content-type'] ?? ''))
+      throw new ApiError('unsupported-media-type', 'send the recording itself, as audio/wav')
+    if (Number(request.headers['content-length'] ?? 0) > wireLimits.uploadBytesMax)
+      throw new ApiError('too-large', 'the recording is too large')
+    return devices.hear(device, request.body as Readable, area)
+  })
+  app.post('/api/entities/:id/command', (request) => {
+    const { command, device } = checked(commandBody, request.body)
+    return devices.command(device, idOf(request), command)
+  })
+  app.post('/api/entities/:id/fault', async (request) => {
+    const { fault, device } = checked(faultBody, request.body)
+    await devices.fault(device, idOf(request), fault)
+    return { entity: idOf(request), fault }
+  })
+  app.post('/api/session', (request, reply) => {
+    const { token } = checked(sessionBody, request.body)
+    return reply.header('set-cookie', access.login(token)).send({ ok: true })
+  })
+}
+
+function addStream(app: FastifyInstance, { site }: RoutesDeps): void {
+  app.get('/api/events', (request, reply) => {
+    if (site.events.full) throw new ApiError('busy', 'too many pages are listening already: close one')
+    reply.hijack()
+    reply.raw.writeHead(200, {
+      ...securityHeaders,
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    })
+    const last = request.headers['last-event-id']
+    site.events.attach(reply.raw, typeof last === 'string' ? last : undefined)
+  })
+}

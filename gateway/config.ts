@@ -1,0 +1,201 @@
+/**
+ * The gateway's configuration: the `gateway:` section of the configuration file, then command-line options over it. One
+ * schema; defaults stand here and nowhere else. Unknown keys are refused by name: a misspelt limit is no limit.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import * as v from 'valibot'
+import { messageOf, UsageError } from '../runtime/base/errors.ts'
+import type { Credential } from './broker/credentials.ts'
+import { isLoopbackHost } from './errors.ts'
+
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024))
+const port = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0, 'is not a port (0 to 65535)'),
+  v.maxValue(65_535, 'is not a port (0 to 65535)'),
+)
+const id = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/i, 'is not an id (letters, digits, _ . -)'),
+)
+const topicBase = v.pipe(
+  v.string(),
+  v.maxLength(100),
+  v.regex(/^[a-z0-9_-]+(\/[a-z0-9_-]+)*$/i, 'is not a topic prefix'),
+)
+const urlOf = (protocols: readonly string[], words: string) =>
+  v.pipe(
+    v.string(),
+    v.check((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), words),
+  )
+
+const user = v.strictObject({
+  username: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  /** `scrypt$…` as `node gateway/main.ts --hash-password` prints it. */
+  passwordHash: v.optional(
+    v.pipe(v.string(), v.startsWith('scrypt$', 'is not a hash that starts with scrypt$')),
+  ),
+  /** A file with the password, for secrets that something else provides. */
+  passwordFile: v.optional(text),
+})
+
+export const gatewaySchema = v.strictObject({
+  /** Names this gateway on the broker: its reply topic and its client id. Unique per broker. */
+  id: v.optional(id, 'gateway'),
+  /** First levels of every topic. */
+  base: v.optional(topicBase, 'ganglion'),
+  /** Recordings on their way to a device are kept here, briefly. */
+  stateDir: v.optional(text, '.ganglion/gateway'),
+  /** Another broker instead of the built-in one. */
+  brokerUrl: v.optional(
+    urlOf(['mqtt:', 'mqtts:'], 'is not a URL like mqtt://host:1883 or mqtts://host:8883'),
+  ),
+  brokerUsername: v.optional(text),
+  /** File with the password; or set GANGLION_BROKER_PASSWORD. */
+  brokerPasswordFile: v.optional(text),
+  mqtt: v.optional(
+    v.strictObject({
+      /** This machine only, until there are users. */
+      host: v.optional(text, '127.0.0.1'),
+      /** IANA's port for MQTT. */
+      port: v.optional(port, 1883),
+      users: v.optional(v.pipe(v.array(user), v.maxLength(1000)), []),
+    }),
+    {},
+  ),
+  http: v.optional(
+    v.strictObject({
+      host: v.optional(text, '127.0.0.1'),
+      port: v.optional(port, 8080),
+      /** Under which devices and people reach the API; needed when `host` is a wildcard. */
+      publicUrl: v.optional(urlOf(['http:', 'https:'], 'is not a URL like http://gateway.local:8080')),
+      /** Names under which the API may be asked, besides localhost and IP addresses. */
+      hosts: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
+      /** File with the bearer token; or set GANGLION_GATEWAY_TOKEN. Needed beyond loopback. */
+      tokenFile: v.optional(text),
+    }),
+    {},
+  ),
+})
+export type GatewaySection = v.InferInput<typeof gatewaySchema>
+
+/** The section with defaults, secrets read and rules checked. */
+export interface GatewayConfig {
+  readonly id: string
+  readonly base: string
+  readonly stateDir: string
+  readonly broker:
+    | {
+        readonly kind: 'built-in'
+        readonly host: string
+        readonly port: number
+        readonly users: readonly Credential[]
+      }
+    | {
+        readonly kind: 'external'
+        readonly url: string
+        readonly username?: string
+        readonly password?: string
+      }
+  readonly http: {
+    readonly host: string
+    readonly port: number
+    readonly publicUrl?: string
+    readonly hosts: readonly string[]
+    readonly token?: string
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Checks a section. `where` names it in errors. Throws UsageError with one line. */
+export function loadConfig(section: unknown, where: string, env: Environment): GatewayConfig {
+  const result = v.safeParse(gatewaySchema, section ?? {}, { abortEarly: true })
+  if (!result.success) throw new UsageError(`${where}: ${issueLine(result.issues[0])}`)
+  const { id, base, stateDir, http } = result.output
+  const token =
+    env['GANGLION_GATEWAY_TOKEN'] || (http.tokenFile && secret(http.tokenFile, `${where}.http.tokenFile`))
+  checkHttp(http, token, where)
+  return {
+    id,
+    base,
+    stateDir: resolve(stateDir),
+    broker: brokerOf(result.output, where, env),
+    http: {
+      host: http.host,
+      port: http.port,
+      ...(http.publicUrl && { publicUrl: http.publicUrl.replace(/\/+$/, '') }),
+      hosts: http.publicUrl ? [...http.hosts, new URL(http.publicUrl).hostname] : http.hosts,
+      ...(token && { token }),
+    },
+  }
+}
+
+type Section = v.InferOutput<typeof gatewaySchema>
+
+function brokerOf(section: Section, where: string, env: Environment): GatewayConfig['broker'] {
+  const { brokerUrl, brokerUsername, brokerPasswordFile, mqtt } = section
+  if (brokerUrl === undefined) {
+    const users = mqtt.users.map((one, index) => credential(one, `${where}.mqtt.users.${index}`))
+    if (!isLoopbackHost(mqtt.host) && users.length === 0)
+      throw new UsageError(
+        `${where}.mqtt.host: ${mqtt.host} is reachable from other machines, which needs ${where}.mqtt.users; or use 127.0.0.1`,
+      )
+    return { kind: 'built-in', host: mqtt.host, port: mqtt.port, users }
+  }
+  const url = new URL(brokerUrl)
+  if (url.password)
+    throw new UsageError(
+      `${where}.brokerUrl: no password here, use GANGLION_BROKER_PASSWORD or brokerPasswordFile`,
+    )
+  const username = brokerUsername ?? (decodeURIComponent(url.username) || undefined)
+  const password =
+    env['GANGLION_BROKER_PASSWORD'] ||
+    (brokerPasswordFile && secret(brokerPasswordFile, `${where}.brokerPasswordFile`))
+  url.username = ''
+  return { kind: 'external', url: url.href, ...(username && { username }), ...(password && { password }) }
+}
+
+function credential(one: v.InferOutput<typeof user>, where: string): Credential {
+  const { username, passwordHash, passwordFile } = one
+  if ((passwordHash === undefined) === (passwordFile === undefined))
+    throw new UsageError(`${where}: give either passwordHash or passwordFile`)
+  return { username, password: passwordHash ?? secret(passwordFile as string, `${where}.passwordFile`) }
+}
+
+function checkHttp(http: Section['http'], token: string | undefined, where: string): void {
+  if (isLoopbackHost(http.host)) return
+  if (!token)
+    throw new UsageError(
+      `${where}.http.host: ${http.host} is reachable from other machines, which needs a token: set GANGLION_GATEWAY_TOKEN (for example ${randomBytes(18).toString('base64url')}) or ${where}.http.tokenFile; or use 127.0.0.1`,
+    )
+  if (token.length < 16)
+    throw new UsageError('the gateway token has fewer than 16 characters: use a longer one')
+  if ((http.host === '0.0.0.0' || http.host === '::') && !http.publicUrl)
+    throw new UsageError(
+      `${where}.http.publicUrl: needed with host ${http.host}, so that devices can fetch recordings`,
+    )
+}
+
+function secret(path: string, where: string): string {
+  let content: string
+  try {
+    content = readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new UsageError(`${where}: cannot read ${path} (${messageOf(error)})`, { cause: error })
+  }
+  if (content === '') throw new UsageError(`${where}: ${path} is empty`)
+  return content
+}
+
+function issueLine(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue) ?? ''
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `unknown key ${path}`
+  const words = issue.message.startsWith('Invalid')
+    ? `expected ${issue.expected ?? 'something else'}, got ${issue.received}`
+    : issue.message
+  return path ? `${path}: ${words}` : words
+}

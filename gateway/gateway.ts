@@ -1,0 +1,119 @@
+/** A gateway: opens the broker (unless another one is used), the connection to the devices and the HTTP API, in this order, and closes them in reverse. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../runtime/base/clock.ts'
+import { messageOf } from '../runtime/base/errors.ts'
+import type { Log } from '../runtime/base/log.ts'
+import { wireLimits } from '../runtime/wire/limits.ts'
+import { Access } from './api/access.ts'
+import { type CallDeadlines, Devices, defaultCallDeadlines } from './api/devices.ts'
+import { type Health, readHealth } from './api/health.ts'
+import { HttpApi } from './api/http-api.ts'
+import { Site } from './api/site.ts'
+import { Tickets } from './api/tickets.ts'
+import { Broker } from './broker/broker.ts'
+import type { GatewayConfig } from './config.ts'
+import { GatewayError } from './errors.ts'
+
+export interface GatewayDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+  /** Folder of the built dashboard. */
+  readonly dashboard: string
+  readonly deadlines?: Partial<CallDeadlines>
+}
+
+/** The client id starts with the name that the built-in broker keeps for the gateway. */
+const clientId = (id: string) => `ganglion-gateway-${id}`
+/** How long opening waits for the broker. Another one may be away: the gateway then starts all the same, degraded. */
+const brokerWaitMs = 5_000
+/** A device has the call's own deadline to fetch its recording. */
+const ticketMarginMs = 5_000
+
+export class Gateway implements AsyncDisposable {
+  readonly mqttUrl: string
+  readonly httpUrl: string
+  readonly #health: () => Health
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(mqttUrl: string, httpUrl: string, health: () => Health, stack: AsyncDisposableStack) {
+    this.mqttUrl = mqttUrl
+    this.httpUrl = httpUrl
+    this.#health = health
+    this.#stack = stack
+  }
+
+  /** Throws GatewayError and UsageError; whatever was opened is closed again then. */
+  static async open(deps: GatewayDeps, config: GatewayConfig, signal: AbortSignal): Promise<Gateway> {
+    await using opening = new AsyncDisposableStack()
+    const { clock, log } = deps
+    const broker =
+      config.broker.kind === 'built-in'
+        ? opening.use(await Broker.open({ clock, log: log.named('broker') }, config.broker, signal))
+        : undefined
+    const tickets = opening.use(await openTickets(deps, config))
+    const site = opening.use(Site.open({ clock, log: log.named('site') }, busOptions(config, broker)))
+    const deadlines = { ...defaultCallDeadlines, ...deps.deadlines }
+    const ticketUrl = (id: string) => `${config.http.publicUrl ?? http.url}/api/tickets/${id}`
+    const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines, ticketUrl })
+    const startedMs = clock.monotonicMs()
+    const health = () =>
+      readHealth({
+        version: deps.version,
+        uptimeMs: Math.round(clock.monotonicMs() - startedMs),
+        site,
+        ...(broker && { broker }),
+      })
+    const access = new Access(config.http)
+    const http: HttpApi = opening.use(
+      await HttpApi.open(
+        { clock, log: log.named('http'), site, devices, tickets, access, health },
+        { host: config.http.host, port: config.http.port, dashboard: deps.dashboard },
+        signal,
+      ),
+    )
+    if (!(await site.connected(brokerWaitMs)))
+      log.warn('starting without a broker', { url: site.bus.url, why: site.bus.lastError })
+    return new Gateway(broker?.url ?? site.bus.url, http.url, health, opening.move())
+  }
+
+  health(): Health {
+    return this.#health()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+async function openTickets(deps: GatewayDeps, config: GatewayConfig): Promise<Tickets> {
+  const folder = join(config.stateDir, 'recordings')
+  const hearMs = deps.deadlines?.hearMs ?? defaultCallDeadlines.hearMs
+  try {
+    await mkdir(config.stateDir, { recursive: true, mode: 0o700 })
+    return await Tickets.open(deps.clock, {
+      folder,
+      bytesMax: wireLimits.uploadBytesMax,
+      /** One a device of a household, at most 1 GB of disk. */
+      ticketsMax: 4,
+      lifeMs: hearMs + ticketMarginMs,
+      fetchesMax: 3,
+    })
+  } catch (error) {
+    throw new GatewayError(
+      'state-dir',
+      `cannot write ${config.stateDir} (${messageOf(error)}): choose another with --state-dir`,
+      { cause: error },
+    )
+  }
+}
+
+function busOptions(config: GatewayConfig, broker: Broker | undefined) {
+  const { id, base } = config
+  const common = { base, gatewayId: id, clientId: clientId(id) }
+  if (broker) return { ...common, ...broker.own, url: broker.url }
+  if (config.broker.kind !== 'external') throw new Error('no broker was opened')
+  const { url, username, password } = config.broker
+  return { ...common, url, ...(username && { username }), ...(password && { password }) }
+}

@@ -1,0 +1,150 @@
+/**
+ * The gateway's command: reads options, opens the gateway, says that it is ready, and closes it on SIGINT or SIGTERM.
+ * Exit codes: 0 stopped as asked, 1 could not run, 2 the user's mistake (one line on standard error).
+ */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { realClock } from '../runtime/base/clock.ts'
+import { CodedError, messageOf, UsageError } from '../runtime/base/errors.ts'
+import { createLog, type LogLevel, logLevels } from '../runtime/base/log.ts'
+import { type GatewayConfig, type GatewaySection, loadConfig } from './config.ts'
+import { Gateway } from './gateway.ts'
+
+const usage = `usage: node gateway/main.ts [options]
+  --config FILE.yaml   its gateway: section
+  --mqtt-port PORT     port of the built-in broker (0: any free one)
+  --http-port PORT     port of the API and the dashboard (0: any free one)
+  --broker URL         use this MQTT broker instead of the built-in one
+  --state-dir FOLDER   where recordings on their way are kept
+  --log-level LEVEL    ${logLevels.join(', ')}
+  --json               machine-readable output
+  --hash-password      read a password from standard input, print what to put in mqtt.users
+`
+/** Two parts close one after another, 3 s each at most; a supervisor's patience is 10 s, ours shorter. */
+const stopMs = 5_000
+
+type Options = ReturnType<typeof readOptions>
+
+function readOptions(argv: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string' },
+        'mqtt-port': { type: 'string' },
+        'http-port': { type: 'string' },
+        broker: { type: 'string' },
+        'state-dir': { type: 'string' },
+        'log-level': { type: 'string', default: 'info' },
+        json: { type: 'boolean', default: false },
+        'hash-password': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    return values
+  } catch (error) {
+    throw new UsageError(`${messageOf(error).split('. ')[0]}; --help lists the options`, { cause: error })
+  }
+}
+
+function portOf(text: string, option: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (!(port <= 65_535)) throw new UsageError(`${option} ${text}: not a port (0 to 65535)`)
+  return port
+}
+
+async function readSection(path: string): Promise<GatewaySection> {
+  const { parse } = await import('yaml')
+  let document: unknown
+  try {
+    document = parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--config ${path}: ${messageOf(error)}`, { cause: error })
+  }
+  const section = (document as { gateway?: unknown } | null)?.gateway ?? {}
+  if (typeof section !== 'object' || Array.isArray(section))
+    throw new UsageError(`--config ${path}: gateway is not a section with keys`)
+  return section as GatewaySection
+}
+
+async function readConfig(options: Options): Promise<GatewayConfig> {
+  const section = options.config === undefined ? {} : await readSection(options.config)
+  const mqttPort = options['mqtt-port']
+  const httpPort = options['http-port']
+  const overlaid = {
+    ...section,
+    ...(options.broker !== undefined && { brokerUrl: options.broker }),
+    ...(options['state-dir'] !== undefined && { stateDir: options['state-dir'] }),
+    ...(mqttPort !== undefined && { mqtt: { ...section.mqtt, port: portOf(mqttPort, '--mqtt-port') } }),
+    ...(httpPort !== undefined && { http: { ...section.http, port: portOf(httpPort, '--http-port') } }),
+  }
+  return loadConfig(
+    overlaid,
+    options.config === undefined ? 'gateway' : `${options.config}: gateway`,
+    process.env,
+  )
+}
+
+function readVersion(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
+async function run(options: Options): Promise<void> {
+  if (!logLevels.includes(options['log-level'] as LogLevel))
+    throw new UsageError(`--log-level ${options['log-level']}: not one of ${logLevels.join(', ')}`)
+  const config = await readConfig(options)
+  const log = createLog(
+    {
+      level: options['log-level'] as LogLevel,
+      json: options.json,
+      write: (line) => process.stderr.write(`${line}\n`),
+      nowMs: () => realClock.nowMs(),
+    },
+    'gateway',
+  )
+  const stopping = new AbortController()
+  const stopped = new Promise<void>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.once(name, () => {
+        log.info('stopping', { signal: name })
+        setTimeout(() => process.exit(1), stopMs).unref()
+        stopping.abort(new UsageError('stopped while starting'))
+        resolve()
+      })
+  })
+  const deps = {
+    clock: realClock,
+    log,
+    version: readVersion(),
+    dashboard: fileURLToPath(new URL('dashboard/dist', import.meta.url)),
+  }
+  await using gateway = await Gateway.open(deps, config, stopping.signal)
+  const ready = { ready: true, mqtt: gateway.mqttUrl, http: gateway.httpUrl }
+  process.stdout.write(
+    options.json ? `${JSON.stringify(ready)}\n` : `gateway ready: ${ready.http} (MQTT: ${ready.mqtt})\n`,
+  )
+  await stopped
+}
+
+async function printHash(): Promise<void> {
+  const { hashPassword } = await import('./broker/credentials.ts')
+  const { text } = await import('node:stream/consumers')
+  const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+  if (password === '') throw new UsageError('--hash-password: no password on standard input')
+  process.stdout.write(`${await hashPassword(password)}\n`)
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2))
+  if (options.help) process.stdout.write(usage)
+  else if (options['hash-password']) await printHash()
+  else await run(options)
+}
+
+main().catch((error: unknown) => {
+  if (!(error instanceof CodedError)) throw error
+  process.stderr.write(`ganglion gateway: ${error.message}\n`)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+})
