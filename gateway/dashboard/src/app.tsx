@@ -1,0 +1,46 @@
+/** The page: header, what to say, rooms, activity, devices. */
+import { ConnectionState, LostBanner } from './connection/connection-state.tsx'
+import { Login } from './connection/login.tsx'
+import { Console } from './console/console.tsx'
+import { Devices } from './devices/devices.tsx'
+import { Rooms } from './rooms/rooms.tsx'
+import { announcement } from './state/announce.ts'
+import { loading } from './state/home.ts'
+import { Timeline } from './timeline/timeline.tsx'
+
+export function App() {
+  return (
+    <>
+      <a class="skip" href="#ask">
+        Skip to the command line
+      </a>
+      <header>
+        <h1>Ganglion</h1>
+        <nav aria-label="Parts of this page">
+          <a href="#rooms">Rooms</a>
+          <a href="#activity">Activity</a>
+          <a href="#devices">Devices</a>
+        </nav>
+        <ConnectionState />
+      </header>
+      <LostBanner />
+      <main>{loading.value.kind === 'locked' ? <Login /> : <Home />}</main>
+      <p class="unseen" role="status">
+        {announcement.value}
+      </p>
+    </>
+  )
+}
+
+function Home() {
+  return (
+    <>
+      <Console />
+      <Rooms />
+      <div class="aside">
+        <Timeline />
+        <Devices />
+      </div>
+    </>
+  )
+}

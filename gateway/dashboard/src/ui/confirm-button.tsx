@@ -1,0 +1,47 @@
+/** A button for what should not happen by a slip: asks once more, with the focus on the way back. */
+import { useEffect, useRef, useState } from 'preact/hooks'
+
+export function ConfirmButton(props: {
+  readonly label: string
+  readonly question: string
+  readonly confirmLabel: string
+  readonly cancelLabel: string
+  readonly disabled: boolean
+  readonly onConfirm: () => void
+}) {
+  const [asking, setAsking] = useState(false)
+  const start = useRef<HTMLButtonElement>(null)
+  const cancel = useRef<HTMLButtonElement>(null)
+  const asked = useRef(false)
+  useEffect(() => {
+    if (asking) cancel.current?.focus()
+    else if (asked.current) start.current?.focus()
+    asked.current = asking
+  }, [asking])
+
+  if (!asking)
+    return (
+      <button type="button" ref={start} disabled={props.disabled} onClick={() => setAsking(true)}>
+        {props.label}
+      </button>
+    )
+  return (
+    <fieldset class="confirm">
+      <legend>{props.question}</legend>
+      <button type="button" ref={cancel} onClick={() => setAsking(false)}>
+        {props.cancelLabel}
+      </button>
+      <button
+        type="button"
+        class="caution"
+        disabled={props.disabled}
+        onClick={() => {
+          setAsking(false)
+          props.onConfirm()
+        }}
+      >
+        {props.confirmLabel}
+      </button>
+    </fieldset>
+  )
+}
