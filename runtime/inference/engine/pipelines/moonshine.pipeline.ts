@@ -44,9 +44,16 @@ export const moonshinePipeline: PipelineKind = {
     checkEncoder(model, encoder)
     const decoder = await open('decoder')
     checkDecoder(model, decoder)
-    const { default: tokenizer } = await import('llama-tokenizer-js')
-    return new MoonshinePipeline(encoder, decoder, tokenizer.vocabById, limits)
+    return new MoonshinePipeline(encoder, decoder, await vocabulary(), limits)
   },
+}
+
+/** The tokenizer's tables for encoding are 16 MB that nothing here reads. */
+async function vocabulary(): Promise<readonly string[]> {
+  const { default: tokenizer } = await import('llama-tokenizer-js')
+  tokenizer.merges.clear()
+  tokenizer.vocabByString.clear()
+  return tokenizer.vocabById
 }
 
 class MoonshinePipeline implements Pipeline {
