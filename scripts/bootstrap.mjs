@@ -32,7 +32,7 @@ async function main() {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command)
     throw new BootstrapError(`bootstrap: no command "${name}" (${Object.keys(commands).join(', ')})`)
-  if (isMissingSomething(command)) await withLock(root, () => prepare(command))
+  if (isMissingSomething(command)) await withLock(root, (signal) => prepare(command, signal))
   const [program, ...fixed] = command.program
   if (!existsSync(path.join(root, program)))
     throw new BootstrapError(
@@ -46,12 +46,12 @@ function isMissingSomething(command) {
 }
 
 /** Runs under the lock, so everything is looked at again: another start may have done it meanwhile. */
-async function prepare(command) {
+async function prepare(command, signal) {
   const state = dependencyState(root)
   const steps = []
-  if (state.kind !== 'current') steps.push((progress) => installDependencies(root, state, progress))
+  if (state.kind !== 'current') steps.push((progress) => installDependencies(root, state, progress, signal))
   if (command.dashboard && dashboardIsStale(root))
-    steps.push((progress) => buildDashboard(root, findNode(root), progress))
+    steps.push((progress) => buildDashboard(root, findNode(root), progress, signal))
   const progress = new Progress(process.stderr, steps.length)
   for (const step of steps) await step(progress)
 }

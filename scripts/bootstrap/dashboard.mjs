@@ -1,7 +1,7 @@
 /** Builds the dashboard's page with Vite when it is absent or older than its sources. */
-import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { runQuietly } from './child.mjs'
 import { BootstrapError } from './progress.mjs'
 
 const folder = 'gateway/dashboard'
@@ -25,30 +25,13 @@ function newestMs(source) {
   return newest
 }
 
-export async function buildDashboard(root, node, progress) {
+export async function buildDashboard(root, node, progress, signal) {
   await progress.step('Building the dashboard', async () => {
     const vite = path.join(root, 'node_modules/vite/bin/vite.js')
-    const { code, output } = await capture(
-      node,
-      [vite, 'build', path.join(root, folder), '--logLevel', 'warn'],
-      root,
-    )
+    const args = [vite, 'build', path.join(root, folder), '--logLevel', 'warn']
+    const { code, output } = await runQuietly(node, args, { cwd: root, signal })
     if (code === 0) return
     process.stderr.write(output)
     throw new BootstrapError(`The dashboard did not build (${folder}): the lines above say why`)
-  })
-}
-
-function capture(program, args, cwd) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    const take = (chunk) => {
-      output = (output + chunk).slice(-20_000)
-    }
-    child.stdout.on('data', take)
-    child.stderr.on('data', take)
-    child.on('error', (error) => reject(new BootstrapError(`cannot run ${program}: ${error.message}`)))
-    child.on('close', (code) => resolve({ code, output }))
   })
 }

@@ -3,9 +3,9 @@
  * proof of a finished install: [scripts-4] an install that was cut off counts as none. What is there is compared package
  * by package, so an install done by hand is taken as it is.
  */
-import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { runQuietly } from './child.mjs'
 import { BootstrapError } from './progress.mjs'
 
 /**
@@ -44,19 +44,19 @@ function matches(want, have) {
 }
 
 /** Installs with `npm ci`. A stale install is kept aside until the new one is complete, and put back if it fails. */
-export async function installDependencies(root, state, progress) {
+export async function installDependencies(root, state, progress, signal) {
   const folder = path.join(root, 'node_modules')
   const aside = path.join(root, '.node_modules.previous')
   rmSync(aside, { recursive: true, force: true })
   const kept = state.kind === 'stale' && moved(folder, aside)
   const title = state.kind === 'stale' ? 'Updating dependencies' : 'Installing dependencies'
   try {
-    await progress.step(title, () => npmCi(root), counter(root))
+    await progress.step(title, () => npmCi(root, signal), counter(root))
   } catch (error) {
     if (!kept) throw error
     rmSync(folder, { recursive: true, force: true })
     renameSync(aside, folder)
-    if (!state.directMatch) throw error
+    if (!state.directMatch || signal.aborted) throw error
     progress.note(
       `${error.message}\nGoing on with the dependencies installed before: the ones named in package.json are the same`,
     )
@@ -109,38 +109,17 @@ const npmArgs = [
   '--fetch-retry-maxtimeout=8000',
 ]
 
-async function npmCi(root) {
+async function npmCi(root, signal) {
   // An npm that leaves dot files in place must not leave the proof of an older install.
   rmSync(path.join(root, 'node_modules/.package-lock.json'), { force: true })
-  const { code, output } = await runNpm(root)
-  if (code !== 0) throw new BootstrapError(explain(output, code))
-}
-
-/** npm as a child; a signal to this process ends it too. */
-function runNpm(root) {
   const { file, args, env } = npmCommand(root)
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, [...args, ...npmArgs], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    const take = (chunk) => {
-      output = (output + chunk).slice(-20_000)
-    }
-    child.stdout.on('data', take)
-    child.stderr.on('data', take)
-    const end = () => child.kill('SIGTERM')
-    process.once('exit', end)
-    child.on('error', (error) =>
-      reject(
-        new BootstrapError(
-          `cannot run npm (${error.message}): install Node with npm from https://nodejs.org`,
-        ),
-      ),
-    )
-    child.on('close', (code) => {
-      process.off('exit', end)
-      resolve({ code: code ?? 1, output })
-    })
-  })
+  const { code, output } = await runQuietly(file, [...args, ...npmArgs], { cwd: root, env, signal }).catch(
+    (error) => {
+      if (error.code !== 'ENOENT') throw error
+      throw new BootstrapError('npm is not on the PATH: install Node with npm from https://nodejs.org')
+    },
+  )
+  if (code !== 0) throw new BootstrapError(explain(output, code))
 }
 
 /**

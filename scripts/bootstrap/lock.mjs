@@ -1,5 +1,6 @@
 /** One bootstrap at a time prepares a checkout; the others wait and then find everything done. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { BootstrapError } from './progress.mjs'
 
@@ -7,21 +8,23 @@ const pollMs = 200
 /** A slow network may take this long to install; beyond it somebody should look. */
 const waitMs = 20 * 60_000
 
-/** Runs `work` while holding `<root>/.bootstrap.lock`. A lock whose process is gone is taken over. */
+/**
+ * Runs `work(signal)` while holding `<root>/.bootstrap.lock`. A lock whose process is gone is taken over. Ctrl-C aborts
+ * the signal; what `work` started ends before this does.
+ */
 export async function withLock(root, work) {
   const file = path.join(root, '.bootstrap.lock')
   await acquire(file)
-  const release = () => rmSync(file, { force: true })
-  const onSignal = (signal) => {
-    release()
-    process.exit(signal === 'SIGINT' ? 130 : 143)
-  }
+  const controller = new AbortController()
+  const onSignal = (name) =>
+    controller.abort(new BootstrapError('Interrupted', 128 + os.constants.signals[name]))
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   try {
-    return await work()
+    await work(controller.signal)
+    controller.signal.throwIfAborted()
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    release()
+    rmSync(file, { force: true })
   }
 }
 

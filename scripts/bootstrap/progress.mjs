@@ -64,6 +64,6 @@ function elapsed(sinceMs) {
 }
 
 /** A line longer than the terminal would wrap and could not be overwritten. */
-function clip(text, columns = 80) {
-  return text.slice(0, Math.max(columns - 1, 20))
+function clip(text, columns) {
+  return text.slice(0, Math.max((columns || 80) - 1, 20))
 }
