@@ -1,0 +1,99 @@
+/** What this device answers when it is called over the wire: say, hear, command, status, fault. */
+
+import type { SimControl } from '../../hal/contract/board.ts'
+import type { Clock } from '../base/clock.ts'
+import { CodedError, messageOf } from '../base/errors.ts'
+import { RpcError } from '../link/rpc-server.ts'
+import type { Voice } from '../perception/voice.ts'
+import { wireLimits } from '../wire/limits.ts'
+import { check, type SayResult, type StatusResult } from '../wire/messages.ts'
+import { commandParams, faultParams, hearParams, type RpcMethod, sayParams } from '../wire/rpc.ts'
+import type { Assistant } from './assistant.ts'
+import { fetchRecording } from './recording.ts'
+
+export interface CallDeps {
+  readonly clock: Clock
+  readonly assistant: Assistant
+  /** Absent where voice is switched off. */
+  readonly voice: Voice | undefined
+  readonly sim: SimControl | undefined
+  readonly status: () => Promise<StatusResult>
+  /** Recordings are fetched from this origin and no other. */
+  readonly recordingsFrom: string | undefined
+}
+
+export class Calls {
+  readonly #deps: CallDeps
+
+  constructor(deps: CallDeps) {
+    this.#deps = deps
+  }
+
+  /** Throws RpcError: the caller gets its code and message. */
+  async answer(method: RpcMethod, request: unknown, signal: AbortSignal): Promise<unknown> {
+    const { assistant } = this.#deps
+    if (method === 'say') {
+      const { text, area } = params(sayParams, request)
+      return assistant.say(text, { principal: 'user', ...(area === undefined ? {} : { area }) }, signal)
+    }
+    if (method === 'hear') return this.#hear(params(hearParams, request), signal)
+    if (method === 'command') {
+      const { entity, command } = params(commandParams, request)
+      return assistant.command({ entity, command, principal: 'user' }, signal)
+    }
+    if (method === 'fault') return this.#fault(params(faultParams, request))
+    return this.#deps.status()
+  }
+
+  async #hear(request: { url: string; area?: string | undefined }, signal: AbortSignal): Promise<SayResult> {
+    const { voice, assistant, recordingsFrom, clock } = this.#deps
+    if (!voice) throw new RpcError('unavailable', 'voice is switched off in this device’s configuration')
+    if (recordingsFrom === undefined)
+      throw new RpcError('unavailable', 'this device was given no gateway to fetch recordings from')
+    try {
+      const wav = await fetchRecording(request.url, recordingsFrom, wireLimits.recordingBytesMax, signal)
+      const arrivedMs = clock.monotonicMs()
+      const heard = await voice.hear(wav, signal)
+      if (heard.text === '') return nothingHeard(clock.monotonicMs() - arrivedMs)
+      const where = request.area === undefined ? {} : { area: request.area }
+      return await assistant.say(heard.text, { principal: 'user', spokenAtMs: arrivedMs, ...where }, signal)
+    } catch (error) {
+      throw asRpcError(error)
+    }
+  }
+
+  #fault(request: { entity: string; fault: { kind: string } | null }): { entity: string } {
+    const { sim } = this.#deps
+    if (!sim) throw new RpcError('unsupported', 'faults can be injected only where the board is simulated')
+    try {
+      sim.fault(request.entity, (request.fault ?? undefined) as Parameters<SimControl['fault']>[1])
+    } catch (error) {
+      throw new RpcError('not-found', messageOf(error), { cause: error })
+    }
+    return { entity: request.entity }
+  }
+}
+
+function params<T>(schema: Parameters<typeof check<T>>[0], request: unknown): T {
+  const parsed = check(schema, request)
+  if (!parsed.ok) throw new RpcError('bad-request', parsed.reason)
+  return parsed.value
+}
+
+function nothingHeard(elapsedMs: number): SayResult {
+  return {
+    outcome: 'refused',
+    transcript: '',
+    reply: 'I heard no words in that.',
+    commands: [],
+    latencyMs: Math.round(elapsedMs * 10) / 10,
+  }
+}
+
+/** Operating errors go to the caller with their line; anything else is a bug and crashes where it belongs. */
+function asRpcError(error: unknown): unknown {
+  if (error instanceof RpcError || !(error instanceof CodedError)) return error
+  if (error.name === 'VoiceError' || error.retryable)
+    return new RpcError('unavailable', error.message, { cause: error })
+  return new RpcError('bad-request', error.message, { cause: error })
+}

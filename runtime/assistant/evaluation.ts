@@ -1,0 +1,158 @@
+/**
+ * Runs spoken-command tests through the assistant against the simulated board: each sentence in a fresh home, in virtual
+ * time, judged by what the home's telemetry shows afterwards. A sentence passes only if the whole home equals what it was
+ * plus the expected changes.
+ */
+import type { Hal, OpenBoard } from '../../hal/contract/board.ts'
+import type { Json, Telemetry } from '../../hal/contract/component.ts'
+import { VirtualClock } from '../base/clock.ts'
+import { silentLog } from '../base/log.ts'
+import { Actuation } from '../things/actuation.ts'
+import { attachBoard } from '../things/hal-source.ts'
+import { EntityRegistry } from '../things/registry.ts'
+import { understand } from '../understanding/understand.ts'
+import type { Reading, SayResult } from '../wire/messages.ts'
+import { Assistant } from './assistant.ts'
+import type { HomeTest } from './home-tests.ts'
+
+export interface EvaluationFailure {
+  readonly file: string
+  readonly sentence: string
+  readonly expected: Record<string, unknown>
+  readonly got: Record<string, unknown>
+  readonly reading: Reading | undefined
+}
+
+export interface Evaluation {
+  readonly total: number
+  readonly passed: number
+  readonly categories: Readonly<Record<string, { readonly total: number; readonly passed: number }>>
+  readonly failures: readonly EvaluationFailure[]
+  readonly latencyMs: { readonly p50: number; readonly p95: number }
+}
+
+/** Follow from other values while something moves; the tests do not compare them. */
+const notCompared: ReadonlySet<string> = new Set(['is_closed', 'is_opening', 'is_closing'])
+
+type Snapshot = ReadonlyMap<string, Telemetry>
+
+export async function evaluate(
+  tests: readonly HomeTest[],
+  hal: Hal,
+  signal: AbortSignal,
+  onProgress: (done: number) => void = () => {},
+): Promise<Evaluation> {
+  const categories = new Map<string, { total: number; passed: number }>()
+  const failures: EvaluationFailure[] = []
+  const latencies: number[] = []
+  for (const [index, test] of tests.entries()) {
+    signal.throwIfAborted()
+    const run = await runOne(test, hal, signal)
+    latencies.push(run.latencyMs)
+    const category = categories.get(test.category) ?? { total: 0, passed: 0 }
+    categories.set(test.category, category)
+    category.total += 1
+    const failure = judge(test, run)
+    if (failure) failures.push(failure)
+    else category.passed += 1
+    onProgress(index + 1)
+  }
+  latencies.sort((a, b) => a - b)
+  const quantile = (q: number) =>
+    Math.round((latencies[Math.ceil(q * latencies.length) - 1] ?? 0) * 100) / 100
+  return {
+    total: tests.length,
+    passed: tests.length - failures.length,
+    categories: Object.fromEntries(categories),
+    failures,
+    latencyMs: { p50: quantile(0.5), p95: quantile(0.95) },
+  }
+}
+
+interface Run {
+  readonly before: Snapshot
+  readonly after: Snapshot
+  readonly result: SayResult
+  /** Real time from the sentence to the verified state; simulated travel times are skipped. */
+  readonly latencyMs: number
+}
+
+async function runOne(test: HomeTest, hal: Hal, signal: AbortSignal): Promise<Run> {
+  const clock = new VirtualClock(test.nowMs === undefined ? {} : { startMs: test.nowMs })
+  const host = { clock, log: silentLog, random: () => clock.random() }
+  const options = { home: { name: test.file, yaml: test.home }, hostSensors: false }
+  await using board = await clock.run(() => hal.openBoard(options, host, signal))
+  const { assistant, registry, detach } = assemble(board, clock)
+  using _detach = { [Symbol.dispose]: detach }
+  const before = snapshot(registry)
+  const startMs = performance.now()
+  const where = test.area === undefined ? {} : { area: test.area }
+  const result = await clock.run(() => assistant.say(test.sentence, { principal: 'user', ...where }, signal))
+  return { before, after: snapshot(registry), result, latencyMs: performance.now() - startMs }
+}
+
+function assemble(board: OpenBoard, clock: VirtualClock) {
+  const registry = new EntityRegistry(board.layout.areas)
+  const actuation = new Actuation({ clock, registry })
+  const detach = attachBoard(board, registry, actuation)
+  return {
+    registry,
+    detach,
+    assistant: new Assistant({ clock, registry, actuation, understand, onEvent: () => {} }),
+  }
+}
+
+function snapshot(registry: EntityRegistry): Snapshot {
+  return new Map(registry.view().entities.map((entity) => [entity.info.id, entity.telemetry]))
+}
+
+function judge(test: HomeTest, run: Run): EvaluationFailure | undefined {
+  const passed = test.expect ? equalsExpected(test, run) : onlyTargetCommanded(test, run)
+  if (passed) return undefined
+  const expected = test.expect ? Object.fromEntries(test.expect) : { onlyEntityCommanded: test.target }
+  const got = { outcome: run.result.outcome, reply: run.result.reply, changes: differences(run) }
+  return { file: test.file, sentence: test.sentence, expected, got, reading: run.result.reading }
+}
+
+function equalsExpected(test: HomeTest, { before, after }: Run): boolean {
+  for (const [id, was] of before) {
+    const now = after.get(id)
+    const change = test.expect?.get(id)
+    const ignore = test.ignore.get(id)
+    if (!now) return false
+    if (!ignore?.has('state') && now.state !== (change?.state ?? was.state)) return false
+    const wanted = { ...was.attributes, ...change?.attributes }
+    for (const name of new Set([...Object.keys(wanted), ...Object.keys(now.attributes)])) {
+      if (notCompared.has(name) || ignore?.has(name)) continue
+      if (!same(wanted[name], now.attributes[name])) return false
+    }
+  }
+  return [...(test.expect?.keys() ?? [])].every((id) => after.has(id))
+}
+
+/** Files that name an entity and no changes are judged by who was commanded. */
+function onlyTargetCommanded(test: HomeTest, { result }: Run): boolean {
+  return (
+    result.commands.length > 0 &&
+    result.outcome === 'done' &&
+    result.commands.every((report) => report.entity === test.target)
+  )
+}
+
+function differences({ before, after }: Run): Record<string, unknown> {
+  const changed: Record<string, unknown> = {}
+  for (const [id, was] of before) {
+    const now = after.get(id)
+    if (now && (now.state !== was.state || !same(now.attributes as Json, was.attributes as Json))) {
+      changed[id] = { state: now.state, attributes: now.attributes }
+    }
+  }
+  return changed
+}
+
+/** An attribute that is null says as little as one that is absent. */
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a == null || b == null) return a == null && b == null
+  if (typeof a === 'object') return JSON.stringify(a) === JSON.stringify(b)
+  return a === b || Number(a) === Number(b)
+}

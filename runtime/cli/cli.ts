@@ -1,0 +1,197 @@
+/**
+ * The `ganglion` command: its commands and options, and what becomes of an error. A person's mistake is one line and exit
+ * code 2, an operating error one line and exit code 1; only a bug shows a stack.
+ */
+import { Command, CommanderError, Option } from 'commander'
+import { messageOf, UsageError } from '../base/errors.ts'
+import { logLevels } from '../base/log.ts'
+import { version } from '../base/version.ts'
+import { defaultStateDir } from '../config/config.ts'
+import { completionScript } from './completion.ts'
+import type { Context, HalDoor } from './context.ts'
+import { exitCodes } from './exit.ts'
+import { createTerminal } from './terminal.ts'
+
+type Action = (context: Context) => Promise<number>
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function runCli(argv: readonly string[], hal: () => Promise<HalDoor>): Promise<number> {
+  const stop = new AbortController()
+  const onSignal = () => stop.abort(new Error('stopped'))
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+  let exitCode: number = exitCodes.done
+  const program = createProgram(async (options, action) => {
+    const terminal = createTerminal(options.json === true)
+    exitCode = await action({
+      terminal,
+      signal: stop.signal,
+      stateDir: options.stateDir ?? defaultStateDir(),
+      hal,
+    })
+  })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return stop.signal.aborted && error === stop.signal.reason ? 130 : report(error)
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+  const terminal = createTerminal(false)
+  const code = (error as { code?: unknown }).code
+  if (error instanceof UsageError || typeof code === 'string') terminal.error(messageOf(error))
+  else terminal.error(`a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  return error instanceof UsageError ? exitCodes.usage : exitCodes.failed
+}
+
+interface SharedOptions {
+  readonly json?: boolean
+  readonly stateDir?: string
+}
+
+type Run = (options: SharedOptions, action: Action) => Promise<void>
+
+function createProgram(run: Run): Command {
+  const program = new Command('ganglion')
+    .description('An operating system for LLM agents at the edge.')
+    .version(version)
+    .showHelpAfterError('("ganglion --help" shows the commands)')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ganglion: ')) })
+  addServerCommands(program, run)
+  addHubCommands(program, run)
+  addToolCommands(program, run)
+  return program
+}
+
+/** Adds the options that every command has. */
+function shared(command: Command): Command {
+  return command
+    .option('--state-dir <dir>', 'where state is kept; also how a running hub is found')
+    .option('--json', 'machine-readable output on standard output')
+}
+
+const logLevel = () =>
+  new Option('--log-level <level>', 'what is logged to standard error').choices([...logLevels])
+
+function addServerCommands(program: Command, run: Run): void {
+  const listening = (command: Command) =>
+    shared(command)
+      .option('--mqtt-port <port>', 'port of the built-in broker; 0 takes any free one')
+      .option('--http-port <port>', 'port of dashboard and API; 0 takes any free one')
+      .option('--broker <url>', 'use this MQTT broker instead of the built-in one')
+      .option('--config <file>', 'configuration, YAML with the sections device and gateway')
+      .addOption(logLevel())
+  const ofDevice = (command: Command) =>
+    command
+      .option('--home <file>', 'simulate the home in this file')
+      .option('--id <id>', 'id of the device on the wire')
+      .option('--microphone <device>', 'listen to this ALSA device, for example "default"')
+      .option('--models-dir <dir>', 'where models are kept')
+      .option('--no-voice', 'no speech models, no engine')
+  ofDevice(listening(program.command('up')))
+    .description('run a gateway and a device on this machine')
+    .option('--no-demo', 'do not play the recording')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/up.ts')).up(options, context)),
+    )
+  listening(program.command('gateway'))
+    .description('run a gateway')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/gateway.ts')).gateway(options, context)),
+    )
+  ofDevice(shared(program.command('device')))
+    .description('run a device')
+    .option('--gateway <url>', 'the gateway to belong to')
+    .option('--broker <url>', 'the MQTT broker, where it is not the gateway’s')
+    .option('--config <file>', 'configuration, YAML with the sections device and gateway')
+    .addOption(logLevel())
+    .addOption(new Option('--first-home', 'simulate the home that is shipped').hideHelp())
+    .addOption(new Option('--supervised', 'end when standard input ends').hideHelp())
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/device.ts')).device(options, context)),
+    )
+}
+
+function addHubCommands(program: Command, run: Run): void {
+  const ofHub = (command: Command) =>
+    shared(command).option('--url <url>', 'the hub’s HTTP address; default: the one in the state directory')
+  const ofUtterance = (command: Command) =>
+    ofHub(command)
+      .option('--area <area>', 'where the speaker is')
+      .option('--device <id>', 'which device is spoken to, where there are several')
+  ofUtterance(program.command('say').argument('<text...>', 'what to do, or a question'))
+    .description('say a command; exit code 0 done, 1 failed, 3 refused or a question back')
+    .action((text: string[], options) =>
+      run(options, async (context) =>
+        (await import('./commands/say.ts')).say(text.join(' '), options, context),
+      ),
+    )
+  ofUtterance(program.command('hear').argument('<file>', 'a WAV recording'))
+    .description('have a recording of a command heard')
+    .action((file: string, options) =>
+      run(options, async (context) => (await import('./commands/say.ts')).hear(file, options, context)),
+    )
+  ofHub(program.command('entities'))
+    .description('list what there is, with its state')
+    .option('--area <area>', 'only this area')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/entities.ts')).entities(options, context)),
+    )
+  ofHub(program.command('watch'))
+    .description('follow what happens')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/entities.ts')).watch(options, context)),
+    )
+}
+
+function addToolCommands(program: Command, run: Run): void {
+  shared(program.command('doctor'))
+    .description('what this machine is, what is wrong and what to do')
+    .option('--models-dir <dir>', 'where models are kept')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/doctor.ts')).doctor(options, context)),
+    )
+  const models = program.command('models').description('the models on this device')
+  shared(models.command('list'))
+    .description('list the models')
+    .option('--models-dir <dir>', 'where models are kept')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/models.ts')).modelsList(options, context)),
+    )
+  shared(models.command('pull').argument('[names...]', 'models; default: those for voice'))
+    .description('fetch models')
+    .option('--models-dir <dir>', 'where models are kept')
+    .action((names: string[], options) =>
+      run(options, async (context) =>
+        (await import('./commands/models.ts')).modelsPull(names, options, context),
+      ),
+    )
+  const evaluation = program.command('eval').description('measure how well something is done')
+  shared(evaluation.command('home').argument('<dir>', 'a folder of spoken-command tests, or of such folders'))
+    .description('run spoken-command tests in simulated homes')
+    .action((dir: string, options) =>
+      run(options, async (context) => (await import('./commands/eval-home.ts')).evalHome(dir, context)),
+    )
+  shared(program.command('bench'))
+    .description('measure speed and memory against bare baselines')
+    .option('--quick', 'fewer runs', false)
+    .option('--only <name>', 'only measurements whose name contains this')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/bench.ts')).bench(options, context)),
+    )
+  program
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print a completion script to be sourced')
+    .action((shell: string) =>
+      run({}, async ({ terminal }) => {
+        terminal.out(completionScript(program, shell))
+        return exitCodes.done
+      }),
+    )
+}

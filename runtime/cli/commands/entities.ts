@@ -1,0 +1,78 @@
+/** `ganglion entities` and `ganglion watch`: what there is, and what changes. */
+import type { CommandEvent } from '../../wire/messages.ts'
+import type { Context } from '../context.ts'
+import { HubClient } from '../hub-client.ts'
+import { hubUrl } from '../hub-file.ts'
+import type { Terminal } from '../terminal.ts'
+
+interface EntityRow {
+  readonly id: string
+  readonly name: string
+  readonly areaName?: string
+  readonly state: string
+  readonly unit?: string
+  readonly simulated: boolean
+  readonly available: boolean
+}
+
+export async function entities(options: { url?: string; area?: string }, context: Context): Promise<number> {
+  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
+  const answer = await hub.get<{ entities: EntityRow[] }>('/api/entities')
+  const folded = options.area?.toLowerCase()
+  const rows = answer.entities.filter((row) => folded === undefined || row.areaName?.toLowerCase() === folded)
+  if (context.terminal.json) context.terminal.out(JSON.stringify({ entities: rows }))
+  else printRows(rows, context.terminal)
+  return 0
+}
+
+function printRows(rows: readonly EntityRow[], terminal: Terminal): void {
+  if (rows.length === 0) terminal.out('no entities')
+  const width = Math.max(0, ...rows.map((row) => row.id.length))
+  const areas = Map.groupBy(rows, (row) => row.areaName ?? 'no area')
+  for (const [area, inside] of [...areas].sort(([a], [b]) => a.localeCompare(b))) {
+    terminal.out(terminal.style('bold', area))
+    for (const row of inside) {
+      const state = row.available ? `${row.state}${row.unit ? ` ${row.unit}` : ''}` : 'unavailable'
+      const simulated = row.simulated ? terminal.style('dim', '  simulated') : ''
+      terminal.out(`  ${row.id.padEnd(width)}  ${state.padEnd(14)}  ${row.name}${simulated}`)
+    }
+  }
+}
+
+/** Follows the hub until Ctrl-C. With --json one object a line. */
+export async function watch(options: { url?: string }, context: Context): Promise<number> {
+  const { terminal, signal } = context
+  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
+  try {
+    for await (const { event, data } of hub.events('/api/events', signal)) {
+      if (terminal.json) terminal.out(JSON.stringify({ event, data }))
+      else terminal.out(describe(event, data, terminal))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return 0
+  }
+  terminal.error('the hub closed the stream')
+  return 1
+}
+
+function describe(event: string, data: unknown, terminal: Terminal): string {
+  const time = terminal.style('dim', new Date().toISOString().slice(11, 23))
+  if (event === 'entity') {
+    const row = data as EntityRow
+    return `${time} ${row.id} ${terminal.style('bold', row.available ? row.state : 'unavailable')}`
+  }
+  if (event === 'command') return `${time} ${describeStep(data as CommandEvent)}`
+  return `${time} ${event} ${JSON.stringify(data)}`
+}
+
+function describeStep(step: CommandEvent): string {
+  const about = [
+    step.entity,
+    step.command ? JSON.stringify(step.command) : undefined,
+    step.text,
+    step.reading?.intent,
+    step.evidence?.reason,
+  ]
+  return `${String(step.sinceMs).padStart(7)} ms ${step.stage.padEnd(10)} ${about.filter(Boolean).join(' ')}`
+}

@@ -1,0 +1,21 @@
+/** What every command gets: where to write, how to be stopped, and the options that all commands share. */
+import type { Hal } from '../../hal/contract/board.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface Context {
+  readonly terminal: Terminal
+  /** Aborts on Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal
+  readonly stateDir: string
+  /** Opens the HAL only for commands that need it. */
+  readonly hal: () => Promise<HalDoor>
+}
+
+/** The HAL and what it ships, handed in by the composition root. */
+export interface HalDoor {
+  readonly hal: Hal
+  /** The home that a first start simulates. */
+  readonly firstHome: string
+  /** Ids of the boards that are known. */
+  readonly boards: readonly string[]
+}

@@ -1,0 +1,9 @@
+/** Exit codes, the same for every command: part of the machine contract. */
+import type { Outcome } from '../wire/messages.ts'
+
+export const exitCodes = { done: 0, failed: 1, usage: 2, refusedOrQuestion: 3 } as const
+
+export function exitCodeOf(outcome: Outcome): number {
+  if (outcome === 'done') return exitCodes.done
+  return outcome === 'failed' ? exitCodes.failed : exitCodes.refusedOrQuestion
+}

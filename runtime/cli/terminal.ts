@@ -1,0 +1,73 @@
+/**
+ * What a person or a machine sees: colour and a live line only where there is a terminal, plain lines in a pipe, one JSON
+ * line with `--json`. Results go to standard output, progress and notices to standard error.
+ */
+import { styleText } from 'node:util'
+
+type Style = Parameters<typeof styleText>[0]
+
+export interface Terminal {
+  readonly json: boolean
+  /** A line of the result. */
+  out(line: string): void
+  /** A line about what is going on; nothing with --json. */
+  note(line: string): void
+  /** A mistake or a failure, one line. */
+  error(line: string): void
+  /** The live line: replaced in place on a terminal; in a pipe, printed only when `key` changes. */
+  progress(line: string, key: string): void
+  /** Ends the live line. */
+  progressEnd(): void
+  style(style: Style, text: string): string
+}
+
+interface Streams {
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+}
+
+export function createTerminal(json: boolean, streams: Streams = process): Terminal {
+  const live = !json && streams.stderr.isTTY === true
+  let liveShown = false
+  let lastKey = ''
+  const clear = () => {
+    if (liveShown) streams.stderr.write('\r\x1b[2K')
+    liveShown = false
+  }
+  return {
+    json,
+    out: (line) => {
+      clear()
+      streams.stdout.write(`${line}\n`)
+    },
+    note: (line) => {
+      if (json) return
+      clear()
+      streams.stderr.write(`${line}\n`)
+    },
+    error: (line) => {
+      clear()
+      streams.stderr.write(`${styleText('red', 'ganglion:', { stream: streams.stderr })} ${line}\n`)
+    },
+    progress: (line, key) => {
+      if (json) return
+      if (live) {
+        streams.stderr.write(`\r\x1b[2K${line.slice(0, (streams.stderr.columns || 80) - 1)}`)
+        liveShown = true
+      } else if (key !== lastKey) streams.stderr.write(`${line}\n`)
+      lastKey = key
+    },
+    progressEnd: clear,
+    style: (style, text) => styleText(style, text, { stream: streams.stdout }),
+  }
+}
+
+/** `12.3 MB` */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+/** `842 ms`, `1.4 s` */
+export function milliseconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+}

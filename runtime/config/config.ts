@@ -1,0 +1,123 @@
+/**
+ * The device's configuration: one schema with its defaults, one loader. A file holds a `device:` and a `gateway:`
+ * section; options on the command line win over the file. Unknown keys are refused by name, so a typo never passes silently.
+ */
+import { homedir, hostname } from 'node:os'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { readConfigSection } from '../base/config-file.ts'
+import { UsageError } from '../base/errors.ts'
+import { defaultModelsDir } from '../inference/store/models-dir.ts'
+import { isTopicId } from '../wire/topics.ts'
+
+const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
+
+const schema = v.strictObject({
+  /** Id on the wire; one level of a topic. */
+  id: v.optional(
+    v.pipe(v.string(), v.check(isTopicId, 'must be letters, digits, "_", "." or "-"')),
+    defaultDeviceId,
+  ),
+  /** Prefix of all topics. */
+  base: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z0-9_-]+(\/[a-z0-9_-]+)*$/i, 'must be a plain topic prefix')),
+    'ganglion',
+  ),
+  stateDir: v.optional(v.string(), defaultStateDir),
+  broker: v.optional(
+    v.strictObject({
+      url: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(/^(mqtts?|wss?):\/\//, 'must start with mqtt://, mqtts://, ws:// or wss://'),
+        ),
+      ),
+      username: v.optional(v.string()),
+      /** A file, so that the password is in no process list and no backup of this file. */
+      passwordFile: v.optional(v.string()),
+    }),
+    {},
+  ),
+  /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
+  gateway: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
+  /** A home in the fixture format: opens the simulated board. */
+  home: v.optional(v.string()),
+  /** Report this machine's own temperature, load, memory and disk. */
+  hostSensors: v.optional(v.boolean(), true),
+  voice: v.optional(
+    v.strictObject({
+      enabled: v.optional(v.boolean(), true),
+      /** ALSA capture device, for example `default`. Absent: no live microphone. */
+      microphone: v.optional(v.string()),
+      /** Longest recording that is listened to, seconds: a command takes under ten. */
+      audioSMax: v.optional(count(600), 120),
+      /** Threads of the speech models. One leaves the other cores to the control loop. */
+      threads: v.optional(count(16), 1),
+    }),
+    {},
+  ),
+  models: v.optional(v.strictObject({ dir: v.optional(v.string(), () => defaultModelsDir()) }), {}),
+  outbox: v.optional(
+    v.strictObject({
+      /** Events kept while the gateway is away, megabytes: weeks of a home's events, small on any card. */
+      megabytesMax: v.optional(count(1024), 16),
+      /** Unacknowledged publishes under way: enough to fill a slow link, little enough to hold in memory. */
+      inflightMax: v.optional(count(1000), 32),
+    }),
+    {},
+  ),
+  log: v.optional(
+    v.strictObject({
+      level: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'warn'),
+      json: v.optional(v.boolean(), false),
+    }),
+    {},
+  ),
+})
+
+export type DeviceConfig = v.InferOutput<typeof schema>
+/** What a file or the command line may say: every key is optional. */
+export type DeviceConfigInput = v.InferInput<typeof schema>
+
+/**
+ * Merges file and options (options win, key by key) and fills in defaults.
+ * Throws UsageError with one line that names the file and the key.
+ */
+export function loadDeviceConfig(options: DeviceConfigInput, file?: string): DeviceConfig {
+  const section = file === undefined ? {} : readConfigSection(file, 'device')
+  const merged = merge(section, options as Record<string, unknown>)
+  const result = v.safeParse(schema, merged, { abortEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  const where = v.getDotPath(issue)
+  const what =
+    issue.type === 'strict_object' && issue.expected === 'never' ? 'there is no such key' : issue.message
+  throw new UsageError(`${file ? `${file}: ` : ''}device${where ? `.${where}` : ''}: ${what}`)
+}
+
+function merge(below: Record<string, unknown>, above: Record<string, unknown>): Record<string, unknown> {
+  const merged = { ...below }
+  for (const [key, value] of Object.entries(above)) {
+    if (value === undefined) continue
+    const under = merged[key]
+    merged[key] = isRecord(value) && isRecord(under) ? merge(under, value) : value
+  }
+  return merged
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function defaultDeviceId(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '-')
+    .replace(/^-+/, '')
+  return name || 'device'
+}
+
+/** `$XDG_STATE_HOME/ganglion`, or `~/.local/state/ganglion` (XDG Base Directory Specification 0.8). */
+export function defaultStateDir(): string {
+  return join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'ganglion')
+}

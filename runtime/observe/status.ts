@@ -1,0 +1,63 @@
+/** The device's own account of itself: processes and their memory, models, link, and what is not as it should be. */
+import type { OpenBoard } from '../../hal/contract/board.ts'
+import type { Clock } from '../base/clock.ts'
+import { version } from '../base/version.ts'
+import type { DeviceConfig } from '../config/config.ts'
+import type { EngineSupervisor } from '../inference/engine-supervisor.ts'
+import type { Link } from '../link/session.ts'
+import type { Voice } from '../perception/voice.ts'
+import type { StatusResult } from '../wire/messages.ts'
+import { pssMb } from './memory.ts'
+
+export interface StatusDeps {
+  readonly clock: Clock
+  readonly config: DeviceConfig
+  readonly board: OpenBoard
+  readonly link: Link
+  readonly voice: { readonly voice: Voice; readonly engine: EngineSupervisor } | undefined
+  /** Monotonic time at which the device was up. */
+  readonly openedMs: number
+}
+
+export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
+  const { clock, config, board, link, voice } = deps
+  const { problem, connected, broker, outboxEvents, outboxBytes, outboxDropped, badMessages } = link.stats()
+  const problems = [problem, voice?.voice.problem].filter((line) => line !== undefined)
+  if (outboxDropped > 0) problems.push(`${outboxDropped} events were dropped because the outbox was full`)
+  if (badMessages > 0) problems.push(`${badMessages} malformed messages were ignored`)
+  return {
+    device: {
+      id: config.id,
+      board: board.board.name,
+      recognisedBy: board.recognisedBy,
+      simulated: board.simulated,
+      version,
+      uptimeMs: Math.round(clock.monotonicMs() - deps.openedMs),
+    },
+    processes: await processes(voice?.engine),
+    models: (await voice?.voice.models()) ?? [],
+    link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
+    problems,
+  }
+}
+
+async function processes(engine: EngineSupervisor | undefined): Promise<StatusResult['processes']> {
+  const list = [await processEntry('runtime', process.pid, 'running')]
+  if (!engine) return list
+  const enginePid = engine.pid
+  list.push(
+    enginePid === undefined
+      ? { name: 'engine', pid: 0, state: 'stopped' }
+      : await processEntry('engine', enginePid, 'running'),
+  )
+  return list
+}
+
+async function processEntry(
+  name: string,
+  pid: number,
+  state: string,
+): Promise<StatusResult['processes'][number]> {
+  const pss = await pssMb(pid)
+  return { name, pid, state, ...(pss === undefined ? {} : { pssMb: pss }) }
+}

@@ -1,0 +1,152 @@
+/**
+ * The device's voice: fetches the speech models, loads them into the engine, listens. Everything else works without it,
+ * and it says why it is not there.
+ *
+ * Invariants: [voice-1] a failed fetch is tried again, later and later, never given up; [voice-2] hearing before the
+ * models are there is refused with the reason, at once.
+ */
+import type { Clock } from '../base/clock.ts'
+import { sleep } from '../base/clock.ts'
+import { CodedError, messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { backoffMs } from '../base/retry.ts'
+import type { EngineSupervisor } from '../inference/engine-supervisor.ts'
+import type { LocalModel, ModelStore } from '../inference/store/store.ts'
+import type { StatusResult } from '../wire/messages.ts'
+import { type Heard, Hearing } from './hearing/hearing.ts'
+
+export class VoiceError extends CodedError<'unavailable'> {
+  override readonly name = 'VoiceError'
+  constructor(reason: string) {
+    super('unavailable', reason, { retryable: true })
+  }
+}
+
+export interface VoiceOptions {
+  readonly models: readonly string[]
+  readonly audioSMax: number
+  readonly threads: number
+}
+
+interface Deps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly store: ModelStore
+  readonly engine: EngineSupervisor
+}
+
+type State =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'unavailable'; readonly reason: string }
+
+/** Between attempts to fetch: a home's network comes back in minutes, a registry's in an hour. */
+const fetchBackoff = { firstMs: 5_000, maxMs: 15 * 60_000 }
+
+export class Voice implements AsyncDisposable {
+  readonly #deps: Deps
+  readonly #options: VoiceOptions
+  readonly #hearing: Hearing
+  readonly #stop = new AbortController()
+  readonly #starting: Promise<void>
+  #state: State = { kind: 'starting' }
+
+  private constructor(deps: Deps, options: VoiceOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#hearing = new Hearing(
+      { inference: deps.engine, clock: deps.clock, log: deps.log },
+      { audioSMax: options.audioSMax },
+    )
+    this.#starting = this.#start(this.#stop.signal)
+  }
+
+  /** Returns at once; models are fetched and loaded behind it. */
+  static async open(deps: Deps, options: VoiceOptions, signal: AbortSignal): Promise<Voice> {
+    signal.throwIfAborted()
+    return new Voice(deps, options)
+  }
+
+  /** The reason, while hearing is not possible. */
+  get problem(): string | undefined {
+    if (this.#state.kind === 'starting')
+      return 'voice is starting: the speech models are being fetched or loaded'
+    return this.#state.kind === 'unavailable' ? `voice is off: ${this.#state.reason}` : undefined
+  }
+
+  /** Resolves when hearing is possible, or rejects with VoiceError at the first reason why it is not. */
+  async whenReady(signal: AbortSignal): Promise<void> {
+    while (this.#state.kind === 'starting') await sleep(this.#deps.clock, 50, signal)
+    this.#assertReady()
+  }
+
+  /** What a recording says. Throws VoiceError, PerceptionError, InferError. */
+  async hear(wav: Uint8Array, signal: AbortSignal, onPartial?: (text: string) => void): Promise<Heard> {
+    this.#assertReady()
+    return this.#hearing.hearWav(wav, signal, onPartial)
+  }
+
+  get hearing(): Hearing {
+    return this.#hearing
+  }
+
+  /** The speech models for the status answer. */
+  async models(): Promise<StatusResult['models']> {
+    const loaded = new Map((await this.#engineModels()).map((model) => [model.name, model]))
+    const statuses = await this.#deps.store.list()
+    return statuses
+      .filter(({ manifest }) => this.#options.models.includes(manifest.name))
+      .map(({ manifest, present }) => {
+        const inEngine = loaded.get(manifest.name)
+        const state = inEngine ? inEngine.state : present ? 'present' : 'absent'
+        const reason = inEngine?.reason ?? (state === 'absent' ? this.problem : undefined)
+        return {
+          name: manifest.name,
+          version: manifest.version,
+          state,
+          megabytes: manifest.memoryMb,
+          ...(reason ? { reason } : {}),
+        }
+      })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#starting
+  }
+
+  #assertReady(): void {
+    const { problem } = this
+    if (problem !== undefined) throw new VoiceError(problem)
+  }
+
+  async #engineModels() {
+    const status = await this.#deps.engine.status().catch(() => undefined)
+    return status?.models ?? []
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        await this.#load(signal)
+        this.#state = { kind: 'ready' }
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        this.#state = { kind: 'unavailable', reason: messageOf(error) }
+        log.warn('voice is off, trying again later', { reason: messageOf(error) })
+        await sleep(clock, backoffMs(attempt, fetchBackoff, clock.random()), signal).catch(() => {})
+      }
+    }
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    const { store, engine } = this.#deps
+    const local: LocalModel[] = []
+    for (const name of this.#options.models) local.push(await store.ensure(name, { signal }))
+    const options = { threads: this.#options.threads }
+    await engine.setModels(local.map(({ name, pipeline, files }) => ({ name, pipeline, files, options })))
+    for (const { name } of local) await engine.preload(name, signal)
+  }
+}

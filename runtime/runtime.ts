@@ -1,0 +1,213 @@
+/** One device: opens its parts in order, connects them, closes them in reverse. Nothing else happens here. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Hal, OpenBoard } from '../hal/contract/board.ts'
+import { Assistant } from './assistant/assistant.ts'
+import { Calls } from './assistant/calls.ts'
+import { listenLive } from './assistant/live.ts'
+import type { Clock } from './base/clock.ts'
+import { withDeadline } from './base/deadline.ts'
+import { messageOf, UsageError } from './base/errors.ts'
+import type { Log } from './base/log.ts'
+import { programPath } from './base/program.ts'
+import { openStateDir } from './base/state-dir.ts'
+import { version } from './base/version.ts'
+import type { DeviceConfig } from './config/config.ts'
+import { EngineSupervisor } from './inference/engine-supervisor.ts'
+import { models } from './inference/models/index.ts'
+import { ModelStore } from './inference/store/store.ts'
+import { Outbox } from './link/outbox.ts'
+import { Link } from './link/session.ts'
+import { deviceStatus } from './observe/status.ts'
+import { Voice } from './perception/voice.ts'
+import { Actuation } from './things/actuation.ts'
+import { attachBoard } from './things/hal-source.ts'
+import { publishHome } from './things/publication.ts'
+import { EntityRegistry } from './things/registry.ts'
+import { understand } from './understanding/understand.ts'
+import type { HomeMessage } from './wire/messages.ts'
+
+export interface RuntimeDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly hal: Hal
+  /** The home to simulate when the configuration names none; absent: this machine's own board. */
+  readonly home?: { readonly name: string; readonly yaml: string }
+}
+
+/** The models that hearing needs. */
+const voiceModels = ['silero-vad', 'moonshine-tiny-en']
+const openBoardMsMax = 15_000
+
+export class Runtime implements AsyncDisposable {
+  readonly device: string
+  readonly registry: EntityRegistry
+  readonly assistant: Assistant
+  readonly link: Link
+  readonly voice: Voice | undefined
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(
+    parts: Pick<Runtime, 'device' | 'registry' | 'assistant' | 'link' | 'voice'>,
+    stack: AsyncDisposableStack,
+  ) {
+    this.device = parts.device
+    this.registry = parts.registry
+    this.assistant = parts.assistant
+    this.link = parts.link
+    this.voice = parts.voice
+    this.#stack = stack
+  }
+
+  /** Throws UsageError for what a person can mend in configuration or home; other errors are the parts' own. */
+  static async open(deps: RuntimeDeps, config: DeviceConfig, signal: AbortSignal): Promise<Runtime> {
+    const { clock, log } = deps
+    await using stack = new AsyncDisposableStack()
+    openStateDir(config.stateDir)
+    const openedMs = clock.monotonicMs()
+
+    const board = stack.use(await openBoard(deps, config, signal))
+    const registry = new EntityRegistry(board.layout.areas)
+    const actuation = new Actuation({ clock, registry })
+    stack.defer(attachBoard(board, registry, actuation))
+
+    const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
+    const link = stack.use(await Link.open({ clock, log, outbox }, linkOptions(config), signal))
+    const assistant = new Assistant({
+      clock,
+      registry,
+      actuation,
+      understand,
+      onEvent: (event) => {
+        link
+          .publishEvent('command', event, 'event')
+          .catch((error) => log.warn('an event was not kept', { reason: messageOf(error) }))
+      },
+    })
+
+    const voice = config.voice.enabled ? await openVoice(deps, config, stack, signal) : undefined
+    stack.defer(publishHome({ link, registry, home: homeMessage(config, board) }))
+    stack.defer(
+      link.onSet((entity, { id, ttlMs, ...command }) => {
+        const meta = {
+          principal: 'mqtt',
+          ...(id === undefined ? {} : { id }),
+          ...(ttlMs === undefined ? {} : { ttlMs }),
+        }
+        void assistant.command({ entity, command, ...meta }, signal)
+      }),
+    )
+    const status = () => deviceStatus({ clock, config, board, link, voice, openedMs })
+    const calls = new Calls({
+      clock,
+      assistant,
+      voice: voice?.voice,
+      sim: board.sim,
+      status,
+      recordingsFrom: config.gateway,
+    })
+    stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
+    if (voice && board.microphone)
+      stack.use(listenLive({ clock, log, voice: voice.voice, assistant, microphone: board.microphone }))
+    return new Runtime({ device: config.id, registry, assistant, link, voice: voice?.voice }, stack.move())
+  }
+
+  /** Stops listening, finishes what is under way as far as deadlines allow, closes the hardware last. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortSignal): Promise<OpenBoard> {
+  const { clock, log, hal } = deps
+  const home = config.home === undefined ? deps.home : readHome(config.home)
+  const options = {
+    hostSensors: config.hostSensors,
+    ...(home === undefined ? {} : { home }),
+    ...(config.voice.microphone === undefined ? {} : { microphone: config.voice.microphone }),
+  }
+  const host = { clock, log: log.named('hal'), random: () => clock.random() }
+  try {
+    return await withDeadline(
+      clock,
+      'opening the board',
+      openBoardMsMax,
+      (s) => hal.openBoard(options, host, s),
+      signal,
+    )
+  } catch (error) {
+    // A home that does not read is the mistake of whoever wrote it.
+    if ((error as { code?: unknown }).code === 'malformed')
+      throw new UsageError(messageOf(error), { cause: error })
+    throw error
+  }
+}
+
+function readHome(path: string): { name: string; yaml: string } {
+  try {
+    return { name: path, yaml: readFileSync(path, 'utf8') }
+  } catch (error) {
+    throw new UsageError(`cannot read the home ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function outboxOptions(config: DeviceConfig) {
+  return { directory: join(config.stateDir, 'outbox'), bytesMax: config.outbox.megabytesMax * 1024 * 1024 }
+}
+
+function linkOptions(config: DeviceConfig) {
+  const { url, username, passwordFile } = config.broker
+  if (url === undefined)
+    throw new UsageError('no broker: name a gateway with --gateway or a broker with --broker')
+  return {
+    brokerUrl: url,
+    deviceId: config.id,
+    base: config.base,
+    inflightMax: config.outbox.inflightMax,
+    ...(username === undefined ? {} : { username }),
+    ...(passwordFile === undefined ? {} : { password: readPassword(passwordFile) }),
+  }
+}
+
+function readPassword(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd()
+  } catch (error) {
+    throw new UsageError(`cannot read broker.passwordFile ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+async function openVoice(
+  deps: RuntimeDeps,
+  config: DeviceConfig,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+) {
+  const { clock, log } = deps
+  const engine = stack.use(
+    await EngineSupervisor.open({ clock, log }, { entry: programPath('engine'), models: [] }, signal),
+  )
+  const store = stack.use(
+    await ModelStore.open({ clock, log }, { dir: config.models.dir, manifests: models }, signal),
+  )
+  const { audioSMax, threads } = config.voice
+  const voice = stack.use(
+    await Voice.open({ clock, log, store, engine }, { models: voiceModels, audioSMax, threads }, signal),
+  )
+  return { voice, engine }
+}
+
+function homeMessage(config: DeviceConfig, board: OpenBoard): HomeMessage {
+  return {
+    v: 1,
+    device: { id: config.id, name: config.id, board: board.board.name, simulated: board.simulated, version },
+    areas: board.layout.areas.map(({ aliases, ...area }) => ({
+      ...area,
+      ...(aliases ? { aliases: [...aliases] } : {}),
+    })),
+    entities: board.components.map(({ info: { features, ...info } }) => ({
+      ...info,
+      ...(features ? { features: [...features] } : {}),
+    })),
+  }
+}

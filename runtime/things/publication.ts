@@ -1,0 +1,31 @@
+/** Publishes the home: what there is (also in Home Assistant's terms) and what it is doing, as retained values. */
+import type { Cancel } from '../base/clock.ts'
+import { discovery } from '../link/home-assistant/discovery.ts'
+import type { Link } from '../link/session.ts'
+import type { HomeMessage, StateMessage } from '../wire/messages.ts'
+import type { Entity } from './entity.ts'
+import type { EntityRegistry } from './registry.ts'
+
+interface Deps {
+  readonly link: Link
+  readonly registry: EntityRegistry
+  readonly home: HomeMessage
+}
+
+/** Publishes all of it now and every later report; the returned function stops that. */
+export function publishHome({ link, registry, home }: Deps): Cancel {
+  const { topics } = link
+  const publishState = ({ info, telemetry }: Entity) => {
+    const message: StateMessage = {
+      v: 1,
+      state: telemetry.state,
+      attributes: { ...telemetry.attributes },
+      ts: telemetry.tsMs,
+    }
+    link.setRetained(topics.state(home.device.id, info.id), JSON.stringify(message))
+  }
+  link.setRetained(topics.home(home.device.id), JSON.stringify(home))
+  for (const { topic, payload } of discovery(home, topics)) link.setRetained(topic, payload)
+  for (const entity of registry.view().entities) publishState(entity)
+  return registry.onReport(publishState)
+}

@@ -1,0 +1,110 @@
+/** The command line as a process: exit codes and what a person or a machine reads. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const main = fileURLToPath(new URL('../../../runtime/main.ts', import.meta.url))
+let dir: string
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'ganglion-cli-'))
+})
+afterAll(() => rmSync(dir, { recursive: true }))
+
+function ganglion(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  return { status, stdout, stderr, lines: stderr.trim().split('\n') }
+}
+
+describe('a person’s mistake is one line and exit code 2', () => {
+  it.each([
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['say'], "missing required argument 'text'"],
+    [['up', '--log-level', 'loud'], '--log-level'],
+    [['say', 'hello', '--url', 'nonsense'], '--url nonsense: not a URL'],
+    [['completion', 'tcsh'], 'the shells are bash, zsh, fish'],
+    [['hear', '/nowhere/a.wav', '--url', 'http://127.0.0.1:1'], 'cannot hear /nowhere/a.wav'],
+    [['eval', 'home', '/nowhere'], '/nowhere'],
+    [
+      ['device', '--home', '/nowhere.yaml', '--broker', 'mqtt://127.0.0.1:1', '--no-voice'],
+      'cannot read the home /nowhere.yaml',
+    ],
+    [['device'], 'no broker'],
+  ])('%j', (args, message) => {
+    const { status, stdout, stderr } = ganglion(
+      ...args,
+      ...(args.includes('completion') ? [] : ['--state-dir', join(dir, 's')]),
+    )
+    expect(stderr).toContain(message)
+    expect(stderr).not.toMatch(/\n\s+at /)
+    expect(status).toBe(2)
+    expect(stdout).toBe('')
+  })
+
+  it('names a malformed home with its file and place', () => {
+    const home = join(dir, 'home.yaml')
+    writeFileSync(home, 'areas: []\nentities:\n  - { id: light.a, name: A, area: attic }\n')
+    const { status, lines } = ganglion(
+      'device',
+      '--home',
+      home,
+      '--broker',
+      'mqtt://127.0.0.1:1',
+      '--no-voice',
+      '--state-dir',
+      join(dir, 's'),
+    )
+    expect(status).toBe(2)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain('attic')
+  })
+
+  it('says which state directory cannot be written', () => {
+    const file = join(dir, 'a-file')
+    writeFileSync(file, '')
+    const { status, lines } = ganglion('up', '--state-dir', join(file, 'below'), '--no-voice')
+    expect(status).toBe(2)
+    expect(lines.at(-1)).toMatch(/cannot write to the state directory .*below.*--state-dir/)
+  })
+})
+
+describe('what is asked for', () => {
+  it('no hub answers: exit code 1 and what to do', () => {
+    const { status, stderr } = ganglion('say', 'hello', '--url', 'http://127.0.0.1:1')
+    expect(stderr).toContain('no hub answers at http://127.0.0.1:1')
+    expect(status).toBe(1)
+  })
+
+  it('doctor --json is one JSON object', () => {
+    const { stdout } = ganglion('doctor', '--json', '--state-dir', join(dir, 's'))
+    const report = JSON.parse(stdout)
+    expect(report.findings.map((finding: { check: string }) => finding.check)).toContain('board')
+  })
+
+  it('models list --json names licence and digests', () => {
+    const { stdout, status } = ganglion('models', 'list', '--json', '--models-dir', join(dir, 'models'))
+    const { models } = JSON.parse(stdout)
+    expect(status).toBe(0)
+    expect(models[0]).toMatchObject({ present: false, licence: 'MIT' })
+    expect(models[0].files[0].sha256).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('completion is a script that the shell accepts', () => {
+    const { stdout } = ganglion('completion', 'bash')
+    const check = spawnSync(
+      'bash',
+      [
+        '-c',
+        `${stdout}\nCOMP_LINE="ganglion sa" COMP_CWORD=1; _ganglion ganglion sa ganglion; echo "\${COMPREPLY[*]}"`,
+      ],
+      { encoding: 'utf8' },
+    )
+    expect(check.stdout.trim()).toBe('say')
+    expect(check.stderr).toBe('')
+  })
+})
