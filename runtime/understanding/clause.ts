@@ -1,0 +1,211 @@
+/**
+ * Items to clauses: one clause is one thing to do. What a clause leaves out it borrows from its neighbours
+ * (`turn off the kitchen and bedroom lights`); what contradicts itself or must not act is marked, never dropped.
+ */
+import type { Reading } from '../wire/messages.ts'
+import { verbNouns, watered } from './lexicon.ts'
+import { type Amount, type SlotName, type Slots, slotNames } from './slots.ts'
+import type { Item, TargetWord } from './tag.ts'
+
+export type Stop = 'not' | 'except' | 'later' | 'conflict'
+
+export interface Clause {
+  slots: Slots
+  target: TargetWord[]
+  /** Verbs that decide nothing were said. */
+  neutral: boolean
+  all: boolean
+  both: boolean
+  here: boolean
+  home: boolean
+  it: boolean
+  everything: boolean
+  stop?: { readonly kind: Stop; readonly phrase: string }
+  words: Reading['words']
+  text: string
+}
+
+/** Splits at `and` and commas, reads each part, and completes the parts from one another. */
+export function clausesOf(items: readonly Item[], text: string): Clause[] {
+  const parts: Item[][] = [[]]
+  for (const item of items)
+    if (item.sense?.as === 'and') parts.push([])
+    else parts.at(-1)?.push(item)
+  const said = parts.filter((part) => part.some((item) => item.sense?.as !== 'glue'))
+  return complete(said.map((part) => readClause(part, text)))
+}
+
+export function hasAct(clause: Clause): boolean {
+  return slotNames.some((name) => clause.slots[name] !== undefined)
+}
+
+export function hasTarget(clause: Clause): boolean {
+  return clause.target.length > 0 || clause.here || clause.home || clause.everything
+}
+
+function readClause(items: readonly Item[], text: string): Clause {
+  const clause: Clause = {
+    slots: {},
+    target: [],
+    neutral: false,
+    all: false,
+    both: false,
+    here: false,
+    home: false,
+    it: false,
+    everything: false,
+    words: [],
+    text: text.slice(items[0]?.start ?? 0, items.at(-1)?.end ?? 0),
+  }
+  const weak = new Set<SlotName>()
+  items.forEach((item, at) => {
+    if (item.number !== undefined) readAmount(clause, items, at, text)
+    else if (item.target) readTarget(clause, item, text)
+    else readSense(clause, item, weak, text)
+  })
+  fillFromNouns(clause)
+  if (!hasAct(clause) && clause.target.length === 1 && clause.target[0]?.word === 'back') {
+    clause.slots.verb = 'previous'
+    clause.target = []
+  }
+  return clause
+}
+
+function note(clause: Clause, item: Item, text: string, role: string, means: string): void {
+  clause.words.push({ text: text.slice(item.start, item.end), role, means })
+}
+
+function readTarget(clause: Clause, item: Item, text: string): void {
+  clause.target.push(...(item.target ?? []))
+  note(clause, item, text, 'target', (item.target ?? []).map((word) => word.word).join(' '))
+}
+
+function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string): void {
+  const sense = item.sense
+  if (sense === undefined) return
+  switch (sense.as) {
+    case 'slot':
+      fill(clause, item, sense.fills, sense.weak === true, weak)
+      note(clause, item, text, Object.keys(sense.fills).join(' '), Object.values(sense.fills).join(' '))
+      return
+    case 'neutral':
+      clause.neutral = true
+      return
+    case 'all':
+    case 'both':
+    case 'here':
+    case 'home':
+    case 'it':
+    case 'everything':
+      clause[sense.as] = true
+      note(clause, item, text, 'scope', sense.as)
+      return
+    case 'not':
+    case 'except':
+    case 'later':
+      clause.stop ??= { kind: sense.as, phrase: text.slice(item.start, item.end) }
+      note(clause, item, text, 'stop', sense.as)
+      return
+    default:
+      return
+  }
+}
+
+/** Puts values in slots. A weak value gives way to a firm one; two firm, different ones are a conflict. */
+function fill(clause: Clause, item: Item, fills: Partial<Slots>, isWeak: boolean, weak: Set<SlotName>): void {
+  for (const name of Object.keys(fills) as SlotName[]) {
+    const present = clause.slots[name]
+    const value = fills[name]
+    if (present === undefined || (weak.has(name) && !isWeak)) {
+      Object.assign(clause.slots, { [name]: value })
+      if (isWeak) weak.add(name)
+      else weak.delete(name)
+    } else if (!isWeak && present !== value) clause.stop ??= { kind: 'conflict', phrase: item.phrase }
+  }
+}
+
+function readAmount(clause: Clause, items: readonly Item[], at: number, text: string): void {
+  const item = items[at] as Item
+  const next = items[at + 1]?.sense
+  const unit = next?.as === 'unit' ? next.unit : undefined
+  const amount: Amount = {
+    value: item.number ?? 0,
+    relative: items[at - 1]?.sense?.as === 'by',
+    ...(unit === undefined ? {} : { unit }),
+  }
+  // `at 7` without a unit is a time as likely as an amount.
+  if (items[at - 1]?.phrase === 'at' && unit === undefined && clause.slots.attribute === undefined)
+    clause.stop ??= { kind: 'later', phrase: text.slice(items[at - 1]?.start ?? 0, item.end) }
+  if (clause.slots.amount !== undefined) clause.stop ??= { kind: 'conflict', phrase: item.phrase }
+  clause.slots.amount = amount
+  note(clause, item, text, amount.relative ? 'change' : 'amount', `${amount.value} ${unit ?? ''}`.trim())
+}
+
+/** `vacuum the hall`: the noun is the verb where no other is said. `water the lawn`: the lawn is not a device. */
+function fillFromNouns(clause: Clause): void {
+  const { slots } = clause
+  for (const { word } of clause.target) {
+    const fills = verbNouns.get(word)
+    if (fills === undefined) continue
+    const decided = slots.verb !== undefined || slots.state !== undefined || slots.direction !== undefined
+    if (fills.verb !== undefined && !decided && slots.amount === undefined) slots.verb = fills.verb
+    if (fills.mode !== undefined && slots.mode === undefined) slots.mode = fills.mode
+  }
+  const waters = clause.target.some(({ word }) => verbNouns.get(word)?.verb === 'water')
+  if (waters) clause.target = clause.target.filter(({ word, known }) => known || !watered.has(word))
+}
+
+function complete(parts: readonly Clause[]): Clause[] {
+  const clauses: Clause[] = []
+  for (const part of parts) {
+    const last = clauses.at(-1)
+    // `Roborock, go home`: a name and then what it shall do.
+    if (
+      last &&
+      !hasAct(last) &&
+      !last.neutral &&
+      hasTarget(last) &&
+      hasAct(part) &&
+      !hasTarget(part) &&
+      !part.it
+    ) {
+      clauses[clauses.length - 1] = {
+        ...part,
+        target: last.target,
+        all: last.all,
+        words: [...last.words, ...part.words],
+        text: `${last.text}, ${part.text}`,
+      }
+      continue
+    }
+    clauses.push(part)
+  }
+  borrowActs(clauses)
+  borrowTargets(clauses)
+  return clauses
+}
+
+/** A part that names things only does what its neighbour does: the one before if it leads, else the one after. */
+function borrowActs(clauses: Clause[]): void {
+  clauses.forEach((clause, at) => {
+    if (hasAct(clause) || !hasTarget(clause)) return
+    const before = clauses.slice(0, at).findLast(hasAct)
+    const after = clauses.slice(at + 1).find(hasAct)
+    const from = clause.neutral ? (after ?? before) : (before ?? after)
+    if (from) clause.slots = { ...from.slots }
+  })
+}
+
+/** A part that says only what to do does it to what was named before it. */
+function borrowTargets(clauses: Clause[]): void {
+  clauses.forEach((clause, at) => {
+    if (hasTarget(clause)) return
+    const before = clauses.slice(0, at).findLast(hasTarget)
+    if (!before) return
+    clause.target = before.target
+    clause.all = before.all
+    clause.here = before.here
+    clause.home = before.home
+    clause.everything = before.everything
+  })
+}

@@ -1,0 +1,20 @@
+/** Locks. Locking several is fine; unlocking is one named lock at a time. */
+import type { Rule } from './rule.ts'
+
+export const lockRules: readonly Rule[] = [
+  {
+    intent: 'lock.lock',
+    kind: 'lock',
+    uses: ['verb'],
+    when: ({ verb }) => verb === 'lock',
+    act: () => ({ command: { state: 'locked' }, effect: 'locked' }),
+  },
+  {
+    intent: 'lock.unlock',
+    kind: 'lock',
+    uses: ['verb'],
+    oneAtATime: true,
+    when: ({ verb }) => verb === 'unlock',
+    act: () => ({ command: { state: 'unlocked' }, effect: 'unlocked' }),
+  },
+]

@@ -1,0 +1,74 @@
+/**
+ * A rule says when a clause means something for one kind of entity, and which command it is. A clause with a slot
+ * that the rule does not use is not the rule's: what was said is never dropped.
+ */
+import type { Command } from '../../../hal/contract/actuator.ts'
+import type { ActuatorKind } from '../../../hal/contract/component.ts'
+import type { Entity } from '../../things/entity.ts'
+import type { SlotName, Slots } from '../slots.ts'
+
+/** A command and what will be true once it is done; or why not. */
+export type Act =
+  | { readonly command: Command; readonly effect: string }
+  | { readonly impossible: string }
+  /** Something is missing: ask. */
+  | { readonly ask: string }
+
+export interface Rule {
+  /** `light.turn_on`: shown in readings. */
+  readonly intent: string
+  readonly kind: ActuatorKind
+  readonly uses: readonly SlotName[]
+  when(slots: Slots): boolean
+  /** May be meant where only an area is named (`area`), or nothing at all (`nothing`). */
+  readonly implied?: 'area' | 'nothing'
+  /** Where several could be meant, those for which it makes sense now. */
+  prefers?(entity: Entity, slots: Slots): boolean
+  /** Several at once must be named one by one. */
+  readonly oneAtATime?: boolean
+  act(entity: Entity, slots: Slots): Act
+}
+
+/** Whether an entity can do any of these; one that declares nothing may be tried. */
+export function can(entity: Entity, ...features: readonly string[]): boolean {
+  const declared = entity.info.features
+  return declared === undefined || declared.length === 0 || features.some((name) => declared.includes(name))
+}
+
+/** An attribute as a finite number, or undefined. */
+export function numberOf(entity: Entity, ...names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const value = entity.telemetry.attributes[name]
+    if (typeof value === 'boolean' || value === null || value === undefined || value === '') continue
+    const number = Number(value)
+    if (Number.isFinite(number)) return number
+  }
+  return undefined
+}
+
+const levels = {
+  max: 100,
+  min: 0,
+  half: 50,
+  quarter: 25,
+  threequarters: 75,
+  low: 33,
+  medium: 66,
+  high: 100,
+} as const
+
+/** Percent that the amount or level says, undefined where neither does; a relative amount is not one. */
+export function percentOf({ amount, level }: Slots): number | undefined {
+  if (amount !== undefined) return amount.relative ? undefined : amount.value
+  return level === undefined ? undefined : levels[level]
+}
+
+/** Whether an amount, if any, may be a percentage. */
+export function inPercent({ amount }: Slots): boolean {
+  return amount === undefined || amount.unit === undefined || amount.unit === 'percent'
+}
+
+export function outsidePercent(what: string, value: number): Act | undefined {
+  if (value >= 0 && value <= 100) return undefined
+  return { impossible: `${what} goes from 0 to 100 %, not ${value} %` }
+}

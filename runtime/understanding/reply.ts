@@ -1,0 +1,44 @@
+/** What will be true once commands are verified, in one short sentence. It is only said then. */
+
+import type { ComponentInfo } from '../../hal/contract/component.ts'
+import type { Step } from './interpret.ts'
+
+const plurals: Partial<Record<ComponentInfo['kind'], string>> = {
+  light: 'lights',
+  switch: 'switches',
+  fan: 'fans',
+  cover: 'covers',
+  valve: 'valves',
+  lock: 'locks',
+  climate: 'thermostats',
+  media_player: 'players',
+  vacuum: 'vacuums',
+}
+
+export interface Group {
+  readonly steps: readonly Step[]
+  /** The one area that all are in. */
+  readonly place: string | undefined
+}
+
+/** `Living Room Lamp is on.`, `3 lights in Kitchen are off.` */
+export function replyFor(
+  groups: readonly Group[],
+  infoOf: (id: string) => ComponentInfo | undefined,
+): string {
+  return `${groups.map((group) => sentence(group, infoOf)).join(', and ')}.`
+}
+
+function sentence({ steps, place }: Group, infoOf: (id: string) => ComponentInfo | undefined): string {
+  const first = steps[0]
+  if (first === undefined) return ''
+  if (first.sentence !== undefined) return first.sentence
+  const names = steps.map((step) => infoOf(step.entity)?.name ?? step.entity)
+  const same = steps.every((step) => step.effect === first.effect)
+  if (steps.length === 1) return `${names[0]} is ${first.effect}`
+  if (!same) return steps.map((step, at) => `${names[at]} is ${step.effect}`).join(', ')
+  if (steps.length === 2) return `${names.join(' and ')} are ${first.effect}`
+  const kinds = new Set(steps.map((step) => infoOf(step.entity)?.kind))
+  const kind = kinds.size === 1 ? plurals[[...kinds][0] ?? 'light'] : undefined
+  return `${steps.length} ${kind ?? 'devices'}${place === undefined ? '' : ` in ${place}`} are ${first.effect}`
+}

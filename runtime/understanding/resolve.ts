@@ -1,0 +1,135 @@
+/**
+ * Words to entities. An entity is meant only if it accounts for every word that was said: its name, its area or floor,
+ * its maker, or a noun that it is. Among those that do, the best named win: exact name, then full name, then part of
+ * a name, then area and kind. Ties are for the caller to ask about, never broken by order.
+ */
+import type { Entity } from '../things/entity.ts'
+import { type EntityWords, stem } from './home-index.ts'
+import { accepts, nouns } from './kinds.ts'
+import type { TargetWord } from './tag.ts'
+
+/** Lower is better. */
+export const rank = { exact: 0, full: 1, part: 2, kind: 3 } as const
+export type Rank = (typeof rank)[keyof typeof rank]
+
+export interface Match {
+  readonly words: EntityWords
+  readonly rank: Rank
+  /** How many essential words of the name were said. */
+  readonly named: number
+  /** Words that only the area explains were said, and they are a whole name of it. */
+  readonly area: 'whole' | 'part' | 'none'
+  readonly floor: boolean
+}
+
+/** What words say together, entity by entity, best rank only. Empty where nothing accounts for all of them. */
+export function bestMatches(target: readonly TargetWord[], entities: readonly EntityWords[]): Match[] {
+  const matches = entities.flatMap((entity) => match(target, entity) ?? [])
+  const best = Math.min(...matches.map((found) => found.rank))
+  let kept = matches.filter((found) => found.rank === best)
+  const named = Math.max(...kept.map((found) => found.named))
+  if (best <= rank.full) kept = kept.filter((found) => found.named === named)
+  return preferWholeArea(preferClass(kept, target))
+}
+
+function match(target: readonly TargetWord[], entity: EntityWords): Match | undefined {
+  let byNameOnly = false
+  let byArea = false
+  let byFloor = false
+  for (const word of target) {
+    const cover = coverOf(word, entity)
+    if (cover === undefined) return undefined
+    if (cover === 'name') byNameOnly = true
+    if (cover === 'area') byArea = true
+    if (cover === 'floor') byFloor = true
+  }
+  const said = new Set(target.map(({ word }) => word))
+  const stems = new Set(target.map(({ word }) => stem(word)))
+  const full = entity.essential.every((word) => said.has(word))
+  const generic = entity.essential.every((word) => nouns.has(word))
+  const exact = full && [...said].every((word) => entity.nameWords.has(word))
+  let found: Rank = byNameOnly ? rank.part : rank.kind
+  if (exact) found = rank.exact
+  else if (full && !generic) found = rank.full
+  const whole = entity.areaNames.some((name) => name.every((word) => stems.has(stem(word))))
+  return {
+    words: entity,
+    rank: found,
+    named: entity.essential.length,
+    area: whole ? 'whole' : byArea ? 'part' : 'none',
+    floor: byFloor,
+  }
+}
+
+function coverOf(
+  { word, noun }: TargetWord,
+  entity: EntityWords,
+): 'name' | 'area' | 'floor' | 'kind' | 'maker' | undefined {
+  const root = stem(word)
+  if (entity.areaStems.has(root)) return 'area'
+  if (noun && accepts(noun.noun, entity.info, entity.nameWords)) return 'kind'
+  if (entity.nameStems.has(root)) return 'name'
+  if (entity.floorStems.has(root)) return 'floor'
+  if (entity.makerStems.has(root)) return 'maker'
+  return optionalSaid.has(word) ? 'kind' : undefined
+}
+
+/** Adjectives that say nothing about which device is meant. */
+const optionalSaid = new Set(['smart', 'system', 'main'])
+
+/** `blinds` means the blinds where there are any, else whatever covers the window. */
+function preferClass(matches: readonly Match[], target: readonly TargetWord[]): Match[] {
+  const classes = new Set(target.flatMap(({ noun }) => (noun ? [noun.noun.name] : [])))
+  const same = matches.filter(({ words }) => classes.has(words.info.deviceClass ?? ''))
+  return same.length > 0 ? same : [...matches]
+}
+
+/** `bedroom` is the Bedroom before it is the Guest Bedroom. */
+function preferWholeArea(matches: readonly Match[]): Match[] {
+  const whole = matches.filter((found) => found.area === 'whole')
+  if (whole.length === 0) return [...matches]
+  // Of `Bedroom` and `Master Bedroom`, both whole, the longer name accounts for more of what was said.
+  const size = ({ words }: Match) => Math.max(...words.areaNames.map((name) => name.length), 0)
+  const longest = Math.max(...whole.map(size))
+  const areas = new Set(whole.map((found) => found.words.area?.id))
+  return areas.size === 1 ? whole : whole.filter((found) => size(found) === longest || found.area === 'whole')
+}
+
+/** Words that nothing in the home and no common noun explains. */
+export function unknownWords(target: readonly TargetWord[]): string[] {
+  return target.filter(({ known }) => !known).map(({ word }) => word)
+}
+
+/** Whether only an area or a floor is said, and no thing in it. */
+export function isPlaceOnly(target: readonly TargetWord[], entities: readonly EntityWords[]): boolean {
+  if (target.length === 0) return false
+  return entities.some(({ areaNames, areaStems, floorStems }) => {
+    const inArea = target.every(({ word }) => areaStems.has(stem(word)))
+    const onFloor = target.every(({ word }) => floorStems.has(stem(word)))
+    const wholeOrHead = areaNames.some((name) =>
+      target.some(({ word }) => stem(word) === stem(name.at(-1) ?? '')),
+    )
+    return onFloor || (inArea && wholeOrHead)
+  })
+}
+
+/** Distinct areas of matches; undefined stands for none. */
+export function areasOf(matches: readonly Match[]): Set<string | undefined> {
+  return new Set(matches.map(({ words }) => words.info.area))
+}
+
+export function isPlural(target: readonly TargetWord[]): boolean {
+  return target.some(({ noun }) => noun?.plural === true)
+}
+
+export function isCollective(target: readonly TargetWord[]): boolean {
+  return target.some(({ noun }) => noun?.noun.collective === true)
+}
+
+/** An entity's name, with its area where the name alone does not tell it from `others`. */
+export function tell(entity: EntityWords, others: readonly EntityWords[]): string {
+  const twin = others.some((other) => other !== entity && other.info.name === entity.info.name)
+  return twin && entity.area ? `${entity.info.name} (${entity.area.name})` : entity.info.name
+}
+
+export type Live = ReadonlyMap<string, Entity>

@@ -1,0 +1,165 @@
+/**
+ * Tokens to items: each is a grammar phrase, a number, or a word of what is spoken about. Names of the home win over
+ * grammar (`play corner light on` plays nothing); a misheard word is corrected only to a word of this home.
+ */
+import type { HomeIndex } from './home-index.ts'
+import { type NounForm, nouns } from './kinds.ts'
+import { lexicon, phraseWordsMax, type Sense } from './lexicon.ts'
+import type { Token } from './normalise.ts'
+import { nearestWord } from './spelling.ts'
+
+export interface TargetWord {
+  readonly word: string
+  readonly noun?: NounForm
+  /** False where neither the home nor the grammar knows the word. */
+  readonly known: boolean
+}
+
+export interface Item {
+  readonly start: number
+  readonly end: number
+  readonly phrase: string
+  readonly sense?: Sense
+  readonly number?: number
+  /** Words of a target; several where a phrase stands for a name. */
+  readonly target?: readonly TargetWord[]
+}
+
+/** Reads tokens as items. `phrases` are the names that may be bound as a whole. */
+export function tag(
+  tokens: readonly Token[],
+  index: HomeIndex,
+  phrases: ReadonlyMap<string, readonly string[]>,
+): Item[] {
+  const items: Item[] = []
+  for (let at = 0; at < tokens.length; ) {
+    const item =
+      readName(tokens, at, index, phrases) ??
+      readLightVerb(tokens, at, items) ??
+      readGrammar(tokens, at, items)
+    const read = item ?? readWord(tokens, at, index)
+    items.push(read.item)
+    at += read.length
+  }
+  return settleOn(items)
+}
+
+type Read = { readonly item: Item; readonly length: number }
+
+function span(tokens: readonly Token[], at: number, length: number): Pick<Item, 'start' | 'end' | 'phrase'> {
+  const words = tokens.slice(at, at + length)
+  return {
+    start: words[0]?.start ?? 0,
+    end: words.at(-1)?.end ?? 0,
+    phrase: words.map((token) => token.text).join(' '),
+  }
+}
+
+function longest<T>(
+  tokens: readonly Token[],
+  at: number,
+  max: number,
+  table: ReadonlyMap<string, T>,
+): { value: T; length: number } | undefined {
+  let found: { value: T; length: number } | undefined
+  let phrase = ''
+  for (let length = 1; length <= max; length += 1) {
+    const token = tokens[at + length - 1]
+    if (token === undefined) break
+    phrase = length === 1 ? token.text : `${phrase} ${token.text}`
+    const value = table.get(phrase)
+    if (value !== undefined) found = { value, length }
+  }
+  return found
+}
+
+function readName(
+  tokens: readonly Token[],
+  at: number,
+  index: HomeIndex,
+  phrases: ReadonlyMap<string, readonly string[]>,
+): Read | undefined {
+  const found = longest(tokens, at, index.phraseWordsMax, phrases)
+  if (found === undefined) return undefined
+  const target = found.value.map((word) => targetWord(word, true))
+  return { item: { ...span(tokens, at, found.length), target }, length: found.length }
+}
+
+function targetWord(word: string, known: boolean): TargetWord {
+  const noun = nouns.get(word)
+  return noun ? { word, noun, known: true } : { word, known }
+}
+
+/** `light the fire`: the only place where `light` is a verb. */
+function readLightVerb(tokens: readonly Token[], at: number, before: readonly Item[]): Read | undefined {
+  const isVerb =
+    tokens[at]?.text === 'light' &&
+    tokens[at + 1]?.text === 'the' &&
+    onlyGlue(before) &&
+    !nouns.get(tokens[at + 2]?.text ?? '')?.noun.kinds.every((kind) => kind === 'light')
+  if (!isVerb) return undefined
+  return {
+    item: { ...span(tokens, at, 1), sense: { as: 'slot', fills: { state: 'on' } } },
+    length: 1,
+  }
+}
+
+/** Whether a clause begins here. */
+function onlyGlue(items: readonly Item[]): boolean {
+  for (let at = items.length - 1; at >= 0; at -= 1) {
+    const as = items[at]?.sense?.as
+    if (as === 'and') return true
+    if (as !== 'glue' && as !== 'to' && as !== 'not') return false
+  }
+  return true
+}
+
+function readGrammar(tokens: readonly Token[], at: number, before: readonly Item[]): Read | undefined {
+  const token = tokens[at]
+  const found = longest(tokens, at, phraseWordsMax, lexicon)
+  if (found === undefined)
+    return token?.number === undefined
+      ? undefined
+      : { item: { ...span(tokens, at, 1), number: token.number }, length: 1 }
+  const initial = 'initial' in found.value && found.value.initial === true
+  if (initial && !onlyGlue(before)) return undefined
+  return { item: { ...span(tokens, at, found.length), sense: found.value }, length: found.length }
+}
+
+function readWord(tokens: readonly Token[], at: number, index: HomeIndex): Read {
+  const word = tokens[at]?.text ?? ''
+  const known = index.knows(word) || nouns.has(word)
+  const next = tokens[at + 1]?.text
+  if (next !== undefined && index.knows(word + next) && !(known && index.knows(next)))
+    return { item: { ...span(tokens, at, 2), target: [targetWord(word + next, true)] }, length: 2 }
+  const corrected = known ? undefined : nearestWord(word, index.vocabulary, nouns)
+  const target = [targetWord(corrected ?? word, known || corrected !== undefined)]
+  return { item: { ...span(tokens, at, 1), target }, length: 1 }
+}
+
+/** Decides for each `on` whether it is a state (`turn on`, `light on`) or a preposition (`on the porch`). */
+function settleOn(items: readonly Item[]): Item[] {
+  const acts = items.some((item) => isAct(item.sense))
+  const ons = items.filter((item) => item.sense?.as === 'on').length
+  return items.map((item, at) => {
+    if (item.sense?.as !== 'on') return item
+    const before = items[at - 1]?.sense?.as
+    const preposition = before !== 'neutral' && (acts || ons > 1) && leadsToPlace(items, at + 1)
+    return { ...item, sense: preposition ? { as: 'glue' } : { as: 'slot', fills: { state: 'on' } } }
+  })
+}
+
+function isAct(sense: Sense | undefined): boolean {
+  return sense?.as === 'slot'
+}
+
+/** Whether a thing follows, with at most an article between. */
+function leadsToPlace(items: readonly Item[], from: number): boolean {
+  for (let at = from; at < items.length; at += 1) {
+    const item = items[at] as Item
+    if (item.target) return true
+    const article = item.sense?.as === 'glue' && /^(?:the|my|our|a|an|your|its)$/.test(item.phrase)
+    if (!article && item.sense?.as !== 'all') return false
+  }
+  return false
+}
