@@ -6,7 +6,7 @@
  *   fan           {state?, percentage? 0-100, oscillating?, preset_mode?}
  *   cover, valve  {state: open|closed} | {position: 0-100} | {action: stop}
  *   lock          {state: locked|unlocked}
- *   climate       {hvac_mode?, temperature?, target_temp_low?, target_temp_high?, fan_mode?, preset_mode?}
+ *   climate       {state?: on|off, hvac_mode?, temperature?, target_temp_low?, target_temp_high?, fan_mode?, preset_mode?}
  *   media_player  {state?: on|off|playing|paused|idle, volume_level? 0-1, muted?, source?, action?: next|previous|stop}
  *   vacuum        {action: start|pause|stop|return_to_base|locate}
  *   todo          {action: add_item|complete_item|remove_item, item}

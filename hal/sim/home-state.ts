@@ -2,7 +2,7 @@
  * The state that an entity of a home file starts in, as text. The file may leave it out, write a flag or a number, or
  * `{in, out}` where `out` is the state that Home Assistant shows.
  */
-import type { ComponentKind, Json } from '../contract/component.ts'
+import type { ActuatorKind, ComponentKind, Json } from '../contract/component.ts'
 import { isActuatorKind } from './component-kind.ts'
 import { type HomeNode, isMap } from './home-node.ts'
 import { kinds } from './kinds/index.ts'
@@ -38,11 +38,10 @@ function unstated(kind: ComponentKind, attributes: Readonly<Record<string, Json>
   return isActuatorKind(kind) ? kinds[kind].restState : 'unknown'
 }
 
-function checkState(kind: keyof typeof kinds, node: HomeNode, state: string): void {
+function checkState(kind: ActuatorKind, node: HomeNode, state: string): void {
   const legal = kinds[kind].states
-  const known = kind === 'todo' ? /^\d{1,6}$/.test(state) : legal.includes(state)
+  const known = legal instanceof RegExp ? legal.test(state) : legal.includes(state)
   if (known || state === 'unknown' || state === 'unavailable') return
-  node.refuse(
-    `${JSON.stringify(state)} is no state of a ${kind}, known are ${legal.join(', ') || 'whole numbers'}`,
-  )
+  const expected = legal instanceof RegExp ? 'expected a whole number' : `known are ${legal.join(', ')}`
+  node.refuse(`${JSON.stringify(state)} is no state of a ${kind}, ${expected}`)
 }

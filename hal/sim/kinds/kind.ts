@@ -43,8 +43,8 @@ export interface Device {
 
 export interface Kind {
   readonly kind: ActuatorKind
-  /** Every legal state, besides `unknown` and `unavailable`. Absent: `isState` decides. */
-  readonly states: readonly string[]
+  /** Every legal state, besides `unknown` and `unavailable`; a kind whose state is a count gives its pattern. */
+  readonly states: readonly string[] | RegExp
   /** State of a device whose home file gives none. */
   readonly restState: string
   /** What `false` and `true` mean as a state in a home file. */

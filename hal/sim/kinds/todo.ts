@@ -11,7 +11,7 @@ type Item = { summary: string; status: 'needs_action' | 'completed' }
 
 export const todo: Kind = {
   kind: 'todo',
-  states: [],
+  states: /^\d{1,6}$/,
   restState: '0',
   begin({ info, now }, command) {
     const fields = new CommandFields(info.id, command, ['action', 'item'])
