@@ -40,6 +40,8 @@ type State =
   | { readonly kind: 'ready' }
   | { readonly kind: 'unavailable'; readonly reason: string }
 
+/** How the problem starts that passes by itself. */
+export const voiceStarting = 'voice is starting'
 /** Between attempts to fetch: a home's network comes back in minutes, a registry's in an hour. */
 const fetchBackoff = { firstMs: 5_000, maxMs: 15 * 60_000 }
 
@@ -70,7 +72,7 @@ export class Voice implements AsyncDisposable {
   /** The reason, while hearing is not possible. */
   get problem(): string | undefined {
     if (this.#state.kind === 'starting')
-      return 'voice is starting: the speech models are being fetched or loaded'
+      return `${voiceStarting}: the speech models are being fetched or loaded`
     return this.#state.kind === 'unavailable' ? `voice is off: ${this.#state.reason}` : undefined
   }
 

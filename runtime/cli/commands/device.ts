@@ -1,12 +1,12 @@
 /** `ganglion device`: runs one device in this process until it is told to stop. */
 import { realClock } from '../../base/clock.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { untilStopped } from '../../base/stop.ts'
 import { type DeviceConfigInput, loadDeviceConfig } from '../../config/config.ts'
 import { Runtime } from '../../runtime.ts'
 import type { Context } from '../context.ts'
 import { HubClient } from '../hub-client.ts'
 import { createCliLog } from '../log.ts'
-import { untilStopped } from '../stop.ts'
 
 export interface DeviceOptions {
   readonly gateway?: string

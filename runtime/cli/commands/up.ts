@@ -10,6 +10,7 @@ import { CodedError, messageOf } from '../../base/errors.ts'
 import { openStateDir } from '../../base/state-dir.ts'
 import { version } from '../../base/version.ts'
 import { firstRecording } from '../../perception/samples/first-recording.ts'
+import { voiceStarting } from '../../perception/voice.ts'
 import type { SayResult, StatusResult } from '../../wire/messages.ts'
 import { Child } from '../child.ts'
 import type { Context } from '../context.ts'
@@ -197,8 +198,7 @@ async function untilVoice(
   const untilMs = realClock.monotonicMs() + voiceMsMax
   for (;;) {
     const status = await hub.get<StatusResult>(`/api/devices/${device}/status`)
-    const settled =
-      status.models.length > 0 && status.models.every(({ state }) => state === 'loaded' || state === 'failed')
+    const settled = !status.problems.some((problem) => problem.startsWith(voiceStarting))
     if (!wanted || settled || realClock.monotonicMs() > untilMs) return status
     await sleep(realClock, 100, signal)
   }
