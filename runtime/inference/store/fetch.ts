@@ -61,11 +61,16 @@ async function fetchUrl(job: FetchJob, file: ModelFile, url: URL, signal: AbortS
 
 async function copyFile(job: FetchJob, file: ModelFile, url: URL, signal: AbortSignal): Promise<void> {
   try {
-    await landFrom(job, file, createReadStream(url), 'fetch', signal)
+    await landFrom(job, file, chunksOf(url), 'fetch', signal)
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw error
     throw new StoreError('not-found', `${url.pathname} does not exist: check the manifest`, { cause: error })
   }
+}
+
+/** Opens the file only when it is read: a stream that fails before anybody listens would crash the process. */
+async function* chunksOf(url: URL): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(url)
 }
 
 type Wanted = { readonly file: ModelFile; readonly path: string }

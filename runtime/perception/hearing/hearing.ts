@@ -35,7 +35,7 @@ export interface HearingOptions {
   readonly detector: string
   readonly transcriber: string
   /** Longest recording: a person speaks to a device in seconds; two minutes are 7.7 MB of samples. */
-  readonly secondsMax: number
+  readonly audioSMax: number
   readonly segments: SegmentOptions
   /** Rate to ask of a microphone; another than 16 kHz is resampled. */
   readonly captureRateHz: number
@@ -44,7 +44,7 @@ export interface HearingOptions {
 export const hearingDefaults: HearingOptions = {
   detector: 'silero-vad',
   transcriber: 'moonshine-tiny-en',
-  secondsMax: 120,
+  audioSMax: 120,
   segments: segmentDefaults,
   captureRateHz: hearingRateHz,
 }
@@ -80,9 +80,9 @@ export class Hearing {
     signal: AbortSignal,
     onPartial?: (text: string) => void,
   ): Promise<Heard> {
-    const { secondsMax } = this.#options
+    const { audioSMax } = this.#options
     if (samples.length === 0) throw new PerceptionError('empty', 'the recording is empty: it has no samples')
-    if (samples.length / hearingRateHz > secondsMax) throw tooLong(samples.length / hearingRateHz, secondsMax)
+    if (samples.length / hearingRateHz > audioSMax) throw tooLong(samples.length / hearingRateHz, audioSMax)
     const startedMs = this.#clock.monotonicMs()
     const { probabilities } = await this.#models.detect(samples, undefined, signal)
     const segments = segmentsOf(probabilities, samples.length, this.#options.segments)

@@ -15,6 +15,13 @@ const detectMsMax = 15_000
 /** Some ten times what a small core needs for the longest utterance. */
 const transcribeMsMax = 60_000
 
+/**
+ * Silence put around speech, samples: the transcriber was trained on clips that have some. Measured on two recordings in
+ * 19 variants each (rate, level, noise, speed): 35 of 38 right with 200 and 600 ms, 11 without. README.md has the table.
+ */
+const leadSamples = 0.2 * 16_000
+const tailSamples = 0.6 * 16_000
+
 /** Carries the detector's memory from one stretch of sound to the next. */
 export type DetectorState = Tensor | undefined
 
@@ -51,7 +58,9 @@ export class SpeechModels {
     signal: AbortSignal,
     onPartial?: (text: string) => void,
   ): Promise<string> {
-    const inputs = [audioTensor(audio, [1, audio.length])]
+    const framed = new Float32Array(leadSamples + audio.length + tailSamples)
+    framed.set(audio, leadSamples)
+    const inputs = [audioTensor(framed, [1, framed.length])]
     const onChunk = (chunk: InferChunk) => {
       if (!chunk.final && chunk.outputs.length > 0) onPartial?.(textOf(chunk))
     }

@@ -16,7 +16,7 @@ export interface Recording {
 }
 
 export interface WavLimits {
-  readonly secondsMax: number
+  readonly audioSMax: number
 }
 
 interface Format {
@@ -48,7 +48,7 @@ export function readWav(file: Uint8Array, limits: WavLimits): Recording {
   const frames = Math.floor(sound.byteLength / format.frameBytes)
   if (frames === 0) throw new PerceptionError('empty', 'the recording is empty: it has no samples')
   const seconds = frames / format.sampleRateHz
-  if (seconds > limits.secondsMax) throw tooLong(seconds, limits.secondsMax)
+  if (seconds > limits.audioSMax) throw tooLong(seconds, limits.audioSMax)
   return {
     sampleRateHz: format.sampleRateHz,
     channels: format.channels,
@@ -56,8 +56,8 @@ export function readWav(file: Uint8Array, limits: WavLimits): Recording {
   }
 }
 
-export function tooLong(seconds: number, secondsMax: number): PerceptionError {
-  const line = `the recording is ${Math.round(seconds)} s long; at most ${secondsMax} s are heard at once: cut it`
+export function tooLong(seconds: number, audioSMax: number): PerceptionError {
+  const line = `the recording is ${Math.round(seconds)} s long; at most ${audioSMax} s are heard at once: cut it`
   return new PerceptionError('too-long', line)
 }
 
