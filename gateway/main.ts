@@ -2,12 +2,14 @@
  * The gateway's command: reads options, opens the gateway, says that it is ready, and closes it on SIGINT or SIGTERM.
  * Exit codes: 0 stopped as asked, 1 could not run, 2 the user's mistake (one line on standard error).
  */
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { realClock } from '../runtime/base/clock.ts'
+import { readConfigSection } from '../runtime/base/config-file.ts'
 import { CodedError, messageOf, UsageError } from '../runtime/base/errors.ts'
 import { createLog, type LogLevel, logLevels } from '../runtime/base/log.ts'
+import { untilStopped } from '../runtime/base/stop.ts'
+import { version } from '../runtime/base/version.ts'
 import { type GatewayConfig, type GatewaySection, loadConfig } from './config.ts'
 import { Gateway } from './gateway.ts'
 
@@ -19,6 +21,7 @@ const usage = `usage: node gateway/main.ts [options]
   --state-dir FOLDER   where recordings on their way are kept
   --log-level LEVEL    ${logLevels.join(', ')}
   --json               machine-readable output
+  --supervised         end when standard input ends, because the parent that holds it is gone
   --hash-password      read a password from standard input, print what to put in mqtt.users
 `
 /** Two parts close one after another, 3 s each at most; a supervisor's patience is 10 s, ours shorter. */
@@ -38,6 +41,7 @@ function readOptions(argv: readonly string[]) {
         'state-dir': { type: 'string' },
         'log-level': { type: 'string', default: 'info' },
         json: { type: 'boolean', default: false },
+        supervised: { type: 'boolean', default: false },
         'hash-password': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -54,22 +58,9 @@ function portOf(text: string, option: string): number {
   return port
 }
 
-async function readSection(path: string): Promise<GatewaySection> {
-  const { parse } = await import('yaml')
-  let document: unknown
-  try {
-    document = parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`--config ${path}: ${messageOf(error)}`, { cause: error })
-  }
-  const section = (document as { gateway?: unknown } | null)?.gateway ?? {}
-  if (typeof section !== 'object' || Array.isArray(section))
-    throw new UsageError(`--config ${path}: gateway is not a section with keys`)
-  return section as GatewaySection
-}
-
-async function readConfig(options: Options): Promise<GatewayConfig> {
-  const section = options.config === undefined ? {} : await readSection(options.config)
+function readConfig(options: Options): GatewayConfig {
+  const section: GatewaySection =
+    options.config === undefined ? {} : readConfigSection(options.config, 'gateway')
   const mqttPort = options['mqtt-port']
   const httpPort = options['http-port']
   const overlaid = {
@@ -86,15 +77,10 @@ async function readConfig(options: Options): Promise<GatewayConfig> {
   )
 }
 
-function readVersion(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
-}
-
 async function run(options: Options): Promise<void> {
   if (!logLevels.includes(options['log-level'] as LogLevel))
     throw new UsageError(`--log-level ${options['log-level']}: not one of ${logLevels.join(', ')}`)
-  const config = await readConfig(options)
+  const config = readConfig(options)
   const log = createLog(
     {
       level: options['log-level'] as LogLevel,
@@ -105,19 +91,16 @@ async function run(options: Options): Promise<void> {
     'gateway',
   )
   const stopping = new AbortController()
-  const stopped = new Promise<void>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const)
-      process.once(name, () => {
-        log.info('stopping', { signal: name })
-        setTimeout(() => process.exit(1), stopMs).unref()
-        stopping.abort(new UsageError('stopped while starting'))
-        resolve()
-      })
-  })
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => {
+      log.info('stopping', { signal: name })
+      setTimeout(() => process.exit(1), stopMs).unref()
+      stopping.abort(new UsageError('stopped while starting'))
+    })
   const deps = {
     clock: realClock,
     log,
-    version: readVersion(),
+    version,
     dashboard: fileURLToPath(new URL('dashboard/dist', import.meta.url)),
   }
   await using gateway = await Gateway.open(deps, config, stopping.signal)
@@ -125,7 +108,7 @@ async function run(options: Options): Promise<void> {
   process.stdout.write(
     options.json ? `${JSON.stringify(ready)}\n` : `gateway ready: ${ready.http} (MQTT: ${ready.mqtt})\n`,
   )
-  await stopped
+  await untilStopped(stopping.signal, options.supervised)
 }
 
 async function printHash(): Promise<void> {
