@@ -11,6 +11,7 @@ import { messageOf } from '../base/errors.ts'
 import { wireLimits } from '../wire/limits.ts'
 import type { BrokerAddress } from './broker-address.ts'
 import { LinkError } from './errors.ts'
+import { FilteredSocket } from './filtered-socket.ts'
 
 export type ProtocolVersion = 4 | 5
 
@@ -43,6 +44,8 @@ export interface InboundMessage {
 
 export interface ConnectionEvents {
   readonly onMessage: (message: InboundMessage) => void
+  /** A message over the limit was dropped unread. */
+  readonly onOversized: (topic: string, bytes: number) => void
   /** Once, after a successful `open`. */
   readonly onClose: (reason: string) => void
 }
@@ -56,6 +59,8 @@ export class ConnectError extends LinkError {
   }
 }
 
+/** Inbound: our largest payload, and room for the topic, which our own names keep far below this. */
+const packetBytesMax = wireLimits.mqttPayloadBytesMax + 1024
 /** Unsent bytes above which QoS 0 messages are dropped: about a second of a slow uplink. */
 const ephemeralBacklogBytesMax = 256 * 1024
 /** "Unsupported protocol version" in a 3.1.1 and in a 5 CONNACK. */
@@ -74,7 +79,7 @@ export class Connection {
   /** Largest packet that the broker takes, bytes. */
   readonly packetBytesMax: number
   readonly #client: MqttClient
-  readonly #socket: Socket
+  readonly #stream: FilteredSocket
   readonly #clock: Clock
   readonly #ackMsMax: number
   /** Rejections of the publishes still waiting. */
@@ -99,7 +104,8 @@ export class Connection {
       socket.once(options.address.tls ? 'secureConnect' : 'connect', () => {
         reachedBroker = true
       })
-      const client = new MqttClient(() => socket, clientOptions(options))
+      const stream = new FilteredSocket(socket, packetBytesMax, events.onOversized)
+      const client = new MqttClient(() => stream, clientOptions(options))
       const onAbort = () => client.end(true)
       signal.addEventListener('abort', onAbort, { once: true })
       client.on('error', (error) => {
@@ -108,7 +114,7 @@ export class Connection {
         refusal = wordsForCode[code]
         reason = refusal ? `the broker refused the ${refusal}` : messageOf(error)
         // A protocol error leaves the socket open; nothing sensible can follow on it.
-        socket.destroy()
+        stream.destroy()
       })
       client.on('close', () => {
         signal.removeEventListener('abort', onAbort)
@@ -124,7 +130,7 @@ export class Connection {
       )
       client.once('connect', (connack) => {
         signal.removeEventListener('abort', onAbort)
-        connection = new Connection(clock, client, socket, options, connack)
+        connection = new Connection(clock, client, stream, options, connack)
         resolve(connection)
       })
       if (signal.aborted) onAbort()
@@ -134,13 +140,13 @@ export class Connection {
   private constructor(
     clock: Clock,
     client: MqttClient,
-    socket: Socket,
+    stream: FilteredSocket,
     options: ConnectOptions,
     connack: IConnackPacket,
   ) {
     this.#clock = clock
     this.#client = client
-    this.#socket = socket
+    this.#stream = stream
     this.#ackMsMax = options.ackMsMax
     this.protocolVersion = options.protocolVersion
     this.receiveMax = connack.properties?.receiveMaximum ?? 65_535
@@ -160,7 +166,7 @@ export class Connection {
 
   /** QoS 0. False when it was dropped because the connection is closed or behind. */
   publishEphemeral(topic: string, payload: Uint8Array | string): boolean {
-    if (!this.#open || this.#socket.writableLength > ephemeralBacklogBytesMax) return false
+    if (!this.#open || this.#stream.backlogBytes > ephemeralBacklogBytesMax) return false
     this.#client.publish(topic, asBuffer(payload), { qos: 0 })
     return true
   }
@@ -181,7 +187,7 @@ export class Connection {
   /** Ends the socket at once; the broker will publish the will. */
   destroy(reason: string): void {
     this.#destroyedFor ??= reason
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 
   #acknowledged(send: (done: (error?: Error | null) => void) => void): Promise<void> {
@@ -238,10 +244,8 @@ function clientOptions(options: ConnectOptions): IClientOptions {
     resubscribe: false,
     queueQoSZero: false,
     will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true },
-    ...(options.protocolVersion === 5 && {
-      // Topic and header on top of the payload.
-      properties: { maximumPacketSize: wireLimits.mqttPayloadBytesMax + 1024 },
-    }),
+    // No `maximumPacketSize`: mosquitto 2.0.11 drops what exceeds it but keeps counting it as in flight, until nothing
+    // arrives any more. FilteredSocket does the same work with any broker.
   }
 }
 

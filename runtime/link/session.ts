@@ -266,7 +266,11 @@ export class Link implements AsyncDisposable {
         ackMsMax,
         will: { topic: this.#availabilityTopic, payload: 'offline' },
       },
-      { onMessage: (message) => this.#inbound.accept(message), onClose: onEnd },
+      {
+        onMessage: (message) => this.#inbound.accept(message),
+        onOversized: (topic, bytes) => this.#bad.add(topic, `${bytes} bytes, more than any message of ours`),
+        onClose: onEnd,
+      },
       signal,
     )
     const onAbort = () => connection.destroy('the link is closing')

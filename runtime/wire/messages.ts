@@ -24,12 +24,16 @@ export const stateMessage = v.object({
 export type StateMessage = v.InferOutput<typeof stateMessage>
 
 /** `<base>/<device>/set/<entity>`: the command's own fields, and optionally an id and a time to live. */
-export const setMessage = v.objectWithRest(
-  {
-    id: v.optional(id),
-    ttlMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(600_000))),
-  },
-  json,
+export const setMessage = v.pipe(
+  // An array is an object too, to the schema below.
+  v.custom<object>((value) => !Array.isArray(value), 'is not an object'),
+  v.objectWithRest(
+    {
+      id: v.optional(id),
+      ttlMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(600_000))),
+    },
+    json,
+  ),
 )
 export type SetMessage = v.InferOutput<typeof setMessage>
 
