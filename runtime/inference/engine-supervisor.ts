@@ -4,7 +4,6 @@
  * that has not answered a request by its deadline and a grace time hangs in native code, and is replaced.
  */
 import type { Cancel, Clock } from '../base/clock.ts'
-import { withDeadline } from '../base/deadline.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type BackoffOptions, backoffMs } from '../base/retry.ts'
@@ -90,7 +89,8 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
   #starts = 0
   #failedStarts = 0
   #cancelTimer: Cancel = () => {}
-  #onReady = Promise.withResolvers<void>()
+  /** Settles with the first start; only an eager `open` looks at it. */
+  readonly #firstStart = Promise.withResolvers<void>()
   #onStatus = new Set<(rssMb: number) => void>()
   #closing: Promise<void> | undefined
 
@@ -100,6 +100,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     this.#options = options
     this.#unsent = new PriorityQueue(options.queueMax)
     this.#models.set(options.models)
+    this.#firstStart.promise.catch(() => {})
   }
 
   /** With `start: 'eager'` returns when the engine is ready; throws InferError `engine-lost` when it does not start. */
@@ -111,14 +112,17 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     signal.throwIfAborted()
     const supervisor = new EngineSupervisor(deps, { ...defaults, ...options })
     if (options.start !== 'eager') return supervisor
+    const onAbort = () => supervisor.#firstStart.reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
       supervisor.#wake()
-      const limitMs = supervisor.#options.startDeadlineMs
-      await withDeadline(deps.clock, 'engine start', limitMs, () => supervisor.#onReady.promise, signal)
+      await supervisor.#firstStart.promise
       return supervisor
     } catch (error) {
       await supervisor[Symbol.asyncDispose]()
       throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
   }
 
@@ -201,8 +205,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
       this.#forget(flight)
     }
     this.#models.stop()
-    this.#onReady.reject(stopped())
-    this.#onReady.promise.catch(() => {})
+    this.#firstStart.reject(stopped())
     await this.#child?.stop(this.#clock, this.#options.stopDeadlineMs)
   }
 
@@ -352,7 +355,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
       this.#models.onReload(model)
       this.#send({ t: 'load', model })
     }
-    this.#onReady.resolve()
+    this.#firstStart.resolve()
     this.#pump()
   }
 
@@ -383,6 +386,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     this.#failedStarts += 1
     this.#log.error('engine lost', { reason, inFlight: this.#flights.size, restartInMs: delayMs })
     this.#state = 'restarting'
+    this.#firstStart.reject(new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
     this.#models.onLost()
     for (const flight of [...this.#flights.values()]) this.#onFlightLost(flight, reason)
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#start())
