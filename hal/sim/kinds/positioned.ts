@@ -53,8 +53,10 @@ function travel(device: Device, target: number, fullTravelMs: number): Step[] {
   const settled = now.state === 'open' || now.state === 'closed'
   if (start === target && settled) return [{ afterMs: times.answerMs, apply: arrived }]
   // A device without position sensor that is turned round midway must run the whole way: nobody knows where it is.
-  const travelMs = Math.max(times.answerMs, (Math.abs(target - start) / 100) * fullTravelMs)
-  const direction = target > start ? 'opening' : 'closing'
+  const known = settled || 'current_position' in now.attributes
+  const distance = known ? Math.abs(target - start) : 100
+  const travelMs = Math.max(times.answerMs, (distance / 100) * fullTravelMs)
+  const direction = target > start || target === 100 ? 'opening' : 'closing'
   const steps: Step[] = [
     { afterMs: Math.min(times.answerMs, travelMs / 2), apply: () => ({ state: direction }) },
   ]
@@ -66,11 +68,11 @@ function travel(device: Device, target: number, fullTravelMs: number): Step[] {
   return steps
 }
 
-/** Where it is; without a position sensor, the end that the state implies (moving counts from where it came). */
+/** Where it is; without a position sensor, the end that the state implies. */
 function position(now: Snapshot): number {
   const reported = now.attributes['current_position']
   if (typeof reported === 'number') return reported
-  return now.state === 'closed' || now.state === 'opening' ? 0 : 100
+  return now.state === 'closed' ? 0 : 100
 }
 
 /** Standing still at a position. Stopped midway without a position sensor is open: it is not closed any more. */

@@ -68,7 +68,7 @@ test('samples arrive as numbers between -1 and 1, from the asked device at the a
   )
 })
 
-test('an aborted signal ends the capture and the program', async () => {
+test('[hal-linux-3] an aborted signal ends the capture and the program', async () => {
   await fakeArecord(`echo $$ > ${folder}/pid; while :; do printf '\\001\\000\\002\\000'; sleep 0.01; done`)
   const stop = new AbortController()
   const capture = (await microphone()).capture({ sampleRateHz: 16_000 }, stop.signal)
@@ -76,7 +76,7 @@ test('an aborted signal ends the capture and the program', async () => {
   expect(await isGone(join(folder, 'pid'))).toBe(true)
 })
 
-test('a reader that stops reading ends the program, even one that ignores the request', async () => {
+test('[hal-linux-3] a reader that stops reading ends the program, even one that ignores the request', async () => {
   await fakeArecord(
     `trap '' TERM; echo $$ > ${folder}/pid; printf '\\001\\000'; while :; do sleep 0.05; done`,
   )
@@ -133,7 +133,7 @@ test('a senseless rate is refused, an aborted signal captures nothing, a closed 
   await expect(captureAll(mic)).rejects.toMatchObject({ code: 'closed' })
 })
 
-test('a full buffer drops the oldest samples and counts them', () => {
+test('[hal-linux-4] a full buffer drops the oldest samples and counts them', () => {
   const buffer = new SampleBuffer(4)
   buffer.push(Uint8Array.of(1, 0, 2, 0, 3, 0))
   buffer.push(Uint8Array.of(4, 0, 5, 0, 6))

@@ -1,5 +1,5 @@
 /** Which board this machine is. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -34,7 +34,7 @@ describe('a board is recognised', () => {
   test.each([
     ['raspberrypi,5-model-b\0brcm,bcm2712\0', 'raspberrypi-5'],
     ['raspberrypi,4-model-b\0brcm,bcm2711\0', 'raspberrypi-4b'],
-  ])('by its device tree %j', async (compatible, id) => {
+  ])('[boards-2] [hal-linux-2] by its device tree %j', async (compatible, id) => {
     await deviceTree(compatible)
     const { board, recognisedBy } = await detect('arm64')
     expect(board.id).toBe(id)
@@ -55,7 +55,7 @@ describe('a board is recognised', () => {
     })
   })
 
-  test('by DMI when a board lists it', async () => {
+  test('[boards-2] by DMI when a board lists it', async () => {
     await dmi('Acme', 'Box 1')
     const [first] = boards
     if (!first) throw new Error('no boards')
@@ -107,7 +107,11 @@ test('a home cannot be opened where no simulated board is listed', async () => {
   ).rejects.toMatchObject({ code: 'not-present' })
 })
 
-test('boards have unique ids and say where their facts come from', () => {
-  expect(new Set(boards.map(({ id }) => id)).size).toBe(boards.length)
+test('[boards-1] [boards-3] each board has its own file, named as its id, and says where its facts come from', async () => {
+  const files = await readdir(new URL('../../../boards/', import.meta.url))
+  const named = files
+    .filter((file) => file.endsWith('.board.ts'))
+    .map((file) => file.replace('.board.ts', ''))
+  expect(boards.map(({ id }) => id).sort()).toEqual(named.sort())
   for (const board of boards) expect(board.sources.length).toBeGreaterThan(0)
 })

@@ -30,7 +30,7 @@ test.each(homeFiles)('the fixture home %s loads and opens', async (file) => {
   expect(ids.length).toBe(yaml.match(/^ {2,4}id: "?[a-z_]+\.|^ {4}id: .*\./gm)?.length)
 })
 
-test('the demonstration home opens as the simulated board and says so', async () => {
+test('[hal-1] the demonstration home opens as the simulated board and says so', async () => {
   const { host, clock } = testHost()
   const yaml = readFileSync(firstHomeUrl, 'utf8')
   await using board = await createHal(boards).openBoard(

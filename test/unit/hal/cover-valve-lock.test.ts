@@ -85,6 +85,21 @@ describe('a cover', () => {
     expect(seen.some((report) => String(report).startsWith('open'))).toBe(false)
   })
 
+  test('without a position sensor runs the whole way when turned round', async () => {
+    await using home = await openHome(covers)
+    await home.command('cover.plain', { state: 'open' })
+    home.clock.advance(2000)
+    const seen = home.watch('cover.plain')
+    await home.command('cover.plain', { state: 'closed' })
+    home.clock.advance(7999)
+    expect(seen).toEqual(['closing'])
+    await home.command('cover.plain', { state: 'open' })
+    home.clock.advance(7999)
+    expect(seen).toEqual(['closing', 'opening'])
+    home.clock.advance(1)
+    expect(seen.at(-1)).toBe('open')
+  })
+
   test('answers a command that asks for what is already so', async () => {
     await using home = await openHome(covers)
     const seen = home.watch('cover.curtain')

@@ -205,7 +205,7 @@ test('[hal-sim-6] a flood of commands is refused as busy', async () => {
   await home.command('light.lamp', { state: 'off' })
 })
 
-test('[hal-sim-3] a closed board reports nothing, takes nothing, and closes twice without harm', async () => {
+test('[hal-4] [hal-sim-3] a closed board reports nothing, takes nothing, and closes twice without harm', async () => {
   const home = await openHome(devices)
   const seen = home.watch('cover.blind')
   await home.command('cover.blind', { state: 'open' })
@@ -213,6 +213,7 @@ test('[hal-sim-3] a closed board reports nothing, takes nothing, and closes twic
   await home.board[Symbol.asyncDispose]()
   home.clock.advance(60_000)
   expect(seen).toEqual([])
+  expect(home.sim.truth('cover.blind').state).toBe('closed')
   await expect(home.command('light.lamp', { state: 'on' })).rejects.toMatchObject({ code: 'closed' })
   await expect(home.sensor('sensor.outside').sample(AbortSignal.timeout(1000))).rejects.toMatchObject({
     code: 'closed',

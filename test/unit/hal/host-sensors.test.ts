@@ -93,7 +93,21 @@ test('they are also sensors of a simulated home, beside its own', async () => {
   expect(board.sensors.map(({ info }) => info.simulated)).toEqual([true, false, false, false, false])
 })
 
-test('a source that the machine does not have gives no sensor', async () => {
+test('[hal-2] a home keeps its own sensor where a host sensor would have the same id', async () => {
+  const fake = await roots(machine)
+  const { host } = testHost()
+  const [first] = (await open(machine)).board.sensors
+  const home = { name: 'home.yaml', yaml: `entities: [{id: ${first?.info.id}, state: "3"}]` }
+  await using board = await createHal(boards).openBoard(
+    { home, hostSensors: true, roots: fake },
+    host,
+    signal,
+  )
+  expect(board.sensors).toHaveLength(4)
+  expect(board.sensors[0]?.info).toMatchObject({ id: first?.info.id, simulated: true })
+})
+
+test('[hal-linux-1] a source that the machine does not have gives no sensor', async () => {
   const { board } = await open({ 'proc/loadavg': machine['proc/loadavg'] })
   expect(board.sensors.map(({ info }) => info.id.replace(/^.*?_/, ''))).toHaveLength(2)
   expect(sensor(board, 'load').current().state).toBe('0.42')
@@ -103,7 +117,7 @@ test.each([
   ['proc/loadavg', 'busy', 'does not start with the load of the last minute'],
   ['proc/meminfo', 'MemTotal: 0 kB\n', 'has no MemTotal and MemAvailable'],
   ['sys/class/thermal/thermal_zone1/temp', 'warm', 'is not a temperature in thousandths of °C'],
-])('a %s that says "%s" is malformed, and nothing stays open', async (file, text, line) => {
+])('[hal-linux-1] a %s that says "%s" is malformed, and nothing stays open', async (file, text, line) => {
   const fake = await roots({ ...machine, [file]: text })
   const { host, clock } = testHost()
   await expect(

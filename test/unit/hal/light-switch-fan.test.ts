@@ -60,6 +60,10 @@ describe('a light', () => {
     await home.carryOut('light.plain', { rgb_color: [1, 2, 3] })
     const { attributes } = await home.carryOut('light.plain', { color_temp_kelvin: 2700 })
     expect(attributes).toEqual({ color_mode: 'color_temp', color_temp_kelvin: 2700 })
+    expect((await home.carryOut('light.plain', { rgb_color: [1, 2, 3] })).attributes).toEqual({
+      color_mode: 'rgb',
+      rgb_color: [1, 2, 3],
+    })
   })
 
   test.each([
@@ -97,7 +101,7 @@ describe('a light', () => {
       'light.dim: colour: unknown field, known are state, brightness',
     ],
     ['light.dim', {}, 'malformed', 'light.dim: empty command'],
-  ])('[hal-sim-4] %s refuses %j as %s and does not move', async (id, command, code, line) => {
+  ])('[hal-3] [hal-sim-4] %s refuses %j as %s and does not move', async (id, command, code, line) => {
     await using home = await openHome(lamps)
     const before = home.component(id).current()
     await expect(home.command(id, command)).rejects.toMatchObject({
