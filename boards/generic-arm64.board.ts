@@ -7,5 +7,5 @@ export const genericArm64: Board = {
   arch: 'arm64',
   compatible: [],
   memoryBudgetMb: { runtime: 160, engine: 384 },
-  sources: ['budgets: those of the smallest arm64 board listed, Raspberry Pi 4 with 1 GB'],
+  sources: ['budgets: those of the smallest board listed, boards/raspberrypi-4b.board.ts'],
 }

@@ -7,5 +7,5 @@ export const genericX64: Board = {
   arch: 'x64',
   compatible: [],
   memoryBudgetMb: { runtime: 256, engine: 1024 },
-  sources: ['budgets: a quarter of the 5 GB or so that the smallest such machines in use have'],
+  sources: ['budgets: chosen to leave a mini PC of 4 GB two thirds of its memory, not measured'],
 }
