@@ -31,7 +31,7 @@ export function openGateway(
     '--http-port': options.httpPort,
     '--broker': options.broker,
     '--config': options.config,
-    '--log-level': options.logLevel,
+    '--log-level': options.logLevel ?? 'warn',
   }
   for (const [flag, value] of Object.entries(flags)) if (value !== undefined) args.push(flag, value)
   return Child.open<GatewayReady>(

@@ -20,8 +20,8 @@ const sayMsMax = 150_000
 
 export async function say(text: string, options: SayCommandOptions, context: Context): Promise<number> {
   const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
-  const { url: _url, ...rest } = options
-  const result = await hub.post<SayResult>('/api/say', { text, ...rest }, sayMsMax)
+  const { area, device } = options
+  const result = await hub.post<SayResult>('/api/say', { text, area, device }, sayMsMax)
   printResult(result, context.terminal)
   return exitCodeOf(result.outcome)
 }
