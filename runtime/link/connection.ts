@@ -3,7 +3,7 @@
  * without bound while offline, so every connection is a fresh client, used only while it is connected. What was not
  * acknowledged when it ends is the caller's to send again.
  */
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt'
 import type { Clock } from '../base/clock.ts'
@@ -222,9 +222,9 @@ export class Connection {
 
 function openSocket({ address, tls }: ConnectOptions): Socket {
   const { host, port } = address
-  const socket = address.tls
-    ? connectTls({ host, port, servername: host, ...tls })
-    : connectTcp({ host, port })
+  // Server name indication is for names only (RFC 6066, section 3).
+  const serverName = isIP(host) === 0 ? { servername: host } : {}
+  const socket = address.tls ? connectTls({ host, port, ...serverName, ...tls }) : connectTcp({ host, port })
   socket.setNoDelay(true)
   return socket
 }
