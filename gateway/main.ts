@@ -103,7 +103,11 @@ async function run(options: Options): Promise<void> {
     version,
     dashboard: fileURLToPath(new URL('dashboard/dist', import.meta.url)),
   }
-  await using gateway = await Gateway.open(deps, config, stopping.signal)
+  await using gateway = await Gateway.open(deps, config, stopping.signal).catch((error: unknown) => {
+    if (stopping.signal.aborted) return undefined
+    throw error
+  })
+  if (!gateway) return
   const ready = { ready: true, mqtt: gateway.mqttUrl, http: gateway.httpUrl }
   process.stdout.write(
     options.json ? `${JSON.stringify(ready)}\n` : `gateway ready: ${ready.http} (MQTT: ${ready.mqtt})\n`,

@@ -62,7 +62,8 @@ export class Tickets implements AsyncDisposable {
       const check = wavCheck(bytesMax)
       await receive(recording, check.transform, entry.path)
       entry.bytes = check.bytes()
-      if (entry.bytes < wavHeaderBytes) throw new ApiError('bad-request', 'the recording is empty')
+      if (entry.bytes === 0) throw new ApiError('bad-request', 'the recording is empty')
+      if (entry.bytes < formBytes) throw notWav()
     } catch (error) {
       await this.#drop(id)
       throw error
@@ -108,7 +109,9 @@ async function receive(recording: Readable, check: Transform, path: string): Pro
   }
 }
 
-const wavHeaderBytes = 44
+/** RIFF, size, WAVE: what tells the form of a file. */
+const formBytes = 12
+const notWav = () => new ApiError('bad-request', 'the recording is not a WAV file')
 
 /** Passes a WAV file through; fails at the first bytes of anything else, and beyond the limit. */
 function wavCheck(bytesMax: number): { transform: Transform; bytes: () => number } {
@@ -121,10 +124,9 @@ function wavCheck(bytesMax: number): { transform: Transform; bytes: () => number
         const megabytes = Math.floor(bytesMax / 1024 / 1024)
         return done(new ApiError('too-large', `the recording has more than ${megabytes} MB`))
       }
-      if (head.byteLength < 12) {
-        head = Buffer.concat([head, chunk.subarray(0, 12 - head.byteLength)])
-        if (head.byteLength === 12 && !isWav(head))
-          return done(new ApiError('bad-request', 'the recording is not a WAV file'))
+      if (head.byteLength < formBytes) {
+        head = Buffer.concat([head, chunk.subarray(0, formBytes - head.byteLength)])
+        if (head.byteLength === formBytes && !isWav(head)) return done(notWav())
       }
       done(null, chunk)
     },

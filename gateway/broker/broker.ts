@@ -3,6 +3,7 @@
  * parsing, topics before matching, and whatever it keeps is bounded. On loopback by default; elsewhere only with users.
  */
 import { randomBytes } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Clock } from '../../runtime/base/clock.ts'
@@ -228,6 +229,9 @@ class Parts {
     })
     const closed = (client: Client, error: Error) =>
       log.debug('connection closed', { client: client?.id, why: error?.message })
+    // Not in aedes' types: an internal failure of one publish, which may not stop the gateway.
+    const emitter: EventEmitter = aedes
+    emitter.on('error', (error: Error) => log.error('broker failure', { why: error.message }))
     aedes.on('clientError', closed)
     aedes.on('connectionError', closed)
     return aedes

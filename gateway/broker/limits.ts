@@ -52,9 +52,9 @@ export const defaultBrokerLimits: BrokerLimits = {
   sessionsMax: 512,
   /** A device that stayed away for a week starts afresh. */
   sessionIdleMsMax: 7 * 24 * 3_600_000,
-  /** Commands that wait for a device live seconds; events wait in the sender's own outbox. */
+  /** Sent and unacknowledged ones count too. Commands live seconds; events wait in the sender's own outbox as well. */
   offlineMessagesPerClientMax: 2_000,
-  offlineBytesPerClientMax: 2 * 1024 * 1024,
+  offlineBytesPerClientMax: 4 * 1024 * 1024,
   /** All queues together: fits a gateway on a 1 GB board. */
   storedBytesMax: 64 * 1024 * 1024,
 }

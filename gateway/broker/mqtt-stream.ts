@@ -19,6 +19,7 @@ export class MqttStream extends Duplex {
     super({ readableHighWaterMark, writableHighWaterMark, emitClose: true })
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => {
+      if (this.destroyed) return
       const verdict = guard.push(chunk)
       if (verdict !== 'ok') {
         onRefused(verdict)

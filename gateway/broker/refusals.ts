@@ -14,7 +14,6 @@ export const refusalReasons = [
   'subscription',
   'slow-subscriber',
   'takeover',
-  'protocol',
 ] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 

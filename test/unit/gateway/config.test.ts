@@ -1,0 +1,76 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../../gateway/config.ts'
+
+const load = (section: unknown, env = {}) => loadConfig(section, 'gateway', env)
+
+describe('loadConfig()', () => {
+  it('without anything gives a gateway for this machine only', () => {
+    expect(load(undefined)).toMatchObject({
+      id: 'gateway',
+      base: 'ganglion',
+      broker: { kind: 'built-in', host: '127.0.0.1', port: 1883, users: [] },
+      http: { host: '127.0.0.1', port: 8080, hosts: [] },
+    })
+  })
+
+  it.each([
+    [{ htpp: {} }, 'gateway: unknown key htpp'],
+    [{ mqtt: { prot: 1 } }, 'gateway: unknown key mqtt.prot'],
+    [{ http: { port: '80' } }, 'gateway: http.port: expected number, got "80"'],
+    [{ http: { port: 70_000 } }, 'gateway: http.port: is not a port (0 to 65535)'],
+    [{ id: 'a/b' }, 'gateway: id: is not an id (letters, digits, _ . -)'],
+    [{ base: '#' }, 'gateway: base: is not a topic prefix'],
+    [
+      { brokerUrl: 'http://x' },
+      'gateway: brokerUrl: is not a URL like mqtt://host:1883 or mqtts://host:8883',
+    ],
+    [
+      { brokerUrl: 'mqtt://me:secret@x' },
+      'gateway.brokerUrl: no password here, use GANGLION_BROKER_PASSWORD or brokerPasswordFile',
+    ],
+    [
+      { mqtt: { users: [{ username: 'a' }] } },
+      'gateway.mqtt.users.0: give either passwordHash or passwordFile',
+    ],
+    [
+      { mqtt: { users: [{ username: 'a', passwordHash: 'plain' }] } },
+      'gateway: mqtt.users.0.passwordHash: is not a hash that starts with scrypt$',
+    ],
+  ])('%j is refused with one line', (section, line) => {
+    expect(() => load(section)).toThrow(expect.objectContaining({ code: 'usage', message: line }))
+  })
+
+  it('secrets come from files or the environment', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'ganglion-secret-')), 'secret')
+    writeFileSync(file, 'from-the-file-itself\n')
+    const { http } = load({ http: { host: '192.168.1.2', tokenFile: file } })
+    expect(http.token).toBe('from-the-file-itself')
+    const { broker } = load(
+      { brokerUrl: 'mqtts://me@broker.local' },
+      { GANGLION_BROKER_PASSWORD: 'from-the-environment' },
+    )
+    expect(broker).toEqual({
+      kind: 'external',
+      url: 'mqtts://broker.local',
+      username: 'me',
+      password: 'from-the-environment',
+    })
+    expect(() => load({ http: { tokenFile: '/none' } })).toThrow(/http\.tokenFile: cannot read \/none/)
+  })
+
+  it('a token that is too short is refused, and not repeated', () => {
+    const open = () => load({ http: { host: '192.168.1.2' } }, { GANGLION_GATEWAY_TOKEN: 'hunter2' })
+    expect(open).toThrow(/fewer than 16/)
+    expect(open).not.toThrow(/hunter2/)
+  })
+
+  it('a wildcard address needs the URL that devices use, whose name is then known', () => {
+    const env = { GANGLION_GATEWAY_TOKEN: 'a-long-enough-token' }
+    expect(() => load({ http: { host: '0.0.0.0' } }, env)).toThrow(/http\.publicUrl: needed/)
+    const { http } = load({ http: { host: '0.0.0.0', publicUrl: 'http://gateway.local:8080/' } }, env)
+    expect(http).toMatchObject({ publicUrl: 'http://gateway.local:8080', hosts: ['gateway.local'] })
+  })
+})
