@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 import SkippedReporter from './scripts/skipped-reporter.ts'
 
+/** Where CI wants the counts, as JSON. */
+const report = process.env['GANGLION_TEST_REPORT']
+
 // The browser test has its own configuration: it needs a browser, which a clean machine may lack.
 export default defineConfig({
   test: {
@@ -9,6 +12,10 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    reporters: ['default', new SkippedReporter()],
+    reporters: [
+      'default',
+      new SkippedReporter(),
+      ...(report ? [['json', { outputFile: report }] as const] : []),
+    ],
   },
 })

@@ -54,7 +54,8 @@ async function report({ name, run }: Check): Promise<boolean> {
   )
   for (const problem of problems.slice(0, problemsShown)) process.stdout.write(`     ${problem}\n`)
   const more = problems.length - problemsShown
-  if (more > 0) process.stdout.write(`     and ${more} lines more: "npm run check -- ${name}" after mending these\n`)
+  if (more > 0)
+    process.stdout.write(`     and ${more} lines more: "npm run check -- ${name}" after mending these\n`)
   return problems.length === 0
 }
 

@@ -23,10 +23,18 @@ export class UsageError extends CodedError<'usage'> {
   }
 }
 
-/** The message of anything thrown, on one line. */
+/** The message of anything thrown, on one line. Never throws itself. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.replace(/\s*\n\s*/g, ' ')
+  return textOf(error).replace(/\s*[\n\r]\s*/g, ' ')
+}
+
+/** Not every value can become a string: an object without a prototype cannot. */
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : String(error)
+  } catch {
+    return 'something that has no text was thrown'
+  }
 }
 
 /** Programmer errors stop the process: a supervisor restarts it. */
