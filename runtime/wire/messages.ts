@@ -110,7 +110,7 @@ export const sayResult = v.object({
   commands: v.array(commandReport),
   latencyMs: ms,
   reading: v.optional(reading),
-  /** With `question`: the whole utterances it could mean, each of which can be said as it stands. */
+  /** With `question`: the names that the unclear words could stand for. */
   options: v.optional(v.array(text)),
 })
 export type SayResult = v.InferOutput<typeof sayResult>

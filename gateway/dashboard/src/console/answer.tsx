@@ -9,6 +9,7 @@ import { findEntity } from '../state/home.ts'
 import { ReadingWords } from '../timeline/reading.tsx'
 import { Icon } from '../ui/icon.tsx'
 import { duration } from '../words.ts'
+import { withOption } from './option.ts'
 
 interface Handlers {
   /** Puts words back into the line to change them. */
@@ -67,7 +68,7 @@ function Result({ result, onAgain, onOption }: Handlers & { readonly result: Say
         </span>
       </p>
       <p class="quiet">
-        Understood “{result.transcript}” in {duration(result.latencyMs)}
+        Heard “{result.transcript}”, answered after {duration(result.latencyMs)}
       </p>
       {failures.length > 0 && (
         <ul class="plain-list">
@@ -84,7 +85,12 @@ function Result({ result, onAgain, onOption }: Handlers & { readonly result: Say
           Say it differently
         </button>
       )}
-      {result.reading && <ReadingWords reading={result.reading} />}
+      {result.reading && result.reading.words.length > 0 && (
+        <details class="why">
+          <summary>Which words decided</summary>
+          <ReadingWords reading={result.reading} />
+        </details>
+      )}
     </>
   )
 }
@@ -96,7 +102,7 @@ function Options({ result, onOption }: Pick<Handlers, 'onOption'> & { readonly r
     <ul class="suggestions" aria-label="What it could mean">
       {options.map((option) => (
         <li key={option}>
-          <button type="button" class="chip" onClick={() => onOption(option)}>
+          <button type="button" class="chip" onClick={() => onOption(withOption(result, option))}>
             {option}
           </button>
         </li>

@@ -23,7 +23,9 @@ export function Console() {
     recall.reset()
     setText('')
     void say(words.trim())
-    line.current?.focus()
+    // The keyboard on a screen would cover the answer.
+    if (matchMedia('(pointer: coarse)').matches) line.current?.blur()
+    else line.current?.focus()
   }
   return (
     <section class="console" id="ask" aria-labelledby="ask-title">

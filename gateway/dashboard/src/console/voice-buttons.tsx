@@ -70,9 +70,14 @@ function FileButton({ disabled }: { readonly disabled: boolean }) {
           if (file) void send(file)
         }}
       />
-      <button type="button" disabled={disabled} onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        aria-label="File: send a recording"
+        disabled={disabled}
+        onClick={() => input.current?.click()}
+      >
         <Icon name="file" />
-        Recording
+        File
       </button>
     </>
   )

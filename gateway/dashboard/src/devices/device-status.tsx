@@ -77,7 +77,8 @@ function Status({ status }: { readonly status: StatusResult }) {
       )}
       <dl class="facts">
         <Fact name="Board">
-          {device.recognisedBy ? `${device.board}, by ${device.recognisedBy}` : device.board}
+          {device.board}
+          {device.recognisedBy && <span class="row-note">{device.recognisedBy}</span>}
         </Fact>
         <Fact name="Version">{device.version}</Fact>
         <Fact name="Up for">{span(device.uptimeMs)}</Fact>

@@ -5,9 +5,9 @@ import { type FaultKind, faultKinds } from '../api.ts'
 import type { EntityView } from '../entity.ts'
 
 const meanings: Readonly<Record<FaultKind, string>> = {
-  stuck: 'Stuck: takes commands, does not move',
+  stuck: 'Stuck: does not move',
   slow: 'Slow: takes ten times as long',
-  'lost-command': 'Lost command: never hears it',
+  'lost-command': 'Lost command: hears nothing',
   lying: 'Lying: claims it moved',
   offline: 'Offline: says nothing',
 }

@@ -49,3 +49,10 @@ const reporting: ReadonlySet<string> = new Set(['sensor', 'binary_sensor', 'weat
 export function onlyReports(entity: EntityView): boolean {
   return reporting.has(entity.kind)
 }
+
+const kindOrder = Object.keys(entityUis)
+
+/** The order of the kinds above; entities of a kind keep their order. */
+export function byKind(a: EntityView, b: EntityView): number {
+  return kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind)
+}

@@ -12,9 +12,8 @@ export function SensorTile({ entity }: { readonly entity: EntityView }) {
       <h4>{entity.name}</h4>
       <p class="value">{stateWords(entity)}</p>
       {numeric && <Sparkline entityKey={keyOf(entity)} name={entity.name} unit={entity.unit ?? ''} />}
-      <p class="quiet small">
-        {entity.deviceClass ? `${sentence(entity.deviceClass)}, ` : ''}
-        {entity.ts !== undefined ? ago(entity.ts, nowMs.value) : 'no report yet'}
+      <p class="tile-foot quiet small">
+        <span>{entity.ts === undefined ? 'No report yet' : sentence(ago(entity.ts, nowMs.value))}</span>
         {entity.simulated && <span class="badge">Simulated</span>}
       </p>
     </li>

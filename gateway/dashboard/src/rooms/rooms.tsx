@@ -2,7 +2,7 @@
 import { computed, type Signal } from '@preact/signals'
 import { useState } from 'preact/hooks'
 import { EntityCard } from '../entities/card.tsx'
-import { onlyReports } from '../entities/index.ts'
+import { byKind, onlyReports } from '../entities/index.ts'
 import { SensorTile } from '../entities/sensor.tsx'
 import { type EntityView, keyOf } from '../entity.ts'
 import { entities, loading } from '../state/home.ts'
@@ -65,7 +65,7 @@ function floorWords(floor: string): string {
 }
 
 function RoomSection({ room }: { readonly room: Room }) {
-  const operated = room.entities.filter((entity) => !onlyReports(entity))
+  const operated = room.entities.filter((entity) => !onlyReports(entity)).sort(byKind)
   const reporting = room.entities.filter(onlyReports)
   return (
     <section class="room" aria-label={room.name}>

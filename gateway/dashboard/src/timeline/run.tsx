@@ -1,11 +1,12 @@
-/** One utterance or command: its verdict, a bar of where the time went, its steps with milliseconds and evidence. */
+/** One utterance or command: its verdict, a bar of where the time went, and its steps. */
 import type { RunRecord } from '../api.ts'
 import { nowMs } from '../state/clock.ts'
 import { findEntity } from '../state/home.ts'
 import { Icon, type IconName } from '../ui/icon.tsx'
-import { commandWords, duration, observedWords, timeOfDay } from '../words.ts'
+import { commandWords, duration, timeOfDay } from '../words.ts'
 import { ReadingWords } from './reading.tsx'
-import { type Step, type Story, segmentsOf, storyOf, type Verdict } from './story.ts'
+import { StepLine } from './step.tsx'
+import { type Story, segmentsOf, storyOf, type Verdict } from './story.ts'
 
 const verdicts: Readonly<Record<Verdict, readonly [icon: IconName, words: string]>> = {
   done: ['done', 'Done'],
@@ -52,10 +53,9 @@ export function Run({ run, open }: { readonly run: RunRecord; readonly open: boo
 
 function titleOf(story: Story, device: string): string {
   if (story.transcript) return `“${story.transcript}”`
-  const step = story.steps.find((each) => each.entity !== undefined)
-  if (!step?.entity) return 'A command'
-  const wanted = step.command ? `: ${commandWords(step.command)}` : ''
-  return `${findEntity(step.entity, device)?.name ?? step.entity}${wanted}`
+  const part = story.steps.flatMap((step) => step.parts)[0]
+  if (!part) return 'A command'
+  return `${findEntity(part.entity, device)?.name ?? part.entity}: ${commandWords(part.command)}`
 }
 
 /** Where the time went. Decoration: the steps below say the same in numbers. */
@@ -70,58 +70,5 @@ function Bar({ story }: { readonly story: Story }) {
         />
       ))}
     </span>
-  )
-}
-
-const stageWords: Readonly<Record<Step['stage'], string>> = {
-  heard: 'Heard',
-  understood: 'Understood',
-  sent: 'Sent',
-  verified: 'Verified',
-  failed: 'Failed',
-  answered: 'Answered',
-  asked: 'Asked back',
-  refused: 'Refused',
-}
-
-function StepLine({ step, device }: { readonly step: Step; readonly device: string }) {
-  const name = step.entity && (findEntity(step.entity, device)?.name ?? step.entity)
-  return (
-    <li class={`step ${step.stage}`}>
-      <span class="step-name">{stageWords[step.stage]}</span>
-      <span class="step-time">{duration(step.sinceMs)}</span>
-      {name && (
-        <span class="step-what">
-          {name}
-          {step.command && `: ${commandWords(step.command)}`}
-        </span>
-      )}
-      {step.evidence && <EvidenceLines step={step} />}
-    </li>
-  )
-}
-
-function EvidenceLines({ step }: { readonly step: Step }) {
-  const { evidence } = step
-  if (!evidence) return null
-  return (
-    <dl class="evidence">
-      {evidence.reason && (
-        <>
-          <dt>Why</dt>
-          <dd>{evidence.reason}</dd>
-        </>
-      )}
-      <dt>Expected</dt>
-      <dd>{evidence.expected}</dd>
-      <dt>Seen</dt>
-      <dd>
-        {evidence.observed
-          ? `${observedWords(evidence.observed, step.command)}, at ${timeOfDay(evidence.observed.ts)}`
-          : 'nothing was reported'}
-      </dd>
-      <dt>Tries</dt>
-      <dd>{evidence.attempts}</dd>
-    </dl>
   )
 }

@@ -9,14 +9,23 @@ import type { RunRecord } from '../api.ts'
 const silentAfterMs = 60_000
 
 export type Verdict = 'done' | 'failed' | 'refused' | 'question' | 'pending' | 'unfinished'
+type Stage = CommandEvent['stage']
 
+/** One command's part in a step. */
+export interface Part {
+  readonly id: string
+  readonly entity: string
+  readonly command: Readonly<Record<string, Json>>
+  readonly evidence?: Evidence
+}
+
+/** Events of one stage that follow each other: eight lamps sent for are one step with eight parts. */
 export interface Step {
   readonly id: string
-  readonly stage: CommandEvent['stage']
+  readonly stage: Stage
+  /** When its last event happened. */
   readonly sinceMs: number
-  readonly entity?: string
-  readonly command?: Readonly<Record<string, Json>>
-  readonly evidence?: Evidence
+  readonly parts: readonly Part[]
 }
 
 export interface Story {
@@ -42,13 +51,13 @@ export function storyOf(run: RunRecord, nowMs: number): Story {
     verdict: verdict === 'pending' && nowMs - startedTs > silentAfterMs ? 'unfinished' : verdict,
     startedTs,
     totalMs: last?.sinceMs ?? 0,
-    steps: events.map(stepOf),
+    steps: stepsOf(events),
   }
 }
 
 function verdictOf(events: readonly CommandEvent[]): Verdict {
-  const has = (stage: CommandEvent['stage']) => events.some((event) => event.stage === stage)
-  const entitiesAt = (...stages: CommandEvent['stage'][]) =>
+  const has = (stage: Stage) => events.some((event) => event.stage === stage)
+  const entitiesAt = (...stages: Stage[]) =>
     new Set(events.filter((event) => stages.includes(event.stage)).map((event) => event.entity))
   const judged = entitiesAt('verified', 'failed', 'refused')
   if ([...entitiesAt('sent')].some((entity) => !judged.has(entity))) return 'pending'
@@ -58,31 +67,40 @@ function verdictOf(events: readonly CommandEvent[]): Verdict {
   return has('verified') || has('answered') ? 'done' : 'pending'
 }
 
-function stepOf(event: CommandEvent): Step {
-  return {
-    id: event.id,
-    stage: event.stage,
-    sinceMs: event.sinceMs,
-    ...(event.entity !== undefined && { entity: event.entity }),
-    ...(event.command !== undefined && { command: event.command }),
-    ...(event.evidence !== undefined && { evidence: event.evidence }),
+function stepsOf(events: readonly CommandEvent[]): readonly Step[] {
+  const steps: Step[] = []
+  for (const event of events) {
+    const before = steps.at(-1)
+    const parts = partsOf(event)
+    if (before?.stage === event.stage)
+      steps[steps.length - 1] = {
+        ...before,
+        sinceMs: event.sinceMs,
+        parts: [...before.parts, ...parts],
+      }
+    else steps.push({ id: event.id, stage: event.stage, sinceMs: event.sinceMs, parts })
   }
+  return steps
+}
+
+function partsOf({ id, entity, command, evidence }: CommandEvent): readonly Part[] {
+  if (entity === undefined) return []
+  return [{ id, entity, command: command ?? {}, ...(evidence !== undefined && { evidence }) }]
 }
 
 export interface Segment {
-  readonly stage: Step['stage']
+  readonly stage: Stage
   /** Share of the run's time, 0 to 1. */
   readonly share: number
-  readonly ms: number
 }
 
-/** The time between the steps, as shares of the whole: what a bar shows. */
+/** The time up to each step, as shares of the whole: what a bar shows. */
 export function segmentsOf(story: Story): readonly Segment[] {
   if (story.totalMs <= 0) return []
   let before = 0
   return story.steps.flatMap((step) => {
     const ms = step.sinceMs - before
-    before = Math.max(before, step.sinceMs)
-    return ms > 0 ? [{ stage: step.stage, share: ms / story.totalMs, ms }] : []
+    before = step.sinceMs
+    return ms > 0 ? [{ stage: step.stage, share: ms / story.totalMs }] : []
   })
 }

@@ -1,0 +1,270 @@
+/** The dashboard in a real browser, on a real hub with its simulated home: what a person does, sees and is told. */
+import { mkdir, mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Locator, Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
+import { openPage, startBrowser } from './browser.ts'
+import { type Hub, startHub } from './hub.ts'
+
+const lampId = 'light.living_room_lamp'
+const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true } as const
+const root = join(import.meta.dirname, '../..')
+
+let hub: Hub
+let browser: Browser
+let pictures: string
+
+beforeAll(async () => {
+  await build({ root: join(root, 'gateway/dashboard'), logLevel: 'warn' })
+  hub = await startHub()
+  browser = await startBrowser()
+  const wanted = process.env['GANGLION_SCREENSHOTS']
+  if (wanted) await mkdir(wanted, { recursive: true })
+  pictures = wanted ?? (await mkdtemp(join(tmpdir(), 'ganglion-screenshots-')))
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await hub?.stop()
+  if (pictures) console.info(`screenshots: ${pictures}`)
+})
+
+const cardOf = (page: Page, id = lampId) => page.locator(`[data-entity="${id}"]`)
+const stateIs = (card: Locator, state: string) =>
+  card.and(card.page().locator(`[data-state="${state}"]`)).waitFor()
+
+async function sayTo(page: Page, text: string): Promise<void> {
+  await page.getByLabel('What should happen?').fill(text)
+  await page.keyboard.press('Enter')
+}
+
+/** The newest run, once it has this verdict. */
+function newestRun(page: Page, verdict: string): Locator {
+  return page
+    .locator('.run')
+    .first()
+    .and(page.locator(`[data-verdict="${verdict}"]`))
+}
+
+async function simulateFault(page: Page, id: string, kind: string): Promise<void> {
+  const card = cardOf(page, id)
+  const more = card.getByRole('button', { name: /^More about/ })
+  if ((await more.getAttribute('aria-expanded')) === 'false') await more.click()
+  if (kind === 'clear') await card.getByRole('button', { name: 'Clear fault' }).click()
+  else {
+    await card.getByLabel(/^Fault of/).selectOption(kind)
+    await card.getByRole('button', { name: 'Start fault' }).click()
+  }
+  await card
+    .getByText(kind === 'clear' ? 'Simulated fault cleared' : `Simulated fault “${kind}” is on`)
+    .waitFor()
+}
+
+describe('the dashboard', () => {
+  it('[dashboard-2] shows the lamp on and the command verified, after "turn on the living room lamp"', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await sayTo(page, 'turn on the living room lamp')
+    await stateIs(cardOf(page), 'on')
+    await page.locator('.answer .verdict.done').waitFor()
+    await newestRun(page, 'done').locator('.step.answered').waitFor()
+    const steps = await page.locator('.run').first().locator('.step-name').allTextContents()
+    expect(steps).toEqual(['Heard', 'Understood', 'Sent', 'Verified', 'Answered'])
+    const times = await page.locator('.run').first().locator('.step-time').allTextContents()
+    for (const time of times) expect(time).toMatch(/^[\d.]+ (ms|s)$/)
+    expect(await cardOf(page).getByRole('switch').getAttribute('aria-checked')).toBe('true')
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-2] says honestly that a stuck lamp did not turn off, then obeys again once cleared', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await stateIs(cardOf(page), 'on')
+    await simulateFault(page, lampId, 'stuck')
+    await sayTo(page, 'turn off the living room lamp')
+    await page.locator('.answer .verdict.failed').waitFor()
+    await newestRun(page, 'failed').waitFor()
+    const card = cardOf(page)
+    await card.locator('.feedback.failed').waitFor()
+    expect(await card.locator('.feedback').textContent()).toMatch(/^Did not work: /)
+    expect(await card.getAttribute('data-state')).toBe('on')
+    await page.screenshot({ path: join(pictures, 'failure-light.png') })
+
+    await simulateFault(page, lampId, 'clear')
+    await sayTo(page, 'turn off the living room lamp')
+    await stateIs(card, 'off')
+    await card.locator('.feedback.verified').waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-1] dims the lamp by its slider and shows the brightness that was reported', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    const card = cardOf(page)
+    await card.getByLabel('Brightness').fill('40')
+    await stateIs(card, 'on')
+    await card.locator('.feedback.verified').waitFor()
+    await card.locator('.slider output:not(.draft)').waitFor()
+    expect(await card.locator('.slider output').first().textContent()).toBe('40 %')
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-1] goes back to the reported brightness when a stuck lamp did not dim', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    const card = cardOf(page)
+    await simulateFault(page, lampId, 'stuck')
+    await card.getByLabel('Brightness').fill('90')
+    await card.locator('.feedback.failed').waitFor()
+    await card.locator('.slider output:not(.draft)').first().waitFor()
+    expect(await card.locator('.slider output').first().textContent()).toBe('40 %')
+    await simulateFault(page, lampId, 'clear')
+  })
+
+  it('[dashboard-6] unlocks the front door only after a second press', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    const card = page.locator('[data-entity^="lock."]').first()
+    await card.getByRole('button', { name: 'Lock', exact: true }).click()
+    await stateIs(card, 'locked')
+    await card.getByRole('button', { name: 'Unlock', exact: true }).click()
+    expect(await focusedName(page)).toBe('Keep locked')
+    expect(await card.getAttribute('data-state')).toBe('locked')
+    await card.getByRole('button', { name: 'Unlock it' }).click()
+    await stateIs(card, 'unlocked')
+    expect(complaints).toEqual([])
+  })
+
+  it('recalls what was said with arrow up', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    await sayTo(page, 'turn on the living room lamp')
+    await page.locator('.answer .verdict.done').waitFor()
+    const line = page.getByLabel('What should happen?')
+    await line.fill('half a thou')
+    await line.press('ArrowUp')
+    expect(await line.inputValue()).toBe('turn on the living room lamp')
+    await line.press('ArrowDown')
+    expect(await line.inputValue()).toBe('half a thou')
+  })
+
+  it('shows what was refused as refused, with words and no change', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await sayTo(page, 'colourless green ideas sleep furiously')
+    await page.locator('.answer .verdict.refused, .answer .verdict.question').waitFor()
+    expect((await page.locator('.answer .verdict').textContent())?.length).toBeGreaterThan(10)
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-5] reaches every control with the Tab key, shows where the focus is, and operates by keyboard', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    const missed = await tabThrough(page)
+    expect(missed).toEqual([])
+
+    const card = cardOf(page)
+    const before = await card.getAttribute('data-state')
+    await card.getByRole('switch').focus()
+    await page.keyboard.press('Space')
+    await stateIs(card, before === 'on' ? 'off' : 'on')
+    await card.locator('.feedback.verified').waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it.each(['light', 'dark'] as const)(
+    '[dashboard-5] has readable text and named controls in %s',
+    async (colorScheme) => {
+      await using opened = await openPage(browser, hub.url, { colorScheme })
+      const { page } = opened
+      await sayTo(page, 'turn on the living room lamp')
+      await page.locator('.answer .verdict.done').waitFor()
+      await page.screenshot({ path: join(pictures, `desktop-${colorScheme}.png`), fullPage: true })
+      await openEverything(page)
+      expect(await structureFaults(page)).toEqual([])
+      expect(await controlFaults(page)).toEqual([])
+      expect(await contrastFaults(page)).toEqual([])
+    },
+  )
+
+  it.each(['light', 'dark'] as const)('[dashboard-5] fits a phone of 360 px in %s', async (colorScheme) => {
+    await using opened = await openPage(browser, hub.url, { ...phone, colorScheme })
+    const { page, complaints } = opened
+    await sayTo(page, 'turn on the living room lamp')
+    await page.locator('.answer .verdict.done').waitFor()
+    await page.screenshot({ path: join(pictures, `phone-${colorScheme}.png`), fullPage: true })
+    await openEverything(page)
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360)
+    expect(await controlFaults(page)).toEqual([])
+    expect(complaints).toEqual([])
+  })
+
+  it('sends the microphone as WAV, 16 kHz mono', async () => {
+    await using opened = await openPage(browser, hub.url, { permissions: ['microphone'] })
+    const { page } = opened
+    await page.getByRole('button', { name: 'Speak', exact: true }).click()
+    const [sent] = await Promise.all([
+      page.waitForRequest((request) => request.url().includes('/api/hear')),
+      page.getByRole('button', { name: 'Stop and send' }).click(),
+    ])
+    const body = sent.postDataBuffer()
+    if (!body) throw new Error('nothing was sent')
+    expect(body.toString('latin1', 0, 4)).toBe('RIFF')
+    expect(body.readUInt16LE(22)).toBe(1)
+    expect(body.readUInt32LE(24)).toBe(16_000)
+    await page.locator('.answer .verdict:not(.pending)').waitFor()
+  })
+
+  it('[dashboard-3] says that it is not live when the hub is gone', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    await hub.stop()
+    await page.locator('.banner').waitFor()
+    expect(await page.locator('[data-connection]').getAttribute('data-connection')).toBe('lost')
+  })
+})
+
+function focusedName(page: Page): Promise<string | undefined> {
+  return page.evaluate(() => document.activeElement?.textContent?.trim())
+}
+
+async function openEverything(page: Page): Promise<void> {
+  const closed = page.locator('.more[aria-expanded="false"], .run details:not([open]) summary')
+  for (let left = await closed.count(); left > 0; left = await closed.count()) await closed.first().click()
+}
+
+/** Walks the page with Tab. Gives the controls that it never reached, and those whose focus cannot be seen. */
+async function tabThrough(page: Page): Promise<string[]> {
+  const wanted = await page.evaluate(() => {
+    const controls = [...document.querySelectorAll('button, a[href], input, select, summary')]
+    const reachable = controls.filter(
+      (element) => !element.matches(':disabled, [tabindex="-1"]') && element.getClientRects().length > 0,
+    )
+    for (const [at, element] of reachable.entries()) element.setAttribute('data-tab', String(at))
+    return reachable.length
+  })
+  const reached = new Set<string>()
+  const faults: string[] = []
+  for (let presses = 0; presses < wanted + 20 && reached.size < wanted; presses++) {
+    await page.keyboard.press('Tab')
+    const focus = await page.evaluate(() => {
+      const element = document.activeElement
+      if (!element) return undefined
+      const { outlineStyle, outlineWidth } = getComputedStyle(element)
+      const seen = outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2
+      return { tab: element.getAttribute('data-tab'), seen, html: element.outerHTML.slice(0, 100) }
+    })
+    if (focus?.tab) reached.add(focus.tab)
+    if (focus?.tab && !focus.seen) faults.push(`focus not seen: ${focus.html}`)
+  }
+  for (let at = 0; at < wanted; at++) {
+    if (reached.has(String(at))) continue
+    faults.push(
+      `not reached: ${await page.locator(`[data-tab="${at}"]`).evaluate((e) => e.outerHTML.slice(0, 100))}`,
+    )
+  }
+  return faults
+}
