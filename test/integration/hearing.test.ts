@@ -75,6 +75,11 @@ describe('hearing real voices', () => {
     },
   )
 
+  test.each([0.01, 0.03, 0.3])('a voice at %f of its level is understood', async (level) => {
+    const quiet = (await samplesAt16k(lamp)).map((sample) => sample * level)
+    expect((await hearing.transcribe(quiet, never)).text).toMatch(lampWords)
+  })
+
   test('two commands with a pause between are two segments, in order', async () => {
     const [first, second] = await Promise.all([samplesAt16k(lamp), samplesAt16k(time)])
     const both = new Float32Array(first.length + 16_000 + second.length)
