@@ -23,6 +23,7 @@ const testFile = v.object({
       context_device: v.nullish(v.string()),
       context_now: v.nullish(v.union([v.string(), v.date()])),
       entity_id: v.nullish(v.string()),
+      area: v.nullish(v.string()),
     }),
   ),
 })
@@ -43,7 +44,7 @@ export interface HomeTest {
   /** Entity id → what must be different afterwards. Absent where the file only names the entity. */
   readonly expect: ReadonlyMap<string, Change> | undefined
   /** The one entity that may be commanded, in files that give no changes. */
-  readonly target: string | undefined
+  readonly target: { readonly entity: string; readonly areaName: string | undefined } | undefined
   /** Entity id → attributes, or `state`, that are not compared. */
   readonly ignore: ReadonlyMap<string, ReadonlySet<string>>
   /** Area where the speaker is. */
@@ -91,7 +92,7 @@ function readTestFile(name: string, path: string, home: RawHome): HomeTest[] {
       category: file.category,
       home: JSON.stringify(withSetup(home, test.setup ?? {})),
       expect: test.expect_changes || !test.entity_id ? changesOf(test.expect_changes ?? {}) : undefined,
-      target: test.entity_id ?? undefined,
+      target: test.entity_id ? { entity: test.entity_id, areaName: test.area ?? undefined } : undefined,
       ignore: ignored(test.ignore_changes ?? {}),
       area: home.devices?.find((device) => device.id === test.context_device)?.area,
       nowMs: test.context_now ? new Date(test.context_now).getTime() : undefined,

@@ -36,6 +36,8 @@ function holds(check: Check, telemetry: Telemetry): boolean {
   }
   if ('includes' in check)
     return Array.isArray(seen) && seen.some((item) => summaryOf(item) === check.includes)
+  if ('excludesOpen' in check)
+    return Array.isArray(seen) && !seen.some((item) => isOpen(item, check.excludesOpen))
   return JSON.stringify(seen) === JSON.stringify(check.value)
 }
 
@@ -48,12 +50,20 @@ function summaryOf(item: Json): Json | undefined {
   return item !== null && typeof item === 'object' && !Array.isArray(item) ? item['summary'] : item
 }
 
+/** Items without a status are open. */
+function isOpen(item: Json, summary: string): boolean {
+  const status =
+    item !== null && typeof item === 'object' && !Array.isArray(item) ? item['status'] : undefined
+  return summaryOf(item) === summary && status !== 'completed'
+}
+
 function describeCheck(check: Check): string {
   if ('oneOf' in check) return `${check.path} ${check.oneOf.join(' or ')}`
   if ('noneOf' in check) return `${check.path} not ${check.noneOf.join(' or ')}`
   if ('near' in check) return `${check.path} ${check.near} ± ${round(check.tolerance)}`
   if ('nearAll' in check) return `${check.path} [${check.nearAll.join(', ')}] ± ${round(check.tolerance)}`
   if ('includes' in check) return `${check.path} includes ${show(check.includes)}`
+  if ('excludesOpen' in check) return `${check.path} without ${check.excludesOpen} open`
   return `${check.path} ${show(check.value)}`
 }
 

@@ -14,6 +14,7 @@ export type Check =
   | { readonly path: string; readonly near: number; readonly tolerance: number }
   | { readonly path: string; readonly nearAll: readonly number[]; readonly tolerance: number }
   | { readonly path: string; readonly includes: string }
+  | { readonly path: string; readonly excludesOpen: string }
 
 /** The declared effect. No checks: the device reports nothing that could show it, only that it took the command. */
 export interface Effect {

@@ -14,7 +14,7 @@ export const todo: KindRules = {
   }),
   effect(command, _info, before) {
     return effect(
-      command['action'] === 'add_item' ? added(String(command['item']), before) : shrunk(before),
+      (command['action'] === 'add_item' ? added : closed)(String(command['item']), before),
       3_000,
       { additive: true },
     )
@@ -29,7 +29,9 @@ function added(item: string, before: Telemetry): Check[] {
   return checks
 }
 
-function shrunk(before: Telemetry): Check[] {
+/** The item is no longer open; a list that does not show its items must at least be shorter. */
+function closed(item: string, before: Telemetry): Check[] {
+  if (Array.isArray(before.attributes['todo_items'])) return [{ path: 'todo_items', excludesOpen: item }]
   const count = Number(before.state)
   return count > 0 ? [{ path: 'state', oneOf: [String(count - 1)] }] : []
 }

@@ -213,3 +213,19 @@ it('reports, for any commands and faults, done exactly when telemetry shows the 
     { numRuns: 60 },
   )
 })
+
+it('completes an item, and says so only when it is no longer open', async () => {
+  const { actuation, clock, signal, registry } = await openSimHome()
+  const run = (action: string) =>
+    clock.run(() =>
+      actuation.run(
+        { entity: 'todo.shopping', command: { action, item: 'milk' }, principal: 'user' },
+        signal,
+      ),
+    )
+  for (const action of ['add_item', 'complete_item', 'remove_item']) {
+    const report = await run(action)
+    expect(report.outcome, `${action}: ${report.evidence.reason}`).toBe('done')
+  }
+  expect(registry.get('todo.shopping')?.telemetry.state).toBe('0')
+})
