@@ -63,6 +63,9 @@ interface Pending {
 const defaults = { bytesMax: 16 * 1024 * 1024, groupMs: 20, groupEventsMax: 256 }
 /** What a row costs beside its texts and payload, so that a flood of tiny events is bounded too. */
 const rowBytes = 64
+const failureLogMs = 60_000
+/** A removal need not be durable at once: lost, it costs a repetition. Waiting spares the flash a sync per event. */
+const removalMs = 1000
 /** Uncommitted payloads held in memory: reached, the commit happens at once. */
 const pendingBytesMax = 1024 * 1024
 
@@ -113,6 +116,9 @@ export class Outbox implements AsyncDisposable {
   /** Acknowledged by the broker, still to be deleted: joins the next commit. */
   readonly #removed = new Set<number>()
   #cancelCommit: Cancel | undefined
+  #commitDueMs = 0
+  #failures = 0
+  #failureLoggedMs = Number.NEGATIVE_INFINITY
   #closed = false
 
   static async open(
@@ -160,7 +166,7 @@ export class Outbox implements AsyncDisposable {
       this.#pendingBytes += event.payload.byteLength
       if (this.#pending.length >= this.#limits.groupEventsMax || this.#pendingBytes >= pendingBytesMax)
         this.#commit()
-      else this.#scheduleCommit()
+      else this.#scheduleCommit(this.#limits.groupMs)
     })
   }
 
@@ -187,7 +193,7 @@ export class Outbox implements AsyncDisposable {
     if (this.#closed) return
     this.#removed.add(seq)
     if (this.#removed.size >= this.#limits.groupEventsMax) this.#commit()
-    else this.#scheduleCommit()
+    else this.#scheduleCommit(removalMs)
   }
 
   /** Calls `listener` after each commit that added events. */
@@ -215,8 +221,13 @@ export class Outbox implements AsyncDisposable {
     this.#db.close()
   }
 
-  #scheduleCommit(): void {
-    this.#cancelCommit ??= this.#clock.after(this.#limits.groupMs, () => this.#commit())
+  /** Commits in `delayMs` at the latest. */
+  #scheduleCommit(delayMs: number): void {
+    const dueMs = this.#clock.monotonicMs() + delayMs
+    if (this.#cancelCommit && this.#commitDueMs <= dueMs) return
+    this.#cancelCommit?.()
+    this.#commitDueMs = dueMs
+    this.#cancelCommit = this.#clock.after(delayMs, () => this.#commit())
   }
 
   /** One transaction for everything that gathered. All of it becomes durable, or none. */
@@ -264,7 +275,13 @@ export class Outbox implements AsyncDisposable {
       this.#log.error('rollback failed', { reason: messageOf(error) })
     }
     const error = new LinkError('storage', `the outbox cannot write: ${messageOf(cause)}`, { cause })
-    this.#log.error('outbox commit failed', { events: batch.length, reason: messageOf(cause) })
+    this.#failures += 1
+    // A full disk fails every commit: one line a minute tells as much as thousands.
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#failureLoggedMs >= failureLogMs) {
+      this.#failureLoggedMs = nowMs
+      this.#log.error('outbox cannot write', { failures: this.#failures, reason: messageOf(cause) })
+    }
     for (const { reject } of batch) reject(error)
   }
 

@@ -7,10 +7,11 @@
 import type { Cancel, Clock } from '../base/clock.ts'
 import { sleep } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
-import { messageOf } from '../base/errors.ts'
+import { assert, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type BackoffOptions, backoffMs } from '../base/retry.ts'
 import { wireLimits } from '../wire/limits.ts'
+import { anyEvent, check } from '../wire/messages.ts'
 import { Topics } from '../wire/topics.ts'
 import { BadMessages } from './bad-messages.ts'
 import { type BrokerAddress, parseBrokerUrl } from './broker-address.ts'
@@ -194,6 +195,8 @@ export class Link implements AsyncDisposable {
   async publishEvent(kind: string, event: object, priority: EventPriority): Promise<string> {
     this.#assertOpen()
     const message = { v: 1, id: this.#clock.newId(), ts: this.#clock.nowMs(), ...event }
+    const checked = check(anyEvent, message)
+    assert(checked.ok, `event ${kind}: ${checked.ok || checked.reason}`)
     const topic = this.topics.event(this.#options.deviceId, kind)
     const payload = sized(topic, JSON.stringify(message))
     await this.#outbox.append({ id: message.id, topic, priority, payload })
