@@ -10,6 +10,7 @@ import { defaultStateDir } from '../config/config.ts'
 import { completionScript } from './completion.ts'
 import type { Context, HalDoor } from './context.ts'
 import { exitCodes } from './exit.ts'
+import { HubError } from './hub-client.ts'
 import { createTerminal } from './terminal.ts'
 
 type Action = (context: Context) => Promise<number>
@@ -45,7 +46,13 @@ function report(error: unknown): number {
   const code = (error as { code?: unknown }).code
   if (error instanceof UsageError || typeof code === 'string') terminal.error(messageOf(error))
   else terminal.error(`a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-  return error instanceof UsageError ? exitCodes.usage : exitCodes.failed
+  return isUserMistake(error) ? exitCodes.usage : exitCodes.failed
+}
+
+/** A mistake that was seen here, or one that the hub saw: a file that is no recording, an unknown device. */
+function isUserMistake(error: unknown): boolean {
+  const mistakes = [400, 404, 413, 415]
+  return error instanceof UsageError || (error instanceof HubError && mistakes.includes(error.status ?? 0))
 }
 
 interface SharedOptions {
