@@ -16,6 +16,8 @@ import { cancelledError, diskError, StoreError } from './store-error.ts'
 
 /** A fetch that breaks off is tried this often in all; HTTPS goes on where it stopped. */
 const attemptsMax = 3
+/** However slowly bytes keep coming, and whoever holds the lock: after this, somebody should look. */
+const ensureMsMax = 2 * 60 * 60_000
 const backoff = { firstMs: 500, maxMs: 5_000 }
 
 export interface StoreDeps {
@@ -95,7 +97,9 @@ export class ModelStore implements AsyncDisposable {
   /** The model, fetched first if need be. Throws StoreError. */
   async ensure(name: string, options: EnsureOptions): Promise<LocalModel> {
     const manifest = this.#manifest(name)
-    const signal = AbortSignal.any([options.signal, this.#closed.signal])
+    const limit = new AbortController()
+    const signal = AbortSignal.any([options.signal, this.#closed.signal, limit.signal])
+    const cancelLimit = this.#deps.clock.after(ensureMsMax, () => limit.abort(tooSlow(name)))
     try {
       signal.throwIfAborted()
       if ((await this.#missing(manifest)).length > 0) await this.#fetch(manifest, signal, options.onProgress)
@@ -103,6 +107,8 @@ export class ModelStore implements AsyncDisposable {
     } catch (error) {
       if (signal.aborted) throw cancelledError(name, signal)
       throw diskError(error, this.dir)
+    } finally {
+      cancelLimit()
     }
   }
 
@@ -191,6 +197,11 @@ export class ModelStore implements AsyncDisposable {
   get #tmpDir(): string {
     return join(this.dir, 'tmp')
   }
+}
+
+function tooSlow(name: string): StoreError {
+  const line = `fetching ${name} took more than ${ensureMsMax / 60_000} minutes: check the network and try again`
+  return new StoreError('source-unreachable', line, { retryable: true })
 }
 
 function totalBytes(manifest: ModelManifest): number {

@@ -21,6 +21,14 @@ export interface TarEntry {
 /** Regular files of the archive. Throws StoreError `malformed`. */
 export async function* readTar(archive: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const reader = new BlockReader(archive)
+  try {
+    yield* readEntries(reader)
+  } finally {
+    await reader.close()
+  }
+}
+
+async function* readEntries(reader: BlockReader): AsyncGenerator<TarEntry> {
   let longName: string | undefined
   let paxBytes: number | undefined
   for (;;) {
@@ -100,6 +108,11 @@ class BlockReader {
 
   constructor(archive: AsyncIterable<Uint8Array>) {
     this.#chunks = archive[Symbol.asyncIterator]()
+  }
+
+  /** Lets go of the archive, however much of it was read. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.()
   }
 
   async exactly(bytes: number): Promise<Uint8Array> {

@@ -9,10 +9,10 @@ import type { Inference } from '../../inference/inference.ts'
 import { listenTo } from './live.ts'
 import { PerceptionError } from './perception-error.ts'
 import { isPlausible } from './plausible.ts'
-import { resample } from './resample.ts'
+import { Resampler } from './resample.ts'
 import { inMilliseconds, type SegmentOptions, segmentDefaults, segmentsOf } from './segment.ts'
 import { SpeechModels } from './speech-models.ts'
-import { readWav, tooLong } from './wav.ts'
+import { openWav, type Recording, tooLong } from './wav.ts'
 
 /** What both models take. */
 export const hearingRateHz = 16_000
@@ -55,6 +55,29 @@ export interface HearingDeps {
   readonly log?: Log
 }
 
+/**
+ * The recording at the models' rate. Two minutes take a second or more of work: after each stretch of 100 ms the rest of
+ * the process gets its turn, because this is the process that keeps things safe.
+ */
+async function samplesOf(recording: Recording, signal: AbortSignal): Promise<Float32Array> {
+  const { sampleRateHz, frames } = recording
+  const resampler = new Resampler(sampleRateHz, hearingRateHz)
+  const samples = new Float32Array(Math.round((frames * hearingRateHz) / sampleRateHz))
+  const step = Math.ceil(sampleRateHz / 10)
+  let filled = 0
+  const take = (part: Float32Array) => {
+    samples.set(part, filled)
+    filled += part.length
+  }
+  for (let from = 0; from < frames; from += step) {
+    take(resampler.push(recording.read(from, from + step)))
+    await new Promise((resolve) => setImmediate(resolve))
+    signal.throwIfAborted()
+  }
+  take(resampler.flush())
+  return samples
+}
+
 export class Hearing {
   readonly #clock: Clock
   readonly #log: Log
@@ -70,8 +93,8 @@ export class Hearing {
 
   /** A WAVE recording of any usual format. Throws PerceptionError, InferError. */
   async hearWav(file: Uint8Array, signal: AbortSignal, onPartial?: (text: string) => void): Promise<Heard> {
-    const { samples, sampleRateHz } = readWav(file, this.#options)
-    return this.transcribe(resample(samples, sampleRateHz, hearingRateHz), signal, onPartial)
+    const recording = openWav(file, this.#options)
+    return this.transcribe(await samplesOf(recording, signal), signal, onPartial)
   }
 
   /** 16 kHz mono samples in [-1, 1]. `onPartial` gets the text so far. Throws PerceptionError, InferError. */

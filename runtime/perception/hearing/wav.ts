@@ -9,10 +9,12 @@ import { decoderFor, type SampleDecoder } from './wav-samples.ts'
 
 export interface Recording {
   readonly sampleRateHz: number
-  /** Channels in the file; `samples` is their mean. */
+  /** Channels in the file; what is read is their mean. */
   readonly channels: number
-  /** In [-1, 1]. */
-  readonly samples: Float32Array
+  /** Samples of one channel. */
+  readonly frames: number
+  /** Samples in [-1, 1], from frame `from` to, not including, `to`: a long file need not be decoded at one go. */
+  read(from: number, to: number): Float32Array
 }
 
 export interface WavLimits {
@@ -34,8 +36,8 @@ const extensibleTag = 0xfffe
 /** The end of every KSDATAFORMAT_SUBTYPE GUID; its first two bytes are the format tag. */
 const subtypeTail = '000000001000800000aa00389b71'
 
-/** Throws PerceptionError. */
-export function readWav(file: Uint8Array, limits: WavLimits): Recording {
+/** Checks the file; decodes nothing yet. Throws PerceptionError. */
+export function openWav(file: Uint8Array, limits: WavLimits): Recording {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   const magic = bytes.toString('latin1', 0, 4)
   if (magic === 'RF64' || magic === 'RIFX') throw unsupported(`it is an ${magic} file; only RIFF is read`)
@@ -52,8 +54,18 @@ export function readWav(file: Uint8Array, limits: WavLimits): Recording {
   return {
     sampleRateHz: format.sampleRateHz,
     channels: format.channels,
-    samples: mixDown(sound, frames, format),
+    frames,
+    read: (from, to) => mixDown(sound, Math.max(0, from), Math.min(to, frames), format),
   }
+}
+
+/** The whole recording at once. Throws PerceptionError. */
+export function readWav(
+  file: Uint8Array,
+  limits: WavLimits,
+): { sampleRateHz: number; channels: number; samples: Float32Array } {
+  const { sampleRateHz, channels, frames, read } = openWav(file, limits)
+  return { sampleRateHz, channels, samples: read(0, frames) }
 }
 
 export function tooLong(seconds: number, audioSMax: number): PerceptionError {
@@ -114,14 +126,14 @@ function formatTag(chunk: Buffer): number {
   return chunk.toString('hex', 26, 40) === subtypeTail ? chunk.readUInt16LE(24) : tag
 }
 
-function mixDown(sound: Buffer, frames: number, format: Format): Float32Array {
-  const { channels, decode } = format
-  const sampleBytes = format.frameBytes / channels
-  const mono = new Float32Array(frames)
-  for (let frame = 0; frame < frames; frame += 1) {
+function mixDown(sound: Buffer, from: number, to: number, format: Format): Float32Array {
+  const { channels, decode, frameBytes } = format
+  const sampleBytes = frameBytes / channels
+  const mono = new Float32Array(Math.max(0, to - from))
+  for (let frame = 0; frame < mono.length; frame += 1) {
+    const at = (from + frame) * frameBytes
     let sum = 0
-    for (let channel = 0; channel < channels; channel += 1)
-      sum += decode(sound, frame * format.frameBytes + channel * sampleBytes)
+    for (let channel = 0; channel < channels; channel += 1) sum += decode(sound, at + channel * sampleBytes)
     mono[frame] = sum / channels
   }
   return mono

@@ -4,7 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { VirtualClock } from '../../../runtime/base/clock.ts'
+import { silentLog } from '../../../runtime/base/log.ts'
 import type { Progress } from '../../../runtime/inference/store/fetch.ts'
+import { ModelStore } from '../../../runtime/inference/store/store.ts'
 import {
   closedPort,
   leftovers,
@@ -186,6 +189,40 @@ describe('the store', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  test('waits for another process that is fetching, and fetches nothing itself [store-6]', async () => {
+    await using dir = await tempDir()
+    let arrived: (response: ServerResponse) => void = () => {}
+    const asked = new Promise<ServerResponse>((resolve) => {
+      arrived = resolve
+    })
+    await using server = await serve((_request, response) => arrived(response))
+    const manifest = one(`${server.url}/model.onnx`)
+    const child = runChild(dir.path, manifest)
+    const response = await asked
+    const phases: string[] = []
+    const onProgress = ({ phase }: Progress) => {
+      phases.push(phase)
+      response.end(content)
+    }
+    const store = await openStore(dir.path, manifest)
+    const model = await store.ensure('one', { signal: never, onProgress })
+    expect(phases).toEqual(['waiting'])
+    expect(await readFile(model.files['model'] ?? '')).toEqual(content)
+    expect(server.requests).toHaveLength(1)
+    await child.closed
+  })
+
+  test('gives up after two hours, in one line', async () => {
+    await using dir = await tempDir()
+    const clock = new VirtualClock()
+    await using server = await serve(() => clock.advance(2 * 60 * 60_000))
+    const options = { dir: dir.path, manifests: [one(`${server.url}/model.onnx`)] }
+    const store = await ModelStore.open({ clock, log: silentLog }, options, never)
+    const failure = store.ensure('one', { signal: never })
+    await expect(failure).rejects.toMatchObject({ code: 'source-unreachable' })
+    await expect(failure).rejects.toThrow(/took more than 120 minutes/)
+  })
+
   test('survives a process killed half way: its part is used, the rest is swept away [store-4] [store-6]', async () => {
     await using dir = await tempDir()
     let half: (() => void) | undefined
@@ -198,17 +235,11 @@ describe('the store', () => {
       response.write(content.subarray(0, 150_000))
     })
     const manifest = one(`${server.url}/model.onnx`)
-    const child = spawn(
-      process.execPath,
-      ['--input-type=module-typescript', '-e', childProgram(dir.path, manifest)],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
-    child.stdout.on('data', () => half?.())
+    const child = runChild(dir.path, manifest)
+    child.process.stdout.on('data', () => half?.())
     await reachedHalf
-    child.kill('SIGKILL')
-    await new Promise((resolve) => child.on('close', resolve))
+    child.process.kill('SIGKILL')
+    await child.closed
     await mkdir(join(dir.path, 'tmp', 'npm'), { recursive: true })
     await writeFile(join(dir.path, 'tmp', 'npm', 'half.tgz'), 'half')
     const store = await openStore(dir.path, manifest)
@@ -295,6 +326,12 @@ describe('the store', () => {
     await expect(store.ensure('one', { signal: never })).rejects.toMatchObject({ code: 'cancelled' })
   })
 })
+
+function runChild(dir: string, manifest: unknown) {
+  const args = ['--input-type=module-typescript', '-e', childProgram(dir, manifest)]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  return { process: child, closed: new Promise((resolve) => child.on('close', resolve)) }
+}
 
 /** Fetches in a process of its own and says when half is there. */
 function childProgram(dir: string, manifest: unknown): string {

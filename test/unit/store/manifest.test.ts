@@ -10,7 +10,7 @@ const [file] = good.files
 
 describe('a manifest', () => {
   test.each(models.map((model) => [model.name, model]))(
-    '%s of the shipped list is well formed',
+    '%s of the shipped list is well formed [models-1]',
     (_name, model) => {
       expect(parseManifest(model)).toEqual(model)
       for (const { source } of model.files) {

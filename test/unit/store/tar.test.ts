@@ -47,6 +47,22 @@ describe('readTar', () => {
     expect(paths).toEqual(['p/a', 'p/b'])
   })
 
+  test('lets go of the archive when its reader leaves early', async () => {
+    let open = true
+    const archive = async function* () {
+      try {
+        yield* inChunks(tar([{ path: 'p/a', content: sampleBytes(3000) }]), 512)
+      } finally {
+        open = false
+      }
+    }
+    for await (const entry of readTar(archive())) {
+      expect(entry.path).toBe('p/a')
+      break
+    }
+    expect(open).toBe(false)
+  })
+
   test('takes the long name of a pax header', async () => {
     const path = `p/${'long/'.repeat(40)}name`
     const record = ` path=${path}\n`
