@@ -18,7 +18,8 @@ export const sileroVad: ModelManifest = {
     },
   ],
   packageBytes: { '@ricky0123/vad-web@0.0.31': 5_471_324 },
-  memoryMb: 15,
+  // Growth of the engine's PSS on x86-64, with the inference library itself, which the first model brings in.
+  memoryMb: 34,
   inputs: [
     { name: 'audio', datatype: 'FP32', shape: [-1], description: 'samples in [-1, 1], 16 kHz mono' },
     {
