@@ -1,5 +1,6 @@
 /** CBOR (RFC 8949) with typed arrays (RFC 8746): the binary codec of our own wires. Decoding never trusts the sender's lengths. */
 import { Decoder, Encoder } from 'cbor-x'
+import { cborFault } from './cbor-scan.ts'
 import type { Parsed } from './messages.ts'
 
 // Plain maps, no record extension: any CBOR library can read what we write.
@@ -28,6 +29,8 @@ export function encodeCbor(value: unknown): Uint8Array {
 export function decodeCbor(payload: Uint8Array, bytesMax: number): Parsed<unknown> {
   if (payload.byteLength > bytesMax)
     return { ok: false, reason: `${payload.byteLength} bytes, more than the ${bytesMax} allowed` }
+  const fault = cborFault(payload)
+  if (fault !== undefined) return { ok: false, reason: `not CBOR of ours: ${fault}` }
   try {
     return { ok: true, value: decoder.decode(payload) }
   } catch (error) {

@@ -4,11 +4,22 @@
  */
 import * as v from 'valibot'
 
-const json: v.GenericSchema<Json> = v.lazy(() =>
-  v.union([v.string(), v.number(), v.boolean(), v.null(), v.array(json), v.record(v.string(), json)]),
-)
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
-const jsonRecord = v.record(v.string(), json)
+
+/** Deeper than any attribute of ours, far from the end of the stack. */
+const jsonDepthMax = 32
+
+function isJson(value: unknown, depth = 0): value is Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || ArrayBuffer.isView(value) || depth >= jsonDepthMax) return false
+  return Object.values(value).every((inner) => isJson(inner, depth + 1))
+}
+
+const json = v.custom<Json>(isJson, `is not JSON, or nested deeper than ${jsonDepthMax}`)
+/** An array is an object too, to valibot's own schemas. */
+const notArray = v.custom<object>((value) => !Array.isArray(value), 'is not an object')
+export const jsonRecord = v.pipe(notArray, v.record(v.string(), json))
 const id = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'is not an id'))
 const text = v.pipe(v.string(), v.maxLength(4096))
 const ms = v.pipe(v.number(), v.finite())
@@ -25,8 +36,7 @@ export type StateMessage = v.InferOutput<typeof stateMessage>
 
 /** `<base>/<device>/set/<entity>`: the command's own fields, and optionally an id and a time to live. */
 export const setMessage = v.pipe(
-  // An array is an object too, to the schema below.
-  v.custom<object>((value) => !Array.isArray(value), 'is not an object'),
+  notArray,
   v.objectWithRest(
     {
       id: v.optional(id),

@@ -3,6 +3,7 @@
  * so it works on MQTT 3.1.1. One answer a call.
  */
 import * as v from 'valibot'
+import { jsonRecord } from './messages.ts'
 
 export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault'] as const
 export type RpcMethod = (typeof rpcMethods)[number]
@@ -19,7 +20,7 @@ export const sayParams = v.looseObject({ text: v.string(), area: v.optional(v.st
 /** `hear`: a recording, as a ticket the device fetches over HTTP. */
 export const hearParams = v.looseObject({ url: v.pipe(v.string(), v.url()), area: v.optional(v.string()) })
 /** `command`: one command to one entity, with verification. */
-export const commandParams = v.looseObject({ entity: v.string(), command: v.record(v.string(), v.any()) })
+export const commandParams = v.looseObject({ entity: v.string(), command: jsonRecord })
 /** `fault`: injects a fault into a simulated device, or clears it with null. */
 export const faultParams = v.looseObject({
   entity: v.string(),
