@@ -205,16 +205,14 @@ describe('the dashboard', () => {
   it('sends the microphone as WAV, 16 kHz mono', async () => {
     await using opened = await openPage(browser, hub.url, { permissions: ['microphone'] })
     const { page } = opened
+    const sent = nextUpload(page)
     await page.getByRole('button', { name: 'Speak', exact: true }).click()
-    const [sent] = await Promise.all([
-      page.waitForRequest((request) => request.url().includes('/api/hear')),
-      page.getByRole('button', { name: 'Stop and send' }).click(),
-    ])
-    const body = sent.postDataBuffer()
-    if (!body) throw new Error('nothing was sent')
-    expect(body.toString('latin1', 0, 4)).toBe('RIFF')
-    expect(body.readUInt16LE(22)).toBe(1)
-    expect(body.readUInt32LE(24)).toBe(16_000)
+    await page.locator('.recording').getByText('1 s').waitFor()
+    await page.getByRole('button', { name: 'Stop and send' }).click()
+    const header = Buffer.from(await sent)
+    expect(header.toString('latin1', 0, 4)).toBe('RIFF')
+    expect(header.readUInt16LE(22)).toBe(1)
+    expect(header.readUInt32LE(24)).toBe(16_000)
     await page.locator('.answer .verdict:not(.pending)').waitFor()
   })
 
@@ -226,6 +224,21 @@ describe('the dashboard', () => {
     expect(await page.locator('[data-connection]').getAttribute('data-connection')).toBe('lost')
   })
 })
+
+/** The first bytes of the next body that is sent as a Blob: the browser's own protocol does not show those. */
+function nextUpload(page: Page): Promise<number[]> {
+  return page.evaluate(
+    () =>
+      new Promise<number[]>((resolve) => {
+        const send = window.fetch
+        window.fetch = async (input, init) => {
+          if (init?.body instanceof Blob)
+            resolve([...new Uint8Array(await init.body.slice(0, 44).arrayBuffer())])
+          return send(input, init)
+        }
+      }),
+  )
+}
 
 function focusedName(page: Page): Promise<string | undefined> {
   return page.evaluate(() => document.activeElement?.textContent?.trim())

@@ -55,6 +55,17 @@ describe('byFloorAndRoom', () => {
     expect(floors.map(({ name }) => name)).toEqual(['Basement', 'Ground Floor', 'First Floor', undefined])
   })
 
+  it('keeps rooms in the order in which the home lists them, and entities by name', () => {
+    const [floor] = byFloorAndRoom([
+      entity({ id: 'a', name: 'Lamp', floor: '0', areaName: 'Living Room' }),
+      entity({ id: 'b', name: 'Fan', floor: '0' }),
+      entity({ id: 'c', name: 'Hob', floor: '0', areaName: 'Kitchen' }),
+      entity({ id: 'd', name: 'Fire', floor: '0', areaName: 'Living Room' }),
+    ])
+    expect(floor?.rooms.map(({ name }) => name)).toEqual(['Living Room', 'Kitchen', 'Elsewhere'])
+    expect(floor?.rooms[0]?.entities.map(({ name }) => name)).toEqual(['Fire', 'Lamp'])
+  })
+
   it('loses no entity and shows none twice', () => {
     const place = fc.option(fc.constantFrom('a', 'b', '1', '-1', ''), { nil: undefined })
     fc.assert(

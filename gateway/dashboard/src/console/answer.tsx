@@ -56,7 +56,9 @@ const verdicts: Readonly<Record<Outcome, string>> = {
 }
 
 function Result({ result, onAgain, onOption }: Handlers & { readonly result: SayResult }) {
-  const failures = result.commands.filter((command) => command.outcome !== 'done')
+  // The reply itself tells why a single command failed; of several it only sums up.
+  const several = result.commands.length > 1
+  const failures = result.commands.filter((command) => several && command.outcome !== 'done')
   const answered = result.outcome === 'done' && result.commands.length === 0
   return (
     <>

@@ -39,7 +39,9 @@ export async function startRecording(onLimit: () => void): Promise<Recording> {
       if (recorder.state !== 'inactive') recorder.stop()
       await stopped
       for (const track of stream.getTracks()) track.stop()
-      return toWav(new Blob(chunks))
+      const recorded = new Blob(chunks)
+      if (recorded.size === 0) throw new Error('Nothing was recorded: speak for a second or more')
+      return toWav(recorded)
     },
   }
 }

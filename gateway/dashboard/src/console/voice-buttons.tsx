@@ -1,8 +1,10 @@
 /** Speak, or send a recording. What is not a WAV file is turned into one here, at 16 kHz mono. */
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { hear } from '../actions.ts'
+import { nowMs } from '../state/clock.ts'
 import { conversation } from '../state/conversation.ts'
 import { Icon } from '../ui/icon.tsx'
+import { span } from '../words.ts'
 import { canRecord, type Recording, startRecording, toWav } from './recorder.ts'
 
 /** The gateway takes more; a command of this size is a mistake. */
@@ -19,20 +21,21 @@ export function VoiceButtons({ disabled }: { readonly disabled: boolean }) {
 
 function SpeakButton({ disabled }: { readonly disabled: boolean }) {
   const recording = useRef<Recording | undefined>(undefined)
-  const [on, setOn] = useState(false)
+  const [sinceMs, setSinceMs] = useState<number>()
+  const on = sinceMs !== undefined
   // A page that is left must not keep the microphone.
   useEffect(() => () => void recording.current?.stop().catch(() => {}), [])
 
   const stop = async () => {
     const current = recording.current
     recording.current = undefined
-    setOn(false)
+    setSinceMs(undefined)
     if (current) await attempt('your voice', async () => hear(await current.stop()))
   }
   const start = () =>
     attempt('your voice', async () => {
       recording.current = await startRecording(() => void stop())
-      setOn(true)
+      setSinceMs(Date.now())
     })
   return (
     <button
@@ -44,6 +47,7 @@ function SpeakButton({ disabled }: { readonly disabled: boolean }) {
     >
       <Icon name={on ? 'stop' : 'microphone'} />
       {on ? 'Stop and send' : 'Speak'}
+      {on && <span aria-hidden="true">{span(Math.max(0, nowMs.value - sinceMs))}</span>}
     </button>
   )
 }

@@ -1,4 +1,4 @@
-/** Entities by floor and room. Pure. Floors from the ground up, rooms by name; what is nowhere comes last. */
+/** Entities by floor and room. Pure. Floors from the ground up, rooms as the home lists them; what is nowhere comes last. */
 import type { EntityView } from '../entity.ts'
 
 export interface Room {
@@ -44,8 +44,7 @@ function rank(floor: string): number {
 }
 
 function namelessLast([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  if (a === '' || b === '') return a === b ? 0 : a === '' ? 1 : -1
-  return a.localeCompare(b)
+  return Number(a === '') - Number(b === '')
 }
 
 function grown<V>(map: Map<string, V>, key: string, make: () => V): V {
