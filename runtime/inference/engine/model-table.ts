@@ -8,17 +8,15 @@ import type { EngineModel, EngineModelStatus } from '../../wire/engine-protocol.
 import { InferError } from '../../wire/infer.ts'
 import { loadPipeline, type Pipeline, type PipelineKind } from './pipelines/pipeline.ts'
 
-interface Loaded {
-  readonly pipeline: Pipeline
-  users: number
-  retired: boolean
-}
-
 interface Entry {
   readonly model: EngineModel
-  loaded?: Loaded | undefined
-  loading?: Promise<Loaded> | undefined
+  pipeline?: Pipeline | undefined
+  loading?: Promise<Pipeline> | undefined
   reason?: string | undefined
+  /** Those who use it or wait for it to load. */
+  users: number
+  /** No longer in the list: released once nobody uses it. */
+  retired: boolean
 }
 
 export interface ModelTableOptions {
@@ -46,22 +44,25 @@ export class ModelTable {
     for (const model of models) {
       const old = before.get(model.name)
       const kept = old && JSON.stringify(old.model) === JSON.stringify(model) ? old : undefined
-      this.#entries.set(model.name, kept ?? { model })
+      this.#entries.set(model.name, kept ?? fresh(model))
       if (kept) before.delete(model.name)
     }
-    for (const entry of before.values()) this.#retire(entry)
+    for (const entry of before.values()) retire(entry)
   }
 
   /** Uses a model, loading it where needed; `done` when finished with it. Throws `model-unknown`, `model-load`. */
   async use(name: string): Promise<{ readonly pipeline: Pipeline; readonly done: () => void }> {
-    const loaded = await this.#load(this.#entry(name))
-    loaded.users += 1
-    return {
-      pipeline: loaded.pipeline,
-      done: () => {
-        loaded.users -= 1
-        release(loaded)
-      },
+    const entry = this.#entry(name)
+    entry.users += 1
+    const done = () => {
+      entry.users -= 1
+      releaseUnused(entry)
+    }
+    try {
+      return { pipeline: await this.#load(entry), done }
+    } catch (error) {
+      done()
+      throw error
     }
   }
 
@@ -69,7 +70,7 @@ export class ModelTable {
   async load(name: string): Promise<void> {
     try {
       const entry = this.#entry(name)
-      if (entry.loaded) this.#options.onLoaded(name, 0)
+      if (entry.pipeline) this.#options.onLoaded(name, 0)
       await this.#load(entry)
     } catch (error) {
       if (error instanceof InferError && error.code === 'model-unknown')
@@ -80,8 +81,8 @@ export class ModelTable {
   unload(name: string): void {
     const entry = this.#entries.get(name)
     if (!entry) return
-    this.#entries.set(name, { model: entry.model })
-    this.#retire(entry)
+    this.#entries.set(name, fresh(entry.model))
+    retire(entry)
   }
 
   states(): EngineModelStatus[] {
@@ -99,27 +100,24 @@ export class ModelTable {
     throw new InferError('model-unknown', `no model is named ${name}; there are: ${known}`)
   }
 
-  async #load(entry: Entry): Promise<Loaded> {
-    if (entry.loaded) return entry.loaded
+  async #load(entry: Entry): Promise<Pipeline> {
+    if (entry.pipeline) return entry.pipeline
     entry.loading ??= this.#open(entry).finally(() => {
       entry.loading = undefined
     })
     return entry.loading
   }
 
-  async #open(entry: Entry): Promise<Loaded> {
+  async #open(entry: Entry): Promise<Pipeline> {
     const startMs = this.#clock.monotonicMs()
     try {
-      const pipeline = await loadPipeline(
-        this.#clock,
-        this.#kind(entry.model),
-        entry.model,
-        this.#options.intraOpThreads,
-      )
+      const kind = this.#kind(entry.model)
+      const pipeline = await loadPipeline(this.#clock, kind, entry.model, this.#options.intraOpThreads)
       entry.reason = undefined
-      entry.loaded = { pipeline, users: 0, retired: false }
-      this.#options.onLoaded(entry.model.name, this.#clock.monotonicMs() - startMs)
-      return entry.loaded
+      entry.pipeline = pipeline
+      if (!entry.retired) this.#options.onLoaded(entry.model.name, this.#clock.monotonicMs() - startMs)
+      releaseUnused(entry)
+      return pipeline
     } catch (cause) {
       entry.reason = messageOf(cause).slice(0, 4096)
       this.#options.onFailed(entry.model.name, entry.reason)
@@ -137,23 +135,25 @@ export class ModelTable {
       `model ${model.name}: no pipeline is named ${model.pipeline}; there are: ${known}`,
     )
   }
-
-  #retire(entry: Entry): void {
-    const retire = (loaded: Loaded) => {
-      loaded.retired = true
-      release(loaded)
-    }
-    if (entry.loaded) retire(entry.loaded)
-    else entry.loading?.then(retire, () => {})
-  }
 }
 
-function release(loaded: Loaded): void {
-  if (loaded.retired && loaded.users === 0) void loaded.pipeline.release()
+function fresh(model: EngineModel): Entry {
+  return { model, users: 0, retired: false }
+}
+
+function retire(entry: Entry): void {
+  entry.retired = true
+  releaseUnused(entry)
+}
+
+function releaseUnused(entry: Entry): void {
+  if (!entry.retired || entry.users > 0 || !entry.pipeline) return
+  void entry.pipeline.release()
+  entry.pipeline = undefined
 }
 
 function stateOf(entry: Entry): EngineModelStatus['state'] {
-  if (entry.loaded) return 'loaded'
+  if (entry.pipeline) return 'loaded'
   if (entry.loading) return 'loading'
   return entry.reason === undefined ? 'present' : 'failed'
 }
