@@ -23,6 +23,8 @@ export interface Clause {
   stop?: { readonly kind: Stop; readonly phrase: string }
   words: Reading['words']
   text: string
+  /** Parts with the same number do the same, because one borrowed it from the other. */
+  act: number
 }
 
 /** Splits at `and` and commas, reads each part, and completes the parts from one another. */
@@ -32,7 +34,7 @@ export function clausesOf(items: readonly Item[], text: string): Clause[] {
     if (item.sense?.as === 'and') parts.push([])
     else parts.at(-1)?.push(item)
   const said = parts.filter((part) => part.some((item) => item.sense?.as !== 'glue'))
-  return complete(said.map((part) => readClause(part, text)))
+  return complete(said.map((part, at) => readClause(part, text, at)))
 }
 
 export function hasAct(clause: Clause): boolean {
@@ -43,7 +45,7 @@ export function hasTarget(clause: Clause): boolean {
   return clause.target.length > 0 || clause.here || clause.home || clause.everything
 }
 
-function readClause(items: readonly Item[], text: string): Clause {
+function readClause(items: readonly Item[], text: string, act: number): Clause {
   const clause: Clause = {
     slots: {},
     target: [],
@@ -55,6 +57,7 @@ function readClause(items: readonly Item[], text: string): Clause {
     it: false,
     everything: false,
     words: [],
+    act,
     text: text.slice(items[0]?.start ?? 0, items.at(-1)?.end ?? 0),
   }
   const weak = new Set<SlotName>()
@@ -63,11 +66,11 @@ function readClause(items: readonly Item[], text: string): Clause {
     else if (item.target) readTarget(clause, item, text)
     else readSense(clause, item, weak, text)
   })
+  // `shut the lamp off` closes nothing.
+  if (clause.slots.state !== undefined && items.some((item) => item.phrase === 'shut'))
+    delete clause.slots.verb
   fillFromNouns(clause)
-  if (!hasAct(clause) && clause.target.length === 1 && clause.target[0]?.word === 'back') {
-    clause.slots.verb = 'previous'
-    clause.target = []
-  }
+  fillFromPlaces(clause, items)
   return clause
 }
 
@@ -87,6 +90,9 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
     case 'slot':
       fill(clause, item, sense.fills, sense.weak === true, weak)
       note(clause, item, text, Object.keys(sense.fills).join(' '), Object.values(sense.fills).join(' '))
+      return
+    case 'bit':
+      clause.slots.slight = true
       return
     case 'neutral':
       clause.neutral = true
@@ -144,15 +150,36 @@ function readAmount(clause: Clause, items: readonly Item[], at: number, text: st
 /** `vacuum the hall`: the noun is the verb where no other is said. `water the lawn`: the lawn is not a device. */
 function fillFromNouns(clause: Clause): void {
   const { slots } = clause
-  for (const { word } of clause.target) {
-    const fills = verbNouns.get(word)
+  const modes = new Set<TargetWord>()
+  let waters = false
+  for (const word of clause.target) {
+    const fills = word.bound ? undefined : verbNouns.get(word.word)
     if (fills === undefined) continue
     const decided = slots.verb !== undefined || slots.state !== undefined || slots.direction !== undefined
     if (fills.verb !== undefined && !decided && slots.amount === undefined) slots.verb = fills.verb
-    if (fills.mode !== undefined && slots.mode === undefined) slots.mode = fills.mode
+    if (fills.verb === 'water') waters = true
+    if (fills.mode === undefined) continue
+    slots.mode ??= fills.mode
+    modes.add(word)
   }
-  const waters = clause.target.some(({ word }) => verbNouns.get(word)?.verb === 'water')
   if (waters) clause.target = clause.target.filter(({ word, known }) => known || !watered.has(word))
+  // `the thermostat to heat`: beside another thing the mode is no thing.
+  const others = clause.target.filter((word) => !modes.has(word))
+  if (others.some(({ noun }) => noun?.noun.kinds.includes('climate'))) clause.target = others
+}
+
+/** Places that are acts: `back` said alone, and `send Rover home`. */
+function fillFromPlaces(clause: Clause, items: readonly Item[]): void {
+  const only = (word: string) => clause.target.filter((target) => target.word === word && !target.bound)
+  if (!hasAct(clause) && clause.target.length === 1 && only('back').length === 1) {
+    clause.slots.verb = 'previous'
+    clause.target = []
+  }
+  const sent = items.some((item) => /^(?:send|bring|take|get)$/.test(item.phrase))
+  if (!hasAct(clause) && sent && only('home').length === 1) {
+    clause.slots.verb = 'dock'
+    clause.target = clause.target.filter(({ word }) => word !== 'home')
+  }
 }
 
 function complete(parts: readonly Clause[]): Clause[] {
@@ -173,6 +200,7 @@ function complete(parts: readonly Clause[]): Clause[] {
         ...part,
         target: last.target,
         all: last.all,
+        both: last.both,
         words: [...last.words, ...part.words],
         text: `${last.text}, ${part.text}`,
       }
@@ -192,7 +220,9 @@ function borrowActs(clauses: Clause[]): void {
     const before = clauses.slice(0, at).findLast(hasAct)
     const after = clauses.slice(at + 1).find(hasAct)
     const from = clause.neutral ? (after ?? before) : (before ?? after)
-    if (from) clause.slots = { ...from.slots }
+    if (!from) return
+    clause.slots = { ...from.slots }
+    clause.act = from.act
   })
 }
 

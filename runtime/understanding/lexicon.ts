@@ -37,8 +37,8 @@ const table: readonly (readonly [string, Sense])[] = [
     we, us, me, want, wanna, like, need, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
     kindly, of, in, at, near, next to, from, into, inside, with, so, and then, go ahead and, mind, would you mind,
     let, lets, have, get, some, do, then, be, am, there, device, devices, completely, fully, entirely, really, very,
-    quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, is, are,
-    if you can, if possible, for me, for us, able to, try to, go and, value, cheers, actually, um, uh, well, together`,
+    quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, is, are, so kind as to, so kind to,
+    a lot, much, if you can, if possible, for me, for us, able to, try to, go and, value, cheers, actually, um, uh, well, together`,
     { as: 'glue' },
   ],
   ['to, at about, to about', { as: 'to' }],
@@ -52,11 +52,11 @@ const table: readonly (readonly [string, Sense])[] = [
   ['all, every, each, every single, each and every, all of, any', { as: 'all' }],
   ['both, both of', { as: 'both' }],
   ['everything', { as: 'everything' }],
-  ['a bit, a little, a little bit, slightly, a touch, a tad, a notch, a lot, much', { as: 'bit' }],
+  ['a bit, a little, a little bit, slightly, a touch, a tad, a notch, bit, little', { as: 'bit' }],
   ['here, in here, in this room, this room, in the room, the room, over here', { as: 'here' }],
   [
     `everywhere, in the house, in the home, in the apartment, in the flat, in every room, in all the rooms, in all rooms,
-    in each room, in the whole house, whole house, the whole house, in the entire house, throughout the house, around the house,
+    in each room, in the whole house, whole house, the whole house, in the entire house, throughout the house, around the house, at home, the house, whole home,
     all over the house, in my house, in our house, in the building, of the house, in my home, the entire house`,
     { as: 'home' },
   ],
@@ -66,14 +66,14 @@ const table: readonly (readonly [string, Sense])[] = [
   [
     `when, whenever, if, unless, until, till, once, while, after, before, later, tomorrow, tonight, today, yesterday, soon, sunset,
     sunrise, noon, midnight, minute, minutes, hour, hours, seconds, day, days, week, weeks, morning,
-    evening, afternoon, pm, am, oclock, schedule, timer, remind, alarm, daily, every day, every night, every morning,
+    evening, afternoon, pm, oclock, schedule, timer, remind, alarm, daily, every day, every night, every morning,
     every evening, every hour, monday, tuesday, wednesday, thursday, friday, saturday, sunday, weekend,
     weekdays`,
     { as: 'later' },
   ],
   // Neutral verbs.
   [
-    `turn, turning, put, set, setting up, make, making, change, adjust, bring, take, move, power, flip, give, send, keep, show,
+    `turn, turning, put, roll, pull, set, setting up, make, making, change, adjust, bring, take, move, power, flip, give, send, keep, show,
     want it, tell, ask, have it, toggle on`,
     { as: 'neutral' },
   ],
@@ -84,6 +84,7 @@ const table: readonly (readonly [string, Sense])[] = [
     'off, deactivate, disable, shut off, shut down, kill, put out, turn out, extinguish, back off, cut',
     slot({ state: 'off' }),
   ],
+  ['out', slot({ state: 'off' }, { weak: true })],
   // Directions and levels.
   ['up, increase, raise, higher, boost', slot({ direction: 'up' }, { weak: true })],
   ['down, decrease, lower, reduce, drop', slot({ direction: 'down' }, { weak: true })],
@@ -117,7 +118,7 @@ const table: readonly (readonly [string, Sense])[] = [
     slot({ attribute: 'temperature' }, { weak: true }),
   ],
   ['position', slot({ attribute: 'position' })],
-  ['speed, fan speed', slot({ attribute: 'speed' })],
+  ['speed', slot({ attribute: 'speed' })],
   ['mode, preset', slot({ attribute: 'mode' })],
   // Units.
   ['%, percent, per cent, pct', { as: 'unit', unit: 'percent' }],
@@ -155,7 +156,7 @@ const table: readonly (readonly [string, Sense])[] = [
     to the charger, back to the charger, charge, to the charging station, return to the dock, return to its dock`,
     slot({ verb: 'dock' }),
   ],
-  ['locate, find, where is, wheres', slot({ verb: 'locate' })],
+  ['locate, find', slot({ verb: 'locate' })],
   ['oscillate, oscillating, oscillation, swing, rotate', slot({ verb: 'oscillate' })],
   // Climate modes. As nouns (`turn on the heat`) these words also name the thermostat.
   ['auto, automatic', slot({ mode: 'auto' })],

@@ -96,6 +96,12 @@ function joinNumbers(tokens: readonly Token[]): Token[] {
   for (let at = 0; at < tokens.length; ) {
     const first = tokens[at] as Token
     const read = readNumber(tokens, at)
+    const next = tokens[at + 1]
+    if (first.text === 'minus' && next?.number !== undefined && read === undefined) {
+      joined.push({ text: `-${next.text}`, start: first.start, end: next.end, number: -next.number })
+      at += 2
+      continue
+    }
     if (read === undefined) {
       joined.push(first)
       at += 1

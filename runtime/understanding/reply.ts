@@ -1,7 +1,7 @@
 /** What will be true once commands are verified, in one short sentence. It is only said then. */
 
 import type { ComponentInfo } from '../../hal/contract/component.ts'
-import type { Step } from './interpret.ts'
+import type { Step } from './interpretation.ts'
 
 const plurals: Partial<Record<ComponentInfo['kind'], string>> = {
   light: 'lights',

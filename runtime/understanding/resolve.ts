@@ -1,7 +1,7 @@
 /**
  * Words to entities. An entity is meant only if it accounts for every word that was said: its name, its area or floor,
  * its maker, or a noun that it is. Among those that do, the best named win: exact name, then full name, then part of
- * a name, then area and kind. Ties are for the caller to ask about, never broken by order.
+ * a name, then area and kind, then what is only called like that kind. Ties are for the caller to ask about, never broken by order.
  */
 import type { Entity } from '../things/entity.ts'
 import { type EntityWords, stem } from './home-index.ts'
@@ -9,7 +9,7 @@ import { accepts, nouns } from './kinds.ts'
 import type { TargetWord } from './tag.ts'
 
 /** Lower is better. */
-export const rank = { exact: 0, full: 1, part: 2, kind: 3 } as const
+export const rank = { exact: 0, full: 1, part: 2, kind: 3, called: 4 } as const
 export type Rank = (typeof rank)[keyof typeof rank]
 
 export interface Match {
@@ -29,17 +29,19 @@ export function bestMatches(target: readonly TargetWord[], entities: readonly En
   let kept = matches.filter((found) => found.rank === best)
   const named = Math.max(...kept.map((found) => found.named))
   if (best <= rank.full) kept = kept.filter((found) => found.named === named)
-  return preferWholeArea(preferClass(kept, target))
+  return preferWholeArea(preferNamed(preferClass(kept, target), target))
 }
 
 function match(target: readonly TargetWord[], entity: EntityWords): Match | undefined {
   let byNameOnly = false
+  let calledOnly = false
   let byArea = false
   let byFloor = false
   for (const word of target) {
     const cover = coverOf(word, entity)
     if (cover === undefined) return undefined
-    if (cover === 'name') byNameOnly = true
+    if (cover === 'name' && word.noun) calledOnly = true
+    else if (cover === 'name') byNameOnly = true
     if (cover === 'area') byArea = true
     if (cover === 'floor') byFloor = true
   }
@@ -48,7 +50,7 @@ function match(target: readonly TargetWord[], entity: EntityWords): Match | unde
   const full = entity.essential.every((word) => said.has(word))
   const generic = entity.essential.every((word) => nouns.has(word))
   const exact = full && [...said].every((word) => entity.nameWords.has(word))
-  let found: Rank = byNameOnly ? rank.part : rank.kind
+  let found: Rank = byNameOnly ? rank.part : calledOnly ? rank.called : rank.kind
   if (exact) found = rank.exact
   else if (full && !generic) found = rank.full
   const whole = entity.areaNames.some((name) => name.every((word) => stems.has(stem(word))))
@@ -80,8 +82,18 @@ const optionalSaid = new Set(['smart', 'system', 'main'])
 /** `blinds` means the blinds where there are any, else whatever covers the window. */
 function preferClass(matches: readonly Match[], target: readonly TargetWord[]): Match[] {
   const classes = new Set(target.flatMap(({ noun }) => (noun ? [noun.noun.name] : [])))
-  const same = matches.filter(({ words }) => classes.has(words.info.deviceClass ?? ''))
+  const same = matches.filter(
+    ({ words }) => words.info.kind === 'cover' && classes.has(words.info.deviceClass ?? ''),
+  )
   return same.length > 0 ? same : [...matches]
+}
+
+/** `the lamp` is one called lamp before it is any other light; `the light` and `all lamps` are whatever gives light. */
+function preferNamed(matches: readonly Match[], target: readonly TargetWord[]): Match[] {
+  if (isPlural(target) || isCollective(target)) return [...matches]
+  const said = target.flatMap(({ word, noun }) => (noun ? [word] : []))
+  const called = matches.filter(({ words }) => said.every((word) => words.nameWords.has(word)))
+  return called.length > 0 ? called : [...matches]
 }
 
 /** `bedroom` is the Bedroom before it is the Guest Bedroom. */

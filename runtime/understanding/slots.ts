@@ -59,9 +59,11 @@ export interface Slots {
   rgb?: Rgb
   kelvin?: number
   mode?: ClimateMode
+  /** `a bit`: a smaller step than otherwise. No rule needs it, so it is no name of a slot. */
+  slight?: true
 }
 
-export type SlotName = keyof Slots
+export type SlotName = Exclude<keyof Slots, 'slight'>
 
 export const slotNames: readonly SlotName[] = [
   'verb',

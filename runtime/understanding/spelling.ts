@@ -4,6 +4,13 @@
 const oneSlipFrom = 5
 const twoSlipsFrom = 8
 
+/** Words that tell one thing from another: heard right, they are never a slip for a name that looks like them. */
+const distinctive = new Set(
+  `right left upper lower front back side top bottom small large inner outer first second third spare north south east west
+  night light white black green brown orange purple yellow there where these those under above below other another every
+  table floor house outside inside`.split(/\s+/),
+)
+
 /** Damerau-Levenshtein distance (optimal string alignment), or `max + 1` once it must exceed `max`. */
 export function distance(a: string, b: string, max: number): number {
   if (Math.abs(a.length - b.length) > max) return max + 1
@@ -31,7 +38,7 @@ export function nearestWord(
   names: ReadonlySet<string>,
   nouns: ReadonlyMap<string, unknown>,
 ): string | undefined {
-  if (word.length < oneSlipFrom) return undefined
+  if (word.length < oneSlipFrom || distinctive.has(word)) return undefined
   let limit = word.length < twoSlipsFrom ? 1 : 2
   let best: string[] = []
   for (const candidates of [names, nouns.keys()])
@@ -57,7 +64,7 @@ export function nearestNames(word: string, names: readonly string[], count: numb
     )
   return [...new Set(names)]
     .map((name) => ({ name, score: score(name) }))
-    .filter((entry) => entry.score <= 0.67)
+    .filter((entry) => entry.score < 0.5)
     .sort((a, b) => a.score - b.score || a.name.localeCompare(b.name))
     .slice(0, count)
     .map((entry) => entry.name)

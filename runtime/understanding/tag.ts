@@ -11,6 +11,10 @@ import { nearestWord } from './spelling.ts'
 export interface TargetWord {
   readonly word: string
   readonly noun?: NounForm
+  /** Said as part of a whole name, so that it is no grammar. */
+  readonly bound?: boolean
+  /** Not what was heard, but the only near word of this home. */
+  readonly corrected?: boolean
   /** False where neither the home nor the grammar knows the word. */
   readonly known: boolean
 }
@@ -81,7 +85,7 @@ function readName(
 ): Read | undefined {
   const found = longest(tokens, at, index.phraseWordsMax, phrases)
   if (found === undefined) return undefined
-  const target = found.value.map((word) => targetWord(word, true))
+  const target = found.value.map((word) => ({ ...targetWord(word, true), bound: true }))
   return { item: { ...span(tokens, at, found.length), target }, length: found.length }
 }
 
@@ -133,7 +137,8 @@ function readWord(tokens: readonly Token[], at: number, index: HomeIndex): Read 
   if (next !== undefined && index.knows(word + next) && !(known && index.knows(next)))
     return { item: { ...span(tokens, at, 2), target: [targetWord(word + next, true)] }, length: 2 }
   const corrected = known ? undefined : nearestWord(word, index.vocabulary, nouns)
-  const target = [targetWord(corrected ?? word, known || corrected !== undefined)]
+  const read = targetWord(corrected ?? word, known || corrected !== undefined)
+  const target = [corrected === undefined ? read : { ...read, corrected: true }]
   return { item: { ...span(tokens, at, 1), target }, length: 1 }
 }
 

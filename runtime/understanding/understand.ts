@@ -8,8 +8,10 @@ import { wireLimits } from '../wire/limits.ts'
 import type { Reading } from '../wire/messages.ts'
 import { type Clause, clausesOf } from './clause.ts'
 import { type HomeIndex, indexOf } from './home-index.ts'
+import { answer } from './intents/question.ts'
 import { interpretTodo } from './intents/todo.ts'
-import { type Interpretation, interpret, type Scene } from './interpret.ts'
+import { interpret } from './interpret.ts'
+import type { Interpretation, Scene } from './interpretation.ts'
 import { normalise, type Token } from './normalise.ts'
 import { type Group, replyFor } from './reply.ts'
 import { tag } from './tag.ts'
@@ -28,6 +30,8 @@ export function understand(text: string, home: HomeView, context: UnderstandingC
     live: new Map(home.entities.map((entity) => [entity.info.id, entity])),
     context,
   }
+  const answered = answer(text, tokens, scene)
+  if (answered) return answered
   const list = interpretTodo(text, tokens, scene)
   if (list) return result([{ clause: undefined, found: list }], text, scene)
   return command(text, tokens, index, scene)
@@ -42,7 +46,9 @@ function command(text: string, tokens: readonly Token[], index: HomeIndex, scene
   const clauses = clausesOf(tag(tokens, index, index.phrases), text)
   if (clauses.length === 0) return refusal('I heard nothing to do.')
   const reads = clauses.map((clause) => {
-    const others = clauses.filter((other) => other !== clause).flatMap((other) => other.target)
+    const others = clauses
+      .filter((other) => other !== clause && other.act === clause.act)
+      .flatMap((other) => other.target)
     return { clause, found: interpret(clause, scene, others) }
   })
   return result(reads, text, scene)

@@ -77,7 +77,10 @@ function setTemperature(entity: Entity, slots: Slots): Act {
   if (typeof wanted === 'string') return { impossible: wanted }
   const { min, max } = range(entity, unit)
   if (wanted < min || wanted > max)
-    return { impossible: `${name} can be set from ${min} to ${max} ${unit}, not to ${wanted} ${unit}` }
+    return {
+      impossible: `${name} can be set from ${min} to ${max} ${unit}, not to ${wanted} ${unit}`,
+      value: true,
+    }
   const command: Record<string, Json> = { ...mode(entity, slots), temperature: wanted }
   return { command, effect: `set to ${wanted} ${unit}` }
 }

@@ -8,6 +8,7 @@ import { type Act, inPercent, numberOf, outsidePercent, percentOf, type Rule } f
 const percentMin = 1
 /** Step of `brighter` and `dimmer` without an amount: clearly seen, and four of them cross the range. */
 const stepPercent = 25
+const slightPercent = 10
 const levelPercent = { low: 25, medium: 50, high: 100 } as const
 /** Home Assistant's default range of colour temperature. */
 const kelvinDefault = { min: 2000, max: 6535 }
@@ -30,8 +31,8 @@ function brightnessOf(entity: Entity): number {
   return numberOf(entity, 'brightness') ?? (entity.telemetry.state === 'off' ? 0 : 255)
 }
 
-function change({ direction, amount }: Slots): number {
-  const size = amount?.relative === true ? amount.value : stepPercent
+function change({ direction, amount, slight }: Slots): number {
+  const size = amount?.relative === true ? amount.value : slight ? slightPercent : stepPercent
   return direction === 'down' ? -size : size
 }
 
@@ -84,7 +85,7 @@ function setColour(entity: Entity, slots: Slots): Act {
   if (percent === undefined) return { command, effect: 'set to that colour' }
   const level = brightness(entity, percent, entity.info.name)
   if (!('command' in level)) return level
-  return { command: { ...command, ...level.command }, effect: `set to that colour ${level.then}` }
+  return { command: { ...command, ...level.command }, effect: `set to that colour ${level.effect}` }
 }
 
 export const lightRules: readonly Rule[] = [
@@ -117,7 +118,7 @@ export const lightRules: readonly Rule[] = [
     act: (entity, slots) => {
       const { name } = entity.info
       if (isRelative(slots) && slots.direction === 'down' && brightnessOf(entity) === 0)
-        return { impossible: `${name} is off, so it cannot be dimmed` }
+        return { impossible: `${name} is off, so it cannot be dimmed`, value: true }
       return brightness(entity, wantedPercent(entity, slots) ?? 100, name)
     },
   },

@@ -5,7 +5,9 @@ import { type Act, can, inPercent, numberOf, outsidePercent, percentOf, type Rul
 
 const stepPercent = 25
 
-function relative({ direction, amount, verb, attribute }: Slots): boolean {
+function relative({ direction, amount, level, verb, attribute, slight }: Slots): boolean {
+  if (slight && amount === undefined && level === undefined)
+    return direction !== undefined || verb !== undefined
   if (amount?.relative === true) return direction !== undefined || verb === 'open' || verb === 'close'
   return direction !== undefined && attribute === 'position' && amount === undefined
 }
@@ -44,15 +46,15 @@ function setsPosition(slots: Slots): boolean {
 }
 
 function rulesOf(kind: 'cover' | 'valve'): Rule[] {
-  const opens = ({ verb, state, direction, amount, level, attribute }: Slots) => {
-    if (amount !== undefined || level !== undefined || attribute !== undefined) return false
+  const opens = ({ verb, state, direction, amount, level, attribute, slight }: Slots) => {
+    if (slight || amount !== undefined || level !== undefined || attribute !== undefined) return false
     if (verb === 'open') return state === undefined
     if (kind === 'valve' && verb === undefined && state === 'on') return true
     if (kind === 'valve' && state === undefined && (verb === 'start' || verb === 'water')) return true
     return kind === 'cover' && verb === undefined && state === undefined && direction === 'up'
   }
-  const closes = ({ verb, state, direction, amount, level, attribute }: Slots) => {
-    if (amount !== undefined || level !== undefined || attribute !== undefined) return false
+  const closes = ({ verb, state, direction, amount, level, attribute, slight }: Slots) => {
+    if (slight || amount !== undefined || level !== undefined || attribute !== undefined) return false
     if (verb === 'close') return true
     if (kind === 'valve') return (state === 'off') !== (verb === 'stop') && state !== 'on'
     return verb === undefined && state === undefined && direction === 'down'

@@ -10,9 +10,8 @@ import type { SlotName, Slots } from '../slots.ts'
 /** A command and what will be true once it is done; or why not. */
 export type Act =
   | { readonly command: Command; readonly effect: string }
-  | { readonly impossible: string }
-  /** Something is missing: ask. */
-  | { readonly ask: string }
+  /** `value`: it could do it, but not with that value. */
+  | { readonly impossible: string; readonly value?: true }
 
 export interface Rule {
   /** `light.turn_on`: shown in readings. */
@@ -20,12 +19,12 @@ export interface Rule {
   readonly kind: ActuatorKind
   readonly uses: readonly SlotName[]
   when(slots: Slots): boolean
-  /** May be meant where only an area is named (`area`), or nothing at all (`nothing`). */
-  readonly implied?: 'area' | 'nothing'
+  /** May be meant where only an area is named (`area`), or nothing at all: one (`nothing`), or all of them (`all`). */
+  readonly implied?: 'area' | 'nothing' | 'all'
   /** Where several could be meant, those for which it makes sense now. */
   prefers?(entity: Entity, slots: Slots): boolean
-  /** Several at once must be named one by one. */
-  readonly oneAtATime?: boolean
+  /** Several at once: `never`, or `anywhere` even where no area is named; else only in an area, or if all are said. */
+  readonly several?: 'never' | 'anywhere'
   act(entity: Entity, slots: Slots): Act
 }
 
@@ -70,5 +69,5 @@ export function inPercent({ amount }: Slots): boolean {
 
 export function outsidePercent(what: string, value: number): Act | undefined {
   if (value >= 0 && value <= 100) return undefined
-  return { impossible: `${what} goes from 0 to 100 %, not ${value} %` }
+  return { impossible: `${what} goes from 0 to 100 %, not ${value} %`, value: true }
 }

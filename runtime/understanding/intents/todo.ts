@@ -5,8 +5,9 @@
 import type { Json } from '../../../hal/contract/component.ts'
 import type { Entity } from '../../things/entity.ts'
 import { type EntityWords, stem } from '../home-index.ts'
-import { type Interpretation, listed, type Scene } from '../interpret.ts'
+import type { Interpretation, Scene } from '../interpretation.ts'
 import type { Token } from '../normalise.ts'
+import { listed } from '../wording.ts'
 
 type Action = 'add_item' | 'complete_item' | 'remove_item'
 

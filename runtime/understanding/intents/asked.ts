@@ -1,0 +1,220 @@
+/** Reads a question: what is asked of which things. Its grammar is its own, since `on` and `open` are states in it. */
+import type { Reading } from '../../wire/messages.ts'
+import type { Scene } from '../interpretation.ts'
+import { type NounForm, nouns } from '../kinds.ts'
+import { type Measure, measures } from '../measures.ts'
+import type { Token } from '../normalise.ts'
+import { nearestWord } from '../spelling.ts'
+import type { TargetWord } from '../tag.ts'
+
+export const lead = new Set(
+  'please hey hi hello ok okay ganglion so and tell me do you know i want to whether if'.split(' '),
+)
+export const starters = new Set(
+  'is are was were what which how who where when why did does has have any'.split(' '),
+)
+const glue = new Set(
+  `is are was were what which how who where did does do has have had any the a an my our your in at of on to for it there i we
+  me you right now currently please be been being set status state many much left leave from with still using use by
+  currently out inside room rooms tell know whether if value reading level like today there`.split(/\s+/),
+)
+const states: ReadonlyMap<string, string> = new Map([
+  ['on', 'on'],
+  ['off', 'off'],
+  ['open', 'open'],
+  ['opened', 'open'],
+  ['closed', 'closed'],
+  ['shut', 'closed'],
+  ['close', 'closed'],
+  ['locked', 'locked'],
+  ['lock', 'locked'],
+  ['unlocked', 'unlocked'],
+  ['playing', 'playing'],
+  ['paused', 'paused'],
+  ['muted', 'muted'],
+  ['cleaning', 'cleaning'],
+  ['docked', 'docked'],
+  ['running', 'running'],
+])
+/** What binary sensors detect. */
+const detected: ReadonlyMap<string, readonly string[]> = new Map([
+  ['motion', ['motion', 'occupancy', 'moving']],
+  ['movement', ['motion', 'occupancy', 'moving']],
+  ['anyone', ['occupancy', 'presence', 'motion']],
+  ['anybody', ['occupancy', 'presence', 'motion']],
+  ['someone', ['occupancy', 'presence', 'motion']],
+  ['occupied', ['occupancy', 'presence']],
+  ['smoke', ['smoke']],
+  ['leak', ['moisture']],
+  ['leaking', ['moisture']],
+  ['gas', ['gas']],
+])
+const anything = new Set(['anything', 'everything', 'something'])
+export const weatherWords: ReadonlyMap<string, readonly string[]> = new Map([
+  ['raining', ['rainy', 'pouring', 'lightning-rainy', 'snowy-rainy']],
+  ['rainy', ['rainy', 'pouring', 'lightning-rainy', 'snowy-rainy']],
+  ['snowing', ['snowy', 'snowy-rainy']],
+  ['sunny', ['sunny', 'clear', 'clear-night']],
+  ['cloudy', ['cloudy', 'partlycloudy']],
+  ['windy', ['windy', 'windy-variant']],
+  ['foggy', ['fog']],
+])
+export const outside = new Set(['outside', 'outdoor', 'outdoors'])
+
+export interface Asked {
+  first: string
+  count: boolean
+  all: boolean
+  any: boolean
+  here: boolean
+  setPoint: boolean
+  state?: string
+  measure?: Measure
+  classes?: readonly string[]
+  weather?: string
+  anything: boolean
+  target: TargetWord[]
+  words: Reading['words']
+}
+
+/** What the words after the question word ask. */
+export function readQuestion(text: string, tokens: readonly Token[], { index }: Scene): Asked {
+  const asked: Asked = {
+    first: tokens[0]?.text ?? '',
+    count: tokens[0]?.text === 'how' && tokens[1]?.text === 'many',
+    all: false,
+    any: false,
+    here: false,
+    setPoint: false,
+    anything: false,
+    target: [],
+    words: [],
+  }
+  for (let at = 1; at < tokens.length; ) at += readAt(text, tokens, at, asked, index)
+  return asked
+}
+
+function readAt(
+  text: string,
+  tokens: readonly Token[],
+  at: number,
+  asked: Asked,
+  index: Scene['index'],
+): number {
+  const bound = boundName(tokens, at, index)
+  if (bound) {
+    asked.target.push(...bound.map((word) => targetWord(word, true)))
+    note(asked, text, tokens, at, bound.length, 'target', bound.join(' '))
+    return bound.length
+  }
+  const word = tokens[at]?.text ?? ''
+  const role = readGrammarWord(word, tokens, at, asked)
+  if (role !== undefined) {
+    if (role !== '') note(asked, text, tokens, at, 1, role, word)
+    return 1
+  }
+  const known = index.knows(word) || nouns.has(word)
+  const corrected = known ? undefined : nearestWord(word, index.vocabulary, nouns)
+  asked.target.push(targetWord(corrected ?? word, known || corrected !== undefined))
+  note(asked, text, tokens, at, 1, 'target', corrected ?? word)
+  return 1
+}
+
+function boundName(
+  tokens: readonly Token[],
+  at: number,
+  index: Scene['index'],
+): readonly string[] | undefined {
+  let found: readonly string[] | undefined
+  let phrase = ''
+  for (let length = 1; length <= index.phraseWordsMax; length += 1) {
+    const token = tokens[at + length - 1]
+    if (token === undefined) break
+    phrase = length === 1 ? token.text : `${phrase} ${token.text}`
+    const words = index.allPhrases.get(phrase)
+    if (words !== undefined && words.length === length) found = words
+  }
+  return found
+}
+
+/** The role of a grammar word, '' for glue, undefined for a word that is none. */
+function readGrammarWord(
+  word: string,
+  tokens: readonly Token[],
+  at: number,
+  asked: Asked,
+): string | undefined {
+  if (word === 'all' || word === 'every' || word === 'both') {
+    asked.all = true
+    return 'scope'
+  }
+  if (word === 'any') asked.any = true
+  if (word === 'here') {
+    asked.here = true
+    return 'scope'
+  }
+  if (anything.has(word)) {
+    asked.anything = true
+    asked.any = word !== 'everything'
+    asked.all = word === 'everything'
+    return 'target'
+  }
+  const state = states.get(word)
+  if (state !== undefined && isState(word, tokens, at)) {
+    asked.state = state
+    return 'state'
+  }
+  if (weatherWords.has(word) || word === 'weather') {
+    asked.weather = word
+    return 'weather'
+  }
+  const classes = detected.get(word)
+  if (classes !== undefined) {
+    asked.classes = classes
+    return 'detected'
+  }
+  const measure = measures.get(word)
+  if (measure !== undefined) {
+    asked.measure = measure
+    return 'measure'
+  }
+  if (word === 'set' || word === 'target') asked.setPoint = true
+  return glue.has(word) || word === 'target' ? '' : undefined
+}
+
+/** `on the first floor` is a place; `on?`, `on in the kitchen` a state. `lock` is a state only after `did I`. */
+function isState(word: string, tokens: readonly Token[], at: number): boolean {
+  if (word === 'lock' || word === 'close') return tokens[0]?.text === 'did'
+  if (word !== 'on') return true
+  const next = tokens[at + 1]?.text
+  return (
+    next === undefined ||
+    ['in', 'at', 'right', 'now', 'here', 'upstairs', 'downstairs', 'anywhere'].includes(next) ||
+    laterOnMissing(tokens, at)
+  )
+}
+
+function laterOnMissing(tokens: readonly Token[], at: number): boolean {
+  const others = tokens.slice(at + 1).some((token) => states.has(token.text))
+  const article = ['the', 'my', 'our'].includes(tokens[at + 1]?.text ?? '')
+  return !others && !article
+}
+
+function targetWord(word: string, known: boolean): TargetWord {
+  const noun: NounForm | undefined = nouns.get(word)
+  return noun ? { word, noun, known: true } : { word, known }
+}
+
+function note(
+  asked: Asked,
+  text: string,
+  tokens: readonly Token[],
+  at: number,
+  length: number,
+  role: string,
+  means: string,
+): void {
+  const start = tokens[at]?.start ?? 0
+  const end = tokens[at + length - 1]?.end ?? start
+  asked.words.push({ text: text.slice(start, end), role, means })
+}
