@@ -184,15 +184,14 @@ async function openVoice(
   signal: AbortSignal,
 ) {
   const { clock, log } = deps
-  const engine = stack.use(
-    await EngineSupervisor.open({ clock, log }, { entry: programPath('engine'), models: [] }, signal),
-  )
+  const { audioSMax, threads } = config.voice
+  const engineOptions = { entry: programPath('engine'), models: [], intraOpThreads: threads }
+  const engine = stack.use(await EngineSupervisor.open({ clock, log }, engineOptions, signal))
   const store = stack.use(
     await ModelStore.open({ clock, log }, { dir: config.models.dir, manifests: models }, signal),
   )
-  const { audioSMax, threads } = config.voice
   const voice = stack.use(
-    await Voice.open({ clock, log, store, engine }, { models: voiceModels, audioSMax, threads }, signal),
+    await Voice.open({ clock, log, store, engine }, { models: voiceModels, audioSMax }, signal),
   )
   return { voice, engine }
 }

@@ -21,6 +21,9 @@ export interface Terminal {
   style(style: Style, text: string): string
 }
 
+/** Redraws of the live line: faster than anybody reads, slow enough to cost nothing. */
+const liveEveryMs = 100
+
 interface Streams {
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
@@ -30,6 +33,7 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
   const live = !json && streams.stderr.isTTY === true
   let liveShown = false
   let lastKey = ''
+  let lastMs = 0
   const clear = () => {
     if (liveShown) streams.stderr.write('\r\x1b[2K')
     liveShown = false
@@ -51,10 +55,11 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
     },
     progress: (line, key) => {
       if (json) return
-      if (live) {
+      if (live && performance.now() - lastMs >= liveEveryMs) {
+        lastMs = performance.now()
         streams.stderr.write(`\r\x1b[2K${line.slice(0, (streams.stderr.columns || 80) - 1)}`)
         liveShown = true
-      } else if (key !== lastKey) streams.stderr.write(`${line}\n`)
+      } else if (!live && key !== lastKey) streams.stderr.write(`${line}\n`)
       lastKey = key
     },
     progressEnd: clear,

@@ -25,7 +25,6 @@ export class VoiceError extends CodedError<'unavailable'> {
 export interface VoiceOptions {
   readonly models: readonly string[]
   readonly audioSMax: number
-  readonly threads: number
 }
 
 interface Deps {
@@ -147,8 +146,7 @@ export class Voice implements AsyncDisposable {
     const { store, engine } = this.#deps
     const local: LocalModel[] = []
     for (const name of this.#options.models) local.push(await store.ensure(name, { signal }))
-    const options = { threads: this.#options.threads }
-    await engine.setModels(local.map(({ name, pipeline, files }) => ({ name, pipeline, files, options })))
+    engine.setModels(local.map(({ name, pipeline, files }) => ({ name, pipeline, files })))
     for (const { name } of local) await engine.preload(name, signal)
   }
 }
