@@ -190,6 +190,20 @@ describe('the dashboard', () => {
     },
   )
 
+  it('its accessibility checks find what was planted', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    await page.evaluate(() => {
+      const card = document.querySelector('.card')
+      card?.insertAdjacentHTML('beforeend', '<h6 class="planted-text">faint</h6><button></button>')
+      const text = document.querySelector<HTMLElement>('.planted-text')
+      if (text) text.style.color = '#999'
+    })
+    expect((await contrastFaults(page)).join()).toContain('faint')
+    expect((await controlFaults(page)).join()).toContain('no name')
+    expect((await structureFaults(page)).join()).toContain('is followed by h6')
+  })
+
   it.each(['light', 'dark'] as const)('[dashboard-5] fits a phone of 360 px in %s', async (colorScheme) => {
     await using opened = await openPage(browser, hub.url, { ...phone, colorScheme })
     const { page, complaints } = opened

@@ -9,22 +9,29 @@ import { loading } from './state/home.ts'
 import { Timeline } from './timeline/timeline.tsx'
 
 export function App() {
+  const locked = loading.value.kind === 'locked'
   return (
     <>
-      <a class="skip" href="#ask">
-        Skip to the command line
+      <a class="skip" href="#main">
+        Skip to what matters
       </a>
       <header>
         <h1>Ganglion</h1>
-        <nav aria-label="Parts of this page">
-          <a href="#rooms">Rooms</a>
-          <a href="#activity">Activity</a>
-          <a href="#devices">Devices</a>
-        </nav>
+        {locked ? (
+          <span class="nav-place" />
+        ) : (
+          <nav aria-label="Parts of this page">
+            <a href="#rooms">Rooms</a>
+            <a href="#activity">Activity</a>
+            <a href="#devices">Devices</a>
+          </nav>
+        )}
         <ConnectionState />
       </header>
       <LostBanner />
-      <main>{loading.value.kind === 'locked' ? <Login /> : <Home />}</main>
+      <main id="main" tabIndex={-1}>
+        {locked ? <Login /> : <Home />}
+      </main>
       <p class="unseen" role="status">
         {announcement.value}
       </p>

@@ -6,10 +6,11 @@ const words = { connecting: 'Connecting', live: 'Live', lost: 'Not live' } as co
 
 export function ConnectionState() {
   const now = connection.value
+  const locked = loading.value.kind === 'locked'
   return (
     <p class={`connection ${now}`} role="status" data-connection={now}>
       <span class="dot" aria-hidden="true" />
-      {words[now]}
+      {locked ? 'Locked' : words[now]}
     </p>
   )
 }
