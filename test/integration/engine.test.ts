@@ -186,6 +186,14 @@ test('the engine gets nothing of our environment that it does not need', async (
   expect(environment).not.toMatch(/SOME_SECRET|PATH=|HOME=/)
 })
 
+test.skipIf(process.platform !== 'linux')(
+  '[engine-8] short of memory, the kernel takes the engine first',
+  async () => {
+    const supervisor = await openSupervisor({ start: 'eager' })
+    expect(await readFile(`/proc/${pidOf(supervisor)}/oom_score_adj`, 'utf8')).toBe('500\n')
+  },
+)
+
 test('[inference-1] an engine killed while idle comes back with the models that it had loaded', async () => {
   const supervisor = await openSupervisor()
   await supervisor.preload('add')

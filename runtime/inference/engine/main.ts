@@ -4,6 +4,7 @@
  * its parent. Nothing personal goes to standard error.
  */
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { realClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -40,6 +41,15 @@ function threadsOf(argument = '1'): number {
   return quit(exitCodes.usage, `threads is ${argument}; expected a whole number from 1`)
 }
 
+/** Short of memory, the kernel takes the engine and not the control loop (proc(5), oom_score_adj). Linux only. */
+function offerToOutOfMemory(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '500')
+  } catch {
+    // Elsewhere there is no such file, and the choice is the system's.
+  }
+}
+
 /** A response too large for a frame becomes a failure that says so. */
 function send(pipe: Socket, message: FromEngine): void {
   try {
@@ -60,6 +70,7 @@ async function drained(pipe: Socket): Promise<void> {
 
 function main(): void {
   const pipe = openPipe()
+  offerToOutOfMemory()
   const engine = new Engine(
     {
       clock: realClock,

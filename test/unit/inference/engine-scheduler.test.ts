@@ -12,7 +12,7 @@ const model: EngineModel = { name: 'm', pipeline: 'counting', files: {} }
 class Counts {
   loads = 0
   releases = 0
-  readonly loading = Promise.withResolvers<void>()
+  loading = Promise.withResolvers<void>()
   readonly kind: PipelineKind = {
     name: 'counting',
     roles: [],
@@ -71,6 +71,17 @@ test('a model that is removed while it loads is released after whoever waited fo
   const { done } = await using
   expect(counts.releases).toBe(0)
   done()
+  expect(counts.releases).toBe(1)
+})
+
+test('who waited for a load that failed does not count as a user of the next', async () => {
+  const counts = new Counts()
+  counts.loading.reject(new Error('no memory'))
+  await expect(counts.table.use('m')).rejects.toThrow('model m: no memory')
+  counts.loading = Promise.withResolvers<void>()
+  counts.loading.resolve()
+  await counts.table.load('m')
+  counts.table.unload('m')
   expect(counts.releases).toBe(1)
 })
 
