@@ -53,6 +53,10 @@ const pendingMax = 64
 const reconnectMs = 1_000
 const connackMs = 5_000
 const closeMs = 1_000
+/** How long a broker elsewhere keeps events for a gateway that is away (MQTT 5; a 3.1.1 broker has its own rule). */
+const sessionExpiryS = 24 * 3600
+/** "Unacceptable protocol version" in 3.1.1, "unsupported protocol version" in 5. */
+const wrongVersion: readonly unknown[] = [1, 0x84]
 
 export class DeviceBus implements AsyncDisposable {
   readonly url: string
@@ -105,7 +109,10 @@ export class DeviceBus implements AsyncDisposable {
     const bus = new DeviceBus(deps, options, listener, client)
     client.on('connect', () => bus.#subscribe())
     client.on('close', () => bus.#disconnected())
-    client.on('error', (error) => bus.#failed(error))
+    client.on('error', (error) => {
+      if (wrongVersion.includes((error as { code?: unknown }).code)) bus.#otherVersion()
+      else bus.#failed(error)
+    })
     client.on('message', (topic, payload) => bus.#message(topic, payload))
     return bus
   }
@@ -185,6 +192,15 @@ export class DeviceBus implements AsyncDisposable {
       this.#log.info('connected to the broker', { url: this.url })
       this.#listener.connection(true)
     })
+  }
+
+  /** MQTT 3.1.1 is tried first, 5 where a broker speaks nothing else; MQTT.js reads these options at each attempt. */
+  #otherVersion(): void {
+    const { options } = this.#client
+    const five = options.protocolVersion !== 5
+    this.#log.info('the broker wants another protocol version', { next: five ? '5' : '3.1.1' })
+    options.protocolVersion = five ? 5 : 4
+    options.properties = five ? { sessionExpiryInterval: sessionExpiryS } : undefined
   }
 
   #failed(error: Error): void {

@@ -93,14 +93,23 @@ it('random bytes do not stop the broker', async () => {
   await expectServing()
 })
 
-it('two clients that keep taking the same id from each other end with exactly one', async () => {
-  const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(broker.port)))
-  for (const client of clients) client.socket.write(connectPacket({ id: 'twin' }))
-  await until('one is left', () => clients.filter(({ closed }) => !closed).length === 1)
-  await until('one is known', () => broker.stats().clients === 1)
-  const [left] = clients.filter(({ closed }) => !closed)
-  left?.socket.write(subscribePacket(['t']))
-  await left?.untilReceived(4 + 5)
+it('clients that take the same id from each other end with exactly one that is served', async () => {
+  const subscribe = subscribePacket(Array.from({ length: 20 }, (_, n) => `t${n}`))
+  for (let round = 0; round < 5; round += 1) {
+    const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(broker.port)))
+    // In turns, so that some arrive while an earlier takeover is still closing what it replaces.
+    for (const client of clients) {
+      client.socket.write(Buffer.concat([connectPacket({ id: 'twin' }), subscribe]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until('one is left', () => clients.filter(({ closed }) => !closed).length === 1)
+    await until('one is known', () => broker.stats().clients === 1)
+    const [left] = clients.filter(({ closed }) => !closed)
+    await left?.untilReceived(4 + 4 + 20)
+    left?.socket.write(publishPacket('t0'))
+    await left?.untilReceived(4 + 4 + 20 + 7)
+    for (const client of clients) client[Symbol.dispose]()
+    await until('gone', () => broker.stats().clients === 0)
+  }
   await expectServing()
-  for (const client of clients) client[Symbol.dispose]()
 })

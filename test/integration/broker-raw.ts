@@ -76,13 +76,13 @@ export const subscribePacket = (filters: readonly (string | Buffer)[], qos = 0) 
 
 export class RawClient implements Disposable {
   readonly socket: Socket
-  received = Buffer.alloc(0)
   closed = false
+  #chunks: Buffer[] = []
 
   private constructor(port: number) {
     this.socket = connect({ host: '127.0.0.1', port })
     this.socket.on('data', (chunk) => {
-      this.received = Buffer.concat([this.received, chunk as Buffer])
+      this.#chunks.push(chunk as Buffer)
     })
     this.socket.on('error', () => {})
     this.socket.on('close', () => {
@@ -102,8 +102,17 @@ export class RawClient implements Disposable {
     client.socket.write(connectPacket(parts))
     await client.untilReceived(4)
     if (client.received[3] !== 0) throw new Error(`refused with ${client.received[3]}`)
-    client.received = Buffer.alloc(0)
+    client.forgetReceived()
     return client
+  }
+
+  get received(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] ?? Buffer.alloc(0)
+  }
+
+  forgetReceived(): void {
+    this.#chunks = []
   }
 
   untilReceived(bytes: number): Promise<void> {

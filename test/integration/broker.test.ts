@@ -271,7 +271,7 @@ describe('[broker-5] topics', () => {
     client.socket.write(subscribePacket(['a', 'b', 'c'], 1))
     await client.untilReceived(7)
     expect([...client.received]).toEqual([0x90, 5, 0, 7, 1, 1, 0x80])
-    client.received = Buffer.alloc(0)
+    client.forgetReceived()
     client.socket.write(subscribePacket(['d', 'a'], 1))
     await client.untilReceived(6)
     expect([...client.received]).toEqual([0x90, 4, 0, 7, 0x80, 1])

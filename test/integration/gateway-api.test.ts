@@ -12,8 +12,13 @@ let gateway: Gateway
 let device: ScriptedDevice
 const api = (path: string) => `${gateway.httpUrl}/api/${path}`
 
+let stateDir: string
 beforeEach(async () => {
-  gateway = await openGateway({ deadlines: { sayMs: 400, hearMs: 5_000, statusMs: 400 } })
+  stateDir = mkdtempSync(join(tmpdir(), 'ganglion-api-'))
+  gateway = await openGateway({
+    section: { stateDir },
+    deadlines: { sayMs: 400, hearMs: 5_000, statusMs: 400 },
+  })
   device = await ScriptedDevice.open(gateway.mqttUrl)
 })
 afterEach(async () => {
@@ -174,11 +179,15 @@ describe('say and command', () => {
   })
 
   it('[api-3] a call to a device that just left is not kept for its return', async () => {
-    await online()
-    await device.client.unsubscribeAsync(device.topics.rpc('dev-1', '+'))
-    expect((await post(api('say'), { text: 'x' })).status).toBe(504)
-    await device.client.subscribeAsync(device.topics.rpc('dev-1', '+'), { qos: 1 })
-    expect(device.calls).toEqual([])
+    const away = await ScriptedDevice.open(gateway.mqttUrl, 'dev-2', false)
+    await away.online(homeOf('dev-2'))
+    await known(2)
+    await away.client.endAsync()
+    expect((await post(api('say'), { text: 'stale', device: 'dev-2' })).status).toBe(504)
+    await using back = await ScriptedDevice.open(gateway.mqttUrl, 'dev-2', false)
+    back.answer = () => ({ result: said('x') })
+    expect((await post(api('say'), { text: 'fresh', device: 'dev-2' })).status).toBe(200)
+    expect(back.calls.map(({ text }) => text)).toEqual(['fresh'])
   })
 
   it('[api-4] an answer of another shape is device-failed', async () => {
@@ -276,6 +285,7 @@ describe('[api-7] recordings', () => {
     expect(fetched?.equals(wav)).toBe(true)
     expect(device.calls[0]).toMatchObject({ method: 'hear', area: 'kitchen' })
     expect((await ask(url)).status).toBe(404)
+    expect(readdirSync(join(stateDir, 'recordings'))).toEqual([])
   })
 
   it('a ticket is good for three fetches', async () => {
@@ -434,7 +444,7 @@ describe('the dashboard', () => {
 })
 
 it('recordings of an earlier run are gone after a start', async () => {
-  const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-left-'))
+  stateDir = mkdtempSync(join(tmpdir(), 'ganglion-left-'))
   mkdirSync(join(stateDir, 'recordings'))
   writeFileSync(join(stateDir, 'recordings', 'old.wav'), 'left behind')
   await using _again = await openGateway({ section: { stateDir } })

@@ -163,3 +163,27 @@ it.skipIf(!installed)('a broker that wants a password gets it, and its refusal i
   expect(JSON.stringify(wrong.health())).not.toContain('wrong')
   await guarded.stop()
 })
+
+it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
+  const levels: number[] = []
+  const five = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.on('data', (bytes) => {
+      // CONNECT: header and length (2), protocol name (6), level. SUBSCRIBE: the same, id (2); five filters of ours.
+      if (bytes[0] === 0x10) {
+        levels.push(bytes[8] as number)
+        if (bytes[8] === 5) socket.write(Buffer.from([0x20, 3, 0, 0, 0]))
+        else socket.end(Buffer.from([0x20, 2, 0, 1]))
+      }
+      if (bytes[0] === 0x82)
+        socket.write(Buffer.from([0x90, 8, bytes[2] as number, bytes[3] as number, 0, 1, 1, 1, 1, 0]))
+    })
+  }).listen(0, '127.0.0.1')
+  await until('listening', () => five.listening)
+  const brokerUrl = `mqtt://127.0.0.1:${(five.address() as AddressInfo).port}`
+  const modern = await openGateway({ section: { brokerUrl } })
+  expect(levels).toEqual([4, 5])
+  expect(modern.health().broker.connected).toBe(true)
+  await modern[Symbol.asyncDispose]()
+  five.close()
+})

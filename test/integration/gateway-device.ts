@@ -109,10 +109,12 @@ export class ScriptedDevice implements AsyncDisposable {
     this.client = client
   }
 
-  static async open(url: string, id = 'dev-1'): Promise<ScriptedDevice> {
+  /** `clean: false` keeps its session, and what is queued for it, while it is away. */
+  static async open(url: string, id = 'dev-1', clean = true): Promise<ScriptedDevice> {
     const topics = new Topics('ganglion')
     const client = mqtt.connect(url, {
       clientId: id,
+      clean,
       protocolVersion: 4,
       reconnectPeriod: 100,
       timerVariant: 'native',
