@@ -264,17 +264,14 @@ describe('a broken disk or file', () => {
     expect(error.message).not.toContain('\n')
   })
 
-  // The superuser may write anywhere.
-  test.skipIf(process.getuid?.() === 0)(
-    'a directory without write permission is told in one line',
-    async () => {
-      mkdirSync(join(directory, 'locked'))
-      chmodSync(join(directory, 'locked'), 0o500)
-      const error = await refusalOf(open({ directory: join(directory, 'locked') }))
-      expect(error).toMatchObject({ code: 'storage' })
-      expect(error.message).toMatch(/cannot be written/)
-    },
-  )
+  test('a directory without write permission is told in one line', async ({ skip }) => {
+    skip(process.getuid?.() === 0, 'the superuser may write anywhere')
+    mkdirSync(join(directory, 'locked'))
+    chmodSync(join(directory, 'locked'), 0o500)
+    const error = await refusalOf(open({ directory: join(directory, 'locked') }))
+    expect(error).toMatchObject({ code: 'storage' })
+    expect(error.message).toMatch(/cannot be written/)
+  })
 
   test('an outbox that another process holds is refused: everything would be sent twice', async () => {
     await using _held = await open()
