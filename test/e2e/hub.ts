@@ -17,10 +17,11 @@ export interface Hub extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-export async function startHub(): Promise<Hub> {
+/** `httpPort` 0: any free one. */
+export async function startHub(httpPort = '0'): Promise<Hub> {
   const stateDir = await mkdtemp(join(tmpdir(), 'ganglion-e2e-'))
   const args = ['runtime/main.ts', 'up', '--json', '--no-voice', '--no-demo', '--state-dir', stateDir]
-  const child = spawn(process.execPath, [...args, '--mqtt-port', '0', '--http-port', '0'], {
+  const child = spawn(process.execPath, [...args, '--mqtt-port', '0', '--http-port', httpPort], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -42,7 +42,7 @@ function Shown({ onAgain, onOption }: Handlers) {
           <Icon name="failed" />
           <span>{now.message}</span>
         </p>
-        <p class="quiet">Nothing was changed by {now.said}, as far as this page knows.</p>
+        <p class="quiet">The rooms below show what the home reports.</p>
       </>
     )
   return <Result result={now.result} onAgain={onAgain} onOption={onOption} />

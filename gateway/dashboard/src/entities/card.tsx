@@ -6,11 +6,11 @@ import type { Signal } from '@preact/signals'
 import { useState } from 'preact/hooks'
 import { command } from '../actions.ts'
 import { type EntityView, keyOf } from '../entity.ts'
-import { nowMs } from '../state/clock.ts'
 import { type Feedback, feedbackOf } from '../state/feedback.ts'
+import { Age } from '../ui/age.tsx'
 import { Icon, type IconName, iconOf } from '../ui/icon.tsx'
 import { Toggle } from '../ui/toggle.tsx'
-import { ago, stateWords } from '../words.ts'
+import { stateWords } from '../words.ts'
 import type { ControlProps } from './controls.ts'
 import { FaultControl } from './fault.tsx'
 import { type EntityUi, entityUis } from './index.ts'
@@ -117,5 +117,5 @@ function FeedbackLine({ entity, feedback }: { readonly entity: EntityView; reado
         <span>{feedback.text}</span>
       </>
     )
-  return <span>{entity.ts !== undefined ? `Reported ${ago(entity.ts, nowMs.value)}` : 'No report yet'}</span>
+  return <Age ts={entity.ts} />
 }

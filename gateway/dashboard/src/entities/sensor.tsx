@@ -1,8 +1,8 @@
 /** Sensor: its value and unit in large, and a sparkline of what it reported while the page was open. */
 import type { EntityView } from '../entity.ts'
 import { keyOf, reading } from '../entity.ts'
-import { nowMs } from '../state/clock.ts'
-import { ago, sentence, stateWords } from '../words.ts'
+import { Age } from '../ui/age.tsx'
+import { stateWords } from '../words.ts'
 import { Sparkline } from './sparkline.tsx'
 
 export function SensorTile({ entity }: { readonly entity: EntityView }) {
@@ -13,7 +13,7 @@ export function SensorTile({ entity }: { readonly entity: EntityView }) {
       <p class="value">{stateWords(entity)}</p>
       {numeric && <Sparkline entityKey={keyOf(entity)} name={entity.name} unit={entity.unit ?? ''} />}
       <p class="tile-foot quiet small">
-        <span>{entity.ts === undefined ? 'No report yet' : sentence(ago(entity.ts, nowMs.value))}</span>
+        <Age ts={entity.ts} />
         {entity.simulated && <span class="badge">Simulated</span>}
       </p>
     </li>
