@@ -107,6 +107,8 @@ describe('the dashboard', () => {
   it('[dashboard-2] says honestly that a stuck lamp did not turn off, then obeys again once cleared', async () => {
     await using opened = await openPage(browser, hub.url)
     const { page, complaints } = opened
+    await sayTo(page, 'turn on the living room lamp')
+    await page.locator('.answer .verdict.done').waitFor()
     await stateIs(cardOf(page), 'on')
     await simulateFault(page, lampId, 'stuck')
     await sayTo(page, 'turn off the living room lamp')
@@ -141,6 +143,8 @@ describe('the dashboard', () => {
     await using opened = await openPage(browser, hub.url)
     const { page } = opened
     const card = cardOf(page)
+    await card.getByLabel('Brightness').fill('40')
+    await card.locator('.feedback.verified').waitFor()
     await simulateFault(page, lampId, 'stuck')
     await card.getByLabel('Brightness').fill('90')
     await card.locator('.feedback.failed').waitFor()
