@@ -61,7 +61,11 @@ export class Assistant {
         stage: understood.kind === 'commands' ? 'answered' : spoken[understood.kind].stage,
         text: reply,
       })
-      return { outcome, transcript, reply, commands, latencyMs: since(clock, startMs), reading }
+      const options =
+        understood.kind === 'question' && understood.options.length > 0
+          ? { options: [...understood.options] }
+          : {}
+      return { outcome, transcript, reply, commands, latencyMs: since(clock, startMs), reading, ...options }
     }
     if (understood.kind !== 'commands') return finish(spoken[understood.kind].outcome, understood.reply, [])
 

@@ -240,6 +240,6 @@ describe('a hub with voice', () => {
     const { status, stderr } = hub.run('hear', file)
     expect(stderr).toMatch(message)
     expect(stderr.trim().split('\n')).toHaveLength(1)
-    expect(status).toBe(1)
+    expect(status).toBe(2)
   })
 })

@@ -31,7 +31,7 @@ export async function device(options: DeviceOptions, context: Context): Promise<
   const config = loadDeviceConfig(configInput(options, broker, context.stateDir), options.config)
   const log = createCliLog(config.log.level, config.log.json)
   const { hal, firstHome } = await context.hal()
-  const home = options.firstHome ? { home: { name: 'first home', yaml: firstHome } } : {}
+  const home = options.firstHome ? { home: { name: 'first-home.yaml', yaml: firstHome } } : {}
   await using runtime = await Runtime.open({ clock: realClock, log, hal, ...home }, config, signal)
   if (terminal.json)
     terminal.out(JSON.stringify({ ready: true, device: runtime.device, entities: runtime.registry.size }))

@@ -51,14 +51,15 @@ async function openRecording(file: string): Promise<Blob> {
 /** One JSON line for a machine; for a person what was heard, said and seen. */
 export function printResult(result: SayResult, terminal: Terminal): void {
   if (terminal.json) {
-    const { outcome, transcript, reply, commands, latencyMs, reading } = result
-    terminal.out(JSON.stringify({ outcome, transcript, reply, commands, latencyMs, reading }))
+    const { outcome, transcript, reply, commands, latencyMs, reading, options } = result
+    terminal.out(JSON.stringify({ outcome, transcript, reply, commands, latencyMs, reading, options }))
     return
   }
   const [mark, colour] = marks[result.outcome]
   terminal.out(
     `${terminal.style(colour, mark)} ${result.reply}  ${terminal.style('dim', milliseconds(result.latencyMs))}`,
   )
+  for (const option of result.options ?? []) terminal.out(`  · ${option}`)
   for (const report of result.commands) terminal.out(`  ${commandLine(report, terminal)}`)
 }
 

@@ -4,10 +4,10 @@ import { Assistant } from '../../../runtime/assistant/assistant.ts'
 import { understand } from '../../../runtime/understanding/understand.ts'
 import type { CommandEvent } from '../../../runtime/wire/messages.ts'
 import { check, commandEvent, sayResult } from '../../../runtime/wire/messages.ts'
-import { openSimHome } from '../../fixtures/sim-home.ts'
+import { openSimHome, smallHome } from '../../fixtures/sim-home.ts'
 
-async function openAssistant() {
-  const home = await openSimHome()
+async function openAssistant(yaml?: string) {
+  const home = await openSimHome(yaml)
   const events: CommandEvent[] = []
   const assistant = new Assistant({ ...home, understand, onEvent: (event) => events.push(event) })
   const say = (text: string, area?: string) =>
@@ -78,6 +78,14 @@ describe('Assistant', () => {
     expect(result.commands).toEqual([])
     expect(result.reply).not.toBe('')
     expect(board.components.map((component) => component.current())).toEqual(before)
+  })
+
+  it('asks back with what it could mean, when two things have one name', async () => {
+    const twins = `${smallHome}  - { id: light.garage, name: Hall Light, area: garage, state: 'off' }\n`
+    const { say } = await openAssistant(twins)
+    const result = await say('turn on the hall light')
+    expect(result.outcome).toBe('question')
+    expect(result.options?.length).toBeGreaterThan(1)
   })
 
   it('keeps a very long utterance off the wire', async () => {
