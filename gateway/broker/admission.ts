@@ -6,11 +6,15 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { AuthenticateError, Client, ConnectPacket } from 'aedes'
 import type { Clock } from '../../runtime/base/clock.ts'
+import { withDeadline } from '../../runtime/base/deadline.ts'
 import type { CredentialCheck } from './credentials.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { RefusalReason, Refusals } from './refusals.ts'
 import type { SessionStore } from './session-store.ts'
 import { textFault, topicNameFault } from './topic-rules.ts'
+
+/** Closing a connection only has to publish its will. */
+const takeoverMs = 5_000
 
 /** CONNACK return codes, table 3.1. */
 const returnCodes = { identifier: 2, unavailable: 3, credentials: 4 } as const
@@ -171,8 +175,12 @@ export class Admission {
     if (old.username !== username) return refuse('the client id belongs to another user')
     this.#takingOver.add(client.id)
     this.#deps.refusals.count('takeover', { client: client.id, why: 'a second connection took over the id' })
-    await new Promise<void>((resolve) => old.client.close(resolve))
-    this.#takingOver.delete(client.id)
+    const closed = () => new Promise<void>((resolve) => old.client.close(resolve))
+    try {
+      await withDeadline(this.#deps.clock, 'closing the earlier connection', takeoverMs, closed)
+    } finally {
+      this.#takingOver.delete(client.id)
+    }
     return undefined
   }
 }
