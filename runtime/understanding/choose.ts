@@ -7,7 +7,7 @@ import type { Clause } from './clause.ts'
 import { type EntityWords, stem } from './home-index.ts'
 import type { Act, Rule } from './intents/rule.ts'
 import { ask, type Chosen, type Scene } from './interpretation.ts'
-import { nouns } from './kinds.ts'
+import { accepts, nouns } from './kinds.ts'
 import { bestMatches, isCollective, isPlaceOnly, isPlural, type Match, rank } from './resolve.ts'
 import type { TargetWord } from './tag.ts'
 import { capital, notFound, notHere, verbOf, which } from './wording.ts'
@@ -21,6 +21,11 @@ export function choose(clause: Clause, fitting: readonly Rule[], scene: Scene): 
   const able = index.entities.filter((entity) => kinds.has(entity.info.kind as Rule['kind']))
   const matches = bestMatches(clause.target, able)
   const named = matches.some((match) => match.rank <= rank.full)
+  const byNoun = matches.filter(({ words }) =>
+    clause.target.some(({ noun }) => noun && accepts(noun.noun, words.info, words.nameWords)),
+  )
+  // `close the garage`: a place, and the name of its door.
+  if (place && !named && byNoun.length > 0) return narrow(clause, byNoun, fitting, scene)
   if (place && !named) return chooseImplied(clause, fitting, scene, false)
   if (matches.length === 0) return notFound(clause, scene)
   return narrow(clause, matches, fitting, scene)
@@ -94,12 +99,14 @@ function narrow(clause: Clause, matches: readonly Match[], fitting: readonly Rul
   const several = clause.all || clause.both || isPlural(clause.target) || isCollective(clause.target)
   const entities = matches.map((match) => match.words)
   const best = Math.min(...matches.map((match) => match.rank))
+  if (clause.here && scene.context.area !== undefined)
+    return inArea(clause, entities, scene.context.area, several) ?? notHere(clause, scene)
   if (entities.length === 1) return { chosen: entities }
   const one = fitting.find((rule) => rule.kind === entities[0]?.info.kind)
   if (one?.several === 'never') return which(clause, entities)
   if (one?.several === 'anywhere' && several && !clause.both) return { chosen: entities }
   if (clause.both) return entities.length === 2 ? { chosen: entities } : which(clause, entities)
-  if (clause.here) return inArea(clause, entities, scene.context.area, several) ?? notHere(clause, scene)
+  if (clause.here) return notHere(clause, scene)
   if (clause.home || clause.all) return { chosen: entities }
   const placed = matches.every((match) => match.area !== 'none' || match.floor)
   if (best >= rank.part && several && placed && namedTogether(clause, matches)) return { chosen: entities }

@@ -33,7 +33,9 @@ export function clausesOf(items: readonly Item[], text: string): Clause[] {
   for (const item of items)
     if (item.sense?.as === 'and') parts.push([])
     else parts.at(-1)?.push(item)
-  const said = parts.filter((part) => part.some((item) => item.sense?.as !== 'glue'))
+  const said = parts.filter((part) =>
+    part.some((item) => item.sense?.as !== 'glue' && item.sense?.as !== 'to'),
+  )
   return complete(said.map((part, at) => readClause(part, text, at)))
 }
 
@@ -69,8 +71,10 @@ function readClause(items: readonly Item[], text: string, act: number): Clause {
   // `shut the lamp off` closes nothing.
   if (clause.slots.state !== undefined && items.some((item) => item.phrase === 'shut'))
     delete clause.slots.verb
-  fillFromNouns(clause)
+  if (clause.slots.verb === 'oscillate' && items.some((item) => item.phrase === 'stop'))
+    clause.slots.state = 'off'
   fillFromPlaces(clause, items)
+  fillFromNouns(clause)
   return clause
 }
 

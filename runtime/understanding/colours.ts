@@ -22,6 +22,12 @@ export const colours: ReadonlyMap<string, Rgb> = new Map(
   }),
 )
 
+/** A name of a colour, for saying it back. */
+export function colourName(rgb: Rgb): string {
+  const found = [...colours].find(([, value]) => value.every((part, at) => part === rgb[at]))
+  return found?.[0] ?? `rgb ${rgb.join(' ')}`
+}
+
 /** Typical correlated colour temperatures of lamps sold under these words, kelvin. */
 export const whites: ReadonlyMap<string, number> = new Map([
   ['candlelight', 2000],

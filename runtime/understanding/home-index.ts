@@ -21,7 +21,8 @@ export interface EntityWords {
   readonly areaStems: ReadonlySet<string>
   /** Each way to say the area, as words. */
   readonly areaNames: readonly (readonly string[])[]
-  readonly floorStems: ReadonlySet<string>
+  /** Each way to say the floor, as words. */
+  readonly floorNames: readonly (readonly string[])[]
   readonly makerStems: ReadonlySet<string>
 }
 
@@ -123,7 +124,8 @@ function wordsOf(info: ComponentInfo, area: Area | undefined, floors: readonly s
     nameStems: stems(name),
     areaNames: saidAreas,
     areaStems: stems(saidAreas.flat()),
-    floorStems: stems(floor === undefined ? [] : [...nameWords(floor), ...floorSynonyms(floor, floors)]),
+    floorNames:
+      floor === undefined ? [] : [nameWords(floor), ...floorSynonyms(floor, floors).map((word) => [word])],
     makerStems: stems(maker.flatMap(nameWords)),
   }
 }
@@ -177,7 +179,7 @@ function vocabularyOf(
   }
   for (const entity of entities) {
     add(entity.nameStems)
-    add(entity.floorStems)
+    for (const floor of entity.floorNames) add(floor)
     add(entity.makerStems)
   }
   for (const area of areas) for (const words of areaNames(area)) add(words)

@@ -145,6 +145,7 @@ const singular: readonly (readonly [string, Noun])[] = [
   ['sweep', vacuum],
   ['cool', thermostat],
   ['fire', fire],
+  ['fireplace', fire],
   ['list', { name: 'list', kinds: ['todo'] }],
 ]
 
@@ -154,6 +155,26 @@ const noPlural = new Set(
     ' ',
   ),
 )
+
+/** Nouns of two words, as the noun that they stand for. */
+export const nounPhrases: ReadonlyMap<string, string> = new Map([
+  ['air conditioning', 'ac'],
+  ['air conditioner', 'ac'],
+  ['air con', 'ac'],
+  ['a c', 'ac'],
+  ['heat pump', 'thermostat'],
+  ['central heating', 'heating'],
+  ['light bulb', 'bulb'],
+  ['light bulbs', 'bulbs'],
+  ['fire place', 'fire'],
+  ['vacuum cleaner', 'vacuum'],
+  ['robot cleaner', 'vacuum'],
+  ['window blinds', 'blinds'],
+  ['window shades', 'shades'],
+  ['power outlet', 'outlet'],
+  ['power plug', 'plug'],
+  ['t v', 'tv'],
+])
 
 export interface NounForm {
   readonly noun: Noun

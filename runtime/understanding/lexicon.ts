@@ -35,8 +35,8 @@ const table: readonly (readonly [string, Sense])[] = [
   [
     `the, a, an, my, our, your, its, please, hey, hi, hello, ok, okay, ganglion, can, could, would, will, shall, you, i,
     we, us, me, want, wanna, like, need, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
-    kindly, of, in, at, near, next to, from, into, inside, with, so, and then, go ahead and, mind, would you mind,
-    let, lets, have, get, some, do, then, be, am, there, device, devices, completely, fully, entirely, really, very,
+    kindly, of, in, at, near, next to, from, into, inside, with, so, go ahead and, mind, would you mind,
+    let, lets, have, get, some, do, be, am, there, device, devices, completely, fully, entirely, really, very,
     quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, is, are, so kind as to, so kind to,
     a lot, much, if you can, if possible, for me, for us, able to, try to, go and, value, cheers, actually, um, uh, well, together`,
     { as: 'glue' },
@@ -44,7 +44,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['to, at about, to about', { as: 'to' }],
   ['by', { as: 'by' }],
   ['on', { as: 'on' }],
-  ['and, plus, ",", ";", "."', { as: 'and' }],
+  ['and, plus, then, and then, and also, after that, ",", ";", "."', { as: 'and' }],
   [
     'it, that, this, them, they, these, those, this one, that one, what is playing, whatever is playing',
     { as: 'it' },
@@ -79,11 +79,12 @@ const table: readonly (readonly [string, Sense])[] = [
   ],
   ['switch, switching', { as: 'neutral', initial: true }],
   // States.
-  ['activate, enable, back on, power up, fire up', slot({ state: 'on' })],
+  ['activate, enable, illuminate, back on, power up, fire up', slot({ state: 'on' })],
   [
     'off, deactivate, disable, shut off, shut down, kill, put out, turn out, extinguish, back off, cut',
     slot({ state: 'off' }),
   ],
+  ['light up', slot({ state: 'on' }, { initial: true })],
   ['out', slot({ state: 'off' }, { weak: true })],
   // Directions and levels.
   ['up, increase, raise, higher, boost', slot({ direction: 'up' }, { weak: true })],
@@ -139,7 +140,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['play, unpause, resume, continue, playing, keep playing', slot({ verb: 'play' }, { weak: true })],
   ['pause, paused', slot({ verb: 'pause' })],
   [
-    'next, skip, skip to the next, skip forward, skip ahead, skip to next, play the next, play next',
+    'next, skip, skip to the next, skip forward, skip ahead, skip to next, play the next, play next, go to the next, go to next, go forward',
     slot({ verb: 'next' }),
   ],
   [
@@ -150,10 +151,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['mute, silence', slot({ verb: 'mute' })],
   ['unmute', slot({ verb: 'unmute' })],
   [
-    `dock, return, go home, go back home, come home, return home, back to base, back to the base, back to its base, go to its base,
-    go back to base, go back to the base, go back to its base, to its base, to base, to the base, to the dock, to its dock, go back to its dock,
-    back to the dock, back to its dock, return to base, return to dock, go to the dock, home base, send home, back home, to its charger,
-    to the charger, back to the charger, charge, to the charging station, return to the dock, return to its dock`,
+    'dock, return, go home, go back home, come home, return home, back home, charge, recharge',
     slot({ verb: 'dock' }),
   ],
   ['locate, find', slot({ verb: 'locate' })],
@@ -197,12 +195,33 @@ export const watered: ReadonlySet<string> = new Set([
   'hedge',
 ])
 
+/** `go back to its base`, `to the charger`: every way to say where a vacuum lives. */
+function* wayHome(): Generator<string> {
+  const moves = [
+    '',
+    'go ',
+    'go back ',
+    'return ',
+    'back ',
+    'head back ',
+    'come back ',
+    'drive back ',
+    'go home ',
+  ]
+  const owners = ['', 'the ', 'its ', 'your ', 'his ', 'her ', 'their ']
+  const places =
+    'base, dock, charger, home base, charging station, charging base, charging dock, docking station'
+  for (const move of moves)
+    for (const owner of owners) for (const place of places.split(', ')) yield `${move}to ${owner}${place}`
+}
+
 function* entries(): Generator<readonly [string, Sense]> {
   for (const [phrases, sense] of table)
     for (const phrase of phrases.split(/,(?!")/)) {
       const key = phrase.replaceAll('"', '').replace(/\s+/g, ' ').trim()
       if (key !== '') yield [key, sense]
     }
+  for (const phrase of wayHome()) yield [phrase, slot({ verb: 'dock' })]
   for (const [name, rgb] of colours) yield [name, slot({ rgb })]
   for (const [name, kelvin] of whites) yield [name, slot({ kelvin })]
 }

@@ -35,7 +35,7 @@ const suffixes: readonly (readonly [string, string])[] = [
 const isBefore = new Set(['what', 'it', 'that', 'where', 'who', 'how', 'there', 'here', 'when', 'which'])
 
 const pattern =
-  /\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)(?![\p{L}\p{N}])|-?\d+(?:[.,]\d+)*|[\p{L}\p{M}]+(?:['’ʼ`][\p{L}\p{M}]+)*|%|°|[,;&]|[.](?=\s|$)/gu
+  /(?:\p{L}\.){2,}|\ba\/c\b|\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)(?![\p{L}\p{N}])|-?\d+(?:[.,]\d+)*|[\p{L}\p{M}]+(?:['’ʼ`][\p{L}\p{M}]+)*|%|°|[,;&]|[.](?=\s|$)/gu
 
 const ordinals = new Map([
   ['1st', 'first'],
@@ -47,7 +47,12 @@ const ordinals = new Map([
 
 /** Lower case without accents and with one kind of apostrophe. */
 export function fold(text: string): string {
-  return text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().replace(/[’ʼ`]/gu, "'")
+  return text
+    .replace(/^(?:\p{L}\.)+$|^a\/c$/iu, (letters) => letters.replace(/[./]/g, ''))
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[’ʼ`]/gu, "'")
 }
 
 /** Tokens of a text, numbers in words already joined to one token. */

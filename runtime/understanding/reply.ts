@@ -2,6 +2,8 @@
 
 import type { ComponentInfo } from '../../hal/contract/component.ts'
 import type { Step } from './interpretation.ts'
+import { nouns } from './kinds.ts'
+import { nameWords } from './normalise.ts'
 
 const plurals: Partial<Record<ComponentInfo['kind'], string>> = {
   light: 'lights',
@@ -13,6 +15,11 @@ const plurals: Partial<Record<ComponentInfo['kind'], string>> = {
   climate: 'thermostats',
   media_player: 'players',
   vacuum: 'vacuums',
+}
+
+/** `Lounge Blinds are open`. */
+export function isOrAre(name: string): 'is' | 'are' {
+  return nouns.get(nameWords(name).at(-1) ?? '')?.plural === true ? 'are' : 'is'
 }
 
 export interface Group {
@@ -35,8 +42,9 @@ function sentence({ steps, place }: Group, infoOf: (id: string) => ComponentInfo
   if (first.sentence !== undefined) return first.sentence
   const names = steps.map((step) => infoOf(step.entity)?.name ?? step.entity)
   const same = steps.every((step) => step.effect === first.effect)
-  if (steps.length === 1) return `${names[0]} is ${first.effect}`
-  if (!same) return steps.map((step, at) => `${names[at]} is ${step.effect}`).join(', ')
+  if (steps.length === 1) return `${names[0]} ${isOrAre(names[0] ?? '')} ${first.effect}`
+  if (!same)
+    return steps.map((step, at) => `${names[at]} ${isOrAre(names[at] ?? '')} ${step.effect}`).join(', ')
   if (steps.length === 2) return `${names.join(' and ')} are ${first.effect}`
   const kinds = new Set(steps.map((step) => infoOf(step.entity)?.kind))
   const kind = kinds.size === 1 ? plurals[[...kinds][0] ?? 'light'] : undefined

@@ -28,26 +28,37 @@ export function bestMatches(target: readonly TargetWord[], entities: readonly En
   const best = Math.min(...matches.map((found) => found.rank))
   let kept = matches.filter((found) => found.rank === best)
   const named = Math.max(...kept.map((found) => found.named))
-  if (best <= rank.full) kept = kept.filter((found) => found.named === named)
+  if (best <= rank.full)
+    kept = preferOrder(
+      kept.filter((found) => found.named === named),
+      target,
+    )
   return preferWholeArea(preferNamed(preferClass(kept, target), target))
 }
 
+/** Of two names of the same words, the one said in its own order. */
+function preferOrder(matches: readonly Match[], target: readonly TargetWord[]): Match[] {
+  const said = ` ${target.map(({ word }) => word).join(' ')} `
+  const same = matches.filter(({ words }) => said.includes(` ${words.name.join(' ')} `))
+  return same.length > 0 ? same : [...matches]
+}
+
 function match(target: readonly TargetWord[], entity: EntityWords): Match | undefined {
+  const said = new Set(target.map(({ word }) => word))
+  const stems = new Set(target.map(({ word }) => stem(word)))
+  const full = entity.essential.every((word) => said.has(word))
   let byNameOnly = false
   let calledOnly = false
   let byArea = false
   let byFloor = false
   for (const word of target) {
-    const cover = coverOf(word, entity)
+    const cover = coverOf(word, entity, stems, full)
     if (cover === undefined) return undefined
     if (cover === 'name' && word.noun) calledOnly = true
     else if (cover === 'name') byNameOnly = true
     if (cover === 'area') byArea = true
     if (cover === 'floor') byFloor = true
   }
-  const said = new Set(target.map(({ word }) => word))
-  const stems = new Set(target.map(({ word }) => stem(word)))
-  const full = entity.essential.every((word) => said.has(word))
   const generic = entity.essential.every((word) => nouns.has(word))
   const exact = full && [...said].every((word) => entity.nameWords.has(word))
   let found: Rank = byNameOnly ? rank.part : calledOnly ? rank.called : rank.kind
@@ -66,14 +77,34 @@ function match(target: readonly TargetWord[], entity: EntityWords): Match | unde
 function coverOf(
   { word, noun }: TargetWord,
   entity: EntityWords,
+  said: ReadonlySet<string>,
+  full: boolean,
 ): 'name' | 'area' | 'floor' | 'kind' | 'maker' | undefined {
   const root = stem(word)
-  if (entity.areaStems.has(root)) return 'area'
-  if (noun && accepts(noun.noun, entity.info, entity.nameWords)) return 'kind'
+  const isKind = noun !== undefined && accepts(noun.noun, entity.info, entity.nameWords)
+  // `TV` is a TV before it is half of `TV room`.
+  const inArea =
+    entity.areaStems.has(root) && (noun === undefined || isWholeName(entity.areaNames, root, said))
+  if (inArea) return 'area'
+  if (isKind) return 'kind'
+  if (isWholeName(entity.floorNames, root, said)) return 'floor'
   if (entity.nameStems.has(root)) return 'name'
-  if (entity.floorStems.has(root)) return 'floor'
   if (entity.makerStems.has(root)) return 'maker'
+  // `the Christmas tree lights` are what its plug switches.
+  if (full && noun !== undefined && entity.info.kind === 'switch' && noun.noun.kinds.includes('light'))
+    return 'kind'
   return optionalSaid.has(word) ? 'kind' : undefined
+}
+
+/** Whether a word is part of a name that was said in full. */
+function isWholeName(
+  names: readonly (readonly string[])[],
+  root: string,
+  said: ReadonlySet<string>,
+): boolean {
+  return names.some(
+    (name) => name.some((word) => stem(word) === root) && name.every((word) => said.has(stem(word))),
+  )
 }
 
 /** Adjectives that say nothing about which device is meant. */
@@ -115,9 +146,10 @@ export function unknownWords(target: readonly TargetWord[]): string[] {
 /** Whether only an area or a floor is said, and no thing in it. */
 export function isPlaceOnly(target: readonly TargetWord[], entities: readonly EntityWords[]): boolean {
   if (target.length === 0) return false
-  return entities.some(({ areaNames, areaStems, floorStems }) => {
+  const said = new Set(target.map(({ word }) => stem(word)))
+  return entities.some(({ areaNames, areaStems, floorNames }) => {
     const inArea = target.every(({ word }) => areaStems.has(stem(word)))
-    const onFloor = target.every(({ word }) => floorStems.has(stem(word)))
+    const onFloor = target.every(({ word }) => isWholeName(floorNames, stem(word), said))
     const wholeOrHead = areaNames.some((name) =>
       target.some(({ word }) => stem(word) === stem(name.at(-1) ?? '')),
     )

@@ -3,7 +3,7 @@
  * grammar (`play corner light on` plays nothing); a misheard word is corrected only to a word of this home.
  */
 import type { HomeIndex } from './home-index.ts'
-import { type NounForm, nouns } from './kinds.ts'
+import { type NounForm, nounPhrases, nouns } from './kinds.ts'
 import { lexicon, phraseWordsMax, type Sense } from './lexicon.ts'
 import type { Token } from './normalise.ts'
 import { nearestWord } from './spelling.ts'
@@ -29,6 +29,9 @@ export interface Item {
   readonly target?: readonly TargetWord[]
 }
 
+/** Misheard words that are looked for: with more of them the sentence is not one of this home, and looking costs time. */
+const slipsMax = 4
+
 /** Reads tokens as items. `phrases` are the names that may be bound as a whole. */
 export function tag(
   tokens: readonly Token[],
@@ -36,12 +39,15 @@ export function tag(
   phrases: ReadonlyMap<string, readonly string[]>,
 ): Item[] {
   const items: Item[] = []
+  let slips = 0
   for (let at = 0; at < tokens.length; ) {
     const item =
       readName(tokens, at, index, phrases) ??
+      readNoun(tokens, at) ??
       readLightVerb(tokens, at, items) ??
       readGrammar(tokens, at, items)
-    const read = item ?? readWord(tokens, at, index)
+    const read = item ?? readWord(tokens, at, index, slips < slipsMax)
+    if (read.item.target?.some(({ known, corrected }) => corrected || !known)) slips += 1
     items.push(read.item)
     at += read.length
   }
@@ -94,6 +100,16 @@ function targetWord(word: string, known: boolean): TargetWord {
   return noun ? { word, noun, known: true } : { word, known }
 }
 
+/** `the air conditioning`. */
+function readNoun(tokens: readonly Token[], at: number): Read | undefined {
+  const found = longest(tokens, at, 2, nounPhrases)
+  if (found === undefined) return undefined
+  return {
+    item: { ...span(tokens, at, found.length), target: [targetWord(found.value, true)] },
+    length: found.length,
+  }
+}
+
 /** `light the fire`: the only place where `light` is a verb. */
 function readLightVerb(tokens: readonly Token[], at: number, before: readonly Item[]): Read | undefined {
   const isVerb =
@@ -130,13 +146,13 @@ function readGrammar(tokens: readonly Token[], at: number, before: readonly Item
   return { item: { ...span(tokens, at, found.length), sense: found.value }, length: found.length }
 }
 
-function readWord(tokens: readonly Token[], at: number, index: HomeIndex): Read {
+function readWord(tokens: readonly Token[], at: number, index: HomeIndex, mayCorrect: boolean): Read {
   const word = tokens[at]?.text ?? ''
   const known = index.knows(word) || nouns.has(word)
   const next = tokens[at + 1]?.text
   if (next !== undefined && index.knows(word + next) && !(known && index.knows(next)))
     return { item: { ...span(tokens, at, 2), target: [targetWord(word + next, true)] }, length: 2 }
-  const corrected = known ? undefined : nearestWord(word, index.vocabulary, nouns)
+  const corrected = known || !mayCorrect ? undefined : nearestWord(word, index.vocabulary, nouns)
   const read = targetWord(corrected ?? word, known || corrected !== undefined)
   const target = [corrected === undefined ? read : { ...read, corrected: true }]
   return { item: { ...span(tokens, at, 1), target }, length: 1 }

@@ -2,7 +2,17 @@
 
 import type { Entity } from '../../things/entity.ts'
 import type { Slots } from '../slots.ts'
-import { type Act, can, inPercent, numberOf, outsidePercent, percentOf, type Rule } from './rule.ts'
+import {
+  type Act,
+  can,
+  inPercent,
+  numberOf,
+  outsidePercent,
+  percentOf,
+  type Rule,
+  turnsOff,
+  turnsOn,
+} from './rule.ts'
 
 /** Home Assistant's default step of a fan, percent. */
 const stepPercent = 25
@@ -31,14 +41,14 @@ export const fanRules: readonly Rule[] = [
     intent: 'fan.turn_on',
     kind: 'fan',
     uses: ['state', 'verb'],
-    when: ({ state, verb }) => (state === 'on') !== (verb === 'start') && state !== 'off',
+    when: turnsOn,
     act: () => ({ command: { state: 'on' }, effect: 'on' }),
   },
   {
     intent: 'fan.turn_off',
     kind: 'fan',
     uses: ['state', 'verb'],
-    when: ({ state, verb }) => (state === 'off') !== (verb === 'stop') && state !== 'on',
+    when: turnsOff,
     act: () => ({ command: { state: 'off' }, effect: 'off' }),
   },
   {

@@ -1,6 +1,7 @@
 /** Lights: on and off, brightness, colour, colour temperature. Brightness is 0-255; percent rounds to the nearest. */
 import type { Json } from '../../../hal/contract/component.ts'
 import type { Entity } from '../../things/entity.ts'
+import { colourName } from '../colours.ts'
 import type { Slots } from '../slots.ts'
 import { type Act, inPercent, numberOf, outsidePercent, percentOf, type Rule } from './rule.ts'
 
@@ -80,12 +81,14 @@ function colour(entity: Entity, slots: Slots): Record<string, Json> | string {
 function setColour(entity: Entity, slots: Slots): Act {
   const fields = colour(entity, slots)
   if (typeof fields === 'string') return { impossible: fields }
+  const kelvin = fields['color_temp_kelvin']
+  const said = kelvin === undefined ? colourName(slots.rgb ?? [255, 255, 255]) : `at ${kelvin} K`
   const percent = slots.amount?.unit === 'kelvin' ? undefined : wantedPercent(entity, slots)
   const command: Record<string, Json> = { state: 'on', ...fields }
-  if (percent === undefined) return { command, effect: 'set to that colour' }
+  if (percent === undefined) return { command, effect: said }
   const level = brightness(entity, percent, entity.info.name)
   if (!('command' in level)) return level
-  return { command: { ...command, ...level.command }, effect: `set to that colour ${level.effect}` }
+  return { command: { ...command, ...level.command }, effect: `${said} ${level.effect}` }
 }
 
 export const lightRules: readonly Rule[] = [

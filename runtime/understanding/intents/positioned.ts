@@ -1,7 +1,17 @@
 /** Covers and valves: open, close, stop, and positions between (0 closed, 100 open). Watering is opening a sprinkler. */
 import type { Entity } from '../../things/entity.ts'
 import type { Slots } from '../slots.ts'
-import { type Act, can, inPercent, numberOf, outsidePercent, percentOf, type Rule } from './rule.ts'
+import {
+  type Act,
+  can,
+  inPercent,
+  numberOf,
+  outsidePercent,
+  percentOf,
+  type Rule,
+  turnsOff,
+  turnsOn,
+} from './rule.ts'
 
 const stepPercent = 25
 
@@ -46,18 +56,22 @@ function setsPosition(slots: Slots): boolean {
 }
 
 function rulesOf(kind: 'cover' | 'valve'): Rule[] {
-  const opens = ({ verb, state, direction, amount, level, attribute, slight }: Slots) => {
-    if (slight || amount !== undefined || level !== undefined || attribute !== undefined) return false
-    if (verb === 'open') return state === undefined
-    if (kind === 'valve' && verb === undefined && state === 'on') return true
-    if (kind === 'valve' && state === undefined && (verb === 'start' || verb === 'water')) return true
-    return kind === 'cover' && verb === undefined && state === undefined && direction === 'up'
+  const isBare = ({ slight, amount, level, attribute }: Slots) =>
+    !slight && amount === undefined && level === undefined && attribute === undefined
+  const moves = (slots: Slots, direction: 'up' | 'down') =>
+    kind === 'cover' && slots.verb === undefined && slots.state === undefined && slots.direction === direction
+  const opens = (slots: Slots) => {
+    if (!isBare(slots)) return false
+    if (slots.verb === 'open') return slots.state === undefined && slots.direction !== 'down'
+    if (kind === 'valve' && slots.direction === undefined)
+      return turnsOn(slots) || (slots.verb === 'water' && slots.state === undefined)
+    return moves(slots, 'up')
   }
-  const closes = ({ verb, state, direction, amount, level, attribute, slight }: Slots) => {
-    if (slight || amount !== undefined || level !== undefined || attribute !== undefined) return false
-    if (verb === 'close') return true
-    if (kind === 'valve') return (state === 'off') !== (verb === 'stop') && state !== 'on'
-    return verb === undefined && state === undefined && direction === 'down'
+  const closes = (slots: Slots) => {
+    if (!isBare(slots)) return false
+    if (slots.verb === 'close') return slots.state === undefined && slots.direction !== 'up'
+    if (kind === 'valve' && slots.direction === undefined) return turnsOff(slots)
+    return moves(slots, 'down')
   }
   return [
     {

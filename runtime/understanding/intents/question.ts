@@ -8,6 +8,7 @@ import { type EntityWords, stem } from '../home-index.ts'
 import type { Scene } from '../interpretation.ts'
 import { type Measure, measures, setPoint } from '../measures.ts'
 import type { Token } from '../normalise.ts'
+import { isOrAre } from '../reply.ts'
 import { bestMatches, isPlural } from '../resolve.ts'
 import type { Understanding } from '../understanding.ts'
 import { listed } from '../wording.ts'
@@ -27,7 +28,7 @@ export function answer(text: string, tokens: readonly Token[], scene: Scene): Un
   const asked = readQuestion(text, rest, scene)
   if (rest.some((token) => token.text === 'list') || asksList(asked)) return listAnswer(asked, scene)
   if (asked.weather !== undefined) return weatherAnswer(asked, scene)
-  const unknown = asked.target.filter(({ known }) => !known)
+  const unknown = asked.target.filter(({ known, word }) => !known && !outside.has(word))
   if (unknown.length > 0)
     return no(asked, `I do not know “${unknown.map(({ word }) => word).join(' ')}” here.`)
   if (asked.classes) return detectAnswer(asked, asked.classes, scene)
@@ -84,6 +85,8 @@ function names(entities: readonly Entity[], scene: Scene): string {
   return listed(told, 'and')
 }
 
+const sentence = (entity: Entity) => `${entity.info.name} ${isOrAre(entity.info.name)} ${stateText(entity)}`
+
 const isAre = (count: number) => (count === 1 ? 'is' : 'are')
 
 function couldBe(entity: Entity, state: string): boolean {
@@ -100,7 +103,8 @@ function stateAnswer(asked: Asked, state: string, scene: Scene): Understanding {
     scene,
     (entity) => couldBe(entity, state) && (!asked.anything || devices.has(entity.info.kind)),
   )
-  if (asked.target.length === 0 && !asked.anything && !asked.here)
+  const open = asked.first === 'what' || asked.first === 'which'
+  if (asked.target.length === 0 && !asked.anything && !asked.here && !open)
     return {
       kind: 'question',
       reading: { intent: 'question.state', words: asked.words },
@@ -132,8 +136,7 @@ function stateSentence(
   if (asked.first === 'which' || asked.first === 'what' || asked.first === 'where')
     return are.length === 0 ? `None is ${state}.` : `${names(are, scene)} ${isAre(are.length)} ${state}.`
   const [only] = [...are, ...not]
-  if (are.length + not.length === 1 && only)
-    return `${are.length === 1 ? 'Yes' : 'No'}, ${only.info.name} is ${stateText(only)}.`
+  if (are.length + not.length === 1 && only) return `${are.length === 1 ? 'Yes' : 'No'}, ${sentence(only)}.`
   if (not.length === 0) return `Yes, ${names(are, scene)} are ${state}.`
   if (are.length === 0) return `No, none of ${names(not, scene)} is ${state}.`
   if (asked.any) return `Yes, ${names(are, scene)} ${isAre(are.length)} ${state}.`
@@ -150,10 +153,8 @@ function detectAnswer(asked: Asked, classes: readonly string[], scene: Scene): U
   const on = found.filter((entity) => isIn(entity, 'detected') === true)
   const clear = found.filter((entity) => isIn(entity, 'detected') === false)
   const parts = []
-  if (on.length > 0)
-    parts.push(`Yes, ${on.map((entity) => `${entity.info.name} is ${stateText(entity)}`).join(', ')}.`)
-  else if (clear.length > 0)
-    parts.push(`No, ${clear.map((entity) => `${entity.info.name} is ${stateText(entity)}`).join(', ')}.`)
+  if (on.length > 0) parts.push(`Yes, ${on.map((entity) => sentence(entity)).join(', ')}.`)
+  else if (clear.length > 0) parts.push(`No, ${clear.map((entity) => sentence(entity)).join(', ')}.`)
   parts.push(...silent.map((entity) => `${silence(entity)}.`))
   return yes(asked, 'detected', parts.join(' '), found)
 }
@@ -163,25 +164,23 @@ function measureAnswer(asked: Asked, spoken: Measure, scene: Scene): Understandi
   const measure = spoken.name === 'temperature' && asked.setPoint ? setPoint : spoken
   const isOutside = asked.target.some(({ word }) => outside.has(stem(word)))
   const reports = (entity: Entity) => measure.read(entity) !== undefined
-  let found = meant(asked, scene, reports)
-  if (found.length === 0 && isOutside)
-    found = [...scene.live.values()].filter((entity) => entity.info.kind === 'weather' && reports(entity))
-  if (asked.target.length === 0) found = found.filter((entity) => !isElsewhere(entity))
-  const told = oncePerPlace(found)
-  const where = asked.target.map(({ word }) => word).join(' ')
+  const all = [...scene.live.values()]
+  const weather = all.filter((entity) => entity.info.kind === 'weather' && reports(entity))
+  const named = meant(asked, scene, reports)
+  const indoors = asked.target.length > 0 ? named : named.filter((entity) => !weather.includes(entity))
+  const told = oncePerPlace(
+    indoors.length === 0 && (isOutside || asked.target.length === 0) ? weather : indoors,
+  )
   if (told.length === 0) {
     const quiet = meant(asked, scene, (entity) => silence(entity) !== undefined)[0]
-    if (quiet && where !== '') return yes(asked, 'measure', `${silence(quiet)}.`, [quiet])
+    if (quiet && asked.target.length > 0) return yes(asked, 'measure', `${silence(quiet)}.`, [quiet])
+    const where = asked.target.map(({ word }) => word).join(' ')
     return no(asked, `Nothing${where === '' ? '' : ` for “${where}”`} reports its ${measure.name}.`)
   }
   if (told.length === 1 && told[0])
     return yes(asked, 'measure', `${subject(told[0], measure)} is ${measure.read(told[0])}.`, told)
   const parts = told.slice(0, 6).map((entity) => `${entity.info.name} ${measure.read(entity)}`)
   return yes(asked, 'measure', `${parts.join(', ')}.`, told)
-}
-
-function isElsewhere(entity: Entity): boolean {
-  return entity.info.kind === 'weather'
 }
 
 function subject(entity: Entity, measure: Measure): string {
@@ -259,9 +258,7 @@ function describeAnswer(asked: Asked, scene: Scene): Understanding {
     return yes(asked, 'count', `There ${isAre(found.length)} ${found.length}: ${names(found, scene)}.`, found)
   if (asked.first !== 'what' && asked.first !== 'how' && asked.first !== 'is' && asked.first !== 'which')
     return no(asked, 'I cannot answer that.')
-  const parts = found
-    .slice(0, 6)
-    .map((entity) => silence(entity) ?? `${entity.info.name} is ${stateText(entity)}`)
+  const parts = found.slice(0, 6).map((entity) => silence(entity) ?? sentence(entity))
   return yes(asked, 'state', `${parts.join(', ')}.`, found)
 }
 

@@ -45,6 +45,16 @@ export function numberOf(entity: Entity, ...names: readonly string[]): number | 
   return undefined
 }
 
+/** `turn it on`, `start it`. */
+export function turnsOn({ state, verb }: Slots): boolean {
+  return (state === 'on' && verb === undefined) || (state === undefined && verb === 'start')
+}
+
+/** `turn it off`, `stop it`. */
+export function turnsOff({ state, verb }: Slots): boolean {
+  return (state === 'off' && verb === undefined) || (state === undefined && verb === 'stop')
+}
+
 const levels = {
   max: 100,
   min: 0,

@@ -111,6 +111,7 @@ function itemText(text: string, tokens: readonly Token[], from: number, to: numb
   return text
     .slice(first.start, last.end)
     .replace(/^some\s+/i, '')
+    .replace(/\s+as\s+(?:done|complete|completed|bought)$/i, '')
     .trim()
 }
 

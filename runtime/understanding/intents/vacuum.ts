@@ -1,7 +1,7 @@
 /** Vacuums. Which rooms are cleaned is the vacuum's own business: only the whole floor can be asked for. */
 
 import type { Entity } from '../../things/entity.ts'
-import { type Act, can, type Rule } from './rule.ts'
+import { type Act, can, type Rule, turnsOff, turnsOn } from './rule.ts'
 
 function act(action: string, feature: string, what: string, effect: string): (entity: Entity) => Act {
   return (entity) =>
@@ -25,7 +25,7 @@ export const vacuumRules: readonly Rule[] = [
     intent: 'vacuum.start',
     kind: 'vacuum',
     uses: ['verb', 'state'],
-    when: ({ verb, state }) => (verb === 'start') !== (state === 'on') && state !== 'off',
+    when: turnsOn,
     act: act('start', 'start', 'be started', 'cleaning'),
   },
   {
@@ -40,7 +40,7 @@ export const vacuumRules: readonly Rule[] = [
     intent: 'vacuum.stop',
     kind: 'vacuum',
     uses: ['verb', 'state'],
-    when: ({ verb, state }) => (verb === 'stop') !== (state === 'off') && state !== 'on',
+    when: turnsOff,
     // One that cannot stop where it is goes home: it no longer cleans either way.
     act: (entity) =>
       can(entity, 'stop') ? act('stop', 'stop', 'be stopped', 'stopped')(entity) : dock(entity),
