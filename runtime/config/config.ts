@@ -26,12 +26,7 @@ const schema = v.strictObject({
   stateDir: v.optional(v.string(), defaultStateDir),
   broker: v.optional(
     v.strictObject({
-      url: v.optional(
-        v.pipe(
-          v.string(),
-          v.regex(/^(mqtts?|wss?):\/\//, 'must start with mqtt://, mqtts://, ws:// or wss://'),
-        ),
-      ),
+      url: v.optional(v.pipe(v.string(), v.regex(/^mqtts?:\/\//, 'must start with mqtt:// or mqtts://'))),
       username: v.optional(v.string()),
       /** A file, so that the password is in no process list and no backup of this file. */
       passwordFile: v.optional(v.string()),

@@ -308,20 +308,26 @@ export class Link implements AsyncDisposable {
     this.#sender.stop()
     this.#problem = `disconnected: ${reason}`
     if (!wasConnected) return
-    this.#log.warn('disconnected', { broker: this.#address.display, reason })
+    const say = this.#closing ? this.#log.debug : this.#log.warn
+    say('disconnected', { broker: this.#address.display, reason })
     this.#notify(false)
   }
 
   /** True when another attempt makes sense at once: with the other protocol version. */
   #onConnectFailed(error: unknown): boolean {
     const reason = messageOf(error)
+    if (error instanceof ConnectError && error.versionRefused) {
+      // Most brokers of MQTT 3.1.1 answer so: nothing is wrong as long as the other version is taken.
+      this.#log.debug('trying the other protocol version', { broker: this.#address.display, reason })
+      this.#protocolVersion = this.#protocolVersion === 5 ? 4 : 5
+      this.#problem = reason
+      return true
+    }
     // Once a reason, not once an attempt: a broker may be away for weeks.
     if (this.#problem !== reason)
       this.#log.warn('cannot connect, trying on', { broker: this.#address.display, reason })
     this.#problem = reason
-    if (!(error instanceof ConnectError) || !error.versionRefused) return false
-    this.#protocolVersion = this.#protocolVersion === 5 ? 4 : 5
-    return true
+    return false
   }
 
   #notify(connected: boolean): void {

@@ -25,7 +25,8 @@ export function publishHome({ link, registry, home }: Deps): Cancel {
     link.setRetained(topics.state(home.device.id, info.id), JSON.stringify(message))
   }
   link.setRetained(topics.home(home.device.id), JSON.stringify(home))
-  for (const { topic, payload } of discovery(home, topics)) link.setRetained(topic, payload)
+  const attributesOf = (id: string) => registry.get(id)?.telemetry.attributes
+  for (const { topic, payload } of discovery(home, topics, { attributesOf })) link.setRetained(topic, payload)
   for (const entity of registry.view().entities) publishState(entity)
   return registry.onReport(publishState)
 }

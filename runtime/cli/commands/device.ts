@@ -42,7 +42,7 @@ export async function device(options: DeviceOptions, context: Context): Promise<
 
 /** A gateway is named by its HTTP address, which knows the broker; a broker's own address is taken as it is. */
 async function brokerOf(gateway: string): Promise<string> {
-  if (/^(mqtts?|wss?):/.test(gateway)) return gateway
+  if (/^mqtts?:/.test(gateway)) return gateway
   if (!URL.canParse(gateway))
     throw new UsageError(`--gateway ${gateway}: not a URL, for example http://127.0.0.1:8650`)
   try {

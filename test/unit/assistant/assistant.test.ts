@@ -81,9 +81,9 @@ describe('Assistant', () => {
   })
 
   it('asks back with what it could mean, when two things have one name', async () => {
-    const twins = `${smallHome}  - { id: light.garage, name: Hall Light, area: garage, state: 'off' }\n`
+    const twins = `${smallHome}  - { id: light.a, name: Desk, area: garage, state: 'off' }\n  - { id: light.b, name: Desk, area: hall, state: 'off' }\n`
     const { say } = await openAssistant(twins)
-    const result = await say('turn on the hall light')
+    const result = await say('turn on the desk')
     expect(result.outcome).toBe('question')
     expect(result.options?.length).toBeGreaterThan(1)
   })
