@@ -13,7 +13,8 @@ import { backoffMs } from '../base/retry.ts'
 import type { EngineSupervisor } from '../inference/engine-supervisor.ts'
 import type { LocalModel, ModelStore } from '../inference/store/store.ts'
 import type { StatusResult } from '../wire/messages.ts'
-import { type Heard, Hearing } from './hearing/hearing.ts'
+import type { Heard } from './hearing/heard.ts'
+import { Hearing } from './hearing/hearing.ts'
 
 export class VoiceError extends CodedError<'unavailable'> {
   override readonly name = 'VoiceError'

@@ -2,10 +2,12 @@
  * Hearing: sound in, words out. A detector says where speech is; only that is transcribed, so silence, hum and music
  * cost little and say nothing. Sound never leaves the device (requests are marked so), and is never logged.
  */
+
 import type { Microphone } from '../../../hal/contract/microphone.ts'
 import type { Clock } from '../../base/clock.ts'
 import { type Log, silentLog } from '../../base/log.ts'
 import type { Inference } from '../../inference/inference.ts'
+import type { Heard } from './heard.ts'
 import { listenTo } from './live.ts'
 import { PerceptionError } from './perception-error.ts'
 import { isPlausible } from './plausible.ts'
@@ -16,20 +18,6 @@ import { openWav, type Recording, tooLong } from './wav.ts'
 
 /** What both models take. */
 export const hearingRateHz = 16_000
-
-export interface Heard {
-  /** As the model writes it, capitals and punctuation included; empty when nobody spoke. */
-  readonly text: string
-  /** Where speech was, from the start of the recording or of listening. */
-  readonly segments: readonly { readonly startMs: number; readonly endMs: number }[]
-  readonly audioMs: number
-  /** Time spent finding speech. */
-  readonly vadMs: number
-  /** Time spent transcribing. Live, most of it passes before the end of speech is certain. */
-  readonly transcribeMs: number
-  /** When speech ended, on the monotonic clock: for a recording, when it arrived. */
-  readonly speechEndedMonotonicMs: number
-}
 
 export interface HearingOptions {
   readonly detector: string

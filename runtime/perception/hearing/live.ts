@@ -12,7 +12,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { InferError } from '../../inference/inference.ts'
 import { Channel } from './channel.ts'
-import type { Heard } from './hearing.ts'
+import type { Heard } from './heard.ts'
 import { Resampler } from './resample.ts'
 import { SampleBuffer } from './sample-buffer.ts'
 import {
