@@ -1,0 +1,57 @@
+/** Does a device's control loop keep its pace while speech is transcribed? */
+import { alternate } from './alternate.ts'
+import type { Benchmark } from './benchmark.ts'
+import type { Lateness } from './lateness.ts'
+import { median } from './quantiles.ts'
+import { Worker } from './worker.ts'
+
+interface Answer {
+  readonly transcriptions: number
+  readonly loops: readonly Lateness[]
+}
+
+export const loopLateness: Benchmark = {
+  name: 'loop.lateness-p99-transcribing',
+  async run({ quick }) {
+    const program = new URL('programs/control-loop.ts', import.meta.url)
+    await using engine = await Worker.open(program, ['engine'])
+    await using bare = await Worker.open(program, ['bare'])
+    await using nothing = await Worker.open(program, ['nothing'])
+    const measureMs = quick ? 3_000 : 8_000
+    const ask = (worker: Worker, ms = measureMs) => worker.ask<Answer>({ measureMs: ms })
+    // Warm: models ran at least once, code is compiled.
+    for (const worker of [engine, bare]) await ask(worker, 1_000)
+    const answers = await alternate(
+      { engine: () => ask(engine), bare: () => ask(bare), nothing: () => ask(nothing) },
+      { rounds: quick ? 1 : 3, warmUps: 0 },
+    )
+    return [
+      {
+        name: 'loop.lateness-p99-transcribing',
+        value: worseP99(answers.engine),
+        unit: 'ms',
+        baseline: worseP99(answers.bare),
+        against: 'the same ticks in a process that runs the same models itself, on bare onnxruntime-node',
+        budget: { of: 'value', max: 3 },
+        limit:
+          'resampling of the recording in one piece, and the scheduling of the cores that other processes share',
+        note:
+          `p99 of 2 and 10 ms ticks: device ${both(answers.engine)} (worst ${worst(answers.engine).toFixed(1)}), bare ${both(answers.bare)} ` +
+          `(worst ${worst(answers.bare).toFixed(1)}), the idle machine ${both(answers.nothing)}; ` +
+          `transcriptions meanwhile: device ${transcriptions(answers.engine)}, bare ${transcriptions(answers.bare)}`,
+      },
+    ]
+  },
+}
+
+function p99(answers: readonly Answer[], loop: number): number {
+  return median(answers.map(({ loops }) => loops[loop]?.p99Ms ?? Number.NaN))
+}
+
+const worseP99 = (answers: readonly Answer[]) => Math.max(p99(answers, 0), p99(answers, 1))
+const both = (answers: readonly Answer[]) =>
+  `${p99(answers, 0).toFixed(2)} and ${p99(answers, 1).toFixed(2)} ms`
+const worst = (answers: readonly Answer[]) =>
+  Math.max(...answers.flatMap(({ loops }) => loops.map(({ worstMs }) => worstMs)))
+const transcriptions = (answers: readonly Answer[]) =>
+  answers.reduce((sum, answer) => sum + answer.transcriptions, 0)

@@ -1,0 +1,85 @@
+/**
+ * Measures what the project promises, each beside a bare library that does the same: `node test/bench/main.ts [--quick]
+ * [--only NAME] [--json]`. Exit code 0 when everything asked for was measured, however slow; 1 when something could not
+ * be; 2 for a wrong option. Progress goes to standard error, results to standard output.
+ */
+import { parseArgs } from 'node:util'
+import { messageOf } from '../../runtime/base/errors.ts'
+import { type Benchmark, judge, type Result } from './benchmark.ts'
+import { intents } from './intents.bench.ts'
+import { loopLateness } from './loop-lateness.bench.ts'
+import { thisMachine } from './machine.ts'
+import { memory } from './memory.bench.ts'
+import { outbox } from './outbox.bench.ts'
+import { json, table } from './report.ts'
+import { slowSubscriber } from './slow-subscriber.bench.ts'
+import { speech } from './speech.bench.ts'
+import { speechLive } from './speech-live.bench.ts'
+
+const benchmarks: readonly Benchmark[] = [
+  speech,
+  speechLive,
+  loopLateness,
+  memory,
+  intents,
+  slowSubscriber,
+  outbox,
+]
+
+const stop = new AbortController()
+process.once('SIGINT', () => stop.abort(new Error('stopped')))
+process.once('SIGTERM', () => stop.abort(new Error('stopped')))
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const options = readOptions()
+  const wanted = benchmarks.filter(({ name }) => options?.only === undefined || name.startsWith(options.only))
+  if (!options || wanted.length === 0) {
+    const names = benchmarks.map(({ name }) => name).join(', ')
+    process.stderr.write(
+      `usage: main.ts [--quick] [--json] [--only NAME]; NAME is, or begins, one of ${names}\n`,
+    )
+    return 2
+  }
+  const machine = thisMachine()
+  const { results, failures } = await measure(wanted, options.quick)
+  process.stdout.write(`${options.json ? json(machine, results) : table(machine, results)}\n`)
+  for (const line of failures) process.stderr.write(`${line}\n`)
+  return failures.length === 0 ? 0 : 1
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        only: { type: 'string' },
+      },
+    })
+    return values
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`)
+    return undefined
+  }
+}
+
+/** One after another: they would slow each other down. */
+async function measure(wanted: readonly Benchmark[], quick: boolean) {
+  const results: Result[] = []
+  const failures: string[] = []
+  for (const [at, { name, run }] of wanted.entries()) {
+    const progress = (line: string) =>
+      process.stderr.write(`${at + 1} of ${wanted.length}: ${name}: ${line}\n`)
+    const startMs = performance.now()
+    progress('measuring')
+    try {
+      results.push(...(await run({ quick, signal: stop.signal, progress })).map(judge))
+      progress(`done in ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+    } catch (error) {
+      failures.push(`${name} could not be measured: ${messageOf(error)}`)
+      if (stop.signal.aborted) break
+    }
+  }
+  return { results, failures }
+}
