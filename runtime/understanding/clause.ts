@@ -7,7 +7,7 @@ import { verbNouns, watered } from './lexicon.ts'
 import { type Amount, type SlotName, type Slots, slotNames } from './slots.ts'
 import type { Item, TargetWord } from './tag.ts'
 
-export type Stop = 'not' | 'except' | 'later' | 'conflict'
+export type Stop = 'not' | 'except' | 'later' | 'statement' | 'conflict'
 
 export interface Clause {
   slots: Slots
@@ -113,6 +113,7 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
     case 'not':
     case 'except':
     case 'later':
+    case 'statement':
       clause.stop ??= { kind: sense.as, phrase: text.slice(item.start, item.end) }
       note(clause, item, text, 'stop', sense.as)
       return
@@ -146,6 +147,9 @@ function readAmount(clause: Clause, items: readonly Item[], at: number, text: st
   // `at 7` without a unit is a time as likely as an amount.
   if (items[at - 1]?.phrase === 'at' && unit === undefined && clause.slots.attribute === undefined)
     clause.stop ??= { kind: 'later', phrase: text.slice(items[at - 1]?.start ?? 0, item.end) }
+  // `two lamps`: which two?
+  if (unit === undefined && items[at + 1]?.target?.[0]?.noun?.plural)
+    clause.stop ??= { kind: 'except', phrase: text.slice(item.start, items[at + 1]?.end ?? item.end) }
   if (clause.slots.amount !== undefined) clause.stop ??= { kind: 'conflict', phrase: item.phrase }
   clause.slots.amount = amount
   note(clause, item, text, amount.relative ? 'change' : 'amount', `${amount.value} ${unit ?? ''}`.trim())

@@ -8,12 +8,13 @@ import { ask, type Interpretation, refuse, type Scene, type Step } from './inter
 import { tell, unknownWords } from './resolve.ts'
 import { type SlotName, slotNames } from './slots.ts'
 import type { TargetWord } from './tag.ts'
-import { listed, notKnown } from './wording.ts'
+import { listed, notKnown, which } from './wording.ts'
 
 const stopReplies = {
   not: 'I only do what I am asked to do, so nothing is changed.',
   except: 'I cannot leave things out or choose between them yet; name what shall change.',
   later: 'I cannot do things later or on a condition yet, only now.',
+  statement: 'That sounds like a remark and not like something to do, so nothing is changed.',
   conflict: 'That asks for two different things at once.',
 } as const
 
@@ -58,6 +59,8 @@ function act(
   scene: Scene,
 ): Interpretation {
   const guarded = fitting.some((rule) => rule.several === 'never')
+  const many = chosen.length > 1 || clause.all || clause.home
+  if (many && chosen.some((entity) => isGuarded(entity, fitting, scene))) return which(clause, chosen)
   if (guarded && clause.target.some(({ corrected }) => corrected)) {
     const options = chosen.map((entity) => tell(entity, chosen))
     return ask(`Do you mean ${listed(options)}?`, options)
@@ -79,4 +82,11 @@ function act(
   if (steps.length === 0) return refuse(`${reason ?? 'Nothing there can do that'}.`)
   const places = new Set(chosen.map((entity) => entity.area?.name))
   return { kind: 'steps', steps, place: places.size === 1 ? [...places][0] : undefined }
+}
+
+/** Whether a way into the house would open. */
+function isGuarded(entity: EntityWords, fitting: readonly Rule[], scene: Scene): boolean {
+  const live = scene.live.get(entity.info.id)
+  const rule = fitting.find((candidate) => candidate.kind === entity.info.kind)
+  return live !== undefined && rule?.guards?.(live) === true
 }

@@ -21,7 +21,7 @@ export type Sense =
       readonly as: 'to' | 'by' | 'on' | 'all' | 'both' | 'here' | 'home' | 'it' | 'everything' | 'and' | 'bit'
     }
   /** Makes the clause one that must not act. */
-  | { readonly as: 'not' | 'except' | 'later' }
+  | { readonly as: 'not' | 'except' | 'later' | 'statement' }
 
 const slot = (fills: Partial<Slots>, more: { weak?: boolean; initial?: boolean } = {}): Sense => ({
   as: 'slot',
@@ -33,11 +33,11 @@ const slot = (fills: Partial<Slots>, more: { weak?: boolean; initial?: boolean }
 const table: readonly (readonly [string, Sense])[] = [
   // Glue: politeness, articles, prepositions, auxiliaries.
   [
-    `the, a, an, my, our, your, its, please, hey, hi, hello, ok, okay, ganglion, can, could, would, will, shall, you, i,
+    `the, a, an, my, our, your, its, please, hey, hi, hello, ok, okay, ganglion, can, could, would, will, you, i,
     we, us, me, want, wanna, like, need, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
     kindly, of, in, at, near, next to, from, into, inside, with, so, go ahead and, mind, would you mind,
     let, lets, have, get, some, do, be, am, there, device, devices, completely, fully, entirely, really, very,
-    quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, is, are, so kind as to, so kind to,
+    quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, can i have, can we have, could i have, could we have, can i get, may i have, can you have, so kind as to, so kind to,
     a lot, much, if you can, if possible, for me, for us, able to, try to, go and, value, cheers, actually, um, uh, well, together`,
     { as: 'glue' },
   ],
@@ -63,6 +63,11 @@ const table: readonly (readonly [string, Sense])[] = [
   // Words that stop a clause from acting.
   ['not, never, no, without, neither, nor, dont, avoid, refrain', { as: 'not' }],
   ['except, except for, but, apart from, other than, besides, instead, rather than, or', { as: 'except' }],
+  [
+    `is, are, was, were, been, can i, could i, should i, shall i, may i, can we, could we, should we, shall we, may we, i will, we will,
+    i am, we are, i have, we have, i did, you did, you have, did you, have you, you are, it will, that will`,
+    { as: 'statement' },
+  ],
   [
     `when, whenever, if, unless, until, till, once, while, after, before, later, tomorrow, tonight, today, yesterday, soon, sunset,
     sunrise, noon, midnight, minute, minutes, hour, hours, seconds, day, days, week, weeks, morning,

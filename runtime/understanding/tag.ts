@@ -45,6 +45,7 @@ export function tag(
       readName(tokens, at, index, phrases) ??
       readNoun(tokens, at) ??
       readLightVerb(tokens, at, items) ??
+      readNumberInName(tokens, at, items, index) ??
       readGrammar(tokens, at, items)
     const read = item ?? readWord(tokens, at, index, slips < slipsMax)
     if (read.item.target?.some(({ known, corrected }) => corrected || !known)) slips += 1
@@ -98,6 +99,25 @@ function readName(
 function targetWord(word: string, known: boolean): TargetWord {
   const noun = nouns.get(word)
   return noun ? { word, noun, known: true } : { word, known }
+}
+
+/** `lamp 2`: a small number right after a thing, and of nothing, is part of its name and no amount. */
+function readNumberInName(
+  tokens: readonly Token[],
+  at: number,
+  before: readonly Item[],
+  index: HomeIndex,
+): Read | undefined {
+  const token = tokens[at]
+  const { number } = token ?? {}
+  if (token === undefined || number === undefined || !Number.isInteger(number) || number < 1 || number > 9)
+    return undefined
+  const next = longest(tokens, at + 1, 2, lexicon)?.value
+  if (before.at(-1)?.target === undefined || next?.as === 'unit') return undefined
+  return {
+    item: { ...span(tokens, at, 1), target: [targetWord(token.text, index.knows(token.text))] },
+    length: 1,
+  }
 }
 
 /** `the air conditioning`. */

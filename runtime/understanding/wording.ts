@@ -6,7 +6,10 @@ import { nameWords } from './normalise.ts'
 import { bestMatches, isCollective, isPlural, tell } from './resolve.ts'
 import { nearestNames } from './spelling.ts'
 
-export function which(clause: Clause, entities: readonly EntityWords[]): Chosen {
+export function which(
+  clause: Clause,
+  entities: readonly EntityWords[],
+): Interpretation & { kind: 'question' } {
   const areas = [...new Set(entities.map((entity) => entity.area?.name))]
   const whole = isPlural(clause.target) || isCollective(clause.target)
   const noun = nounName(clause) ?? 'device'
@@ -51,7 +54,9 @@ export function notFound(clause: Clause, { index }: Scene): Chosen {
     ...index.areas.map((area) => area.floor ?? area.name),
   ]
   const place = places.find((name) => nameWords(name).every((word) => said.includes(word)))
-  if (noun !== undefined && place) return refuse(`There is no ${noun} in ${place}.`)
+  const inPlace = new Set(place === undefined ? [] : nameWords(place))
+  const accounted = clause.target.every(({ word, noun: own }) => inPlace.has(word) || own !== undefined)
+  if (noun !== undefined && place && accounted) return refuse(`There is no ${noun} in ${place}.`)
   return refuse(`There is no “${said.join(' ').trim()}” here that can be ${done(clause)}.`)
 }
 

@@ -79,6 +79,7 @@ function rulesOf(kind: 'cover' | 'valve'): Rule[] {
       kind,
       uses: ['verb', 'state', 'direction'],
       when: opens,
+      guards: isWayIn,
       act: (entity, { verb }) =>
         verb === 'water' && !waters(entity)
           ? { impossible: `${entity.info.name} does not water anything` }
@@ -96,9 +97,15 @@ function rulesOf(kind: 'cover' | 'valve'): Rule[] {
       kind,
       uses: ['verb', 'direction', 'attribute', 'amount', 'level'],
       when: setsPosition,
+      guards: isWayIn,
       act: position,
     },
   ]
+}
+
+/** A door, as against a curtain: opening it lets somebody in. */
+function isWayIn({ info }: Entity): boolean {
+  return info.kind === 'cover' && ['garage', 'door', 'gate'].includes(info.deviceClass ?? '')
 }
 
 function waters({ info }: Entity): boolean {

@@ -25,6 +25,8 @@ export interface Rule {
   prefers?(entity: Entity, slots: Slots): boolean
   /** Several at once: `never`, or `anywhere` even where no area is named; else only in an area, or if all are said. */
   readonly several?: 'never' | 'anywhere'
+  /** Opens a way in: done only where it is named by itself, never as one of several. */
+  guards?(entity: Entity): boolean
   act(entity: Entity, slots: Slots): Act
 }
 

@@ -75,6 +75,23 @@ describe('understand() refuses, and says why [understanding-2]', () => {
     'set a timer for 5 minutes',
   ])('what is for later: %s', (text) => refused(text, /later|do not know/))
 
+  it.each([
+    'the bedroom lamp is on',
+    'I am turning on the bedroom lamp',
+    'should I unlock the front door',
+    'can I unlock the front door',
+    'shall we open the bedroom curtain',
+  ])('a remark: %s', (text) => refused(text, /remark/))
+
+  it.each(['turn on two lamps', 'close 3 curtains'])('a number of things: %s', (text) =>
+    refused(text, /choose/),
+  )
+
+  it.each(['turn on bedroom lamp 2', 'bedroom lamp 7 on', 'dim bedroom lamp 3'])(
+    'a number that is in no name, rather than take it for an amount: %s',
+    (text) => refused(text, /\d/),
+  )
+
   it('a command that contradicts itself', () => refused('turn on turn off bedroom lamp', /two different/))
 
   it.each([
@@ -119,6 +136,20 @@ describe('understand() asks, and moves nothing [understanding-3]', () => {
 
   it('which door to unlock even where the speaker stands at one', () =>
     asked('unlock the door', doors, 'entrance_id'))
+
+  it.each(['open all the doors', 'open all garage doors'])('which way in to open: %s', (text) => {
+    const garage = {
+      areas: [area('g', 'Garage')],
+      entities: ['Left Garage Door', 'Right Garage Door'].map((name, at) =>
+        entity(`cover.door_${at}`, { name, area: 'g', deviceClass: 'garage', state: 'closed' }),
+      ),
+    }
+    expect(say(garage, text)).toMatchObject({
+      kind: 'question',
+      options: ['Left Garage Door', 'Right Garage Door'],
+    })
+    expect(did(say(garage, text.replace('open', 'close')))).toHaveLength(2)
+  })
 
   it('what to unlock', () => asked('unlock everything', []))
 
