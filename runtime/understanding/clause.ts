@@ -147,12 +147,28 @@ function readAmount(clause: Clause, items: readonly Item[], at: number, text: st
   // `at 7` without a unit is a time as likely as an amount.
   if (items[at - 1]?.phrase === 'at' && unit === undefined && clause.slots.attribute === undefined)
     clause.stop ??= { kind: 'later', phrase: text.slice(items[at - 1]?.start ?? 0, item.end) }
-  // `two lamps`: which two?
-  if (unit === undefined && items[at + 1]?.target?.[0]?.noun?.plural)
+  // `two lamps`, `one of the lamps`: which?
+  if (unit === undefined && !isAmount(items, at))
     clause.stop ??= { kind: 'except', phrase: text.slice(item.start, items[at + 1]?.end ?? item.end) }
   if (clause.slots.amount !== undefined) clause.stop ??= { kind: 'conflict', phrase: item.phrase }
   clause.slots.amount = amount
   note(clause, item, text, amount.relative ? 'change' : 'amount', `${amount.value} ${unit ?? ''}`.trim())
+}
+
+/** Whether a number without a unit stands where an amount does: after what it is of, or after `to`, `by`, `at`. */
+function isAmount(items: readonly Item[], at: number): boolean {
+  if (items[at + 1]?.target?.[0]?.noun?.plural) return false
+  const before = items.slice(0, at).findLast((item) => item.sense?.as !== 'glue' || item.phrase === 'at')
+  const after = items[at + 1]?.sense
+  if (after?.as === 'slot' && after.fills.attribute !== undefined) return true
+  if (before === undefined || before.target || before.phrase === 'at') return true
+  const as = before.sense?.as
+  return (
+    as === 'to' ||
+    as === 'by' ||
+    as === 'it' ||
+    (as === 'slot' && before.sense?.as === 'slot' && before.sense.fills.state === undefined)
+  )
 }
 
 /** `vacuum the hall`: the noun is the verb where no other is said. `water the lawn`: the lawn is not a device. */

@@ -97,7 +97,6 @@ export const measures: ReadonlyMap<string, Measure> = new Map<string, Measure>([
   ['illuminance', sensor('illuminance', ['illuminance'])],
   ['voltage', sensor('voltage', ['voltage'])],
   ['current', sensor('current', ['current'])],
-  ['co2', sensor('co2', ['carbon_dioxide'])],
   ['consumption', sensor('consumption', ['energy', 'power', 'water', 'gas'])],
   ['wind', sensor('wind', ['wind_speed'])],
 ])

@@ -35,7 +35,7 @@ const suffixes: readonly (readonly [string, string])[] = [
 const isBefore = new Set(['what', 'it', 'that', 'where', 'who', 'how', 'there', 'here', 'when', 'which'])
 
 const pattern =
-  /(?:\p{L}\.){2,}|\ba\/c\b|\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)(?![\p{L}\p{N}])|-?\d+(?:[.,]\d+)*|[\p{L}\p{M}]+(?:['’ʼ`][\p{L}\p{M}]+)*|%|°|[,;&]|[.](?=\s|$)/gu
+  /(?:\p{L}\.){2,}|\ba\/c\b|\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)(?![\p{L}\p{N}])|(?:(?<![\p{L}\p{N}])-)?\d+(?:[.,]\d+)*|[\p{L}\p{M}]+(?:['’ʼ`][\p{L}\p{M}]+)*|%|°|[,;&]|[.](?=\s|$)/gu
 
 const ordinals = new Map([
   ['1st', 'first'],

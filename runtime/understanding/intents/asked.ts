@@ -16,7 +16,9 @@ export const starters = new Set(
 const glue = new Set(
   `is are was were what which how who where did does do has have had any the a an my our your in at of on to for it there i we
   me you right now currently please be been being set status state many much left leave from with still using use by
-  currently out inside room rooms tell know whether if value reading level like today there`.split(/\s+/),
+  currently out inside room rooms thing things item items tell know whether if value reading level like today there`.split(
+    /\s+/,
+  ),
 )
 const states: ReadonlyMap<string, string> = new Map([
   ['on', 'on'],

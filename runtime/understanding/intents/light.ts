@@ -61,10 +61,17 @@ function brightness(entity: Entity, percent: number, name: string): Act {
   }
 }
 
+/** Colour temperature as a word, with its unit, or as the number beside `colour temperature`. */
+function kelvinOf({ kelvin, amount, attribute }: Slots): number | undefined {
+  if (kelvin !== undefined) return kelvin
+  const isKelvin = amount?.unit === 'kelvin' || (attribute === 'color_temp' && amount?.unit === undefined)
+  return isKelvin && amount?.relative === false ? amount.value : undefined
+}
+
 function colour(entity: Entity, slots: Slots): Record<string, Json> | string {
   const { name } = entity.info
   const modes = declared(entity)
-  const kelvin = slots.kelvin ?? (slots.amount?.unit === 'kelvin' ? slots.amount.value : undefined)
+  const kelvin = kelvinOf(slots)
   if (kelvin !== undefined) {
     if (modes !== undefined && !modes.includes('color_temp'))
       return `${name} cannot change its colour temperature`
@@ -83,7 +90,8 @@ function setColour(entity: Entity, slots: Slots): Act {
   if (typeof fields === 'string') return { impossible: fields }
   const kelvin = fields['color_temp_kelvin']
   const said = kelvin === undefined ? colourName(slots.rgb ?? [255, 255, 255]) : `at ${kelvin} K`
-  const percent = slots.amount?.unit === 'kelvin' ? undefined : wantedPercent(entity, slots)
+  const isKelvin = slots.kelvin === undefined && kelvin !== undefined
+  const percent = isKelvin ? undefined : wantedPercent(entity, slots)
   const command: Record<string, Json> = { state: 'on', ...fields }
   if (percent === undefined) return { command, effect: said }
   const level = brightness(entity, percent, entity.info.name)
@@ -132,7 +140,7 @@ export const lightRules: readonly Rule[] = [
     implied: 'area',
     when: (slots) =>
       slots.state !== 'off' &&
-      (slots.rgb !== undefined || slots.kelvin !== undefined || slots.amount?.unit === 'kelvin') &&
+      (slots.rgb !== undefined || kelvinOf(slots) !== undefined) &&
       (slots.attribute === undefined || ['color', 'color_temp', 'brightness'].includes(slots.attribute)) &&
       (slots.direction === undefined || percentOf(slots) !== undefined),
     act: setColour,

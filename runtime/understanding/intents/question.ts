@@ -9,7 +9,7 @@ import type { Scene } from '../interpretation.ts'
 import { type Measure, measures, setPoint } from '../measures.ts'
 import type { Token } from '../normalise.ts'
 import { isOrAre } from '../reply.ts'
-import { bestMatches, isPlural } from '../resolve.ts'
+import { bestMatches, isPlural, rank } from '../resolve.ts'
 import type { Understanding } from '../understanding.ts'
 import { listed } from '../wording.ts'
 import { type Asked, lead, outside, readQuestion, starters, weatherWords } from './asked.ts'
@@ -22,11 +22,13 @@ export function answer(text: string, tokens: readonly Token[], scene: Scene): Un
   const at = words.findIndex((token) => !lead.has(token.text))
   const first = words[at]?.text
   if (first === undefined || !starters.has(first)) return undefined
+  // `have Rover clean` is a command.
+  if (first === 'have' && !/^(?:i|we|you)$/.test(words[at + 1]?.text ?? '')) return undefined
   const rest = words.slice(at)
   const clock = clockAnswer(rest, scene)
   if (clock) return clock
   const asked = readQuestion(text, rest, scene)
-  if (rest.some((token) => token.text === 'list') || asksList(asked)) return listAnswer(asked, scene)
+  if (rest.some((token) => token.text === 'list') || asksList(asked, scene)) return listAnswer(asked, scene)
   if (asked.weather !== undefined) return weatherAnswer(asked, scene)
   const unknown = asked.target.filter(({ known, word }) => !known && !outside.has(word))
   if (unknown.length > 0)
@@ -217,8 +219,10 @@ function weatherAnswer(asked: Asked, scene: Scene): Understanding {
   return yes(asked, 'weather', `${parts.join('; ')}.`, found)
 }
 
-function asksList(asked: Asked): boolean {
-  return asked.target.some(({ noun }) => noun?.noun.name === 'list')
+function asksList(asked: Asked, { index }: Scene): boolean {
+  if (asked.target.some(({ noun }) => noun?.noun.name === 'list')) return true
+  const lists = index.entities.filter((entity) => entity.info.kind === 'todo')
+  return asked.target.length > 0 && bestMatches(asked.target, lists).some((match) => match.rank <= rank.full)
 }
 
 function listAnswer(asked: Asked, scene: Scene): Understanding {

@@ -30,6 +30,10 @@ table('lights [understanding-1]', [
     'light.floor_lamp {"state":"on","rgb_color":[135,206,235],"brightness":77}',
   ],
   ['floor lamp warm white', 'light.floor_lamp {"state":"on","color_temp_kelvin":2700}'],
+  [
+    'set the floor lamp color temperature to 3000',
+    'light.floor_lamp {"state":"on","color_temp_kelvin":3000}',
+  ],
   ['floor lamp to 4000 kelvin', 'light.floor_lamp {"state":"on","color_temp_kelvin":4000}'],
   // Of several in a room, those that can are set.
   ['kitchen lights 30%', 'light.kitchen_island {"state":"on","brightness":77}'],
@@ -107,6 +111,7 @@ table('players', [
 table('vacuums and lists', [
   ['start cleaning', 'vacuum.dusty {"action":"start"}'],
   ['vacuum the hallway', 'vacuum.dusty {"action":"start"}'],
+  ['have dusty clean', 'vacuum.dusty {"action":"start"}'],
   ['send dusty home', 'vacuum.dusty {"action":"return_to_base"}'],
   ['dusty, go back to your base', 'vacuum.dusty {"action":"return_to_base"}'],
   ['stop the hoover', 'vacuum.dusty {"action":"stop"}'],

@@ -29,6 +29,8 @@ describe('understand() answers from telemetry [understanding-6]', () => {
     ['is it sunny', 'No, Forecast is rainy.'],
     ["what's on my shopping list", 'On Shopping List: Milk, brown eggs.'],
     ['what is on the chores list', 'Chores is empty.'],
+    ['how many items are on my chores', 'Chores is empty.'],
+    ['what is on my shopping list right now', 'On Shopping List: Milk, brown eggs.'],
     ['where is dusty', 'Dusty is in Hallway.'],
     ['is dusty docked', 'Yes, Dusty is docked.'],
     ['did I leave the floor lamp on', 'Yes, Floor Lamp is on at 40 %.'],
