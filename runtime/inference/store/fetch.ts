@@ -106,8 +106,8 @@ async function unpack(
   // npm's tarballs have one top folder, usually `package`; what it is called means nothing.
   const left = new Map(wanted.map(({ file, path }) => [path, file]))
   try {
-    const unzipped = createReadStream(tarball).compose(createGunzip())
-    for await (const entry of readTar(unzipped)) {
+    using unzipped = gunzip(tarball)
+    for await (const entry of readTar(unzipped.content)) {
       signal.throwIfAborted()
       const path = entry.path.slice(entry.path.indexOf('/') + 1)
       const file = left.get(path)
@@ -121,6 +121,23 @@ async function unpack(
     throw new StoreError('malformed', `${spec} is not a gzip archive (${redacted(error)}): check the source`)
   }
   throw new StoreError('not-found', `${spec} has no file ${[...left.keys()].join(', ')}: check the manifest`)
+}
+
+/** The content of a gzip file; let go of at the end, however much of it was read. Iterating throws what goes wrong. */
+function gunzip(path: string): { readonly content: AsyncIterable<Uint8Array> } & Disposable {
+  const file = createReadStream(path)
+  const content = createGunzip()
+  file.on('error', (error) => content.destroy(error))
+  // Without a listener, an error that comes after the last wanted file was read would end the process.
+  content.on('error', () => {})
+  file.pipe(content)
+  return {
+    content,
+    [Symbol.dispose]() {
+      file.destroy()
+      content.destroy()
+    },
+  }
 }
 
 async function landFrom(

