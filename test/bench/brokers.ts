@@ -8,13 +8,14 @@ export interface RunningBroker extends AsyncDisposable {
 
 export const openOurs = () => openProgram('our-broker.ts')
 export const openAedes = () => openProgram('plain-aedes.ts')
+export const openPromptAedes = () => openProgram('plain-aedes.ts', 'no-delay')
 /** Undefined where it is not installed. */
 export const openMosquitto: (() => Promise<RunningBroker>) | undefined = mosquittoPath
   ? () => startMosquitto()
   : undefined
 
-async function openProgram(file: string): Promise<RunningBroker> {
-  const worker = await Worker.open(new URL(`programs/${file}`, import.meta.url), [])
+async function openProgram(file: string, ...args: readonly string[]): Promise<RunningBroker> {
+  const worker = await Worker.open(new URL(`programs/${file}`, import.meta.url), args)
   const { port } = await worker.ask<{ port: number }>({})
   return { port, [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose]() }
 }

@@ -12,6 +12,7 @@ import { thisMachine } from './machine.ts'
 import { memory } from './memory.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
+import { roundTrip } from './round-trip.bench.ts'
 import { slowSubscriber } from './slow-subscriber.bench.ts'
 import { speech } from './speech.bench.ts'
 import { speechLive } from './speech-live.bench.ts'
@@ -23,6 +24,7 @@ const benchmarks: readonly Benchmark[] = [
   memory,
   intents,
   slowSubscriber,
+  roundTrip,
   outbox,
 ]
 

@@ -9,9 +9,9 @@ import { BareNode } from './bare-node.ts'
 import type { BareRun } from './bare-speech.ts'
 import type { Benchmark, BenchmarkContext, Measurement } from './benchmark.ts'
 import { bundled, ensureBundle } from './bundle.ts'
-import { BundledProgram } from './bundled-program.ts'
+import { BundledHome } from './bundled-home.ts'
 import { NodeCopy } from './node-copy.ts'
-import { childRunning, nodeFlags } from './processes.ts'
+import { childRunning } from './processes.ts'
 import { type Memory, type SettleOptions, settledMemory } from './settled-memory.ts'
 import { openBareSpeech } from './speech.bench.ts'
 import { recordingWav, speechModels } from './speech-files.ts'
@@ -31,11 +31,6 @@ export const memory: Benchmark = {
   },
 }
 
-interface GatewayReady {
-  readonly http: string
-  readonly mqtt: string
-}
-
 /** A gateway and a device with its speech models loaded, in a simulated home. */
 async function homeMemory(
   { signal, progress }: BenchmarkContext,
@@ -45,28 +40,17 @@ async function homeMemory(
   progress('a device and its gateway settle')
   using gatewayCopy = new NodeCopy()
   using deviceCopy = new NodeCopy()
-  const ports = ['--mqtt-port', '0', '--http-port', '0']
-  await using gateway = await BundledProgram.open<GatewayReady>(
-    { node: gatewayCopy.path, args: ['gateway', ...ports] },
+  await using home = await BundledHome.open(
+    { gatewayNode: gatewayCopy.path, deviceNode: deviceCopy.path },
+    [],
     signal,
   )
-  const gatewayPid = childRunning(bundled('gateway'), gateway.pid)
-  const { http, mqtt } = gateway.ready
-  // `ganglion up` starts both alike: the gateway's flags are the device's.
-  const flags = nodeFlags(gatewayPid)
-  await using device = await BundledProgram.open<{ readonly device: string }>(
-    {
-      node: deviceCopy.path,
-      nodeFlags: flags,
-      args: ['device', '--first-home', '--gateway', http, '--broker', mqtt],
-    },
-    signal,
-  )
-  await untilVoice(http, device.ready.device, signal)
+  const { http, flags } = home
+  await untilVoice(http, home.device, signal)
   const pids = {
-    device: device.pid,
-    gateway: gatewayPid,
-    engine: childRunning(bundled('engine'), device.pid),
+    device: home.devicePid,
+    gateway: home.gatewayPid,
+    engine: childRunning(bundled('engine'), home.devicePid),
   }
   await using bare = await BareNode.open(bareCopy.path, flags)
   await using bareModels = await openBareSpeech(bareCopy.path)
