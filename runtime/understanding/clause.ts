@@ -36,14 +36,16 @@ export function clausesOf(items: readonly Item[], text: string): Clause[] {
   const said = parts.filter((part) =>
     part.some((item) => item.sense?.as !== 'glue' && item.sense?.as !== 'to'),
   )
-  return complete(said.map((part, at) => readClause(part, text, at)))
+  const clauses = said.map((part, at) => readClause(part, text, at))
+  if (clauses.length === 1) clauses.forEach(fillFromBack)
+  return complete(clauses)
 }
 
 export function hasAct(clause: Clause): boolean {
   return slotNames.some((name) => clause.slots[name] !== undefined)
 }
 
-export function hasTarget(clause: Clause): boolean {
+function hasTarget(clause: Clause): boolean {
   return clause.target.length > 0 || clause.here || clause.home || clause.everything
 }
 
@@ -162,13 +164,9 @@ function isAmount(items: readonly Item[], at: number): boolean {
   const after = items[at + 1]?.sense
   if (after?.as === 'slot' && after.fills.attribute !== undefined) return true
   if (before === undefined || before.target || before.phrase === 'at') return true
-  const as = before.sense?.as
-  return (
-    as === 'to' ||
-    as === 'by' ||
-    as === 'it' ||
-    (as === 'slot' && before.sense?.as === 'slot' && before.sense.fills.state === undefined)
-  )
+  const { sense } = before
+  if (sense?.as === 'slot') return sense.fills.state === undefined
+  return sense?.as === 'to' || sense?.as === 'by' || sense?.as === 'it'
 }
 
 /** `vacuum the hall`: the noun is the verb where no other is said. `water the lawn`: the lawn is not a device. */
@@ -192,18 +190,21 @@ function fillFromNouns(clause: Clause): void {
   if (others.some(({ noun }) => noun?.noun.kinds.includes('climate'))) clause.target = others
 }
 
-/** Places that are acts: `back` said alone, and `send Rover home`. */
+/** `send Rover home`: the place is what it shall do. */
 function fillFromPlaces(clause: Clause, items: readonly Item[]): void {
-  const only = (word: string) => clause.target.filter((target) => target.word === word && !target.bound)
-  if (!hasAct(clause) && clause.target.length === 1 && only('back').length === 1) {
-    clause.slots.verb = 'previous'
-    clause.target = []
-  }
+  const isHome = ({ word, bound }: TargetWord) => word === 'home' && !bound
   const sent = items.some((item) => /^(?:send|bring|take|get)$/.test(item.phrase))
-  if (!hasAct(clause) && sent && only('home').length === 1) {
-    clause.slots.verb = 'dock'
-    clause.target = clause.target.filter(({ word }) => word !== 'home')
-  }
+  if (hasAct(clause) || !sent || !clause.target.some(isHome)) return
+  clause.slots.verb = 'dock'
+  clause.target = clause.target.filter((word) => !isHome(word))
+}
+
+/** `back`, said alone. */
+function fillFromBack(clause: Clause): void {
+  const [only] = clause.target
+  if (hasAct(clause) || clause.target.length !== 1 || only?.word !== 'back' || only.bound) return
+  clause.slots.verb = 'previous'
+  clause.target = []
 }
 
 function complete(parts: readonly Clause[]): Clause[] {

@@ -2,8 +2,7 @@
  * The words of a home: which entity, area, floor or maker each word can stand for. Built once per set of entities and
  * areas; what an entity is doing is never kept here.
  */
-import type { ComponentInfo, ComponentKind } from '../../hal/contract/component.ts'
-import { actuatorKinds } from '../../hal/contract/component.ts'
+import type { ComponentInfo, ComponentKind, SensorKind } from '../../hal/contract/component.ts'
 import type { Area, HomeView } from '../things/entity.ts'
 import { areaSynonyms, floorSynonyms, optionalNameWords } from './area-words.ts'
 import { nouns } from './kinds.ts'
@@ -91,10 +90,11 @@ export class HomeIndex {
   }
 }
 
-const kindsThatAct: ReadonlySet<ComponentKind> = new Set(actuatorKinds)
+const sensorKinds: Readonly<Record<SensorKind, true>> = { sensor: true, binary_sensor: true, weather: true }
+const kindsThatReport: ReadonlySet<ComponentKind> = new Set(Object.keys(sensorKinds) as SensorKind[])
 
 export function isActuator(entity: EntityWords): boolean {
-  return kindsThatAct.has(entity.info.kind)
+  return !kindsThatReport.has(entity.info.kind)
 }
 
 /** Every way to say an area: its name, without what is in brackets, its aliases. */

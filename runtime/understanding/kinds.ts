@@ -4,7 +4,7 @@
  */
 import type { ComponentInfo, ComponentKind } from '../../hal/contract/component.ts'
 
-export interface Noun {
+interface Noun {
   /** Singular, as spoken back. */
   readonly name: string
   readonly kinds: readonly ComponentKind[]
@@ -15,6 +15,8 @@ export interface Noun {
   readonly named?: readonly string[]
   /** Words of an entity's name that make it not one. */
   readonly notNamed?: readonly string[]
+  /** Meant only where nothing else fits: `the music` is the speaker's before it is the TV's. */
+  readonly lastly?: readonly string[]
   /** Said in the singular it may still mean several in one area (`the light in the kitchen`). */
   readonly collective?: boolean
 }
@@ -51,6 +53,7 @@ const speaker: Noun = {
   unclassed: true,
   notNamed: ['tv', 'television'],
 }
+const music: Noun = { name: 'player', kinds: ['media_player'], lastly: ['tv'] }
 const water: Noun = {
   name: 'water valve',
   kinds: ['valve', 'switch'],
@@ -124,12 +127,12 @@ const singular: readonly (readonly [string, Noun])[] = [
   ['telly', tv],
   ['television', tv],
   ['speaker', speaker],
-  ['music', speaker],
-  ['audio', speaker],
-  ['song', speaker],
-  ['track', speaker],
-  ['radio', speaker],
-  ['stereo', speaker],
+  ['music', music],
+  ['audio', music],
+  ['song', music],
+  ['track', music],
+  ['radio', music],
+  ['stereo', music],
   ['sound', player],
   ['playback', player],
   ['media', player],

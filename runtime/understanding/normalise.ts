@@ -46,7 +46,7 @@ const ordinals = new Map([
 ])
 
 /** Lower case without accents and with one kind of apostrophe. */
-export function fold(text: string): string {
+function fold(text: string): string {
   return text
     .replace(/^(?:\p{L}\.)+$|^a\/c$/iu, (letters) => letters.replace(/[./]/g, ''))
     .normalize('NFKD')
@@ -73,7 +73,7 @@ export function nameWords(name: string): string[] {
     .filter((word) => !isPunctuation(word))
 }
 
-export function isPunctuation(word: string): boolean {
+function isPunctuation(word: string): boolean {
   return word === ',' || word === ';' || word === '.'
 }
 

@@ -3,14 +3,13 @@
  * its maker, or a noun that it is. Among those that do, the best named win: exact name, then full name, then part of
  * a name, then area and kind, then what is only called like that kind. Ties are for the caller to ask about, never broken by order.
  */
-import type { Entity } from '../things/entity.ts'
 import { type EntityWords, stem } from './home-index.ts'
 import { accepts, nouns } from './kinds.ts'
 import type { TargetWord } from './tag.ts'
 
 /** Lower is better. */
 export const rank = { exact: 0, full: 1, part: 2, kind: 3, called: 4 } as const
-export type Rank = (typeof rank)[keyof typeof rank]
+type Rank = (typeof rank)[keyof typeof rank]
 
 export interface Match {
   readonly words: EntityWords
@@ -110,13 +109,16 @@ function isWholeName(
 /** Adjectives that say nothing about which device is meant. */
 const optionalSaid = new Set(['smart', 'system', 'main'])
 
-/** `blinds` means the blinds where there are any, else whatever covers the window. */
+/** `blinds` means the blinds where there are any, else whatever covers the window; `music` the speaker before the TV. */
 function preferClass(matches: readonly Match[], target: readonly TargetWord[]): Match[] {
   const classes = new Set(target.flatMap(({ noun }) => (noun ? [noun.noun.name] : [])))
   const same = matches.filter(
     ({ words }) => words.info.kind === 'cover' && classes.has(words.info.deviceClass ?? ''),
   )
-  return same.length > 0 ? same : [...matches]
+  if (same.length > 0) return same
+  const lastly = new Set(target.flatMap(({ noun }) => noun?.noun.lastly ?? []))
+  const first = matches.filter(({ words }) => !lastly.has(words.info.deviceClass ?? ''))
+  return first.length > 0 ? first : [...matches]
 }
 
 /** `the lamp` is one called lamp before it is any other light; `the light` and `all lamps` are whatever gives light. */
@@ -157,11 +159,6 @@ export function isPlaceOnly(target: readonly TargetWord[], entities: readonly En
   })
 }
 
-/** Distinct areas of matches; undefined stands for none. */
-export function areasOf(matches: readonly Match[]): Set<string | undefined> {
-  return new Set(matches.map(({ words }) => words.info.area))
-}
-
 export function isPlural(target: readonly TargetWord[]): boolean {
   return target.some(({ noun }) => noun?.plural === true)
 }
@@ -170,10 +167,11 @@ export function isCollective(target: readonly TargetWord[]): boolean {
   return target.some(({ noun }) => noun?.noun.collective === true)
 }
 
-/** An entity's name, with its area where the name alone does not tell it from `others`. */
+/** An entity's name, with its area or its kind where the name alone does not tell it from `others`. */
 export function tell(entity: EntityWords, others: readonly EntityWords[]): string {
-  const twin = others.some((other) => other !== entity && other.info.name === entity.info.name)
-  return twin && entity.area ? `${entity.info.name} (${entity.area.name})` : entity.info.name
+  const twins = others.filter((other) => other !== entity && other.info.name === entity.info.name)
+  if (twins.length === 0) return entity.info.name
+  const sameArea = twins.some((twin) => twin.area?.id === entity.area?.id)
+  const what = sameArea ? entity.info.kind.replace('_', ' ') : (entity.area?.name ?? entity.info.id)
+  return `${entity.info.name} (${what})`
 }
-
-export type Live = ReadonlyMap<string, Entity>

@@ -47,7 +47,7 @@ export interface Amount {
 }
 
 export type Level = 'max' | 'min' | 'half' | 'quarter' | 'threequarters' | 'low' | 'medium' | 'high'
-export type ClimateMode = 'heat' | 'cool' | 'auto' | 'dry' | 'fan_only'
+type ClimateMode = 'heat' | 'cool' | 'auto' | 'dry' | 'fan_only'
 
 export interface Slots {
   verb?: Verb

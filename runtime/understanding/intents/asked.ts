@@ -7,15 +7,46 @@ import type { Token } from '../normalise.ts'
 import { nearestWord } from '../spelling.ts'
 import type { TargetWord } from '../tag.ts'
 
-export const lead = new Set(
-  'please hey hi hello ok okay ganglion so and tell me do you know i want to whether if'.split(' '),
+const lead = new Set(
+  'please hey hi hello ok okay ganglion and so can could would will you tell show me do let know check if whether that see'.split(
+    ' ',
+  ),
 )
-export const starters = new Set(
-  'is are was were what which how who where when why did does has have any'.split(' '),
-)
+const starters = new Set('is are was were what which how who where when why did does has have any'.split(' '))
+/** Questions about reasons and persons: no telemetry answers them. */
+const unanswerable = new Set(['who', 'when', 'why'])
+
+export type Opening =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unanswerable' }
+  | { readonly kind: 'question'; readonly first: string; readonly words: readonly Token[] }
+
+/** How a question begins: with its own word, or behind `tell me`, `do you know`, `check if`. */
+export function openingOf(tokens: readonly Token[]): Opening {
+  const words = tokens.filter((token) => !/^[,;.]$/.test(token.text))
+  const at = words.findIndex((token) => !lead.has(token.text))
+  const first = words[at]?.text
+  if (first === undefined) return { kind: 'none' }
+  const before = words
+    .slice(0, at)
+    .map((token) => token.text)
+    .join(' ')
+  const indirect = /\b(?:(?:tell|show) me|know|check (?:if|whether|that)|see if)\b/.test(before)
+  if (unanswerable.has(first)) return { kind: 'unanswerable' }
+  // `have Rover clean` is a command.
+  const isCommand = first === 'have' && !/^(?:i|we|you)$/.test(words[at + 1]?.text ?? '')
+  if (starters.has(first) && !isCommand) return { kind: 'question', first, words: words.slice(at + 1) }
+  if (!indirect) return { kind: 'none' }
+  return {
+    kind: 'question',
+    first: /\b(?:if|whether|that)$/.test(before) ? 'is' : 'what',
+    words: words.slice(at),
+  }
+}
+
 const glue = new Set(
   `is are was were what which how who where did does do has have had any the a an my our your in at of on to for it there i we
-  me you right now currently please be been being set status state many much left leave from with still using use by
+  me you right now currently please be been being set status state many much leave from or with still using use by
   currently out inside room rooms thing things item items tell know whether if value reading level like today there`.split(
     /\s+/,
   ),
@@ -80,10 +111,10 @@ export interface Asked {
 }
 
 /** What the words after the question word ask. */
-export function readQuestion(text: string, tokens: readonly Token[], { index }: Scene): Asked {
+export function readQuestion(text: string, first: string, tokens: readonly Token[], { index }: Scene): Asked {
   const asked: Asked = {
-    first: tokens[0]?.text ?? '',
-    count: tokens[0]?.text === 'how' && tokens[1]?.text === 'many',
+    first,
+    count: first === 'how' && tokens[0]?.text === 'many',
     all: false,
     any: false,
     here: false,
@@ -92,7 +123,7 @@ export function readQuestion(text: string, tokens: readonly Token[], { index }: 
     target: [],
     words: [],
   }
-  for (let at = 1; at < tokens.length; ) at += readAt(text, tokens, at, asked, index)
+  for (let at = 0; at < tokens.length; ) at += readAt(text, tokens, at, asked, index)
   return asked
 }
 
@@ -162,8 +193,8 @@ function readGrammarWord(
     return 'target'
   }
   const state = states.get(word)
-  if (state !== undefined && isState(word, tokens, at)) {
-    asked.state = state
+  if (state !== undefined && isState(word, tokens, at, asked.first)) {
+    asked.state ??= state
     return 'state'
   }
   if (weatherWords.has(word) || word === 'weather') {
@@ -181,17 +212,19 @@ function readGrammarWord(
     return 'measure'
   }
   if (word === 'set' || word === 'target') asked.setPoint = true
+  // `have I left the lights on`, but not `the left curtain`.
+  if (word === 'left' && /^(?:i|we|you)$/.test(tokens[at - 1]?.text ?? '')) return ''
   return glue.has(word) || word === 'target' ? '' : undefined
 }
 
 /** `on the first floor` is a place; `on?`, `on in the kitchen` a state. `lock` is a state only after `did I`. */
-function isState(word: string, tokens: readonly Token[], at: number): boolean {
-  if (word === 'lock' || word === 'close') return tokens[0]?.text === 'did'
+function isState(word: string, tokens: readonly Token[], at: number, first: string): boolean {
+  if (word === 'lock' || word === 'close') return first === 'did'
   if (word !== 'on') return true
   const next = tokens[at + 1]?.text
   return (
     next === undefined ||
-    ['in', 'at', 'right', 'now', 'here', 'upstairs', 'downstairs', 'anywhere'].includes(next) ||
+    ['in', 'at', 'or', 'right', 'now', 'here', 'upstairs', 'downstairs', 'anywhere'].includes(next) ||
     laterOnMissing(tokens, at)
   )
 }

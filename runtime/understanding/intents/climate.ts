@@ -8,7 +8,7 @@ import type { Entity } from '../../things/entity.ts'
 import type { Amount, Slots } from '../slots.ts'
 import { type Act, numberOf, type Rule } from './rule.ts'
 
-export type TemperatureUnit = '°C' | '°F'
+type TemperatureUnit = '°C' | '°F'
 
 /** Step of `warmer` and `cooler`. */
 const step = { '°C': 1, '°F': 2 } as const
@@ -27,7 +27,7 @@ export function unitOf(entity: Entity): TemperatureUnit {
 }
 
 /** Converts between °C and °F, to one decimal. */
-export function convert(value: number, from: TemperatureUnit, to: TemperatureUnit): number {
+function convert(value: number, from: TemperatureUnit, to: TemperatureUnit): number {
   if (from === to) return value
   return Math.round((to === '°F' ? (value * 9) / 5 + 32 : ((value - 32) * 5) / 9) * 10) / 10
 }

@@ -12,22 +12,24 @@ import { isOrAre } from '../reply.ts'
 import { bestMatches, isPlural, rank } from '../resolve.ts'
 import type { Understanding } from '../understanding.ts'
 import { listed } from '../wording.ts'
-import { type Asked, lead, outside, readQuestion, starters, weatherWords } from './asked.ts'
+import { type Asked, openingOf, outside, readQuestion, weatherWords } from './asked.ts'
 import { dateAnswer, timeAnswer } from './time.ts'
 import { itemsOf } from './todo.ts'
 
 /** The answer to a question; undefined where the text is not one. */
 export function answer(text: string, tokens: readonly Token[], scene: Scene): Understanding | undefined {
-  const words = tokens.filter((token) => !/^[,;.]$/.test(token.text))
-  const at = words.findIndex((token) => !lead.has(token.text))
-  const first = words[at]?.text
-  if (first === undefined || !starters.has(first)) return undefined
-  // `have Rover clean` is a command.
-  if (first === 'have' && !/^(?:i|we|you)$/.test(words[at + 1]?.text ?? '')) return undefined
-  const rest = words.slice(at)
-  const clock = clockAnswer(rest, scene)
+  const opening = openingOf(tokens)
+  if (opening.kind === 'none') return undefined
+  if (opening.kind === 'unanswerable')
+    return {
+      kind: 'refusal',
+      reading: { intent: 'question', words: [] },
+      reply: 'I can say what the home reports, but not who did something, when, or why.',
+    }
+  const { first, words: rest } = opening
+  const clock = clockAnswer(first, rest, scene)
   if (clock) return clock
-  const asked = readQuestion(text, rest, scene)
+  const asked = readQuestion(text, first, rest, scene)
   if (rest.some((token) => token.text === 'list') || asksList(asked, scene)) return listAnswer(asked, scene)
   if (asked.weather !== undefined) return weatherAnswer(asked, scene)
   const unknown = asked.target.filter(({ known, word }) => !known && !outside.has(word))
@@ -39,10 +41,10 @@ export function answer(text: string, tokens: readonly Token[], scene: Scene): Un
   return describeAnswer(asked, scene)
 }
 
-function clockAnswer(words: readonly Token[], { context }: Scene): Understanding | undefined {
-  const said = words.map((token) => token.text).join(' ')
+function clockAnswer(first: string, words: readonly Token[], { context }: Scene): Understanding | undefined {
+  const said = [first, ...words.map((token) => token.text)].join(' ')
   const reading = { intent: 'question.time', words: [{ text: said, role: 'question', means: 'the time' }] }
-  if (/^(?:what|how) (?:(?:is )?the time|time is it|time it is|is the time)(?: now)?$/.test(said))
+  if (/^(?:what|how) (?:(?:is )?the time|time is it|time it is|is the time|time)(?: now)?$/.test(said))
     return { kind: 'answer', reading, reply: timeAnswer(context.nowMs), entities: [] }
   if (
     /^what (?:day|date) is (?:it|today)(?: today)?$|^what is (?:the|todays) (?:date|day)(?: today)?$/.test(

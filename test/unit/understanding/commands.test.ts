@@ -150,6 +150,15 @@ table('several things at once', [
   ],
 ])
 
+describe('a list of names', () => {
+  it('unlocks each that was named', () =>
+    expect(did(say(intentsHome(), 'unlock the front, back and side door'))).toEqual([
+      'lock.back_door {"state":"unlocked"}',
+      'lock.front_door {"state":"unlocked"}',
+      'lock.side_door {"state":"unlocked"}',
+    ]))
+})
+
 describe('the room of the speaker', () => {
   const home = intentsHome()
   const both = ['light.living_room_lamp {"state":"off"}', 'light.play_corner {"state":"off"}']

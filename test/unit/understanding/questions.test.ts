@@ -34,7 +34,13 @@ describe('understand() answers from telemetry [understanding-6]', () => {
     ['where is dusty', 'Dusty is in Hallway.'],
     ['is dusty docked', 'Yes, Dusty is docked.'],
     ['did I leave the floor lamp on', 'Yes, Floor Lamp is on at 40 %.'],
-    ['hey can you tell me what time it is'.replace('hey can you ', ''), 'It is 7:05.'],
+    ['hey can you tell me what time it is', 'It is 7:05.'],
+    ['can you tell me if the front door is locked', 'Yes, Front Door is locked.'],
+    ['do you know whether the tv is on', 'No, Telly is off.'],
+    ['check if the back door is locked', 'No, Back Door Lock is unlocked.'],
+    ['tell me the temperature in the lounge', 'The temperature of Lounge Thermostat is 19.5 °C.'],
+    ['is the floor lamp on or off', 'Yes, Floor Lamp is on at 40 %.'],
+    ['have I left the floor lamp on', 'Yes, Floor Lamp is on at 40 %.'],
     ['what time is it', 'It is 7:05.'],
     ["what's the date today", 'It is Sunday, 22 November 2026.'],
   ])('%s', (text, reply) => expect(say(richHome, text)).toMatchObject({ kind: 'answer', reply }))
@@ -65,9 +71,15 @@ describe('understand() answers from telemetry [understanding-6]', () => {
     'why is the sky blue',
     'is the submarine open',
     'what',
+    'why is the floor lamp on',
+    'who unlocked the front door',
+    'tell me a joke',
   ])('refuses what the home cannot answer: %s', (text) =>
     expect(say(richHome, text), did(say(richHome, text)).join()).toMatchObject({ kind: 'refusal' }),
   )
+
+  it('takes left and right for names', () =>
+    expect(say(home, 'is the left curtain open').reply).toBe('Yes, Curtain Left is open.'))
 
   it('takes a polite command for a command', () =>
     expect(did(say(richHome, 'can you turn on the floor lamp?'))).toEqual([
