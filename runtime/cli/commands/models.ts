@@ -72,7 +72,7 @@ export async function pull(
         const doing = phase === 'unpack' ? 'unpacking and checking' : 'fetching'
         terminal.progress(
           `  ${model}: ${doing} ${file} ${size}${percent === undefined ? '' : ` ${percent} %`}`,
-          `${model} ${phase} ${Math.floor((percent ?? 0) / 25)}`,
+          phase === 'unpack' ? `${model} ${file}` : `${model} ${Math.floor((percent ?? 0) / 25)}`,
         )
       },
     })
