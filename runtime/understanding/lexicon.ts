@@ -79,7 +79,7 @@ const table: readonly (readonly [string, Sense])[] = [
   // Neutral verbs.
   [
     `turn, turning, put, roll, pull, set, setting up, make, making, change, adjust, bring, take, move, power, flip, give, send, keep, show,
-    want it, tell, ask, have it, toggle on`,
+    want it, tell, ask, have it`,
     { as: 'neutral' },
   ],
   ['switch, switching', { as: 'neutral', initial: true }],
@@ -140,6 +140,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['close, closed, shut, close up', slot({ verb: 'close' })],
   ['start, run, begin, launch', slot({ verb: 'start' }, { weak: true })],
   ['stop, halt, end, quit, cease', slot({ verb: 'stop' }, { weak: true })],
+  ['toggle', slot({ verb: 'toggle' })],
   ['unlock', slot({ verb: 'unlock' })],
   ['lock, lock up', slot({ verb: 'lock' }, { initial: true })],
   ['play, unpause, resume, continue, playing, keep playing', slot({ verb: 'play' }, { weak: true })],

@@ -107,7 +107,7 @@ function isWholeName(
 }
 
 /** Adjectives that say nothing about which device is meant. */
-const optionalSaid = new Set(['smart', 'system', 'main'])
+const optionalSaid = new Set(['smart', 'system'])
 
 /** `blinds` means the blinds where there are any, else whatever covers the window; `music` the speaker before the TV. */
 function preferClass(matches: readonly Match[], target: readonly TargetWord[]): Match[] {

@@ -26,6 +26,7 @@ export type Verb =
   | 'remove'
   | 'complete'
   | 'oscillate'
+  | 'toggle'
 
 export type Attribute =
   | 'brightness'

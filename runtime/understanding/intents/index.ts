@@ -6,7 +6,7 @@ import { lockRules } from './lock.ts'
 import { mediaPlayerRules } from './media-player.ts'
 import { switchRules } from './on-off.ts'
 import { coverRules, valveRules } from './positioned.ts'
-import type { Rule } from './rule.ts'
+import { type Rule, toggle } from './rule.ts'
 import { vacuumRules } from './vacuum.ts'
 
 export const rules: readonly Rule[] = [
@@ -19,4 +19,8 @@ export const rules: readonly Rule[] = [
   ...climateRules,
   ...mediaPlayerRules,
   ...vacuumRules,
+  toggle('light'),
+  toggle('switch'),
+  toggle('fan'),
+  toggle('media_player'),
 ]

@@ -57,6 +57,22 @@ export function turnsOff({ state, verb }: Slots): boolean {
   return (state === 'off' && verb === undefined) || (state === undefined && verb === 'stop')
 }
 
+/** `toggle it`: the command says the state wanted, so that repeating it changes nothing. */
+export function toggle(kind: 'light' | 'switch' | 'fan' | 'media_player'): Rule {
+  return {
+    intent: `${kind}.toggle`,
+    kind,
+    uses: ['verb'],
+    when: ({ verb }) => verb === 'toggle',
+    act: ({ info, telemetry }) => {
+      if (telemetry.state === 'unavailable' || telemetry.state === 'unknown')
+        return { impossible: `${info.name} does not report whether it is on, so say which` }
+      const state = ['off', 'standby'].includes(telemetry.state) ? 'on' : 'off'
+      return { command: { state }, effect: state }
+    },
+  }
+}
+
 const levels = {
   max: 100,
   min: 0,

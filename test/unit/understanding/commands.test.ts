@@ -52,6 +52,8 @@ table('lights [understanding-1]', [
 table('switches and fans', [
   ['start the coffee maker', 'switch.coffee {"state":"on"}'],
   ['turn on the christmas tree lights', 'switch.christmas {"state":"on"}'],
+  ['toggle the christmas tree', 'switch.christmas {"state":"on"}'],
+  ['toggle the floor lamp', 'light.floor_lamp {"state":"off"}'],
   ['kitchen plug off', 'switch.coffee {"state":"off"}'],
   ['set the tower fan to 75%', 'fan.bedroom {"state":"on","percentage":75}'],
   ['fan to high in the main bedroom', 'fan.bedroom {"state":"on","percentage":100}'],

@@ -173,3 +173,22 @@ describe('understand() of the same thing said otherwise', () => {
     )
   })
 })
+
+describe('understand() of a home that changes', () => {
+  it('reads the entities, areas and states that are there now, whatever it read before', () => {
+    const lamp = entity('light.a', { name: 'Reading Lamp', area: 'hall' })
+    const areas = [area('hall', 'Hall')]
+    const before = { areas, entities: [lamp] }
+    expect(did(say(before, 'turn on the reading lamp'))).toEqual(['light.a {"state":"on"}'])
+    const added = { areas, entities: [lamp, entity('fan.b', { name: 'Desk Fan', area: 'hall' })] }
+    expect(did(say(added, 'turn on the desk fan'))).toEqual(['fan.b {"state":"on"}'])
+    const renamed = { areas: [area('hall', 'Studio')], entities: [lamp] }
+    expect(did(say(renamed, 'studio lights on'))).toEqual(['light.a {"state":"on"}'])
+    expect(say(renamed, 'hall lights on').kind).toBe('refusal')
+    const bright = { info: lamp.info, telemetry: { state: 'on', attributes: { brightness: 51 }, tsMs: 1 } }
+    expect(did(say({ areas, entities: [bright] }, 'dim the reading lamp by 10%'))).toEqual([
+      'light.a {"state":"on","brightness":26}',
+    ])
+    expect(say({ areas: [], entities: [] }, 'turn on the reading lamp').kind).toBe('refusal')
+  })
+})
