@@ -5,6 +5,7 @@
  * Invariants: [assistant-1] `done` only when every command was verified; [assistant-2] a question or a refusal moves
  * nothing; [assistant-3] what was said is passed on to the timeline, never to a log.
  */
+import type { Command } from '../../hal/contract/actuator.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Actuation, ActuationRequest } from '../things/actuation.ts'
 import type { EntityRegistry } from '../things/registry.ts'
@@ -69,10 +70,7 @@ export class Assistant {
     }
     if (understood.kind !== 'commands') return finish(spoken[understood.kind].outcome, understood.reply, [])
 
-    const { principal } = options
-    const reports = await Promise.all(
-      understood.commands.map((command) => this.#command({ ...command, principal }, step, signal)),
-    )
+    const reports = await this.#commandAll(understood.commands, options.principal, step, signal)
     const nameOf = (id: string) => registry.get(id)?.info.name ?? id
     return finish(overall(reports), replyFor(reports, understood.reply, nameOf), reports)
   }
@@ -88,6 +86,24 @@ export class Assistant {
     const run = clock.newId()
     return (fields) =>
       onEvent({ v: 1, id: clock.newId(), run, sinceMs: since(clock, startMs), ts: clock.nowMs(), ...fields })
+  }
+
+  /** Different entities at once, one entity in the order of what was said: a later command would supersede an earlier one. */
+  async #commandAll(
+    commands: readonly { readonly entity: string; readonly command: Command }[],
+    principal: string,
+    step: (fields: Step) => void,
+    signal: AbortSignal,
+  ): Promise<CommandReport[]> {
+    const last = new Map<string, Promise<CommandReport>>()
+    return Promise.all(
+      commands.map((command) => {
+        const before = last.get(command.entity) ?? Promise.resolve(undefined)
+        const report = before.then(() => this.#command({ ...command, principal }, step, signal))
+        last.set(command.entity, report)
+        return report
+      }),
+    )
   }
 
   async #command(

@@ -48,6 +48,18 @@ describe('Assistant', () => {
     for (const event of events) expect(check(commandEvent, event)).toMatchObject({ ok: true })
   })
 
+  it('does what is said of one thing in the order it was said', async () => {
+    const { say, registry } = await openAssistant()
+    const result = await say('turn on the hall fan and set it to 66 percent and turn on the pump')
+    expect(result.commands.map(({ outcome }) => outcome)).toEqual(result.commands.map(() => 'done'))
+    const twice = await say('turn on the radio and set the radio volume to 20')
+    expect(twice.commands.map(({ entity, outcome }) => [entity, outcome])).toEqual([
+      ['media_player.radio', 'done'],
+      ['media_player.radio', 'done'],
+    ])
+    expect(registry.get('media_player.radio')?.telemetry.attributes['volume_level']).toBe(0.2)
+  })
+
   it('fails honestly: says which thing did not do it and what was seen', async () => {
     const { say, sim, stages } = await openAssistant()
     sim.fault('light.hall', { kind: 'stuck' })
