@@ -2,6 +2,8 @@
  * What the retained topics say: devices, their homes and the last state of each entity. Every message is checked against
  * its schema; bad ones are dropped and counted by device. Bounded in devices, entities and bytes.
  */
+
+import type { Availability, DeviceView, EntityView } from '../../runtime/wire/http.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import {
   type CommandEvent,
@@ -15,34 +17,6 @@ import {
   stateMessage,
 } from '../../runtime/wire/messages.ts'
 import type { DeviceTopic } from '../../runtime/wire/topics.ts'
-
-export type Availability = 'online' | 'offline' | 'unknown'
-
-export interface DeviceView {
-  readonly id: string
-  readonly availability: Availability
-  readonly home?: HomeMessage
-}
-
-export interface EntityView {
-  readonly device: string
-  readonly id: string
-  readonly kind: string
-  readonly name: string
-  readonly area?: string
-  readonly areaName?: string
-  readonly floor?: string
-  readonly deviceClass?: string
-  readonly unit?: string
-  readonly features?: readonly string[]
-  readonly simulated: boolean
-  readonly state: string
-  readonly attributes: Readonly<Record<string, Json>>
-  /** Of the measurement, milliseconds since the Unix epoch; absent before the first report. */
-  readonly ts?: number
-  /** False while the device is offline, the broker is away, or the entity says so itself. */
-  readonly available: boolean
-}
 
 export type Change =
   | { readonly kind: 'device'; readonly device: string; readonly reason: 'availability' | 'home' | 'removed' }

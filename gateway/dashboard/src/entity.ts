@@ -1,26 +1,10 @@
 /** Entities and devices as `/api/entities` gives them, and small questions about an entity's vocabulary. */
+import type { EntityView } from '../../../runtime/wire/http.ts'
 import type { Json } from '../../../runtime/wire/messages.ts'
 
 export type Attributes = Readonly<Record<string, Json>>
 
-export interface EntityView {
-  readonly device: string
-  readonly id: string
-  readonly kind: string
-  readonly name: string
-  readonly area?: string
-  readonly areaName?: string
-  readonly floor?: string
-  readonly deviceClass?: string
-  readonly unit?: string
-  readonly features?: readonly string[]
-  readonly simulated: boolean
-  readonly state: string
-  readonly attributes: Attributes
-  /** Time of the measurement, milliseconds since the Unix epoch; absent before the first report. */
-  readonly ts?: number
-  readonly available: boolean
-}
+export type { EntityView }
 
 export interface DeviceView {
   readonly id: string

@@ -1,23 +1,14 @@
 /** `ganglion entities` and `ganglion watch`: what there is, and what changes. */
+import type { EntitiesAnswer, EntityView } from '../../wire/http.ts'
 import type { CommandEvent } from '../../wire/messages.ts'
 import type { Context } from '../context.ts'
 import { HubClient } from '../hub-client.ts'
 import { hubUrl } from '../hub-file.ts'
 import type { Terminal } from '../terminal.ts'
 
-interface EntityRow {
-  readonly id: string
-  readonly name: string
-  readonly areaName?: string
-  readonly state: string
-  readonly unit?: string
-  readonly simulated: boolean
-  readonly available: boolean
-}
-
 export async function entities(options: { url?: string; area?: string }, context: Context): Promise<number> {
   const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
-  const answer = await hub.get<{ entities: EntityRow[] }>('/api/entities')
+  const answer = await hub.get<EntitiesAnswer>('/api/entities')
   const folded = options.area?.toLowerCase()
   const rows = answer.entities.filter((row) => folded === undefined || row.areaName?.toLowerCase() === folded)
   if (context.terminal.json) context.terminal.out(JSON.stringify({ entities: rows }))
@@ -25,7 +16,7 @@ export async function entities(options: { url?: string; area?: string }, context
   return 0
 }
 
-function printRows(rows: readonly EntityRow[], terminal: Terminal): void {
+function printRows(rows: readonly EntityView[], terminal: Terminal): void {
   if (rows.length === 0) terminal.out('no entities')
   const width = Math.max(0, ...rows.map((row) => row.id.length))
   const areas = Map.groupBy(rows, (row) => row.areaName ?? 'no area')
@@ -59,7 +50,7 @@ export async function watch(options: { url?: string }, context: Context): Promis
 function describe(event: string, data: unknown, terminal: Terminal): string {
   const time = terminal.style('dim', new Date().toISOString().slice(11, 23))
   if (event === 'entity') {
-    const row = data as EntityRow
+    const row = data as EntityView
     return `${time} ${row.id} ${terminal.style('bold', row.available ? row.state : 'unavailable')}`
   }
   if (event === 'command') return `${time} ${describeStep(data as CommandEvent)}`

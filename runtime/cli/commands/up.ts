@@ -11,6 +11,7 @@ import { openStateDir } from '../../base/state-dir.ts'
 import { version } from '../../base/version.ts'
 import { firstRecording } from '../../perception/samples/first-recording.ts'
 import { voiceStarting } from '../../perception/voice.ts'
+import type { EntitiesAnswer } from '../../wire/http.ts'
 import type { SayResult, StatusResult } from '../../wire/messages.ts'
 import { Child } from '../child.ts'
 import type { Context } from '../context.ts'
@@ -139,7 +140,7 @@ function portsOf({ http, mqtt }: { http: string; mqtt: string }): { httpPort: st
 async function untilOnline(hub: HubClient, device: string, signal: AbortSignal): Promise<void> {
   const untilMs = realClock.monotonicMs() + onlineMsMax
   for (;;) {
-    const { devices } = await hub.get<{ devices: { id: string; availability: string }[] }>('/api/entities')
+    const { devices } = await hub.get<EntitiesAnswer>('/api/entities')
     if (devices.some(({ id, availability }) => id === device && availability === 'online')) return
     if (realClock.monotonicMs() > untilMs) {
       throw new UpError(
@@ -206,7 +207,7 @@ async function untilVoice(
 
 /** One real recording through the whole path, told step by step. */
 async function play(hub: HubClient, terminal: Terminal): Promise<void> {
-  const known = await hub.get<{ entities: { id: string }[] }>('/api/entities')
+  const known = await hub.get<EntitiesAnswer>('/api/entities')
   if (!known.entities.some(({ id }) => id === firstRecording.entity)) return
   const path = fileURLToPath(firstRecording.url)
   const line = (label: string, text: string) =>
