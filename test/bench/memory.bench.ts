@@ -25,7 +25,7 @@ export const memory: Benchmark = {
     context.progress('building the bundle where it is stale')
     ensureBundle()
     await speechModels(context.signal)
-    const settle = context.quick ? { settleMs: 4_000, readings: 3 } : { settleMs: 20_000, readings: 10 }
+    const settle = context.quick ? { settleMs: 3_000, readings: 3 } : { settleMs: 20_000, readings: 10 }
     using bareCopy = new NodeCopy()
     return [...(await homeMemory(context, settle, bareCopy)), await emptyEngine(context, settle, bareCopy)]
   },

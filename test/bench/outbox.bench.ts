@@ -34,7 +34,7 @@ export const outbox: Benchmark = {
 }
 
 async function measure(batch: number, ours: Outbox, bare: Bare, quick: boolean): Promise<Measurement> {
-  const measureMs = quick ? 500 : 1_500
+  const measureMs = quick ? 300 : 1_500
   const perS = await alternate(
     {
       ours: () => eventsPerS(batch, measureMs, () => appendTo(ours, batch)),

@@ -40,7 +40,7 @@ export const roundTrip: Benchmark = {
     try {
       const ms = await alternate(
         { command, bare: () => bareMs(client) },
-        { rounds: quick ? 50 : 300, warmUps: 20 },
+        { rounds: quick ? 30 : 300, warmUps: 10 },
       )
       return [
         {
