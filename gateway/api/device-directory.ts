@@ -11,7 +11,6 @@ import {
   type EntityDescription,
   type HomeMessage,
   homeMessage,
-  type Json,
   parseJson,
   type StateMessage,
   stateMessage,

@@ -51,7 +51,8 @@ async function samplesOf(recording: Recording, signal: AbortSignal): Promise<Flo
   const { sampleRateHz, frames } = recording
   const resampler = new Resampler(sampleRateHz, hearingRateHz)
   const samples = new Float32Array(Math.round((frames * hearingRateHz) / sampleRateHz))
-  const step = Math.ceil(sampleRateHz / 10)
+  // A few milliseconds of work on a small board: a control loop runs beside it.
+  const step = Math.ceil(sampleRateHz / 50)
   let filled = 0
   const take = (part: Float32Array) => {
     samples.set(part, filled)
