@@ -5,6 +5,7 @@
  * Calls go out with QoS 0: a call that waited in an offline device's session would be carried out long after its caller
  * gave up. Events come in with QoS 1 on a persistent session, so a broker elsewhere keeps them while the gateway restarts.
  */
+import { Socket } from 'node:net'
 import mqtt, { type MqttClient } from 'mqtt'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 import { CodedError, messageOf } from '../../runtime/base/errors.ts'
@@ -107,7 +108,11 @@ export class DeviceBus implements AsyncDisposable {
       ...(options.password !== undefined && { password: options.password }),
     })
     const bus = new DeviceBus(deps, options, listener, client)
-    client.on('connect', () => bus.#subscribe())
+    client.on('connect', () => {
+      // Small calls, each waited for: Nagle's delay would hold each one up.
+      if (client.stream instanceof Socket) client.stream.setNoDelay(true)
+      bus.#subscribe()
+    })
     client.on('close', () => bus.#disconnected())
     client.on('error', (error) => {
       if (wrongVersion.includes((error as { code?: unknown }).code)) bus.#otherVersion()

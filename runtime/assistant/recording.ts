@@ -1,12 +1,13 @@
 /** Fetches a recording that the gateway holds for this device: one origin, a size limit, a deadline by the signal. */
-import { CodedError, messageOf } from '../base/errors.ts'
+import { CodedError } from '../base/errors.ts'
+import { HttpError, httpGet } from '../base/http-get.ts'
 
 export type RecordingErrorCode = 'foreign-origin' | 'too-large' | 'unreachable'
 export class RecordingError extends CodedError<RecordingErrorCode> {
   override readonly name = 'RecordingError'
 }
 
-/** Throws RecordingError. A URL of any other origin is refused: this device is nobody's proxy. */
+/** Throws RecordingError. A URL of any other origin is refused: this device is nobody's proxy [assistant-4]. */
 export async function fetchRecording(
   url: string,
   origin: string,
@@ -16,30 +17,18 @@ export async function fetchRecording(
   if (new URL(url).origin !== new URL(origin).origin) {
     throw new RecordingError('foreign-origin', `recordings are fetched from ${new URL(origin).origin} only`)
   }
-  const response = await request(url, signal)
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > bytesMax)
+  try {
+    return await httpGet(url, bytesMax, signal)
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error
+    if (error.code === 'too-large') {
       throw new RecordingError(
         'too-large',
-        `the recording is larger than the ${bytesMax / 1e6} MB that are listened to`,
+        `the recording is larger than the ${Math.floor(bytesMax / 1e6)} MB that are listened to`,
       )
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, bytes)
-}
-
-async function request(url: string, signal: AbortSignal): Promise<Response> {
-  try {
-    const response = await fetch(url, { signal, redirect: 'error' })
-    if (response.ok) return response
-    throw new RecordingError('unreachable', `the gateway answered ${response.status} for the recording`)
-  } catch (error) {
-    if (signal.aborted || error instanceof RecordingError) throw error
-    throw new RecordingError('unreachable', `the recording could not be fetched: ${messageOf(error)}`, {
-      retryable: true,
+    }
+    throw new RecordingError('unreachable', `the recording could not be fetched: ${error.message}`, {
+      retryable: error.retryable,
       cause: error,
     })
   }

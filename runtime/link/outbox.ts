@@ -1,9 +1,10 @@
 /**
  * The outbox: events that must reach the broker, on disk until it acknowledged them. SQLite in WAL mode with
  * synchronous=FULL (https://www.sqlite.org/pragma.html#pragma_synchronous): `append` resolves only after the commit
- * is on the disk, so what the caller was told is safe survives a kill or a power cut. Events that arrive within
- * `groupMs` share one commit. A commit blocks the calling thread for as long as the disk's sync takes (3 ms on an
- * SSD, tens on an SD card), at most once per `groupMs` or `groupEventsMax`; nothing else here waits for the disk.
+ * is on the disk, so what the caller was told is safe survives a kill or a power cut. A commit blocks the calling thread
+ * for as long as the disk's sync takes (under 3 ms on an SSD, tens on an SD card); nothing else here waits for the disk.
+ * So an event that comes alone is committed at once, and after a commit of t ms the next one waits 3 t, or `groupMs` if
+ * that is less, for others to share it: in a flood the disk gets at most a quarter of the thread's time, unless it is slow.
  *
  * Full: the oldest of the lowest priority goes first, never one of higher priority than the newcomer, and never an
  * alarm; otherwise the newcomer is refused.
@@ -24,7 +25,7 @@ export interface OutboxOptions {
   readonly directory: string
   /** Of all events together, as stored. A day of ordinary events of a home is under 10 MB. */
   readonly bytesMax?: number
-  /** Longest that an event waits for others to share its commit. */
+  /** Longest that an event waits for others to share its commit; 0 to wait for nobody. */
   readonly groupMs?: number
   readonly groupEventsMax?: number
 }
@@ -61,6 +62,8 @@ interface Pending {
 }
 
 const defaults = { bytesMax: 16 * 1024 * 1024, groupMs: 20, groupEventsMax: 256 }
+/** Rest after a commit, as a multiple of how long it took. */
+const restFactor = 3
 /** What a row costs beside its texts and payload, so that a flood of tiny events is bounded too. */
 const rowBytes = 64
 const failureLogMs = 60_000
@@ -117,6 +120,8 @@ export class Outbox implements AsyncDisposable {
   readonly #removed = new Set<number>()
   #cancelCommit: Cancel | undefined
   #commitDueMs = 0
+  /** Until then the next commit waits for company. */
+  #restUntilMs = 0
   #failures = 0
   #failureLoggedMs = Number.NEGATIVE_INFINITY
   #closed = false
@@ -166,7 +171,7 @@ export class Outbox implements AsyncDisposable {
       this.#pendingBytes += event.payload.byteLength
       if (this.#pending.length >= this.#limits.groupEventsMax || this.#pendingBytes >= pendingBytesMax)
         this.#commit()
-      else this.#scheduleCommit(this.#limits.groupMs)
+      else this.#scheduleCommit(Math.max(0, this.#restUntilMs - this.#clock.monotonicMs()))
     })
   }
 
@@ -238,6 +243,7 @@ export class Outbox implements AsyncDisposable {
     if (batch.length === 0 && this.#removed.size === 0) return
     this.#pending = []
     this.#pendingBytes = 0
+    const startedMs = this.#clock.monotonicMs()
     const before = { bytes: [...this.#bytes], events: this.#events, dropped: this.#dropped }
     let outcomes: (number | LinkError)[]
     try {
@@ -252,6 +258,8 @@ export class Outbox implements AsyncDisposable {
       this.#giveUp(batch, cause)
       return
     }
+    const endedMs = this.#clock.monotonicMs()
+    this.#restUntilMs = endedMs + Math.min(this.#limits.groupMs, restFactor * (endedMs - startedMs))
     this.#removed.clear()
     this.#settle(batch, outcomes)
   }

@@ -49,9 +49,7 @@ async function measure(batch: number, ours: Outbox, bare: Bare, quick: boolean):
     baseline: median(perS.bare),
     against: `bare node:sqlite, WAL, synchronous=FULL, one commit for ${batch === 1 ? 'each event' : `${batch} events`}`,
     limit:
-      batch === 1
-        ? 'the 20 ms for which an event waits for others to share its commit: at most 50 a second for one writer that waits'
-        : 'the same 20 ms: 50 writers that wait share one commit in that time, so at most 2,500 a second',
+      'the rest after each commit, three times as long as it took and a timer tick at least, so that the disk never has the thread for itself',
     note: `${batch} ${batch === 1 ? 'writer that waits' : 'writers that wait'} for the disk before the next event; 300 B payloads`,
   }
 }

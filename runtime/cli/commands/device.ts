@@ -1,12 +1,17 @@
 /** `ganglion device`: runs one device in this process until it is told to stop. */
+import * as v from 'valibot'
 import { realClock } from '../../base/clock.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { httpGet } from '../../base/http-get.ts'
 import { untilStopped } from '../../base/stop.ts'
 import { type DeviceConfigInput, loadDeviceConfig } from '../../config/config.ts'
 import { Runtime } from '../../runtime.ts'
 import type { Context } from '../context.ts'
-import { HubClient } from '../hub-client.ts'
 import { createCliLog } from '../log.ts'
+
+const healthAnswer = v.object({ broker: v.object({ url: v.string() }) })
+const healthBytesMax = 64 * 1024
+const healthMsMax = 10_000
 
 export interface DeviceOptions {
   readonly gateway?: string
@@ -27,7 +32,10 @@ export interface DeviceOptions {
 export async function device(options: DeviceOptions, context: Context): Promise<number> {
   const { terminal, signal } = context
   const broker =
-    options.broker ?? (options.gateway === undefined ? undefined : await brokerOf(options.gateway))
+    options.broker ??
+    (options.gateway === undefined
+      ? undefined
+      : await brokerOf(options.gateway, AbortSignal.any([signal, AbortSignal.timeout(healthMsMax)])))
   const config = loadDeviceConfig(configInput(options, broker, context.stateDir), options.config)
   const log = createCliLog(config.log.level, config.log.json)
   const { hal, firstHome } = await context.hal()
@@ -41,13 +49,15 @@ export async function device(options: DeviceOptions, context: Context): Promise<
 }
 
 /** A gateway is named by its HTTP address, which knows the broker; a broker's own address is taken as it is. */
-async function brokerOf(gateway: string): Promise<string> {
+async function brokerOf(gateway: string, signal: AbortSignal): Promise<string> {
   if (/^mqtts?:/.test(gateway)) return gateway
   if (!URL.canParse(gateway))
     throw new UsageError(`--gateway ${gateway}: not a URL, for example http://127.0.0.1:8650`)
   try {
-    const health = await new HubClient(gateway).get<{ broker: { url: string } }>('/api/health')
-    return health.broker.url
+    const health: unknown = JSON.parse(
+      (await httpGet(new URL('/api/health', gateway).href, healthBytesMax, signal)).toString(),
+    )
+    return v.parse(healthAnswer, health).broker.url
   } catch (error) {
     throw new UsageError(`--gateway ${gateway}: ${messageOf(error)}`, { cause: error })
   }

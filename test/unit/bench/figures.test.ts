@@ -60,13 +60,12 @@ describe('verdicts', () => {
     expect(judge({ ...measurement, budget })).toMatchObject({ ratio: 1.3, met })
   })
 
-  test.each([
-    [{ baseline: 0 }],
-    [{ baseline: Number.NaN }],
-    [{ value: Number.NaN }],
-  ])('%o is not measured, so it is no result [bench-2]', (wrong) => {
-    expect(() => judge({ ...measurement, ...wrong })).toThrow('broker.gap')
-  })
+  test.each([[{ baseline: 0 }], [{ baseline: Number.NaN }], [{ value: Number.NaN }]])(
+    '%o is not measured, so it is no result [bench-2]',
+    (wrong) => {
+      expect(() => judge({ ...measurement, ...wrong })).toThrow('broker.gap')
+    },
+  )
 })
 
 const machine = {

@@ -81,7 +81,7 @@ describe('what was appended', () => {
     expect(await second.append(event())).toBeGreaterThan(seq)
   })
 
-  test('within groupMs shares one commit, and none is acknowledged before it', async () => {
+  test('shares one commit with those of the same turn, and none is acknowledged before it', async () => {
     const time = new VirtualClock()
     await using outbox = await Outbox.open({ clock: time, log: silentLog }, { directory, groupMs: 20 })
     let acknowledged = 0
@@ -90,12 +90,33 @@ describe('what was appended', () => {
       commits += 1
     })
     const appends = [event(), event(), event()].map((e) => outbox.append(e).then(() => acknowledged++))
-    time.advance(19)
     await Promise.resolve()
     expect([acknowledged, outbox.read(0, 10).length]).toEqual([0, 0])
-    time.advance(1)
+    time.advance(0)
     await Promise.all(appends)
     expect([acknowledged, commits, outbox.read(0, 10).length]).toEqual([3, 1, 3])
+  })
+
+  test('waits for company after a commit, three times as long as that took and groupMs at most', async () => {
+    /** Every look at the clock costs a second, so that a commit takes long. */
+    class SlowClock extends VirtualClock {
+      #looks = 0
+      override monotonicMs(): number {
+        this.#looks += 1
+        return super.monotonicMs() + 1000 * this.#looks
+      }
+    }
+    const time = new SlowClock()
+    await using outbox = await Outbox.open({ clock: time, log: silentLog }, { directory, groupMs: 5_000 })
+    const first = outbox.append(event())
+    time.advance(0)
+    await first
+    const second = outbox.append(event())
+    time.advance(0)
+    expect(outbox.read(0, 10)).toHaveLength(1)
+    time.advance(5_000)
+    await second
+    expect(outbox.read(0, 10)).toHaveLength(2)
   })
 
   test('is committed without waiting once groupEventsMax events or 1 MiB are pending', async () => {

@@ -1,0 +1,51 @@
+/**
+ * A plain HTTP GET for devices: `fetch` costs a device 20 MB at its first use, node:http is there already for MQTT.
+ * Redirects are not followed: who asks for an address gets that address.
+ */
+import type { IncomingMessage } from 'node:http'
+import { get as getPlain } from 'node:http'
+import { get as getSecure } from 'node:https'
+import { CodedError, messageOf } from './errors.ts'
+
+export type HttpErrorCode = 'unreachable' | 'refused' | 'too-large'
+export class HttpError extends CodedError<HttpErrorCode> {
+  override readonly name = 'HttpError'
+}
+
+/** The body. Throws HttpError: `refused` for any status but 200; rejects with the signal's reason when it aborts. */
+export async function httpGet(url: string, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+  try {
+    const response = await request(new URL(url), signal)
+    if (response.statusCode !== 200) {
+      response.destroy()
+      throw new HttpError('refused', `${new URL(url).host} answered ${response.statusCode}`)
+    }
+    return await body(response, bytesMax)
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    if (error instanceof HttpError) throw error
+    throw new HttpError('unreachable', `${new URL(url).host} does not answer: ${messageOf(error)}`, {
+      retryable: true,
+      cause: error,
+    })
+  }
+}
+
+function request(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+  const get = url.protocol === 'https:' ? getSecure : getPlain
+  return new Promise((resolve, reject) => {
+    get(url, { signal }, resolve).on('error', reject)
+  })
+}
+
+async function body(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength
+    // Leaving the loop destroys the response.
+    if (bytes > bytesMax) throw new HttpError('too-large', `the answer has more than ${bytesMax} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, bytes)
+}
