@@ -6,7 +6,7 @@
  * it is safe and the time to live allows; [actuation-4] a later command supersedes an earlier one to the same entity,
  * unless the kind's commands add up; [actuation-5] every outcome carries what was seen.
  */
-import type { Actuator, Command } from '../../hal/contract/actuator.ts'
+import type { Actuator, Command, CommandMeta } from '../../hal/contract/actuator.ts'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineError, withDeadline } from '../base/deadline.ts'
 import { messageOf } from '../base/errors.ts'
@@ -51,7 +51,13 @@ interface Lane {
 
 const superseded = 'a later command took its place'
 
-type Attempt = 'shown' | 'not-shown' | 'ended'
+/** A device that answers at all does so within this; milliseconds. */
+const silenceMs = 1_000
+
+type Attempt =
+  | { readonly outcome: 'done'; readonly reason: string | undefined }
+  | { readonly outcome: 'refused'; readonly reason: string }
+  | { readonly outcome: 'missed'; readonly reason: string; readonly again: boolean }
 
 export class Actuation {
   readonly #clock: Clock
@@ -146,94 +152,106 @@ export class Actuation {
     startMs: number,
     signal: AbortSignal,
   ): Promise<{ outcome: CommandReport['outcome']; evidence: Evidence }> {
-    const id = request.id ?? this.#clock.newId()
-    const ttlMs = request.ttlMs ?? this.#options.ttlMs
-    const alreadySo = effect.checks.length > 0 && isShown(effect, this.#observed(actuator))
-    let reason = ''
-    let attempts = 0
-    while (attempts < (effect.retrySafe ? 2 : 1)) {
+    const { principal, id = this.#clock.newId(), ttlMs = this.#options.ttlMs } = request
+    const end = (outcome: CommandReport['outcome'], attempts: number, reason?: string) => ({
+      outcome,
+      evidence: this.#evidence(actuator, effect, attempts, reason),
+    })
+    const attemptsMax = effect.retrySafe ? 2 : 1
+    let missed = ''
+    for (let attempts = 1; attempts <= attemptsMax; attempts++) {
       const leftMs = ttlMs - (this.#clock.monotonicMs() - startMs)
       if (leftMs <= 0) {
-        reason ||= `the command was ${Math.round(ttlMs / 1000)} s old before it could be sent`
-        break
+        const tooOld = `the command was ${Math.round(ttlMs / 1000)} s old before it could be sent`
+        return end('failed', attempts - 1, missed || tooOld)
       }
-      if (signal.aborted)
-        return { outcome: 'failed', evidence: this.#evidence(actuator, effect, attempts, whyEnded(signal)) }
-      attempts += 1
+      if (signal.aborted) return end('failed', attempts - 1, whyEnded(signal))
       if (attempts === 1) request.onSent?.()
-      const taken = await this.#handOver(
-        actuator,
-        command,
-        { id, principal: request.principal, ttlMs: leftMs },
-        signal,
-      )
-      if (taken.ok) {
-        const attempt = await this.#waitFor(actuator, effect, signal)
-        if (attempt === 'shown') {
-          return {
-            outcome: 'done',
-            evidence: this.#evidence(actuator, effect, attempts, alreadySo ? 'it was so before' : undefined),
-          }
-        }
-        reason = attempt === 'ended' ? whyEnded(signal) : this.#notShown(actuator, effect)
-        if (attempt === 'ended') break
-      } else {
-        reason = taken.reason
-        if (taken.refused)
-          return { outcome: 'refused', evidence: this.#evidence(actuator, effect, attempts, reason) }
-        if (!taken.retryable) break
-      }
+      const attempt = await this.#attempt(actuator, command, effect, { id, principal, ttlMs: leftMs }, signal)
+      if (attempt.outcome !== 'missed') return end(attempt.outcome, attempts, attempt.reason)
+      missed = attempt.reason
+      if (!attempt.again) return end('failed', attempts, missed)
     }
-    return { outcome: 'failed', evidence: this.#evidence(actuator, effect, attempts, reason) }
+    return end('failed', attemptsMax, missed)
+  }
+
+  /** Hands the command over once and waits for its effect. */
+  async #attempt(
+    actuator: Actuator,
+    command: Command,
+    effect: Effect,
+    meta: CommandMeta,
+    signal: AbortSignal,
+  ): Promise<Attempt> {
+    const soBefore = effect.checks.length > 0 && isShown(effect, this.#observed(actuator))
+    let reports = 0
+    const stopCounting = this.#registry.onReport(({ info }) => {
+      if (info.id === actuator.info.id) reports += 1
+    })
+    try {
+      const taken = await this.#handOver(actuator, command, meta, signal)
+      if (!taken.ok) return taken.attempt
+      // What was so before proves nothing until the device reports again; one that has nothing new to say may stay silent.
+      const proven = () => isShown(effect, this.#observed(actuator)) && (reports > 0 || !soBefore)
+      const silent = soBefore ? () => reports === 0 && isShown(effect, this.#observed(actuator)) : () => false
+      const waited =
+        effect.checks.length === 0 ? 'shown' : await this.#waitFor(effect.deadlineMs, proven, silent, signal)
+      if (waited === 'shown') return { outcome: 'done', reason: soBefore ? 'it was so before' : undefined }
+      if (waited === 'ended') return { outcome: 'missed', reason: whyEnded(signal), again: false }
+      return { outcome: 'missed', reason: this.#notShown(actuator, effect), again: true }
+    } finally {
+      stopCounting()
+    }
   }
 
   async #handOver(
     actuator: Actuator,
     command: Command,
-    meta: { id: string; principal: string; ttlMs: number },
+    meta: CommandMeta,
     signal: AbortSignal,
-  ): Promise<{ ok: true } | { ok: false; reason: string; refused: boolean; retryable: boolean }> {
+  ): Promise<{ ok: true } | { ok: false; attempt: Attempt }> {
     const limitMs = Math.min(this.#options.acceptMsMax, meta.ttlMs)
+    const what = `${actuator.info.id} taking the command`
+    const missed = (reason: string, again: boolean) =>
+      ({ ok: false, attempt: { outcome: 'missed', reason, again } }) as const
     try {
-      await withDeadline(
-        this.#clock,
-        `${actuator.info.id} taking the command`,
-        limitMs,
-        (s) => actuator.command(command, meta, s),
-        signal,
-      )
+      await withDeadline(this.#clock, what, limitMs, (s) => actuator.command(command, meta, s), signal)
       return { ok: true }
     } catch (error) {
-      if (signal.aborted) return { ok: false, reason: whyEnded(signal), refused: false, retryable: false }
-      if (error instanceof DeadlineError)
-        return { ok: false, reason: error.message, refused: false, retryable: true }
+      if (signal.aborted) return missed(whyEnded(signal), false)
+      if (error instanceof DeadlineError) return missed(error.message, true)
       // HalError by shape: the runtime imports only the HAL's types.
       const { code, retryable } = error as { code?: unknown; retryable?: unknown }
       if (typeof code !== 'string') throw error
-      return {
-        ok: false,
-        reason: messageOf(error),
-        refused: refusals.has(code),
-        retryable: retryable === true,
-      }
+      if (refusals.has(code)) return { ok: false, attempt: { outcome: 'refused', reason: messageOf(error) } }
+      return missed(messageOf(error), retryable === true)
     }
   }
 
-  #waitFor(actuator: Actuator, effect: Effect, signal: AbortSignal): Promise<Attempt> {
-    if (effect.checks.length === 0 || isShown(effect, this.#observed(actuator)))
-      return Promise.resolve('shown')
+  /** Until a report proves the effect, or the device stayed silent about what was so before, or the deadline passes. */
+  #waitFor(
+    deadlineMs: number,
+    proven: () => boolean,
+    silent: () => boolean,
+    signal: AbortSignal,
+  ): Promise<'shown' | 'not-shown' | 'ended'> {
+    if (proven()) return Promise.resolve('shown')
     return new Promise((resolve) => {
-      const finish = (attempt: Attempt) => {
-        stopTimer()
-        stopListening()
+      const finish = (how: 'shown' | 'not-shown' | 'ended') => {
+        for (const stop of stops) stop()
         signal.removeEventListener('abort', onAbort)
-        resolve(attempt)
+        resolve(how)
       }
       const onAbort = () => finish('ended')
-      const stopTimer = this.#clock.after(effect.deadlineMs, () => finish('not-shown'))
-      const stopListening = this.#registry.onReport((entity) => {
-        if (entity.info.id === actuator.info.id && isShown(effect, entity.telemetry)) finish('shown')
-      })
+      const stops = [
+        this.#clock.after(deadlineMs, () => finish('not-shown')),
+        this.#clock.after(Math.min(silenceMs, deadlineMs), () => {
+          if (silent()) finish('shown')
+        }),
+        this.#registry.onReport(() => {
+          if (proven()) finish('shown')
+        }),
+      ]
       if (signal.aborted) onAbort()
       else signal.addEventListener('abort', onAbort, { once: true })
     })

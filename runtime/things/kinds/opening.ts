@@ -23,11 +23,10 @@ function travel(command: Command, info: ComponentInfo, before: Telemetry): Effec
   const retrySafe = !neverRepeated.has(info.deviceClass ?? '')
   if (command['action'] === 'stop')
     return effect([{ path: 'state', noneOf: ['opening', 'closing'] }], 3_000, { retrySafe })
-  const { position } = command
-  if (typeof position !== 'number')
-    return effect([{ path: 'state', oneOf: [String(command['state'])] }], travelMs, { retrySafe })
+  const position =
+    command['state'] === 'open' ? 100 : command['state'] === 'closed' ? 0 : Number(command['position'])
   const checks: Check[] = [{ path: 'state', oneOf: [position > 0 ? 'open' : 'closed'] }]
-  if ('current_position' in before.attributes || info.features?.includes('set_position')) {
+  if (typeof before.attributes['current_position'] === 'number' || info.features?.includes('set_position')) {
     checks.push({ path: 'current_position', near: position, tolerance: 3 })
   }
   return effect(checks, travelMs, { retrySafe })

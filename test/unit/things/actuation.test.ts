@@ -53,6 +53,40 @@ describe('a command is done only when telemetry shows its effect [actuation-1]',
   })
 })
 
+describe('what was so before', () => {
+  it('is proof only once the device reports again: opening a cover that is partly open opens it', async () => {
+    const home = await openSimHome()
+    home.sim.set('cover.blind', { state: 'open', attributes: { current_position: 30 } })
+    const report = await home.clock.run(() =>
+      home.actuation.run(
+        { entity: 'cover.blind', command: { state: 'open' }, principal: 'user' },
+        home.signal,
+      ),
+    )
+    expect(report.outcome).toBe('done')
+    expect(home.registry.get('cover.blind')?.telemetry.attributes['current_position']).toBe(100)
+  })
+
+  it('is enough when the device has nothing to say about it', async () => {
+    const home = await openSimHome()
+    home.sim.set('light.hall', { state: 'on' })
+    home.sim.fault('light.hall', { kind: 'lost-command' })
+    const report = await home.clock.run(() =>
+      home.actuation.run({ entity: 'light.hall', command: { state: 'on' }, principal: 'user' }, home.signal),
+    )
+    expect(report).toMatchObject({ outcome: 'done', evidence: { reason: 'it was so before', attempts: 1 } })
+  })
+
+  it('does not hide a small change: a fan at 80 % asked for 90 % ends at 90 %', async () => {
+    const home = await openSimHome()
+    home.sim.set('fan.hall', { state: 'on', attributes: { percentage: 80 } })
+    await home.clock.run(() =>
+      home.actuation.run({ entity: 'fan.hall', command: { percentage: 90 }, principal: 'user' }, home.signal),
+    )
+    expect(home.registry.get('fan.hall')?.telemetry.attributes['percentage']).toBe(90)
+  })
+})
+
 describe('a command whose effect does not show fails honestly', () => {
   it('names what was seen when a lamp is stuck, after one retry [actuation-3]', async () => {
     const { report } = await command('light.hall', { state: 'on' }, 'stuck')
