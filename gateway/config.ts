@@ -70,8 +70,6 @@ export const gatewaySchema = v.strictObject({
     v.strictObject({
       host: v.optional(text, '127.0.0.1'),
       port: v.optional(port, 8080),
-      /** Under which devices and people reach the API; needed when `host` is a wildcard. */
-      publicUrl: v.optional(urlOf(['http:', 'https:'], 'is not a URL like http://gateway.local:8080')),
       /** Names under which the API may be asked, besides localhost and IP addresses. */
       hosts: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
       /** File with the bearer token; or set GANGLION_GATEWAY_TOKEN. Needed beyond loopback. */
@@ -103,7 +101,6 @@ export interface GatewayConfig {
   readonly http: {
     readonly host: string
     readonly port: number
-    readonly publicUrl?: string
     readonly hosts: readonly string[]
     readonly token?: string
   }
@@ -127,8 +124,7 @@ export function loadConfig(section: unknown, where: string, env: Environment): G
     http: {
       host: http.host,
       port: http.port,
-      ...(http.publicUrl && { publicUrl: http.publicUrl.replace(/\/+$/, '') }),
-      hosts: http.publicUrl ? [...http.hosts, new URL(http.publicUrl).hostname] : http.hosts,
+      hosts: http.hosts,
       ...(token && { token }),
     },
   }
@@ -174,10 +170,6 @@ function checkHttp(http: Section['http'], token: string | undefined, where: stri
     )
   if (token.length < 16)
     throw new UsageError('the gateway token has fewer than 16 characters: use a longer one')
-  if ((http.host === '0.0.0.0' || http.host === '::') && !http.publicUrl)
-    throw new UsageError(
-      `${where}.http.publicUrl: needed with host ${http.host}, so that devices can fetch recordings`,
-    )
 }
 
 function secret(path: string, where: string): string {

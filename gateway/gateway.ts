@@ -55,8 +55,7 @@ export class Gateway implements AsyncDisposable {
     const tickets = opening.use(await openTickets(deps, config))
     const site = opening.use(Site.open({ clock, log: log.named('site') }, busOptions(config, broker)))
     const deadlines = { ...defaultCallDeadlines, ...deps.deadlines }
-    const ticketUrl = (id: string) => `${config.http.publicUrl ?? http.url}/api/tickets/${id}`
-    const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines, ticketUrl })
+    const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines })
     const startedMs = clock.monotonicMs()
     const health = () =>
       readHealth({

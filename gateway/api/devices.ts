@@ -40,8 +40,6 @@ export interface DevicesDeps {
   readonly directory: DeviceDirectory
   readonly tickets: Tickets
   readonly deadlines: CallDeadlines
-  /** Base of the URL under which devices reach this gateway. */
-  readonly ticketUrl: (id: string) => string
 }
 
 export class Devices {
@@ -67,8 +65,7 @@ export class Devices {
   ): Promise<SayResult> {
     const id = this.#online(device)
     await using ticket = await this.#deps.tickets.store(recording)
-    const url = this.#deps.ticketUrl(ticket.id)
-    return await this.#call(id, 'hear', { url, ...(area && { area }) }, deadlineMs, sayResult)
+    return await this.#call(id, 'hear', { ticket: ticket.id, ...(area && { area }) }, deadlineMs, sayResult)
   }
 
   async command(

@@ -18,7 +18,7 @@ export interface CallDeps {
   readonly voice: Voice | undefined
   readonly sim: SimControl | undefined
   readonly status: () => Promise<StatusResult>
-  /** Recordings are fetched from this origin and no other. */
+  /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
 
@@ -45,13 +45,19 @@ export class Calls {
     return this.#deps.status()
   }
 
-  async #hear(request: { url: string; area?: string | undefined }, signal: AbortSignal): Promise<SayResult> {
+  async #hear(
+    request: { ticket: string; area?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<SayResult> {
     const { voice, assistant, recordingsFrom, clock } = this.#deps
     if (!voice) throw new RpcError('unavailable', 'voice is switched off in this device’s configuration')
     if (recordingsFrom === undefined)
-      throw new RpcError('unavailable', 'this device was given no gateway to fetch recordings from')
+      throw new RpcError(
+        'unavailable',
+        'this device was given no gateway to fetch recordings from: start it with --gateway',
+      )
     try {
-      const wav = await fetchRecording(request.url, recordingsFrom, wireLimits.recordingBytesMax, signal)
+      const wav = await fetchRecording(recordingsFrom, request.ticket, wireLimits.recordingBytesMax, signal)
       const arrivedMs = clock.monotonicMs()
       const heard = await voice.hear(wav, signal)
       if (heard.text === '') return nothingHeard(clock.monotonicMs() - arrivedMs)

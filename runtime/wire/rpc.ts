@@ -17,8 +17,14 @@ export const rpcRequest = v.looseObject({
 
 /** `say`: a line of text. `area` is where the speaker is, an area id or name. */
 export const sayParams = v.looseObject({ text: v.string(), area: v.optional(v.string()) })
-/** `hear`: a recording, as a ticket the device fetches over HTTP. */
-export const hearParams = v.looseObject({ url: v.pipe(v.string(), v.url()), area: v.optional(v.string()) })
+/**
+ * `hear`: a recording that the gateway keeps under this ticket, for the device to fetch over HTTP from the gateway it was
+ * told to belong to. An id and no address: nobody can make a device fetch from elsewhere.
+ */
+export const hearParams = v.looseObject({
+  ticket: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket')),
+  area: v.optional(v.string()),
+})
 /** `command`: one command to one entity, with verification. */
 export const commandParams = v.looseObject({ entity: v.string(), command: jsonRecord })
 /** `fault`: injects a fault into a simulated device, or clears it with null. */

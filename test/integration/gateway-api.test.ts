@@ -271,12 +271,14 @@ describe('[api-7] recordings', () => {
       body: new Uint8Array(body),
     })
 
+  const ticketUrl = (call: Record<string, unknown>) => api(`tickets/${call['ticket']}`)
+
   it('the device fetches the recording by its ticket, which ends with the call', async () => {
     await online()
     let url = ''
     let fetched: Buffer | undefined
     device.answer = async (call) => {
-      url = String(call['url'])
+      url = ticketUrl(call)
       fetched = Buffer.from(await (await fetch(url)).arrayBuffer())
       return { result: said('lamp on') }
     }
@@ -292,7 +294,7 @@ describe('[api-7] recordings', () => {
     await online()
     const statuses: number[] = []
     device.answer = async (call) => {
-      for (let n = 0; n < 4; n += 1) statuses.push((await ask(String(call['url']))).status)
+      for (let n = 0; n < 4; n += 1) statuses.push((await ask(ticketUrl(call))).status)
       return { result: said('x') }
     }
     await upload(wav)

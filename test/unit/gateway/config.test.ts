@@ -69,8 +69,7 @@ describe('loadConfig()', () => {
 
   it('a wildcard address needs the URL that devices use, whose name is then known', () => {
     const env = { GANGLION_GATEWAY_TOKEN: 'a-long-enough-token' }
-    expect(() => load({ http: { host: '0.0.0.0' } }, env)).toThrow(/http\.publicUrl: needed/)
-    const { http } = load({ http: { host: '0.0.0.0', publicUrl: 'http://gateway.local:8080/' } }, env)
-    expect(http).toMatchObject({ publicUrl: 'http://gateway.local:8080', hosts: ['gateway.local'] })
+    const { http } = load({ http: { host: '0.0.0.0', hosts: ['gateway.local'] } }, env)
+    expect(http).toMatchObject({ host: '0.0.0.0', hosts: ['gateway.local'] })
   })
 })
