@@ -3,8 +3,10 @@
  * (`turn off the kitchen and bedroom lights`); what contradicts itself or must not act is marked, never dropped.
  */
 import type { Reading } from '../wire/messages.ts'
+import { readAmount, settleAmount } from './amounts.ts'
 import { verbNouns, watered } from './lexicon.ts'
-import { type Amount, type SlotName, type Slots, slotNames } from './slots.ts'
+import { complete } from './share.ts'
+import { type SlotName, type Slots, slotNames } from './slots.ts'
 import type { Item, TargetWord } from './tag.ts'
 
 export type Stop = 'not' | 'except' | 'later' | 'statement' | 'conflict'
@@ -45,7 +47,7 @@ export function hasAct(clause: Clause): boolean {
   return slotNames.some((name) => clause.slots[name] !== undefined)
 }
 
-function hasTarget(clause: Clause): boolean {
+export function hasTarget(clause: Clause): boolean {
   return clause.target.length > 0 || clause.here || clause.home || clause.everything
 }
 
@@ -75,12 +77,13 @@ function readClause(items: readonly Item[], text: string, act: number): Clause {
     delete clause.slots.verb
   if (clause.slots.verb === 'oscillate' && items.some((item) => item.phrase === 'stop'))
     clause.slots.state = 'off'
+  settleAmount(clause, items)
   fillFromPlaces(clause, items)
   fillFromNouns(clause)
   return clause
 }
 
-function note(clause: Clause, item: Item, text: string, role: string, means: string): void {
+export function note(clause: Clause, item: Item, text: string, role: string, means: string): void {
   clause.words.push({ text: text.slice(item.start, item.end), role, means })
 }
 
@@ -137,38 +140,6 @@ function fill(clause: Clause, item: Item, fills: Partial<Slots>, isWeak: boolean
   }
 }
 
-function readAmount(clause: Clause, items: readonly Item[], at: number, text: string): void {
-  const item = items[at] as Item
-  const next = items[at + 1]?.sense
-  const unit = next?.as === 'unit' ? next.unit : undefined
-  const amount: Amount = {
-    value: item.number ?? 0,
-    relative: items[at - 1]?.sense?.as === 'by',
-    ...(unit === undefined ? {} : { unit }),
-  }
-  // `at 7` without a unit is a time as likely as an amount.
-  if (items[at - 1]?.phrase === 'at' && unit === undefined && clause.slots.attribute === undefined)
-    clause.stop ??= { kind: 'later', phrase: text.slice(items[at - 1]?.start ?? 0, item.end) }
-  // `two lamps`, `one of the lamps`: which?
-  if (unit === undefined && !isAmount(items, at))
-    clause.stop ??= { kind: 'except', phrase: text.slice(item.start, items[at + 1]?.end ?? item.end) }
-  if (clause.slots.amount !== undefined) clause.stop ??= { kind: 'conflict', phrase: item.phrase }
-  clause.slots.amount = amount
-  note(clause, item, text, amount.relative ? 'change' : 'amount', `${amount.value} ${unit ?? ''}`.trim())
-}
-
-/** Whether a number without a unit stands where an amount does: after what it is of, or after `to`, `by`, `at`. */
-function isAmount(items: readonly Item[], at: number): boolean {
-  if (items[at + 1]?.target?.[0]?.noun?.plural) return false
-  const before = items.slice(0, at).findLast((item) => item.sense?.as !== 'glue' || item.phrase === 'at')
-  const after = items[at + 1]?.sense
-  if (after?.as === 'slot' && after.fills.attribute !== undefined) return true
-  if (before === undefined || before.target || before.phrase === 'at') return true
-  const { sense } = before
-  if (sense?.as === 'slot') return sense.fills.state === undefined
-  return sense?.as === 'to' || sense?.as === 'by' || sense?.as === 'it'
-}
-
 /** `vacuum the hall`: the noun is the verb where no other is said. `water the lawn`: the lawn is not a device. */
 function fillFromNouns(clause: Clause): void {
   const { slots } = clause
@@ -205,62 +176,4 @@ function fillFromBack(clause: Clause): void {
   if (hasAct(clause) || clause.target.length !== 1 || only?.word !== 'back' || only.bound) return
   clause.slots.verb = 'previous'
   clause.target = []
-}
-
-function complete(parts: readonly Clause[]): Clause[] {
-  const clauses: Clause[] = []
-  for (const part of parts) {
-    const last = clauses.at(-1)
-    // `Roborock, go home`: a name and then what it shall do.
-    if (
-      last &&
-      !hasAct(last) &&
-      !last.neutral &&
-      hasTarget(last) &&
-      hasAct(part) &&
-      !hasTarget(part) &&
-      !part.it
-    ) {
-      clauses[clauses.length - 1] = {
-        ...part,
-        target: last.target,
-        all: last.all,
-        both: last.both,
-        words: [...last.words, ...part.words],
-        text: `${last.text}, ${part.text}`,
-      }
-      continue
-    }
-    clauses.push(part)
-  }
-  borrowActs(clauses)
-  borrowTargets(clauses)
-  return clauses
-}
-
-/** A part that names things only does what its neighbour does: the one before if it leads, else the one after. */
-function borrowActs(clauses: Clause[]): void {
-  clauses.forEach((clause, at) => {
-    if (hasAct(clause) || !hasTarget(clause)) return
-    const before = clauses.slice(0, at).findLast(hasAct)
-    const after = clauses.slice(at + 1).find(hasAct)
-    const from = clause.neutral ? (after ?? before) : (before ?? after)
-    if (!from) return
-    clause.slots = { ...from.slots }
-    clause.act = from.act
-  })
-}
-
-/** A part that says only what to do does it to what was named before it. */
-function borrowTargets(clauses: Clause[]): void {
-  clauses.forEach((clause, at) => {
-    if (hasTarget(clause)) return
-    const before = clauses.slice(0, at).findLast(hasTarget)
-    if (!before) return
-    clause.target = before.target
-    clause.all = before.all
-    clause.here = before.here
-    clause.home = before.home
-    clause.everything = before.everything
-  })
 }

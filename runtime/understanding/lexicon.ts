@@ -138,12 +138,16 @@ const table: readonly (readonly [string, Sense])[] = [
   // Verbs.
   ['open, open up, opened, unroll', slot({ verb: 'open' })],
   ['close, closed, shut, close up', slot({ verb: 'close' })],
-  ['start, run, begin, launch', slot({ verb: 'start' }, { weak: true })],
+  ['start, run, begin, launch, send out', slot({ verb: 'start' }, { weak: true })],
   ['stop, halt, end, quit, cease', slot({ verb: 'stop' }, { weak: true })],
   ['toggle', slot({ verb: 'toggle' })],
   ['unlock', slot({ verb: 'unlock' })],
   ['lock, lock up', slot({ verb: 'lock' }, { initial: true })],
-  ['play, unpause, resume, continue, playing, keep playing', slot({ verb: 'play' }, { weak: true })],
+  ['play, playing', slot({ verb: 'play' }, { weak: true })],
+  [
+    'unpause, resume, continue, play again, keep playing, resume playing, continue playing, unpaused, resumed',
+    slot({ verb: 'resume' }, { weak: true }),
+  ],
   ['pause, paused', slot({ verb: 'pause' })],
   [
     'next, skip, skip to the next, skip forward, skip ahead, skip to next, play the next, play next, go to the next, go to next, go forward',

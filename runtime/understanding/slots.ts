@@ -13,6 +13,7 @@ export type Verb =
   | 'lock'
   | 'unlock'
   | 'play'
+  | 'resume'
   | 'pause'
   | 'next'
   | 'previous'

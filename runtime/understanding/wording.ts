@@ -85,6 +85,7 @@ const participles: Partial<Record<string, string>> = {
   lock: 'locked',
   unlock: 'unlocked',
   play: 'played',
+  resume: 'resumed',
   pause: 'paused',
   clean: 'started',
   dock: 'sent home',

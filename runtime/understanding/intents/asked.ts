@@ -2,6 +2,7 @@
 import type { Reading } from '../../wire/messages.ts'
 import type { Scene } from '../interpretation.ts'
 import { type NounForm, nouns } from '../kinds.ts'
+import { lexicon } from '../lexicon.ts'
 import { type Measure, measures } from '../measures.ts'
 import type { Token } from '../normalise.ts'
 import { nearestWord } from '../spelling.ts'
@@ -31,6 +32,7 @@ export function openingOf(tokens: readonly Token[]): Opening {
     .slice(0, at)
     .map((token) => token.text)
     .join(' ')
+  if (asksWhether(words)) return { kind: 'question', first: 'can', words: words.slice(at) }
   const indirect = /\b(?:(?:tell|show) me|know|check (?:if|whether|that)|see if)\b/.test(before)
   if (unanswerable.has(first)) return { kind: 'unanswerable' }
   // `have Rover clean` is a command.
@@ -42,6 +44,32 @@ export function openingOf(tokens: readonly Token[]): Opening {
     first: /\b(?:if|whether|that)$/.test(before) ? 'is' : 'what',
     words: words.slice(at),
   }
+}
+
+const modals = new Set(['can', 'could', 'would', 'will', 'may', 'might', 'should', 'shall', 'must'])
+/** Whom a modal verb asks to do something: `could you`, `can someone`. */
+const doers = new Set(['you', 'u', 'we', 'i', 'someone', 'somebody', 'anyone', 'anybody', 'please', 'ya'])
+
+/** `can the garage door be opened`, `am I able to`, `do you want to`: what may be, and no order. */
+function asksWhether(words: readonly Token[]): boolean {
+  const said = words
+    .slice(0, 3)
+    .map((token) => token.text)
+    .join(' ')
+  if (
+    /^(?:am i|are we|are you) (?:able|allowed)\b|^(?:do|did|would) (?:you|we) (?:want|like|need|have)\b/.test(
+      said,
+    )
+  )
+    return true
+  const first = words.findIndex((token) => modals.has(token.text))
+  const polite = first >= 0 && words.slice(0, first).every((token) => lead.has(token.text))
+  const next = words[first + 1]?.text
+  if (!polite || next === undefined || doers.has(next)) return false
+  // `could turn on the light` only lost its `you`.
+  const as = lexicon.get(next)?.as
+  const orders = lead.has(next) || as === 'neutral' || as === 'slot'
+  return !orders || words.some((token) => token.text === 'be')
 }
 
 const glue = new Set(

@@ -75,7 +75,17 @@ export const mediaPlayerRules: readonly Rule[] = [
     implied: 'nothing',
     when: ({ verb }) => verb === 'play' || verb === 'start',
     prefers: rests,
-    act: needs(['play', 'pause'], 'play', { command: { state: 'playing' }, effect: 'playing' }),
+    act: needs(['play'], 'play', { command: { state: 'playing' }, effect: 'playing' }),
+  },
+  {
+    intent: 'media_player.resume',
+    kind: 'media_player',
+    uses: ['verb'],
+    implied: 'nothing',
+    when: ({ verb }) => verb === 'resume',
+    prefers: rests,
+    // What can be paused can go on, whether or not it can be told to play something.
+    act: needs(['play', 'pause'], 'go on playing', { command: { state: 'playing' }, effect: 'playing' }),
   },
   {
     intent: 'media_player.pause',

@@ -30,6 +30,7 @@ export function answer(text: string, tokens: readonly Token[], scene: Scene): Un
   const clock = clockAnswer(first, rest, scene)
   if (clock) return clock
   const asked = readQuestion(text, first, rest, scene)
+  if (first === 'can') return mayAnswer(asked, scene)
   if (rest.some((token) => token.text === 'list') || asksList(asked, scene)) return listAnswer(asked, scene)
   if (asked.weather !== undefined) return weatherAnswer(asked, scene)
   const unknown = asked.target.filter(({ known, word }) => !known && !outside.has(word))
@@ -146,6 +147,16 @@ function stateSentence(
   if (asked.any) return `Yes, ${names(are, scene)} ${isAre(are.length)} ${state}.`
   const some = asked.all ? 'No' : 'Some'
   return `${some}: ${names(are, scene)} ${isAre(are.length)} ${state}, ${names(not, scene)} ${isAre(not.length)} not.`
+}
+
+/** `can the garage door be opened`: asked, not told; what it is about is said as it is now. */
+function mayAnswer(asked: Asked, scene: Scene): Understanding {
+  const about = { ...asked, target: asked.target.filter(({ known }) => known) }
+  const found = about.target.length === 0 ? [] : meant(about, scene, () => true)
+  const note = 'That sounds like a question, so nothing is changed.'
+  if (found.length === 0) return no(asked, note)
+  const parts = found.slice(0, 6).map((entity) => silence(entity) ?? sentence(entity))
+  return yes(asked, 'state', `${note} ${parts.join(', ')}.`, found)
 }
 
 function detectAnswer(asked: Asked, classes: readonly string[], scene: Scene): Understanding {
