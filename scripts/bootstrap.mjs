@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildDashboard, dashboardIsStale } from './bootstrap/dashboard.mjs'
-import { dependencyState, installDependencies } from './bootstrap/dependencies.mjs'
+import { dependencyState, installDependencies, restorePrevious } from './bootstrap/dependencies.mjs'
 import { withLock } from './bootstrap/lock.mjs'
 import { findNode, handOver } from './bootstrap/node.mjs'
 import { BootstrapError, Progress } from './bootstrap/progress.mjs'
@@ -47,6 +47,7 @@ function isMissingSomething(command) {
 
 /** Runs under the lock, so everything is looked at again: another start may have done it meanwhile. */
 async function prepare(command, signal) {
+  restorePrevious(root)
   const state = dependencyState(root)
   const steps = []
   if (state.kind !== 'current') steps.push((progress) => installDependencies(root, state, progress, signal))

@@ -1,8 +1,4 @@
 #!/usr/bin/env node
-/** The `ganglion` program for a shell: what "npm run ganglion --" runs. */
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-
-const bootstrap = fileURLToPath(new URL('./bootstrap.mjs', import.meta.url))
-process.exitCode =
-  spawnSync(process.execPath, [bootstrap, 'run', ...process.argv.slice(2)], { stdio: 'inherit' }).status ?? 1
+/** The `ganglion` program for a shell: what "npm run ganglion --" runs, in this very process, so that signals reach it. */
+process.argv.splice(2, 0, 'run')
+await import('./bootstrap.mjs')

@@ -43,10 +43,25 @@ function matches(want, have) {
   return have.version === want.version && have.integrity === want.integrity
 }
 
+const asideFolder = (root) => path.join(root, '.node_modules.previous')
+
+/** Puts back what an update had set aside when it was killed before its end. Nothing else is lost by that. */
+export function restorePrevious(root) {
+  const folder = path.join(root, 'node_modules')
+  const aside = asideFolder(root)
+  if (
+    packagesOf(path.join(folder, '.package-lock.json')) ||
+    !packagesOf(path.join(aside, '.package-lock.json'))
+  )
+    return
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(aside, folder)
+}
+
 /** Installs with `npm ci`. A stale install is kept aside until the new one is complete, and put back if it fails. */
 export async function installDependencies(root, state, progress, signal) {
   const folder = path.join(root, 'node_modules')
-  const aside = path.join(root, '.node_modules.previous')
+  const aside = asideFolder(root)
   rmSync(aside, { recursive: true, force: true })
   const kept = state.kind === 'stale' && moved(folder, aside)
   const title = state.kind === 'stale' ? 'Updating dependencies' : 'Installing dependencies'

@@ -1,5 +1,5 @@
 /** One bootstrap at a time prepares a checkout; the others wait and then find everything done. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { BootstrapError } from './progress.mjs'
@@ -7,6 +7,8 @@ import { BootstrapError } from './progress.mjs'
 const pollMs = 200
 /** A slow network may take this long to install; beyond it somebody should look. */
 const waitMs = 20 * 60_000
+/** Creating the file and writing the process id into it are two steps; longer between them means that the writer died. */
+const emptyMsMax = 1000
 
 /**
  * Runs `work(signal)` while holding `<root>/.bootstrap.lock`. A lock whose process is gone is taken over. Ctrl-C aborts
@@ -41,7 +43,7 @@ async function acquire(file) {
         )
     }
     const holder = holderOf(file)
-    if (holder === 'gone') rmSync(file, { force: true })
+    if (holder === 'gone') retake(file)
     else if (Date.now() > untilMs)
       throw new BootstrapError(
         `process ${holder} has been preparing this checkout for too long: stop it and try again`,
@@ -51,16 +53,32 @@ async function acquire(file) {
   }
 }
 
+/** Takes a left lock away. By rename, so that one of several waiters gets it; if it was a new holder's, it goes back. */
+function retake(file) {
+  const taken = `${file}.${process.pid}`
+  try {
+    renameSync(file, taken)
+    if (holderOf(taken) !== 'gone') linkSync(taken, file)
+  } catch (error) {
+    if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error
+  } finally {
+    rmSync(taken, { force: true })
+  }
+}
+
 /** The pid that holds the lock, or `gone`. A file just created may still be empty: somebody is writing it. */
 function holderOf(file) {
   let text
+  let ageMs
   try {
     text = readFileSync(file, 'utf8')
+    ageMs = Date.now() - statSync(file).mtimeMs
   } catch {
     return 'gone'
   }
+  if (text === '') return ageMs > emptyMsMax ? 'gone' : '?'
   const pid = Number(text)
-  if (!Number.isInteger(pid) || pid <= 0) return text === '' ? '?' : 'gone'
+  if (!Number.isInteger(pid) || pid <= 0) return 'gone'
   try {
     process.kill(pid, 0)
     return pid

@@ -46,11 +46,12 @@ export async function handOver(node, args) {
   process.exitCode = await runChild(node, args)
 }
 
+/** [scripts-6] The wrapper ends after the program; if it is killed, the closed channel tells the program to stop. */
 function runChild(node, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(node, args, { stdio: 'inherit' })
+    const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
     const pass = (signal) => child.kill(signal)
-    // A terminal sends Ctrl-C to the whole group, so the child has it already: twice would mean "at once".
+    // A terminal sends Ctrl-C to the whole group, so the child has it already; twice would mean "at once" to a test run.
     const interrupt = () => {
       if (!process.stdin.isTTY) child.kill('SIGINT')
     }

@@ -9,8 +9,10 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import os from 'node:os'
@@ -162,6 +164,30 @@ describe('bootstrap', () => {
     expect(await start(npmInstalls, ['run'])).toMatchObject({ code: 0 })
   })
 
+  test('takes over an empty lock that was left before its process id was written', async () => {
+    const file = path.join(checkout, '.bootstrap.lock')
+    writeFileSync(file, '')
+    utimesSync(file, 1, 1)
+    expect(await start(npmInstalls, ['run'])).toMatchObject({
+      code: 0,
+      stderr: expect.not.stringMatching('waiting'),
+    })
+    expect(existsSync(file)).toBe(false)
+  })
+
+  test.each([
+    ['before its successor was begun', false],
+    ['while its successor was being installed', true],
+  ])('an install set aside by an update that was killed %s is used again', async (_, begun) => {
+    installLocked()
+    writeFileSync(path.join(checkout, 'node_modules/kept'), '')
+    renameSync(path.join(checkout, 'node_modules'), path.join(checkout, '.node_modules.previous'))
+    if (begun) mkdirSync(path.join(checkout, 'node_modules/half'), { recursive: true })
+    expect(await start(npmHasNoNetwork, ['run'])).toMatchObject({ code: 0, stderr: '' })
+    expect(existsSync(path.join(checkout, 'node_modules/kept'))).toBe(true)
+    expect(existsSync(path.join(checkout, 'node_modules/half'))).toBe(false)
+  })
+
   test('SIGINT while installing ends npm too, releases the lock and exits 130', async () => {
     const npmHangs = `
       import fs from 'node:fs'
@@ -179,6 +205,37 @@ describe('bootstrap', () => {
     installLocked()
     writeFileSync(path.join(checkout, 'runtime/main.ts'), 'process.exit(7)')
     expect(await start(npmInstalls, ['run'])).toMatchObject({ code: 7 })
+  })
+
+  test('every npm script replaces the shell that npm starts it in, so that signals to npm arrive [scripts-6]', () => {
+    const { scripts } = JSON.parse(readFileSync(path.join(repository, 'package.json'), 'utf8'))
+    for (const [name, script] of Object.entries<string>(scripts))
+      if (script.includes('bootstrap')) expect(script, name).toMatch(/^exec node /)
+  })
+
+  test('a signal to what a shell started reaches the program, which ends first [scripts-6]', async () => {
+    installLocked()
+    cpSync(path.join(repository, 'scripts/ganglion.mjs'), path.join(checkout, 'scripts/ganglion.mjs'))
+    writeFileSync(
+      path.join(checkout, 'runtime/main.ts'),
+      `process.on('SIGTERM', () => {
+        console.log('stopping ' + process.argv.slice(2))
+        process.exit(5)
+      })
+      setInterval(() => {}, 1000)
+      console.log('started')`,
+    )
+    const child = spawn(process.execPath, ['scripts/ganglion.mjs', 'say'], {
+      cwd: checkout,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let stdout = ''
+    child.stdout.on('data', (chunk) => {
+      if (stdout === '') child.kill('SIGTERM')
+      stdout += chunk
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect({ code, stdout }).toEqual({ code: 5, stdout: 'started\nstopping say\n' })
   })
 
   test('a command that it does not know ends with the list of those it knows', async () => {
