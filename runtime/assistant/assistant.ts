@@ -2,7 +2,7 @@
  * The assistant: from what was said to what telemetry shows. Understands, commands, verifies, and says so; each step is
  * an event of the timeline.
  *
- * Invariants: [assistant-1] `done` only when every command was verified; [assistant-2] a question or a refusal moves
+ * Invariants: [assistant-1] `done` only when every command was verified, or nothing could and that is said; [assistant-2] a question or a refusal moves
  * nothing; [assistant-3] what was said is passed on to the timeline, never to a log.
  */
 import type { Command } from '../../hal/contract/actuator.ts'
@@ -115,12 +115,17 @@ export class Assistant {
     const onSent = () => step({ stage: 'sent', ...about })
     const report = await this.#deps.actuation.run({ ...request, onSent }, signal)
     step({
-      stage: report.outcome === 'done' ? 'verified' : report.outcome,
+      stage: stageOf(report),
       ...about,
       evidence: report.evidence,
     })
     return report
   }
+}
+
+function stageOf(report: CommandReport): Step['stage'] {
+  if (report.outcome !== 'done') return report.outcome
+  return isUnproven(report) ? 'taken' : 'verified'
 }
 
 function since(clock: Clock, startMs: number): number {
@@ -139,6 +144,18 @@ function overall(reports: readonly CommandReport[]): SayResult['outcome'] {
   return 'done'
 }
 
+function isUnproven(report: CommandReport): boolean {
+  return report.evidence.unproven === true
+}
+
+/** Nothing is claimed of what no telemetry can show. */
+function unprovenReply(reports: readonly CommandReport[], nameOf: (id: string) => string): string {
+  const names = [...new Set(reports.filter(isUnproven).map((report) => nameOf(report.entity)))]
+  const proven = reports.length - reports.filter(isUnproven).length
+  const rest = proven > 0 ? ` ${proven} of ${reports.length} commands are verified.` : ''
+  return `${names.join(' and ')} took the command; whether it was carried out is not reported.${rest}`
+}
+
 /** Says what was promised only when all of it was seen; otherwise which things did not do it, and what was seen. */
 function replyFor(
   reports: readonly CommandReport[],
@@ -146,7 +163,7 @@ function replyFor(
   nameOf: (id: string) => string,
 ): string {
   const missed = reports.filter((report) => report.outcome !== 'done')
-  if (missed.length === 0) return promised
+  if (missed.length === 0) return reports.some(isUnproven) ? unprovenReply(reports, nameOf) : promised
   const lines = missed.slice(0, 3).map((report) => {
     const reason = report.evidence.reason ?? 'no reason was given'
     return report.outcome === 'refused'

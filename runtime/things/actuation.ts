@@ -1,7 +1,7 @@
 /**
  * Verified actuation: the only way from a command to a "done".
  *
- * Invariants: [actuation-1] done means that telemetry shows the declared effect; [actuation-2] a command that is not
+ * Invariants: [actuation-1] done means that telemetry shows the declared effect, or says `unproven` where nothing could; [actuation-2] a command that is not
  * understood, out of range or not supported is refused before anything moves; [actuation-3] at most one retry, only where
  * it is safe and the time to live allows; [actuation-4] a later command supersedes an earlier one to the same entity,
  * unless the kind's commands add up; [actuation-5] every outcome carries what was seen.
@@ -272,6 +272,7 @@ export class Actuation {
       expected: describeEffect(effect),
       observed: { state, attributes: { ...attributes }, ts: tsMs },
       attempts,
+      ...(effect.checks.length === 0 ? { unproven: true } : {}),
       ...(reason === undefined ? {} : { reason }),
     }
   }

@@ -6,8 +6,8 @@
 import type { HomeView } from '../things/entity.ts'
 import { wireLimits } from '../wire/limits.ts'
 import type { Reading } from '../wire/messages.ts'
-import { type Clause, clausesOf } from './clause.ts'
-import { type HomeIndex, indexOf } from './home-index.ts'
+import { type Clause, clausesOf, hasAct } from './clause.ts'
+import { indexOf } from './home-index.ts'
 import { answer } from './intents/question.ts'
 import { interpretTodo } from './intents/todo.ts'
 import { interpret } from './interpret.ts'
@@ -32,9 +32,50 @@ export function understand(text: string, home: HomeView, context: UnderstandingC
   }
   const answered = answer(text, tokens, scene)
   if (answered) return answered
+  return result(readAll(text, tokens, scene), text, scene)
+}
+
+/** Lists and other things to do, in the order in which they were said. */
+function readAll(text: string, tokens: readonly Token[], scene: Scene): Read[] {
+  const lists = scene.index.entities.some((entity) => entity.info.kind === 'todo')
+  const around = lists ? readAroundList(text, tokens, scene) : undefined
+  if (around) return around
   const list = interpretTodo(text, tokens, scene)
-  if (list) return result([{ clause: undefined, found: list }], text, scene)
-  return command(text, tokens, index, scene)
+  return list ? [{ clause: undefined, found: list.found }] : readCommands(text, tokens, scene)
+}
+
+/**
+ * `add eggs to the groceries and turn on the light`, or the other way round. `salt and pepper` is one item: what
+ * follows `and` is something else to do only where it is understood as that by itself.
+ */
+function readAroundList(text: string, tokens: readonly Token[], scene: Scene): Read[] | undefined {
+  for (const [at, token] of tokens.entries()) {
+    if (!boundaries.has(token.text)) continue
+    const before = tokens.slice(0, at)
+    const after = tokens.slice(at + 1)
+    while (boundaries.has(after[0]?.text ?? '')) after.shift()
+    if (before.length === 0 || after.length === 0) continue
+    const list = interpretTodo(text, before, scene)
+    const last = interpretTodo(text, after, scene)
+    if (list === undefined && last?.found.kind !== 'steps') continue
+    const first = list ? [{ clause: undefined, found: list.found }] : readCommands(text, before, scene)
+    const rest = readAll(text, after, scene)
+    if (list?.named ? isClause(rest) : isDone(rest) && isDone(first)) return [...first, ...rest]
+  }
+  return undefined
+}
+
+const boundaries = new Set(['and', ',', ';', '.', 'then', 'also'])
+
+function isDone(reads: readonly Read[]): boolean {
+  return reads.every(({ found }) => found.kind === 'steps')
+}
+
+/** Something to do of its own, even if it cannot be done. */
+function isClause(reads: readonly Read[]): boolean {
+  return reads.every(
+    ({ clause, found }) => found.kind === 'steps' || (clause !== undefined && hasAct(clause)),
+  )
 }
 
 interface Read {
@@ -42,20 +83,20 @@ interface Read {
   readonly found: Interpretation
 }
 
-function command(text: string, tokens: readonly Token[], index: HomeIndex, scene: Scene): Understanding {
+function readCommands(text: string, tokens: readonly Token[], scene: Scene): Read[] {
+  const { index } = scene
   const clauses = clausesOf(tag(tokens, index, index.phrases), text)
-  if (clauses.length === 0) return refusal('I heard nothing to do.')
-  const reads = clauses.map((clause) => {
+  return clauses.map((clause) => {
     const others = clauses
       .filter((other) => other !== clause && other.act === clause.act)
       .flatMap((other) => other.target)
     return { clause, found: interpret(clause, scene, others) }
   })
-  return result(reads, text, scene)
 }
 
 /** Commands only where every part gives some; else what is missing in the first part that gives none. */
 function result(reads: readonly Read[], text: string, scene: Scene): Understanding {
+  if (reads.length === 0) return refusal('I heard nothing to do.')
   const reading = readingOf(reads, text)
   const groups: Group[] = []
   for (const { clause, found } of reads) {

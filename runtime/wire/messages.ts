@@ -88,6 +88,8 @@ export const evidence = v.object({
   observed: v.optional(v.object({ state: v.string(), attributes: jsonRecord, ts: ms })),
   /** How often the command was handed to the hardware. */
   attempts: v.number(),
+  /** True where the device reports nothing that could show the effect: it took the command, and that is all that is known. */
+  unproven: v.optional(v.boolean()),
   /** Why it failed or was refused, one line. */
   reason: v.optional(text),
 })
@@ -130,6 +132,8 @@ export const stages = [
   'understood',
   'sent',
   'verified',
+  /** The device took the command; nothing it reports could show more. */
+  'taken',
   'failed',
   'answered',
   'asked',

@@ -76,6 +76,7 @@ export function commandLine(report: CommandReport, terminal: Terminal): string {
   const what = `${report.entity} ${terminal.style('dim', JSON.stringify(report.command))}`
   if (report.outcome !== 'done')
     return `${what} ${report.outcome}: ${evidence.reason ?? 'no reason was given'}`
+  if (evidence.unproven) return `${what} → taken; it does not report whether it was done`
   const tries = evidence.attempts > 1 ? `, at attempt ${evidence.attempts}` : ''
   const before = evidence.reason ? ` (${evidence.reason})` : ''
   return `${what} → ${evidence.expected}, seen after ${milliseconds(report.latencyMs)}${tries}${before}`

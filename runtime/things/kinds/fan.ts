@@ -1,6 +1,15 @@
 /** Fans. Those with few speeds say how far apart these are (`percentage_step`), and report the nearest. */
 import * as v from 'valibot'
-import { type Check, commandSchema, effect, type KindRules, onOff, percentage, shortText } from './kind.ts'
+import {
+  type Check,
+  commandSchema,
+  effect,
+  type KindRules,
+  near,
+  onOff,
+  percentage,
+  shortText,
+} from './kind.ts'
 
 export const fan: KindRules = {
   kind: 'fan',
@@ -16,11 +25,7 @@ export const fan: KindRules = {
     const checks: Check[] = [{ path: 'state', oneOf: ['on'] }]
     const { percentage: speed, oscillating, preset_mode: preset } = command
     if (typeof speed === 'number')
-      checks.push({
-        path: 'percentage',
-        near: speed,
-        tolerance: toleranceOf(before.attributes['percentage_step']),
-      })
+      checks.push(near('percentage', speed, toleranceOf(before.attributes['percentage_step']), before))
     if (typeof oscillating === 'boolean') checks.push({ path: 'oscillating', value: oscillating })
     if (typeof preset === 'string') checks.push({ path: 'preset_mode', value: preset })
     return effect(checks, 3_000)

@@ -57,3 +57,13 @@ export const shortText = v.pipe(
 export function effect(checks: readonly Check[], deadlineMs: number, rest: Partial<Effect> = {}): Effect {
   return { checks, deadlineMs, retrySafe: true, additive: false, ...rest }
 }
+
+/**
+ * `path` is near `wanted`, as far as the device's rounding goes, but never so far that standing still would count: from
+ * another value it must have come more than half of the way.
+ */
+export function near(path: string, wanted: number, tolerance: number, before: Telemetry): Check {
+  const was = before.attributes[path]
+  const way = typeof was === 'number' ? Math.abs(wanted - was) : Number.POSITIVE_INFINITY
+  return { path, near: wanted, tolerance: way > 0 ? Math.min(tolerance, way * 0.49) : tolerance }
+}

@@ -1,6 +1,6 @@
 /** Lights. Tolerances cover the rounding of real dimmers: brightness steps of 1 % are 2.55 of 255. */
 import * as v from 'valibot'
-import { type Check, commandSchema, effect, type KindRules, onOff } from './kind.ts'
+import { type Check, commandSchema, effect, type KindRules, near, onOff } from './kind.ts'
 
 const level = v.pipe(
   v.number('must be a number'),
@@ -22,15 +22,14 @@ export const light: KindRules = {
       ),
     ),
   }),
-  effect(command) {
+  effect(command, _info, before) {
     if (command['state'] === 'off' || command['brightness'] === 0)
       return effect([{ path: 'state', oneOf: ['off'] }], 2_000)
     const checks: Check[] = [{ path: 'state', oneOf: ['on'] }]
     const { brightness, rgb_color: rgb, color_temp_kelvin: kelvin } = command
-    if (typeof brightness === 'number') checks.push({ path: 'brightness', near: brightness, tolerance: 3 })
+    if (typeof brightness === 'number') checks.push(near('brightness', brightness, 3, before))
     if (Array.isArray(rgb)) checks.push({ path: 'rgb_color', nearAll: rgb.map(Number), tolerance: 8 })
-    if (typeof kelvin === 'number')
-      checks.push({ path: 'color_temp_kelvin', near: kelvin, tolerance: kelvin * 0.03 })
+    if (typeof kelvin === 'number') checks.push(near('color_temp_kelvin', kelvin, kelvin * 0.03, before))
     return effect(checks, 2_000)
   },
 }

@@ -1,6 +1,7 @@
 /** Media players. Skipping a track shows in no telemetry that every player has, so those commands declare no checks. */
 import * as v from 'valibot'
-import { type Check, commandSchema, effect, type KindRules, shortText } from './kind.ts'
+import type { Telemetry } from '../../../hal/contract/component.ts'
+import { type Check, commandSchema, effect, type KindRules, near, shortText } from './kind.ts'
 
 /** `on` is whatever a player does when it is on. */
 const settled: Readonly<Record<string, readonly string[]>> = {
@@ -29,7 +30,7 @@ export const mediaPlayer: KindRules = {
     const { state, volume_level: volume, muted, source, action } = command
     if (typeof state === 'string') checks.push({ path: 'state', oneOf: settled[state] ?? [state] })
     if (action === 'stop') checks.push({ path: 'state', noneOf: ['playing', 'buffering'] })
-    if (typeof volume === 'number') checks.push(volumeCheck(volume, before.attributes['volume_level']))
+    if (typeof volume === 'number') checks.push(volumeCheck(volume, before))
     if (typeof muted === 'boolean') checks.push({ path: 'is_volume_muted', value: muted })
     if (typeof source === 'string') checks.push({ path: 'source', value: source })
     const repeats = action === 'next' || action === 'previous'
@@ -38,7 +39,8 @@ export const mediaPlayer: KindRules = {
 }
 
 /** Some players report 0 to 100 where most report 0 to 1. */
-function volumeCheck(volume: number, before: unknown): Check {
-  const percent = typeof before === 'number' && before > 1
-  return { path: 'volume_level', near: percent ? volume * 100 : volume, tolerance: percent ? 2 : 0.02 }
+function volumeCheck(volume: number, before: Telemetry): Check {
+  const level = before.attributes['volume_level']
+  const percent = typeof level === 'number' && level > 1
+  return near('volume_level', percent ? volume * 100 : volume, percent ? 2 : 0.02, before)
 }

@@ -5,7 +5,7 @@
 import * as v from 'valibot'
 import type { Command } from '../../../hal/contract/actuator.ts'
 import type { ComponentInfo, Telemetry } from '../../../hal/contract/component.ts'
-import { type Check, commandSchema, type Effect, effect, type KindRules, percentage } from './kind.ts'
+import { type Check, commandSchema, type Effect, effect, type KindRules, near, percentage } from './kind.ts'
 
 const travelMs = 60_000
 const neverRepeated: ReadonlySet<string> = new Set(['garage', 'garage_door', 'gate', 'door'])
@@ -27,7 +27,7 @@ function travel(command: Command, info: ComponentInfo, before: Telemetry): Effec
     command['state'] === 'open' ? 100 : command['state'] === 'closed' ? 0 : Number(command['position'])
   const checks: Check[] = [{ path: 'state', oneOf: [position > 0 ? 'open' : 'closed'] }]
   if (typeof before.attributes['current_position'] === 'number' || info.features?.includes('set_position')) {
-    checks.push({ path: 'current_position', near: position, tolerance: 3 })
+    checks.push(near('current_position', position, 3, before))
   }
   return effect(checks, travelMs, { retrySafe })
 }

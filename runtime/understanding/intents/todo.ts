@@ -12,7 +12,13 @@ import { listed } from '../wording.ts'
 type Action = 'add_item' | 'complete_item' | 'remove_item'
 
 /** Verb, and whether it is one of lists only (`put` is not: it needs a list to be named). */
-const verbs: ReadonlyMap<string, { action: Action; alone: boolean }> = new Map([
+interface Verb {
+  readonly action: Action
+  readonly alone: boolean
+  /** How many words it is. */
+  readonly words: number
+}
+const verbTable: readonly (readonly [string, { action: Action; alone: boolean }])[] = [
   ['add', { action: 'add_item', alone: true }],
   ['append', { action: 'add_item', alone: true }],
   ['include', { action: 'add_item', alone: false }],
@@ -26,7 +32,13 @@ const verbs: ReadonlyMap<string, { action: Action; alone: boolean }> = new Map([
   ['check', { action: 'complete_item', alone: false }],
   ['tick', { action: 'complete_item', alone: false }],
   ['mark', { action: 'complete_item', alone: false }],
-])
+  ['remember', { action: 'add_item', alone: false }],
+  ['note', { action: 'add_item', alone: false }],
+  ['get', { action: 'add_item', alone: false }],
+]
+const verbs: ReadonlyMap<string, Verb> = new Map(
+  verbTable.map(([word, verb]) => [word, { ...verb, words: 1 }]),
+)
 const lead = new Set(
   'please can could would you will i want to need hey hi ok okay ganglion kindly like just and'.split(' '),
 )
@@ -48,27 +60,173 @@ const tail = new Set([
   'completed',
 ])
 
+interface Spoken {
+  readonly action: Action
+  readonly item: string
+  readonly lists: readonly EntityWords[]
+  /** How the list was called, where it was said at all. */
+  readonly name: string | undefined
+}
+
+export interface TodoRead {
+  readonly found: Interpretation
+  /** Whether a list was named, and not only meant. */
+  readonly named: boolean
+}
+
 /** The clause as one about a list; undefined where it is not. */
-export function interpretTodo(
-  text: string,
-  tokens: readonly Token[],
-  scene: Scene,
-): Interpretation | undefined {
-  const at = tokens.findIndex((token) => !lead.has(token.text))
-  const verb = verbs.get(tokens[at]?.text ?? '')
-  if (verb === undefined) return undefined
+export function interpretTodo(text: string, tokens: readonly Token[], scene: Scene): TodoRead | undefined {
   const lists = scene.index.entities.filter((entity) => entity.info.kind === 'todo')
+  const spoken = read(text, tokens, lists)
+  return spoken && { found: resolveList(spoken, lists, scene), named: spoken.name !== undefined }
+}
+
+function resolveList(spoken: Spoken, lists: readonly EntityWords[], scene: Scene): Interpretation {
+  if (lists.length === 0) return { kind: 'refusal', reply: 'There is no list here.' }
+  if (spoken.lists.length !== 1) return whichList(spoken.lists, lists, spoken.name)
+  const list = spoken.lists[0] as EntityWords
+  if (spoken.item === '') return { kind: 'question', reply: `Which item of ${list.info.name}?`, options: [] }
+  return step(spoken.action, list, spoken.item, scene.live.get(list.info.id))
+}
+
+function read(text: string, tokens: readonly Token[], lists: readonly EntityWords[]): Spoken | undefined {
+  const begin = tokens.findIndex((token) => !lead.has(token.text))
   const end = tokens.findLastIndex((token) => !tail.has(token.text)) + 1
-  const from = skipParticle(tokens, at + 1)
+  if (begin < 0) return undefined
+  const pointed = readPointed(text, tokens, end, lists)
+  if (pointed) return pointed
+  const first = listAt(tokens, begin, end, lists)
+  const said = first ? skipPunctuation(tokens, first.end) : begin
+  const needs = tokens.slice(0, begin).some((token) => /^(?:need|want)$/.test(token.text))
+  const verb = verbs.get(tokens[said]?.text ?? '') ?? newItem(tokens, said)
+  if (verb === undefined) return needs ? readNeed(text, tokens, begin, end, lists) : undefined
+  const from = skipItemWord(tokens, skipParticle(tokens, said + verb.words))
+  if (first)
+    return {
+      action: verb.action,
+      item: itemText(text, tokens, from, end),
+      lists: first.lists,
+      name: first.name,
+    }
+  const ahead = links.has(tokens[from]?.text ?? '') ? listAt(tokens, from + 1, end, lists) : undefined
+  if (ahead && ahead.end < end)
+    return {
+      action: verb.action,
+      item: itemText(text, tokens, skipPunctuation(tokens, ahead.end), end),
+      lists: ahead.lists,
+      name: ahead.name,
+    }
   const split = findList(tokens, from, end, lists)
   if (split === undefined && !(verb.alone && lists.length > 0)) return undefined
-  const spoken = itemText(text, tokens, from, split?.at ?? end)
-  const found = split?.lists ?? lists
-  if (lists.length === 0) return { kind: 'refusal', reply: 'There is no list here.' }
-  if (found.length !== 1) return whichList(found, lists, split?.name)
-  const list = found[0] as EntityWords
-  if (spoken === '') return { kind: 'question', reply: `Which item of ${list.info.name}?`, options: [] }
-  return step(verb.action, list, spoken, scene.live.get(list.info.id))
+  const item = itemText(text, tokens, from, split?.at ?? end)
+  return { action: verb.action, item, lists: split?.lists ?? lists, name: split?.name }
+}
+
+/** `I need milk on the shopping list`. */
+function readNeed(
+  text: string,
+  tokens: readonly Token[],
+  from: number,
+  end: number,
+  lists: readonly EntityWords[],
+): Spoken | undefined {
+  const split = findList(tokens, from, end, lists)
+  if (split === undefined || split.name === undefined) return undefined
+  return {
+    action: 'add_item',
+    item: itemText(text, tokens, from, split.at),
+    lists: split.lists,
+    name: split.name,
+  }
+}
+
+/** `I need to buy bananas, put it on the shopping list`: the item was said before. */
+function readPointed(
+  text: string,
+  tokens: readonly Token[],
+  end: number,
+  lists: readonly EntityWords[],
+): Spoken | undefined {
+  const at = tokens.findIndex(
+    (token, index) =>
+      verbs.get(token.text)?.action === 'add_item' && pointers.has(tokens[index + 1]?.text ?? ''),
+  )
+  const said = tokens
+    .slice(0, Math.max(0, at))
+    .findLastIndex((token) => !/^(?:[,;.]|and|so|please)$/.test(token.text))
+  const split = at > 0 && said >= 0 ? findList(tokens, at + 1, end, lists) : undefined
+  if (split === undefined) return undefined
+  let from = tokens.findIndex((token) => !lead.has(token.text))
+  while (from < said && needWords.has(tokens[from]?.text ?? '')) from += 1
+  return {
+    action: 'add_item',
+    item: itemText(text, tokens, from, said + 1),
+    lists: split.lists,
+    name: split.name,
+  }
+}
+
+const pointers = new Set(['it', 'that', 'them', 'those', 'this', 'these'])
+/** How one says that something is missing, before what it is. */
+const needWords = new Set(
+  'are am is out of low on running run have got to buy get do not any more no some we i us need'.split(' '),
+)
+
+/** `new item`, `new task`. */
+function newItem(tokens: readonly Token[], at: number): Verb | undefined {
+  const isNew = tokens[at]?.text === 'new' && itemWords.has(tokens[at + 1]?.text ?? '')
+  return isNew ? { action: 'add_item', alone: true, words: 1 } : undefined
+}
+
+const itemWords = new Set(['item', 'items', 'task', 'entry', 'thing'])
+
+/** `add an item to the list called`: the word says nothing of what it is. */
+function skipItemWord(tokens: readonly Token[], at: number): number {
+  let next = at
+  while (/^(?:a|an|the|new|another)$/.test(tokens[next]?.text ?? '')) next += 1
+  return itemWords.has(tokens[next]?.text ?? '') && links.has(tokens[next + 1]?.text ?? '') ? next + 1 : at
+}
+
+function skipPunctuation(tokens: readonly Token[], at: number): number {
+  let next = at
+  while (/^(?:[,;.]|called|named)$/.test(tokens[next]?.text ?? '')) next += 1
+  return next
+}
+
+/** A list's name that begins at `at`, followed by something. */
+function listAt(
+  tokens: readonly Token[],
+  at: number,
+  end: number,
+  lists: readonly EntityWords[],
+): { end: number; name: string; lists: readonly EntityWords[] } | undefined {
+  let from = at
+  while (articles.has(tokens[from]?.text ?? '')) from += 1
+  let found: ReturnType<typeof listAt>
+  for (let to = from + 1; to < end && to <= from + 4; to += 1) {
+    const words = tokens.slice(from, to).map((token) => token.text)
+    const named = listsCalled(words, lists)
+    if (named !== undefined && named.length > 0) found = { end: to, name: words.join(' '), lists: named }
+  }
+  return found
+}
+
+/** The lists that words may name; undefined where they name none and do not say `list` either. */
+function listsCalled(
+  words: readonly string[],
+  lists: readonly EntityWords[],
+): readonly EntityWords[] | undefined {
+  const said = words.filter((word) => word !== 'list' && word !== 'lists')
+  if (said.length === 0) return words.length > 0 ? lists : undefined
+  const named = lists.filter((list) => said.every((word) => list.name.some((own) => sameWord(own, word))))
+  if (named.length > 0) return named
+  return said.length < words.length ? [] : undefined
+}
+
+/** `grocery` and `groceries`. */
+function sameWord(a: string, b: string): boolean {
+  const singular = (word: string) => stem(word.replace(/ies$/, 'y'))
+  return stem(a) === stem(b) || singular(a) === singular(b)
 }
 
 /** `cross off milk`, `check off milk`. */
@@ -87,14 +245,9 @@ function findList(
     if (!links.has(tokens[at]?.text ?? '')) continue
     const words = tokens.slice(at + 1, end).map((token) => token.text)
     while (articles.has(words[0] ?? '')) words.shift()
-    const said = words.filter((word) => word !== 'list' && word !== 'lists')
-    const saysList = said.length < words.length
-    const named = lists.filter(
-      (list) => said.length > 0 && said.every((word) => list.nameStems.has(stem(word))),
-    )
-    if (named.length > 0) return { at: startOfLink(tokens, at), name: said.join(' '), lists: named }
-    if (saysList)
-      return { at: startOfLink(tokens, at), name: said.join(' '), lists: said.length === 0 ? lists : [] }
+    const named = listsCalled(words, lists)
+    const name = words.filter((word) => word !== 'list' && word !== 'lists').join(' ')
+    if (named !== undefined) return { at: startOfLink(tokens, at), name, lists: named }
   }
   return undefined
 }
@@ -110,7 +263,7 @@ function itemText(text: string, tokens: readonly Token[], from: number, to: numb
   if (first === undefined || last === undefined || to <= from) return ''
   return text
     .slice(first.start, last.end)
-    .replace(/^some\s+/i, '')
+    .replace(/^(?:to\s+)?(?:(?:buy|get)\s+)?(?:some\s+)?/i, '')
     .replace(/\s+as\s+(?:done|complete|completed|bought)$/i, '')
     .trim()
 }

@@ -60,6 +60,14 @@ describe('Assistant', () => {
     expect(registry.get('media_player.radio')?.telemetry.attributes['volume_level']).toBe(0.2)
   })
 
+  it('does not claim what no telemetry can show [assistant-1]', async () => {
+    const { say, stages } = await openAssistant()
+    const result = await say('skip to the next track on the radio')
+    expect(result.commands).toMatchObject([{ command: { action: 'next' }, evidence: { unproven: true } }])
+    expect(result.reply).toBe('Radio took the command; whether it was carried out is not reported.')
+    expect(stages()).not.toContain('verified')
+  })
+
   it('fails honestly: says which thing did not do it and what was seen', async () => {
     const { say, sim, stages } = await openAssistant()
     sim.fault('light.hall', { kind: 'stuck' })

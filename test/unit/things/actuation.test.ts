@@ -87,6 +87,24 @@ describe('what was so before', () => {
   })
 })
 
+describe('a tolerance', () => {
+  it.each([
+    ['climate.hall', { temperature: 20.5 }],
+    ['light.hall', { brightness: 101 }],
+    ['fan.hall', { percentage: 2 }],
+    ['media_player.radio', { volume_level: 0.51 }],
+    ['cover.blind', { position: 2 }],
+  ])('never lets standing still count: %s %j on a stuck device', async (entity, fields) => {
+    const home = await openSimHome()
+    home.sim.set('light.hall', { state: 'on' })
+    home.sim.fault(entity, { kind: 'stuck' })
+    const report = await home.clock.run(() =>
+      home.actuation.run({ entity, command: fields, principal: 'user' }, home.signal),
+    )
+    expect(report.outcome).toBe('failed')
+  })
+})
+
 describe('a command whose effect does not show fails honestly', () => {
   it('names what was seen when a lamp is stuck, after one retry [actuation-3]', async () => {
     const { report } = await command('light.hall', { state: 'on' }, 'stuck')

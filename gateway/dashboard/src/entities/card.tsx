@@ -103,6 +103,7 @@ function wordsFor(entity: EntityView, ui: EntityUi): string {
 const icons: Readonly<Record<string, IconName>> = {
   pending: 'pending',
   verified: 'done',
+  taken: 'pending',
   failed: 'failed',
   refused: 'refused',
 }

@@ -10,7 +10,7 @@ import { commandWords, duration, observedWords } from '../words.ts'
 type Command = Readonly<Record<string, Json>>
 
 export interface Outcome {
-  readonly kind: 'pending' | 'verified' | 'failed' | 'refused'
+  readonly kind: 'pending' | 'verified' | 'taken' | 'failed' | 'refused'
   readonly text: string
 }
 export type Feedback = Outcome | { readonly kind: 'none' }
@@ -52,9 +52,15 @@ function pending(command: Command): Outcome {
 /** The words for a report: proof, or what was seen instead. */
 export function settled(report: CommandReport): Outcome {
   const words = commandWords(report.command)
+  if (report.outcome === 'done' && report.evidence.unproven) return { kind: 'taken', text: takenWords(words) }
   if (report.outcome === 'done')
     return { kind: 'verified', text: `Verified: ${words}, ${duration(report.latencyMs)}` }
   return { kind: report.outcome, text: failureWords(report) }
+}
+
+/** For what no telemetry can show. */
+function takenWords(words: string): string {
+  return `Taken: ${words}. It does not report whether it was done`
 }
 
 /** One honest line: the device's own reason, or what its telemetry still shows. */
@@ -80,6 +86,8 @@ export function followEvent(event: CommandEvent, device: string): void {
       kind: 'verified',
       text: `Verified: ${event.evidence?.expected ?? commandWords(command)}, ${duration(event.sinceMs)}`,
     }
+  } else if (event.stage === 'taken') {
+    feedback.value = { kind: 'taken', text: takenWords(commandWords(command)) }
   } else if (event.stage === 'failed' || event.stage === 'refused') {
     const kind = event.stage
     const evidence = event.evidence ?? { expected: '', attempts: 0 }

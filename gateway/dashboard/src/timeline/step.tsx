@@ -8,6 +8,7 @@ const stageWords: Readonly<Record<Step['stage'], string>> = {
   understood: 'Understood',
   sent: 'Sent',
   verified: 'Verified',
+  taken: 'Taken, cannot be shown',
   failed: 'Failed',
   answered: 'Answered',
   asked: 'Asked back',

@@ -59,12 +59,12 @@ function verdictOf(events: readonly CommandEvent[]): Verdict {
   const has = (stage: Stage) => events.some((event) => event.stage === stage)
   const entitiesAt = (...stages: Stage[]) =>
     new Set(events.filter((event) => stages.includes(event.stage)).map((event) => event.entity))
-  const judged = entitiesAt('verified', 'failed', 'refused')
+  const judged = entitiesAt('verified', 'taken', 'failed', 'refused')
   if ([...entitiesAt('sent')].some((entity) => !judged.has(entity))) return 'pending'
   if (has('failed')) return 'failed'
   if (has('refused')) return 'refused'
   if (has('asked')) return 'question'
-  return has('verified') || has('answered') ? 'done' : 'pending'
+  return has('verified') || has('taken') || has('answered') ? 'done' : 'pending'
 }
 
 function stepsOf(events: readonly CommandEvent[]): readonly Step[] {
