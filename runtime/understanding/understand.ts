@@ -49,6 +49,7 @@ function readAll(text: string, tokens: readonly Token[], scene: Scene): Read[] {
  * follows `and` is something else to do only where it is understood as that by itself.
  */
 function readAroundList(text: string, tokens: readonly Token[], scene: Scene): Read[] | undefined {
+  if (tokens.filter((token) => boundaries.has(token.text)).length > boundariesMax) return undefined
   for (const [at, token] of tokens.entries()) {
     if (!boundaries.has(token.text)) continue
     const before = tokens.slice(0, at)
@@ -65,6 +66,8 @@ function readAroundList(text: string, tokens: readonly Token[], scene: Scene): R
   return undefined
 }
 
+/** Parts that are tried: each may be split again, so with many the time would grow without bound. */
+const boundariesMax = 6
 const boundaries = new Set(['and', ',', ';', '.', 'then', 'also'])
 
 function isDone(reads: readonly Read[]): boolean {

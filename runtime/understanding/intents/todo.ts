@@ -109,7 +109,7 @@ function read(text: string, tokens: readonly Token[], lists: readonly EntityWord
       name: first.name,
     }
   const ahead = links.has(tokens[from]?.text ?? '') ? listAt(tokens, from + 1, end, lists) : undefined
-  if (ahead && ahead.end < end)
+  if (ahead)
     return {
       action: verb.action,
       item: itemText(text, tokens, skipPunctuation(tokens, ahead.end), end),
@@ -193,7 +193,7 @@ function skipPunctuation(tokens: readonly Token[], at: number): number {
   return next
 }
 
-/** A list's name that begins at `at`, followed by something. */
+/** A list's name that begins at `at`. */
 function listAt(
   tokens: readonly Token[],
   at: number,
@@ -203,7 +203,7 @@ function listAt(
   let from = at
   while (articles.has(tokens[from]?.text ?? '')) from += 1
   let found: ReturnType<typeof listAt>
-  for (let to = from + 1; to < end && to <= from + 4; to += 1) {
+  for (let to = from + 1; to <= end && to <= from + 4; to += 1) {
     const words = tokens.slice(from, to).map((token) => token.text)
     const named = listsCalled(words, lists)
     if (named !== undefined && named.length > 0) found = { end: to, name: words.join(' '), lists: named }

@@ -55,3 +55,31 @@ describe('a question acts on nothing [understanding-2]', () => {
     (text) => expect(did(say(richHome, text))).toEqual([`${lamp} {"state":"on"}`]),
   )
 })
+
+table('lists', [
+  [
+    'add eggs to the shopping list and turn on the floor lamp',
+    `${lamp} {"state":"on"}`,
+    'todo.shopping {"action":"add_item","item":"eggs"}',
+  ],
+  [
+    'turn on the floor lamp and add eggs to the shopping list',
+    `${lamp} {"state":"on"}`,
+    'todo.shopping {"action":"add_item","item":"eggs"}',
+  ],
+  ['add salt and pepper to my shopping list', 'todo.shopping {"action":"add_item","item":"salt and pepper"}'],
+  ['shopping list add coffee', 'todo.shopping {"action":"add_item","item":"coffee"}'],
+  ['chores: add mow the lawn', 'todo.chores {"action":"add_item","item":"mow the lawn"}'],
+  ['new item on the shopping list: sugar', 'todo.shopping {"action":"add_item","item":"sugar"}'],
+  ['add an item to the chores called sweeping', 'todo.chores {"action":"add_item","item":"sweeping"}'],
+  [
+    'I need to buy bananas, put it on the shopping list',
+    'todo.shopping {"action":"add_item","item":"bananas"}',
+  ],
+  ["we're out of rice, add it to the shopping list", 'todo.shopping {"action":"add_item","item":"rice"}'],
+  [
+    'add open the garage door and dance to my chores',
+    'todo.chores {"action":"add_item","item":"open the garage door and dance"}',
+  ],
+  ['add to the shopping list', 'question: Which item of Shopping List?'],
+])
