@@ -1,6 +1,4 @@
 /** One device: opens its parts in order, connects them, closes them in reverse. Nothing else happens here. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
@@ -11,8 +9,8 @@ import { messageOf, UsageError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { programPath } from './base/program.ts'
 import { openStateDir } from './base/state-dir.ts'
-import { version } from './base/version.ts'
 import type { DeviceConfig } from './config/config.ts'
+import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
 import { EngineSupervisor } from './inference/engine-supervisor.ts'
 import { models } from './inference/models/index.ts'
 import { ModelStore } from './inference/store/store.ts'
@@ -22,10 +20,9 @@ import { deviceStatus } from './observe/status.ts'
 import { Voice } from './perception/voice.ts'
 import { Actuation } from './things/actuation.ts'
 import { attachBoard } from './things/hal-source.ts'
-import { publishHome } from './things/publication.ts'
+import { homeMessage, publishHome } from './things/publication.ts'
 import { EntityRegistry } from './things/registry.ts'
 import { understand } from './understanding/understand.ts'
-import type { HomeMessage } from './wire/messages.ts'
 
 export interface RuntimeDeps {
   readonly clock: Clock
@@ -85,8 +82,9 @@ export class Runtime implements AsyncDisposable {
       },
     })
 
+    const stop = new AbortController()
     const voice = config.voice.enabled ? await openVoice(deps, config, stack, signal) : undefined
-    stack.defer(publishHome({ link, registry, home: homeMessage(config, board) }))
+    stack.defer(publishHome({ link, registry, home: homeMessage(config.id, board) }))
     stack.defer(
       link.onSet((entity, { id, ttlMs, ...command }) => {
         const meta = {
@@ -94,7 +92,7 @@ export class Runtime implements AsyncDisposable {
           ...(id === undefined ? {} : { id }),
           ...(ttlMs === undefined ? {} : { ttlMs }),
         }
-        void assistant.command({ entity, command, ...meta }, signal)
+        void assistant.command({ entity, command, ...meta }, stop.signal)
       }),
     )
     const status = () => deviceStatus({ clock, config, board, link, voice, openedMs })
@@ -109,6 +107,8 @@ export class Runtime implements AsyncDisposable {
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
     if (voice && board.microphone)
       stack.use(listenLive({ clock, log, voice: voice.voice, assistant, microphone: board.microphone }))
+    // First of all when closing: what still waits for its effect is ended.
+    stack.defer(() => stop.abort())
     return new Runtime({ device: config.id, registry, assistant, link, voice: voice?.voice }, stack.move())
   }
 
@@ -143,40 +143,6 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
   }
 }
 
-function readHome(path: string): { name: string; yaml: string } {
-  try {
-    return { name: path, yaml: readFileSync(path, 'utf8') }
-  } catch (error) {
-    throw new UsageError(`cannot read the home ${path}: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-function outboxOptions(config: DeviceConfig) {
-  return { directory: join(config.stateDir, 'outbox'), bytesMax: config.outbox.megabytesMax * 1024 * 1024 }
-}
-
-function linkOptions(config: DeviceConfig) {
-  const { url, username, passwordFile } = config.broker
-  if (url === undefined)
-    throw new UsageError('no broker: name a gateway with --gateway or a broker with --broker')
-  return {
-    brokerUrl: url,
-    deviceId: config.id,
-    base: config.base,
-    inflightMax: config.outbox.inflightMax,
-    ...(username === undefined ? {} : { username }),
-    ...(passwordFile === undefined ? {} : { password: readPassword(passwordFile) }),
-  }
-}
-
-function readPassword(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trimEnd()
-  } catch (error) {
-    throw new UsageError(`cannot read broker.passwordFile ${path}: ${messageOf(error)}`, { cause: error })
-  }
-}
-
 async function openVoice(
   deps: RuntimeDeps,
   config: DeviceConfig,
@@ -194,19 +160,4 @@ async function openVoice(
     await Voice.open({ clock, log, store, engine }, { models: voiceModels, audioSMax }, signal),
   )
   return { voice, engine }
-}
-
-function homeMessage(config: DeviceConfig, board: OpenBoard): HomeMessage {
-  return {
-    v: 1,
-    device: { id: config.id, name: config.id, board: board.board.name, simulated: board.simulated, version },
-    areas: board.layout.areas.map(({ aliases, ...area }) => ({
-      ...area,
-      ...(aliases ? { aliases: [...aliases] } : {}),
-    })),
-    entities: board.components.map(({ info: { features, ...info } }) => ({
-      ...info,
-      ...(features ? { features: [...features] } : {}),
-    })),
-  }
 }

@@ -72,6 +72,12 @@ const wordsForCode: Readonly<Record<number, string>> = {
   135: 'authorisation',
 }
 
+/** MQTT 5.0, section 3.14.2.1: another client connected with this client id. */
+const sessionTakenOver = 0x8e
+/** What a person can do when two devices keep throwing each other out. */
+export const takenOver = (clientId: string) =>
+  `another device is connected as ${clientId}: give each one its own --id`
+
 export class Connection {
   readonly protocolVersion: ProtocolVersion
   /** Unacknowledged publishes that the broker takes at once. */
@@ -115,6 +121,9 @@ export class Connection {
         reason = refusal ? `the broker refused the ${refusal}` : messageOf(error)
         // A protocol error leaves the socket open; nothing sensible can follow on it.
         stream.destroy()
+      })
+      client.on('disconnect', (packet) => {
+        if (packet.reasonCode === sessionTakenOver) reason = takenOver(options.clientId)
       })
       client.on('close', () => {
         signal.removeEventListener('abort', onAbort)

@@ -15,7 +15,7 @@ import { anyEvent, check } from '../wire/messages.ts'
 import { Topics } from '../wire/topics.ts'
 import { BadMessages } from './bad-messages.ts'
 import { type BrokerAddress, parseBrokerUrl } from './broker-address.ts'
-import { ConnectError, Connection, type ProtocolVersion, type TlsIdentity } from './connection.ts'
+import { ConnectError, Connection, type ProtocolVersion, type TlsIdentity, takenOver } from './connection.ts'
 import { LinkError } from './errors.ts'
 import { Inbound, type SetHandler } from './inbound.ts'
 import type { EventPriority, Outbox } from './outbox.ts'
@@ -82,6 +82,9 @@ const retainedTopicsMax = 2 * (wireLimits.entitiesMax + 16)
 const retainedBytesMax = 8 * 1024 * 1024
 /** A connection that lasted this long was a good one: back-off starts over. */
 const goodConnectionMs = 10_000
+/** So many lost in a row, and it is time to say what may be behind it. */
+const shortConnectionsMax = 3
+const clientIdOf = (deviceId: string) => `ganglion-${deviceId}`
 /** Saying goodbye: the last publish and the DISCONNECT. */
 const goodbyeMsMax = 2_000
 
@@ -103,6 +106,8 @@ export class Link implements AsyncDisposable {
   #protocolVersion: ProtocolVersion = 5
   #connection: Connection | undefined
   #problem: string | undefined = 'not connected yet'
+  /** Connections in a row that were lost soon: on MQTT 3.1.1 the only sign of a rival for our client id. */
+  #shortConnections = 0
   #running: Promise<void> = Promise.resolve()
   #unsubscribeOutbox: Cancel = () => {}
   #closing: Promise<void> | undefined
@@ -240,7 +245,9 @@ export class Link implements AsyncDisposable {
       const startedMs = this.#clock.monotonicMs()
       try {
         await this.#connectOnce(signal)
-        if (this.#clock.monotonicMs() - startedMs >= goodConnectionMs) attempt = 0
+        const good = this.#clock.monotonicMs() - startedMs >= goodConnectionMs
+        if (good) attempt = 0
+        this.#shortConnections = good ? 0 : this.#shortConnections + 1
       } catch (error) {
         if (signal.aborted) return
         const retryNow = this.#onConnectFailed(error)
@@ -259,7 +266,7 @@ export class Link implements AsyncDisposable {
       this.#clock,
       {
         address: this.#address,
-        clientId: `ganglion-${deviceId}`,
+        clientId: clientIdOf(deviceId),
         protocolVersion: this.#protocolVersion,
         username: this.#options.username ?? this.#address.username,
         password: this.#options.password ?? this.#address.password,
@@ -302,7 +309,9 @@ export class Link implements AsyncDisposable {
     this.#notify(true)
   }
 
-  #onEnded(reason: string): void {
+  #onEnded(ended: string): void {
+    const rivalled = this.#shortConnections >= shortConnectionsMax
+    const reason = rivalled ? `${ended}; perhaps ${takenOver(clientIdOf(this.#options.deviceId))}` : ended
     const wasConnected = this.#connection !== undefined
     this.#connection = undefined
     this.#sender.stop()

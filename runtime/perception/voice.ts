@@ -50,7 +50,7 @@ export class Voice implements AsyncDisposable {
   readonly #options: VoiceOptions
   readonly #hearing: Hearing
   readonly #stop = new AbortController()
-  readonly #starting: Promise<void>
+  #starting: Promise<void> = Promise.resolve()
   #state: State = { kind: 'starting' }
 
   private constructor(deps: Deps, options: VoiceOptions) {
@@ -60,13 +60,14 @@ export class Voice implements AsyncDisposable {
       { inference: deps.engine, clock: deps.clock, log: deps.log },
       { audioSMax: options.audioSMax },
     )
-    this.#starting = this.#start(this.#stop.signal)
   }
 
   /** Returns at once; models are fetched and loaded behind it. */
   static async open(deps: Deps, options: VoiceOptions, signal: AbortSignal): Promise<Voice> {
     signal.throwIfAborted()
-    return new Voice(deps, options)
+    const voice = new Voice(deps, options)
+    voice.#starting = voice.#start(voice.#stop.signal)
+    return voice
   }
 
   /** The reason, while hearing is not possible. */

@@ -1,5 +1,7 @@
 /** Publishes the home: what there is (also in Home Assistant's terms) and what it is doing, as retained values. */
+import type { OpenBoard } from '../../hal/contract/board.ts'
 import type { Cancel } from '../base/clock.ts'
+import { version } from '../base/version.ts'
 import { discovery } from '../link/home-assistant/discovery.ts'
 import type { Link } from '../link/session.ts'
 import type { HomeMessage, StateMessage } from '../wire/messages.ts'
@@ -29,4 +31,20 @@ export function publishHome({ link, registry, home }: Deps): Cancel {
   for (const { topic, payload } of discovery(home, topics, { attributesOf })) link.setRetained(topic, payload)
   for (const entity of registry.view().entities) publishState(entity)
   return registry.onReport(publishState)
+}
+
+/** The home as it is described on the wire. */
+export function homeMessage(device: string, board: OpenBoard): HomeMessage {
+  return {
+    v: 1,
+    device: { id: device, name: device, board: board.board.name, simulated: board.simulated, version },
+    areas: board.layout.areas.map(({ aliases, ...area }) => ({
+      ...area,
+      ...(aliases ? { aliases: [...aliases] } : {}),
+    })),
+    entities: board.components.map(({ info: { features, ...info } }) => ({
+      ...info,
+      ...(features ? { features: [...features] } : {}),
+    })),
+  }
 }

@@ -29,9 +29,14 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-async function openLink(brokerUrl: string, options: Partial<LinkOptions> = {}, log = silentLog) {
+async function openLink(
+  brokerUrl: string,
+  options: Partial<LinkOptions> = {},
+  log = silentLog,
+  outboxIn = directory,
+) {
   const deps = { clock: realClock, log }
-  const outbox = stack.use(await Outbox.open(deps, { directory, groupMs: 2 }))
+  const outbox = stack.use(await Outbox.open(deps, { directory: outboxIn, groupMs: 2 }))
   const fixed = { brokerUrl, deviceId: 'd1', base: 'ganglion', backoff: { firstMs: 10, maxMs: 50 } }
   return stack.use(await Link.open({ ...deps, outbox }, { ...fixed, drainMsMax: 200, ...options }))
 }
@@ -229,5 +234,29 @@ test.each([
   await expect(openLink(url)).rejects.toMatchObject({
     code: 'config',
     message: expect.stringMatching(message),
+  })
+})
+
+describe.each([
+  { name: 'aedes', start: startAedes, present: true },
+  { name: 'mosquitto', start: startMosquitto, present: withMosquitto },
+])('two devices of one id on $name', ({ name, start, present }) => {
+  test('are told what is wrong and what to do', async ({ skip }) => {
+    skip(!present, `${name} is not installed`)
+    const broker = stack.use(await start())
+    const problems: string[] = []
+    const log = createLog({
+      level: 'warn',
+      json: false,
+      nowMs: () => 0,
+      write: (line) => problems.push(line),
+    })
+    await openLink(broker.url, {}, log)
+    await openLink(broker.url, {}, log, join(directory, 'other'))
+    await eventually(() =>
+      expect(problems.join('\n')).toMatch(
+        /another device is connected as ganglion-d1: give each one its own --id/,
+      ),
+    )
   })
 })

@@ -125,7 +125,8 @@ function deviceOf(group: Group, home: HomeMessage): Record<string, Json> {
       identifiers: [hub],
       name: labelled(device.name, device.simulated),
       manufacturer: 'Ganglion',
-      model: labelled(device.board, device.simulated),
+      // A simulated board's name says so itself.
+      model: device.board,
       sw_version: device.version,
     }
   return {

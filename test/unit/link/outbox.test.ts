@@ -52,6 +52,12 @@ async function refusalOf(work: Promise<unknown>): Promise<LinkError> {
   return error as LinkError
 }
 
+test('is for this user only: events hold what was said', async () => {
+  chmodSync(directory, 0o755)
+  await using _outbox = await open()
+  expect(statSync(directory).mode & 0o777).toBe(0o700)
+})
+
 describe('what was appended', () => {
   test('is read back in order, also by the next process [link-1]', async () => {
     const first = await open()
