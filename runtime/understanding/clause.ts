@@ -4,7 +4,8 @@
  */
 import type { Reading } from '../wire/messages.ts'
 import { readAmount, settleAmount } from './amounts.ts'
-import { verbNouns, watered } from './lexicon.ts'
+import { verbNouns, type Wish, watered } from './lexicon.ts'
+import { settleMood } from './mood.ts'
 import { complete } from './share.ts'
 import { type SlotName, type Slots, slotNames } from './slots.ts'
 import type { Item, TargetWord } from './tag.ts'
@@ -22,6 +23,9 @@ export interface Clause {
   home: boolean
   it: boolean
   everything: boolean
+  /** What was heard may be no order: enough to ask before a way in is opened. */
+  doubt?: true
+  wish?: Wish
   stop?: { readonly kind: Stop; readonly phrase: string }
   words: Reading['words']
   text: string
@@ -78,8 +82,10 @@ function readClause(items: readonly Item[], text: string, act: number): Clause {
   if (clause.slots.verb === 'oscillate' && items.some((item) => item.phrase === 'stop'))
     clause.slots.state = 'off'
   settleAmount(clause, items)
+  settleMood(clause, items, text)
   fillFromPlaces(clause, items)
   fillFromNouns(clause)
+  fillLastly(clause, items)
   return clause
 }
 
@@ -97,6 +103,8 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
   if (sense === undefined) return
   switch (sense.as) {
     case 'slot':
+      if (sense.lastly) return
+      if (item.corrected) clause.doubt = true
       fill(clause, item, sense.fills, sense.weak === true, weak)
       note(clause, item, text, Object.keys(sense.fills).join(' '), Object.values(sense.fills).join(' '))
       return
@@ -115,16 +123,25 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
       clause[sense.as] = true
       note(clause, item, text, 'scope', sense.as)
       return
+    case 'glue':
+      if (sense.wish) clause.wish = firmer(clause.wish, sense.wish)
+      return
     case 'not':
     case 'except':
     case 'later':
     case 'statement':
+      if (sense.as === 'statement' && clause.wish === 'sure' && /^(?:is|are)$/.test(item.phrase)) return
       clause.stop ??= { kind: sense.as, phrase: text.slice(item.start, item.end) }
       note(clause, item, text, 'stop', sense.as)
       return
     default:
       return
   }
+}
+
+function firmer(one: Wish | undefined, other: Wish): Wish {
+  if (one === 'sure' || other === 'sure') return 'sure'
+  return one === 'strong' || other === 'strong' ? 'strong' : 'mild'
 }
 
 /** Puts values in slots. A weak value gives way to a firm one; two firm, different ones are a conflict. */
@@ -152,13 +169,58 @@ function fillFromNouns(clause: Clause): void {
     if (fills.verb !== undefined && !decided && slots.amount === undefined) slots.verb = fills.verb
     if (fills.verb === 'water') waters = true
     if (fills.mode === undefined) continue
-    slots.mode ??= fills.mode
+    // `the AC to heat`: what it shall do is said beside what it is.
+    if (slots.mode === undefined || !coolers.has(word.word)) slots.mode = fills.mode
     modes.add(word)
   }
   if (waters) clause.target = clause.target.filter(({ word, known }) => known || !watered.has(word))
   // `the thermostat to heat`: beside another thing the mode is no thing.
   const others = clause.target.filter((word) => !modes.has(word))
-  if (others.some(({ noun }) => noun?.noun.kinds.includes('climate'))) clause.target = others
+  if (modes.size > 0 && others.some(({ noun }) => noun?.noun.kinds.includes('climate'))) {
+    clause.target = others
+    slots.modeSaid = true
+  }
+  fillFromLock(clause)
+  fillFromSound(clause)
+}
+
+/** Called by what they do: a mode said beside them goes first. */
+const coolers = new Set(['ac', 'aircon'])
+
+/** `open the lock on the front door` unlocks it; `back door lock` locks it. */
+function fillFromLock(clause: Clause): void {
+  const { slots } = clause
+  const rest = clause.target.filter(({ word, bound }) => bound || word !== 'lock')
+  if (rest.length === clause.target.length) return
+  if (slots.verb === 'open' || slots.verb === 'close') slots.verb = slots.verb === 'open' ? 'unlock' : 'lock'
+  else if (!hasAct(clause) && !clause.neutral && rest.length > 0) {
+    slots.verb = 'lock'
+    clause.target = rest
+  }
+}
+
+/** `turn the sound off` mutes, and turns nothing off. */
+function fillFromSound(clause: Clause): void {
+  const { slots } = clause
+  if (slots.state === undefined || !clause.target.some(({ word, bound }) => word === 'sound' && !bound))
+    return
+  slots.verb ??= slots.state === 'off' ? 'mute' : 'unmute'
+  delete slots.state
+}
+
+/** What is meant where nothing else says what to do: `hit the lights`, and `off` heard as `of`. */
+function fillLastly(clause: Clause, items: readonly Item[]): void {
+  if (hasAct(clause)) {
+    // `run the fan at 50 %`: it runs, and how fast is said too.
+    const { slots } = clause
+    if (slots.verb !== 'start' || (slots.amount ?? slots.level) === undefined) return
+    delete slots.verb
+    slots.state ??= 'on'
+    return
+  }
+  for (const { sense } of items)
+    if (sense?.as === 'slot' && sense.lastly) Object.assign(clause.slots, sense.fills)
+  if (clause.neutral && clause.target.length > 0 && items.at(-1)?.phrase === 'of') clause.slots.state = 'off'
 }
 
 /** `send Rover home`: the place is what it shall do. */

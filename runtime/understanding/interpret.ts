@@ -58,10 +58,10 @@ function act(
   fitting: readonly Rule[],
   scene: Scene,
 ): Interpretation {
-  const guarded = fitting.some((rule) => rule.several === 'never')
   const many = chosen.length > 1 || clause.all || clause.home
   if (many && chosen.some((entity) => isGuarded(entity, fitting, scene))) return which(clause, chosen)
-  if (guarded && clause.target.some(({ corrected }) => corrected)) {
+  const unsure = clause.doubt || clause.target.some(({ corrected }) => corrected)
+  if (unsure && chosen.some((entity) => isGuarded(entity, fitting, scene))) {
     const options = chosen.map((entity) => tell(entity, chosen))
     return ask(`Do you mean ${listed(options)}?`, options)
   }
@@ -88,5 +88,5 @@ function act(
 function isGuarded(entity: EntityWords, fitting: readonly Rule[], scene: Scene): boolean {
   const live = scene.live.get(entity.info.id)
   const rule = fitting.find((candidate) => candidate.kind === entity.info.kind)
-  return live !== undefined && rule?.guards?.(live) === true
+  return live !== undefined && (rule?.several === 'never' || rule?.guards?.(live) === true)
 }

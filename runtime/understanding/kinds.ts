@@ -177,6 +177,11 @@ export const nounPhrases: ReadonlyMap<string, string> = new Map([
   ['power outlet', 'outlet'],
   ['power plug', 'plug'],
   ['t v', 'tv'],
+  ['climate control', 'climate'],
+  ['vacuum cleaners', 'vacuums'],
+  ['robot vacuum', 'vacuum'],
+  ['robot vacuums', 'vacuums'],
+  ['tele', 'tv'],
 ])
 
 export interface NounForm {

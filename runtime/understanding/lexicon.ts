@@ -5,6 +5,9 @@
 import { colours, whites } from './colours.ts'
 import type { Slots, Unit } from './slots.ts'
 
+/** How firmly something is wished; after `make sure` even `is` says what shall be. */
+export type Wish = 'mild' | 'strong' | 'sure'
+
 export type Sense =
   /** Fills slots. `weak` gives way to any other word that fills the same slot. */
   | {
@@ -12,10 +15,15 @@ export type Sense =
       readonly fills: Partial<Slots>
       readonly weak?: boolean
       readonly initial?: boolean
+      /** `locked`, `opened`: what was done, or what is wished; which, the words around it say. */
+      readonly participle?: boolean
+      /** Only where nothing else says what to do: `hit the lights`, but `hit pause`. */
+      readonly lastly?: boolean
     }
   /** A verb that decides nothing by itself: `set`, `turn`, `make`. */
-  | { readonly as: 'neutral'; readonly initial?: boolean }
-  | { readonly as: 'glue' }
+  | { readonly as: 'neutral'; readonly initial?: boolean; readonly participle?: boolean }
+  /** `wish`: says that it shall be so. Mildly (`should be`) is not enough to open a way in. */
+  | { readonly as: 'glue'; readonly wish?: Wish }
   | { readonly as: 'unit'; readonly unit: Unit }
   | {
       readonly as: 'to' | 'by' | 'on' | 'all' | 'both' | 'here' | 'home' | 'it' | 'everything' | 'and' | 'bit'
@@ -23,7 +31,10 @@ export type Sense =
   /** Makes the clause one that must not act. */
   | { readonly as: 'not' | 'except' | 'later' | 'statement' }
 
-const slot = (fills: Partial<Slots>, more: { weak?: boolean; initial?: boolean } = {}): Sense => ({
+const slot = (
+  fills: Partial<Slots>,
+  more: { weak?: boolean; initial?: boolean; participle?: boolean; lastly?: boolean } = {},
+): Sense => ({
   as: 'slot',
   fills,
   ...more,
@@ -33,18 +44,38 @@ const slot = (fills: Partial<Slots>, more: { weak?: boolean; initial?: boolean }
 const table: readonly (readonly [string, Sense])[] = [
   // Glue: politeness, articles, prepositions, auxiliaries.
   [
-    `the, a, an, my, our, your, its, please, hey, hi, hello, ok, okay, ganglion, can, could, would, will, you, i,
-    we, us, me, want, wanna, like, need, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
+    `the, a, an, my, our, your, its, hey, hi, hello, ok, okay, ganglion, can, could, would, will, you, u, i,
+    we, us, me, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
     kindly, of, in, at, near, next to, from, into, inside, with, so, go ahead and, mind, would you mind,
-    let, lets, have, get, some, do, be, am, there, device, devices, completely, fully, entirely, really, very,
-    quickly, again, hurry, maybe, also, too, as well, onto, over, more, by the, id, setting, level, currently, can i have, can we have, could i have, could we have, can i get, may i have, can you have, so kind as to, so kind to,
+    let, lets, some, do, be, am, there, device, devices, completely, fully, entirely, really, very,
+    quickly, again, hurry, maybe, too, as well, onto, over, more, by the, id, setting, level, currently, can i have, can we have, could i have, could we have, can i get, may i have, can you have, so kind as to, so kind to,
+    right away, at once, asap, alright, all right, only, do me a favor and, do me a favour and, do me a favor, do me a favour, would be nice,
+    all the way, way, can we, could we, can we please, can someone, can somebody, could someone, could somebody, said, go, go ahead,
+    exactly, about, around, roughly, anymore, any more, nothing else, and nothing else, straightaway, real quick, already, then please,
+    quick, fast please, hey there, listen, yo, dear, kind of, sort of, pls, plz, thx, real, possible, as possible, to be, teh, hte,
     a lot, much, if you can, if possible, for me, for us, able to, try to, go and, value, cheers, actually, um, uh, well, together`,
     { as: 'glue' },
   ],
-  ['to, at about, to about', { as: 'to' }],
+  [
+    `please, i want, want, wanna, like, need, i need, get, have, id like, i would like`,
+    { as: 'glue', wish: 'strong' },
+  ],
+  [
+    'make sure, make sure that, make sure to, ensure, ensure that, be sure, be sure that, see to it, see to it that, see that',
+    { as: 'glue', wish: 'sure' },
+  ],
+  [
+    `should be, should, needs to be, need to be, needs to, needs, has to be, have to be, must be, ought to be, shall be, should go, can go,
+    should get`,
+    { as: 'glue', wish: 'mild' },
+  ],
+  ['to, at about, to about, to around, to exactly, to roughly', { as: 'to' }],
   ['by', { as: 'by' }],
   ['on', { as: 'on' }],
-  ['and, plus, then, and then, and also, after that, ",", ";", "."', { as: 'and' }],
+  [
+    'and, plus, then, and then, and also, after that, as well as, along with, together with, also, and after that, followed by, ",", ";", "."',
+    { as: 'and' },
+  ],
   [
     'it, that, this, them, they, these, those, this one, that one, what is playing, whatever is playing',
     { as: 'it' },
@@ -64,8 +95,8 @@ const table: readonly (readonly [string, Sense])[] = [
   ['not, never, no, without, neither, nor, dont, avoid, refrain', { as: 'not' }],
   ['except, except for, but, apart from, other than, besides, instead, rather than, or', { as: 'except' }],
   [
-    `is, are, was, were, been, can i, could i, should i, shall i, may i, can we, could we, should we, shall we, may we, i will, we will,
-    i am, we are, i have, we have, i did, you did, you have, did you, have you, you are, it will, that will`,
+    `is, are, was, were, been, can i, could i, should i, shall i, may i, should we, shall we, may we, i will, we will,
+    turns, opens, closes, keeps, stays, goes, works, gets, comes, happened, i am, we are, i have, we have, i did, you did, you have, did you, have you, you are, it will, that will`,
     { as: 'statement' },
   ],
   [
@@ -78,36 +109,54 @@ const table: readonly (readonly [string, Sense])[] = [
   ],
   // Neutral verbs.
   [
-    `turn, turning, put, roll, pull, set, setting up, make, making, change, adjust, bring, take, move, power, flip, give, send, keep, show,
+    `turn, turning, put, roll, pull, set, setting up, make, making, change, crank, bump, slide, knock, pop, flick, spin, ramp, nudge, push, tweak, adjust, bring, take, move, power, flip, give, send, keep, show,
     want it, tell, ask, have it`,
     { as: 'neutral' },
   ],
   ['switch, switching', { as: 'neutral', initial: true }],
+  ['turned, switched', { as: 'neutral', participle: true }],
   // States.
-  ['activate, enable, illuminate, back on, power up, fire up', slot({ state: 'on' })],
   [
-    'off, deactivate, disable, shut off, shut down, kill, put out, turn out, extinguish, back off, cut',
+    'activate, enable, illuminate, back on, power up, fire up, power on, spin up, ignite, ventilate, going, up and running, start up, spinning, lit',
+    slot({ state: 'on' }),
+  ],
+  [
+    'off, deactivate, disable, shut off, shut down, kill, put out, turn out, extinguish, back off, cut, power down, power off, no more, turn of, switch of, shut of, turned of, switched of',
     slot({ state: 'off' }),
   ],
   ['light up', slot({ state: 'on' }, { initial: true })],
+  [
+    'hit, give me some, need some, i need some, want some, i want some, let there be',
+    slot({ state: 'on' }, { lastly: true }),
+  ],
   ['out', slot({ state: 'off' }, { weak: true })],
   // Directions and levels.
   ['up, increase, raise, higher, boost', slot({ direction: 'up' }, { weak: true })],
   ['down, decrease, lower, reduce, drop', slot({ direction: 'down' }, { weak: true })],
   ['brighter, brighten, brighten up, lighter', slot({ attribute: 'brightness', direction: 'up' })],
-  ['dim, dimmer, dim down, dimmed, darker, darken', slot({ attribute: 'brightness', direction: 'down' })],
+  ['dim, dimmer, dim down, darker, darken', slot({ attribute: 'brightness', direction: 'down' })],
+  ['dimmed', slot({ attribute: 'brightness', direction: 'down' }, { participle: true })],
   ['louder', slot({ attribute: 'volume', direction: 'up' })],
   ['quieter, softer', slot({ attribute: 'volume', direction: 'down' })],
   ['warmer, hotter, warm, warm up, heat up', slot({ attribute: 'temperature', direction: 'up' })],
   ['cooler, colder, cool down', slot({ attribute: 'temperature', direction: 'down' })],
   ['faster', slot({ attribute: 'speed', direction: 'up' })],
-  ['slower, slow down', slot({ attribute: 'speed', direction: 'down' })],
-  ['max, maximum, highest, full, all the way up, the most, fullest, full blast', slot({ level: 'max' })],
-  ['brightest, full brightness', slot({ attribute: 'brightness', level: 'max' })],
+  ['slower, slow down, slow', slot({ attribute: 'speed', direction: 'down' })],
+  [
+    'max, maximum, as high as possible, as much as possible, as far as possible, highest, full, all the way up, the most, fullest, full blast',
+    slot({ level: 'max' }),
+  ],
+  [
+    'brightest, full brightness, as bright as possible, as bright as it goes',
+    slot({ attribute: 'brightness', level: 'max' }),
+  ],
   ['min, minimum, lowest, all the way down, the least', slot({ level: 'min' })],
-  ['dimmest, darkest', slot({ attribute: 'brightness', level: 'min' })],
-  ['loudest', slot({ attribute: 'volume', level: 'max' })],
-  ['quietest', slot({ attribute: 'volume', level: 'min' })],
+  [
+    'dimmest, darkest, as dim as possible, as dark as possible',
+    slot({ attribute: 'brightness', level: 'min' }),
+  ],
+  ['loudest, as loud as possible', slot({ attribute: 'volume', level: 'max' })],
+  ['quietest, as quiet as possible', slot({ attribute: 'volume', level: 'min' })],
   ['half, halfway, half way, a half, one half, 1 half', slot({ level: 'half' })],
   ['quarter, a quarter, one quarter, 1 quarter', slot({ level: 'quarter' })],
   ['three quarters, 3 quarters', slot({ level: 'threequarters' })],
@@ -136,19 +185,26 @@ const table: readonly (readonly [string, Sense])[] = [
   ['f, ° f, fahrenheit, degrees fahrenheit, degrees f', { as: 'unit', unit: 'fahrenheit' }],
   ['k, kelvin', { as: 'unit', unit: 'kelvin' }],
   // Verbs.
-  ['open, open up, opened, unroll', slot({ verb: 'open' })],
-  ['close, closed, shut, close up', slot({ verb: 'close' })],
-  ['start, run, begin, launch, send out', slot({ verb: 'start' }, { weak: true })],
-  ['stop, halt, end, quit, cease', slot({ verb: 'stop' }, { weak: true })],
+  ['open, open up, unroll, lift', slot({ verb: 'open' })],
+  ['opened', slot({ verb: 'open' }, { participle: true })],
+  ['close, shut, close up, draw', slot({ verb: 'close' })],
+  ['closed', slot({ verb: 'close' }, { participle: true })],
+  [
+    'start, run, begin, launch, send out, started, running, kick off, get started',
+    slot({ verb: 'start' }, { weak: true }),
+  ],
+  ['stop, halt, end, quit, cease, stopped', slot({ verb: 'stop' }, { weak: true })],
   ['toggle', slot({ verb: 'toggle' })],
-  ['unlock', slot({ verb: 'unlock' })],
-  ['lock, lock up', slot({ verb: 'lock' }, { initial: true })],
+  ['unlock, unbolt', slot({ verb: 'unlock' })],
+  ['unlocked', slot({ verb: 'unlock' }, { participle: true })],
+  ['locked, secured, bolted', slot({ verb: 'lock' }, { participle: true })],
+  ['lock, lock up, secure, bolt', slot({ verb: 'lock' }, { initial: true })],
   ['play, playing', slot({ verb: 'play' }, { weak: true })],
   [
     'unpause, resume, continue, play again, keep playing, resume playing, continue playing, unpaused, resumed',
     slot({ verb: 'resume' }, { weak: true }),
   ],
-  ['pause, paused', slot({ verb: 'pause' })],
+  ['pause, paused, hold', slot({ verb: 'pause' })],
   [
     'next, skip, skip to the next, skip forward, skip ahead, skip to next, play the next, play next, go to the next, go to next, go forward',
     slot({ verb: 'next' }),
@@ -158,8 +214,8 @@ const table: readonly (readonly [string, Sense])[] = [
     go to the previous, play the previous, play previous, skip to the previous`,
     slot({ verb: 'previous' }),
   ],
-  ['mute, silence', slot({ verb: 'mute' })],
-  ['unmute', slot({ verb: 'unmute' })],
+  ['mute, silence, muted', slot({ verb: 'mute' })],
+  ['unmute, unmuted, off mute, mute off, off of mute', slot({ verb: 'unmute' })],
   [
     'dock, return, go home, go back home, come home, return home, back home, charge, recharge',
     slot({ verb: 'dock' }),

@@ -12,6 +12,8 @@ export interface Token {
   readonly end: number
   /** Set where the token is a number. */
   readonly number?: number
+  /** Not as it was heard: the only near word. */
+  readonly mended?: true
 }
 
 /** Words that are two words in one. Negations keep their `not`: it decides. */

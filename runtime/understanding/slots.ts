@@ -63,9 +63,11 @@ export interface Slots {
   mode?: ClimateMode
   /** `a bit`: a smaller step than otherwise. No rule needs it, so it is no name of a slot. */
   slight?: true
+  /** The mode was said beside the thing, so that it is wanted for itself: `the thermostat to cool`. */
+  modeSaid?: true
 }
 
-export type SlotName = Exclude<keyof Slots, 'slight'>
+export type SlotName = Exclude<keyof Slots, 'slight' | 'modeSaid'>
 
 export const slotNames: readonly SlotName[] = [
   'verb',

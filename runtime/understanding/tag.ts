@@ -25,6 +25,8 @@ export interface Item {
   readonly phrase: string
   readonly sense?: Sense
   readonly number?: number
+  /** Heard otherwise, and taken for the only near word. */
+  readonly corrected?: boolean
   /** Words of a target; several where a phrase stands for a name. */
   readonly target?: readonly TargetWord[]
 }
@@ -163,7 +165,11 @@ function readGrammar(tokens: readonly Token[], at: number, before: readonly Item
       : { item: { ...span(tokens, at, 1), number: token.number }, length: 1 }
   const initial = 'initial' in found.value && found.value.initial === true
   if (initial && !onlyGlue(before)) return undefined
-  return { item: { ...span(tokens, at, found.length), sense: found.value }, length: found.length }
+  const corrected = tokens.slice(at, at + found.length).some((token) => token.mended)
+  return {
+    item: { ...span(tokens, at, found.length), sense: found.value, ...(corrected ? { corrected } : {}) },
+    length: found.length,
+  }
 }
 
 function readWord(tokens: readonly Token[], at: number, index: HomeIndex, mayCorrect: boolean): Read {

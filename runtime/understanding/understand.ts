@@ -12,6 +12,7 @@ import { answer } from './intents/question.ts'
 import { interpretTodo } from './intents/todo.ts'
 import { interpret } from './interpret.ts'
 import type { Interpretation, Scene } from './interpretation.ts'
+import { mend } from './mend.ts'
 import { normalise, type Token } from './normalise.ts'
 import { type Group, replyFor } from './reply.ts'
 import { tag } from './tag.ts'
@@ -88,7 +89,7 @@ interface Read {
 
 function readCommands(text: string, tokens: readonly Token[], scene: Scene): Read[] {
   const { index } = scene
-  const clauses = clausesOf(tag(tokens, index, index.phrases), text)
+  const clauses = clausesOf(tag(mend(tokens, index), index, index.phrases), text)
   return clauses.map((clause) => {
     const others = clauses
       .filter((other) => other !== clause && other.act === clause.act)

@@ -65,7 +65,9 @@ function asksWhether(words: readonly Token[]): boolean {
   const first = words.findIndex((token) => modals.has(token.text))
   const polite = first >= 0 && words.slice(0, first).every((token) => lead.has(token.text))
   const next = words[first + 1]?.text
-  if (!polite || next === undefined || doers.has(next)) return false
+  if (!polite || next === undefined) return false
+  // `could someone have opened the door`.
+  if (doers.has(next)) return words[first + 2]?.text === 'have' && /ed$/.test(words[first + 3]?.text ?? '')
   // `could turn on the light` only lost its `you`.
   const as = lexicon.get(next)?.as
   const orders = lead.has(next) || as === 'neutral' || as === 'slot'

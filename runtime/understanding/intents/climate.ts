@@ -86,7 +86,9 @@ function setTemperature(entity: Entity, slots: Slots): Act {
 }
 
 /** `heat the bedroom to 22` also starts a thermostat that is off; one that runs keeps its mode. */
-function mode(entity: Entity, { mode: wanted, state, direction }: Slots): Record<string, Json> {
+function mode(entity: Entity, { mode: wanted, modeSaid, state, direction }: Slots): Record<string, Json> {
+  const asked = modeSaid && direction === undefined ? pickMode(entity, wanted) : undefined
+  if (asked !== undefined) return { hvac_mode: asked }
   if (direction !== undefined || entity.telemetry.state !== 'off') return {}
   const chosen = wanted === undefined && state !== 'on' ? undefined : pickMode(entity, wanted)
   return chosen === undefined ? {} : { hvac_mode: chosen }

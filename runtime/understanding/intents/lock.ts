@@ -5,10 +5,11 @@ export const lockRules: readonly Rule[] = [
   {
     intent: 'lock.lock',
     kind: 'lock',
-    uses: ['verb'],
+    uses: ['verb', 'direction'],
     several: 'anywhere',
     implied: 'all',
-    when: ({ verb }) => verb === 'lock',
+    // `lock the house up`.
+    when: ({ verb, direction }) => verb === 'lock' && direction !== 'down',
     act: () => ({ command: { state: 'locked' }, effect: 'locked' }),
   },
   {

@@ -83,3 +83,41 @@ table('lists', [
   ],
   ['add to the shopping list', 'question: Which item of Shopping List?'],
 ])
+
+table('past forms and wishes', [
+  ['turned on the floor lamp', `${lamp} {"state":"on"}`],
+  ['Switched off the coffee maker.', 'switch.coffee {"state":"off"}'],
+  ['dimmed the floor lamp to 10%', `${lamp} {"state":"on","brightness":26}`],
+  ['closed the lounge blinds', 'cover.lounge_blind {"state":"closed"}'],
+  ['locked the back door', 'lock.back {"state":"locked"}'],
+  ['opened the bedroom curtains', 'cover.bedroom_curtain {"state":"open"}'],
+  ['unlocked the back door', 'question: Do you mean Back Door Lock?'],
+  ['opened the garage door', 'question: Do you mean Garage Door?'],
+  ['the garage door should be open', 'question: Do you mean Garage Door?'],
+  ['the garage door needs to be closed', 'cover.garage_door {"state":"closed"}'],
+  ['I want the back door unlocked', 'lock.back {"state":"unlocked"}'],
+  ['I want the back door locked', 'lock.back {"state":"locked"}'],
+  ['make sure the floor lamp is off', `${lamp} {"state":"off"}`],
+  ['I would like the floor lamp turned on', `${lamp} {"state":"on"}`],
+  ['open the lock on the back door', 'lock.back {"state":"unlocked"}'],
+  ['turn of the floor lamp', `${lamp} {"state":"off"}`],
+  ['trun off the floor lamp', `${lamp} {"state":"off"}`],
+  ['turnon the floor lamp', `${lamp} {"state":"on"}`],
+  ['opne the garage door', 'question: Do you mean Garage Door?'],
+  ['run the tower fan at 50%', 'fan.bedroom {"state":"on","percentage":50}'],
+  ['set the thermostat to cool at 18 degrees', 'climate.lounge {"hvac_mode":"cool","temperature":18}'],
+  ['turn the kitchen speaker sound off', 'media_player.kitchen {"muted":true}'],
+])
+
+describe('what is told is not done [understanding-2]', () => {
+  it.each([
+    'the floor lamp turned off',
+    'I turned off the floor lamp',
+    'I just locked the back door',
+    'the back door was locked',
+    'my tower fan turns on and off',
+    'someone unlocked the back door',
+    'could someone have opened the garage door',
+    'is the floor lamp turned on',
+  ])('%s', (text) => expect(say(richHome, text).kind).not.toBe('commands'))
+})
