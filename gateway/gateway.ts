@@ -1,9 +1,9 @@
 /** A gateway: opens the broker (unless another one is used), the connection to the devices and the HTTP API, in this order, and closes them in reverse. */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
+import { makeDirectory } from '../runtime/base/state-dir.ts'
 import { wireLimits } from '../runtime/wire/limits.ts'
 import { Access } from './api/access.ts'
 import { type CallDeadlines, Devices, defaultCallDeadlines } from './api/devices.ts'
@@ -90,7 +90,7 @@ async function openTickets(deps: GatewayDeps, config: GatewayConfig): Promise<Ti
   const folder = join(config.stateDir, 'recordings')
   const hearMs = deps.deadlines?.hearMs ?? defaultCallDeadlines.hearMs
   try {
-    await mkdir(config.stateDir, { recursive: true, mode: 0o700 })
+    makeDirectory(config.stateDir)
     return await Tickets.open(deps.clock, {
       folder,
       bytesMax: wireLimits.uploadBytesMax,

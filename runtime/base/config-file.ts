@@ -35,6 +35,7 @@ function parse(file: string): Record<string, unknown> {
   return root
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** True for an object that holds keys and values. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,7 +2,7 @@
  * A plain HTTP GET for devices: `fetch` costs a device 20 MB at its first use, node:http is there already for MQTT.
  * Redirects are not followed: who asks for an address gets that address.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { get as getPlain } from 'node:http'
 import { get as getSecure } from 'node:https'
 import { CodedError, messageOf } from './errors.ts'
@@ -10,15 +10,32 @@ import { CodedError, messageOf } from './errors.ts'
 export type HttpErrorCode = 'unreachable' | 'refused' | 'too-large'
 export class HttpError extends CodedError<HttpErrorCode> {
   override readonly name = 'HttpError'
+  /** Where there was an answer. */
+  readonly status: number | undefined
+  constructor(
+    code: HttpErrorCode,
+    message: string,
+    options: { status?: number | undefined; retryable?: boolean; cause?: unknown } = {},
+  ) {
+    super(code, message, options)
+    this.status = options.status
+  }
 }
 
 /** The body. Throws HttpError: `refused` for any status but 200; rejects with the signal's reason when it aborts. */
-export async function httpGet(url: string, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+export async function httpGet(
+  url: string,
+  bytesMax: number,
+  signal: AbortSignal,
+  headers: OutgoingHttpHeaders = {},
+): Promise<Buffer> {
   try {
-    const response = await request(new URL(url), signal)
+    const response = await request(new URL(url), signal, headers)
     if (response.statusCode !== 200) {
       response.destroy()
-      throw new HttpError('refused', `${new URL(url).host} answered ${response.statusCode}`)
+      throw new HttpError('refused', `${new URL(url).host} answered ${response.statusCode}`, {
+        status: response.statusCode,
+      })
     }
     return await body(response, bytesMax)
   } catch (error) {
@@ -31,10 +48,10 @@ export async function httpGet(url: string, bytesMax: number, signal: AbortSignal
   }
 }
 
-function request(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+function request(url: URL, signal: AbortSignal, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
   const get = url.protocol === 'https:' ? getSecure : getPlain
   return new Promise((resolve, reject) => {
-    get(url, { signal }, resolve).on('error', reject)
+    get(url, { signal, headers }, resolve).on('error', reject)
   })
 }
 

@@ -5,7 +5,7 @@
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { readConfigSection } from '../base/config-file.ts'
+import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
@@ -98,10 +98,6 @@ function merge(below: Record<string, unknown>, above: Record<string, unknown>): 
     merged[key] = isRecord(value) && isRecord(under) ? merge(under, value) : value
   }
   return merged
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function defaultDeviceId(): string {

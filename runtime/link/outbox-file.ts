@@ -2,10 +2,11 @@
  * The outbox's database file: opened, checked, and set aside when it cannot be trusted. A file that fails SQLite's own
  * check, or that another version wrote, is renamed and kept; the device goes on with a fresh one.
  */
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf } from '../base/errors.ts'
+import { makeDirectory } from '../base/state-dir.ts'
 import { LinkError } from './errors.ts'
 
 export const outboxFileName = 'outbox.db'
@@ -50,7 +51,7 @@ class Untrustworthy extends Error {
 export function openOutboxFile(directory: string, nowMs: number): OpenedFile {
   const path = join(directory, outboxFileName)
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
     // Events hold what was said: this user's eyes only, also where the directory was there before.
     chmodSync(directory, 0o700)
     try {

@@ -1,14 +1,10 @@
-/**
- * One fetch at a time per store, across processes. The lock is SQLite's exclusive file lock: the kernel drops it when
- * the holder dies, so there is no stale lock to guess about (process ids repeat in containers).
- */
-import { DatabaseSync } from 'node:sqlite'
+/** One fetch at a time per store, across processes. */
 import { type Clock, sleep } from '../../base/clock.ts'
+import { tryFileLock } from '../../base/file-lock.ts'
 import { StoreError } from './store-error.ts'
 
 /** How often a waiting process looks again. */
 const pollMs = 100
-const sqliteBusy = 5
 
 /** Holds the lock at `path` until disposed. `onWait` is called when another process holds it. */
 export async function acquireLock(
@@ -29,15 +25,9 @@ export async function acquireLock(
 }
 
 function tryLock(path: string): Disposable | undefined {
-  let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(path, { timeout: 0 })
-    database.exec('BEGIN EXCLUSIVE')
-    const held = database
-    return { [Symbol.dispose]: () => held.close() }
+    return tryFileLock(path)
   } catch (error) {
-    database?.close()
-    if (error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy) return undefined
     throw new StoreError('disk', `${path} cannot be locked: make its folder writable, or delete that file`, {
       cause: error,
     })
