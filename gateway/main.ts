@@ -1,6 +1,6 @@
 /**
  * The gateway's command: reads options, opens the gateway, says that it is ready, and closes it on SIGINT or SIGTERM.
- * Exit codes: 0 stopped as asked, 1 could not run, 2 the user's mistake (one line on standard error).
+ * Exit codes: 0 stopped as asked, 130 stopped before it was ready, 1 could not run, 2 the user's mistake (one line on standard error).
  */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -8,7 +8,8 @@ import { realClock } from '../runtime/base/clock.ts'
 import { readConfigSection } from '../runtime/base/config-file.ts'
 import { CodedError, messageOf, UsageError } from '../runtime/base/errors.ts'
 import { createLog, type LogLevel, logLevels } from '../runtime/base/log.ts'
-import { untilStopped } from '../runtime/base/stop.ts'
+import { watchOutput } from '../runtime/base/output.ts'
+import { isStop, untilStopped, watchStop } from '../runtime/base/stop.ts'
 import { version } from '../runtime/base/version.ts'
 import { type GatewayConfig, type GatewaySection, loadConfig } from './config.ts'
 import { Gateway } from './gateway.ts'
@@ -24,8 +25,11 @@ const usage = `usage: node gateway/main.ts [options]
   --supervised         end when standard input ends, because the parent that holds it is gone
   --hash-password      read a password from standard input, print what to put in mqtt.users
 `
-/** Two parts close one after another, 3 s each at most; a supervisor's patience is 10 s, ours shorter. */
-const stopMs = 5_000
+const program = 'ganglion gateway'
+/** Shorter than anybody's patience: a service supervisor's is 10 s, that of a person at Ctrl-C half of it. */
+const stopMs = 4_500
+/** The exit code that a shell gives for Ctrl-C. */
+const interrupted = 130
 
 type Options = ReturnType<typeof readOptions>
 
@@ -77,7 +81,13 @@ function readConfig(options: Options): GatewayConfig {
   )
 }
 
-async function run(options: Options): Promise<void> {
+/** Returns the exit code. */
+async function run(options: Options): Promise<number> {
+  const stop = watchStop(stopMs, () =>
+    process.stderr.write(`${program}: did not stop within ${stopMs / 1000} s, ended by force\n`),
+  )
+  const output = watchOutput(program, () => stop.begin('the output is gone'))
+  if (options.supervised) stop.watchInput()
   if (!logLevels.includes(options['log-level'] as LogLevel))
     throw new UsageError(`--log-level ${options['log-level']}: not one of ${logLevels.join(', ')}`)
   const config = readConfig(options)
@@ -90,29 +100,24 @@ async function run(options: Options): Promise<void> {
     },
     'gateway',
   )
-  const stopping = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => {
-      log.info('stopping', { signal: name })
-      setTimeout(() => process.exit(1), stopMs).unref()
-      stopping.abort(new UsageError('stopped while starting'))
-    })
   const deps = {
     clock: realClock,
     log,
     version,
     dashboard: fileURLToPath(new URL('dashboard/dist', import.meta.url)),
   }
-  await using gateway = await Gateway.open(deps, config, stopping.signal).catch((error: unknown) => {
-    if (stopping.signal.aborted) return undefined
+  await using gateway = await Gateway.open(deps, config, stop.signal).catch((error: unknown) => {
+    if (isStop(error, stop.signal)) return undefined
     throw error
   })
-  if (!gateway) return
+  if (!gateway) return interrupted
   const ready = { ready: true, mqtt: gateway.mqttUrl, http: gateway.httpUrl }
   process.stdout.write(
     options.json ? `${JSON.stringify(ready)}\n` : `gateway ready: ${ready.http} (MQTT: ${ready.mqtt})\n`,
   )
-  await untilStopped(stopping.signal, options.supervised)
+  await untilStopped(stop.signal)
+  log.info('stopping', { why: messageOf(stop.signal.reason) })
+  return output.exitCode ?? 0
 }
 
 async function printHash(): Promise<void> {
@@ -127,11 +132,11 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(usage)
   else if (options['hash-password']) await printHash()
-  else await run(options)
+  else process.exitCode = await run(options)
 }
 
 main().catch((error: unknown) => {
   if (!(error instanceof CodedError)) throw error
-  process.stderr.write(`ganglion gateway: ${error.message}\n`)
+  process.stderr.write(`${program}: ${error.message}\n`)
   process.exitCode = error instanceof UsageError ? 2 : 1
 })

@@ -12,7 +12,7 @@ import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
 import { EngineSupervisor } from './inference/engine-supervisor.ts'
-import { models } from './inference/models/index.ts'
+import { models, voiceModels } from './inference/models/index.ts'
 import { ModelStore } from './inference/store/store.ts'
 import { Outbox } from './link/outbox.ts'
 import { Link } from './link/session.ts'
@@ -32,8 +32,6 @@ export interface RuntimeDeps {
   readonly home?: { readonly name: string; readonly yaml: string }
 }
 
-/** The models that hearing needs. */
-const voiceModels = ['silero-vad', 'moonshine-tiny-en']
 const openBoardMsMax = 15_000
 
 export class Runtime implements AsyncDisposable {

@@ -6,10 +6,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { CodedError } from '../base/errors.ts'
 import { type Program, programPath } from '../base/program.ts'
+import { exitCodes } from './exit.ts'
 
-export type ChildErrorCode = 'exited' | 'not-ready'
+export type ChildErrorCode =
+  /** It ended without a word, or too often. */
+  | 'exited'
+  | 'not-ready'
+  /** It said on standard error why it does not start: nothing is left to be said. */
+  | 'failed'
+  /** As `failed`, and the reason is a person's mistake. */
+  | 'mistake'
 export class ChildError extends CodedError<ChildErrorCode> {
   override readonly name = 'ChildError'
+}
+
+/** True when the child itself said on standard error what is wrong. */
+export function isToldByChild(error: unknown): error is ChildError {
+  return error instanceof ChildError && (error.code === 'failed' || error.code === 'mistake')
 }
 
 export interface ChildOptions {
@@ -20,6 +33,12 @@ export interface ChildOptions {
   readonly stopMsMax: number
 }
 
+interface End {
+  /** A line about how it ended. */
+  readonly how: string
+  readonly exitCode?: number | null
+}
+
 export class Child<Ready> {
   readonly ready: Ready
   /** Resolves with a line about how it ended. */
@@ -27,15 +46,16 @@ export class Child<Ready> {
   readonly #process: ChildProcess
   readonly #stopMsMax: number
 
-  private constructor(process: ChildProcess, ready: Ready, ended: Promise<string>, stopMsMax: number) {
+  private constructor(process: ChildProcess, ready: Ready, ended: Promise<End>, stopMsMax: number) {
     this.#process = process
     this.ready = ready
-    this.ended = ended
+    this.ended = ended.then(({ how }) => how)
     this.#stopMsMax = stopMsMax
   }
 
-  /** Starts it and waits for its ready line. Throws ChildError; its own message is already on standard error. */
+  /** Starts it and waits for its ready line. Throws ChildError, or the signal's reason. */
   static async open<Ready>(options: ChildOptions, signal: AbortSignal): Promise<Child<Ready>> {
+    signal.throwIfAborted()
     // Small young generation, compact code: these processes hold little and live long (about 9 MB less each, measured).
     // DEP0169: MQTT.js reads broker addresses with url.parse(), which is its business and not its user's.
     const flags = [
@@ -49,9 +69,13 @@ export class Child<Ready> {
       // A group of its own: Ctrl-C reaches the parent only, which stops its children in order.
       detached: true,
     })
-    const ended = new Promise<string>((resolve) => {
-      child.once('error', (error) => resolve(`${options.name} could not be started: ${error.message}`))
-      child.once('exit', (code, sig) => resolve(`${options.name} ended (${sig ?? `exit code ${code}`})`))
+    const ended = new Promise<End>((resolve) => {
+      child.once('error', (error) =>
+        resolve({ how: `${options.name} could not be started: ${error.message}` }),
+      )
+      child.once('exit', (exitCode, sig) =>
+        resolve({ how: `${options.name} ended (${sig ?? `exit code ${exitCode}`})`, exitCode }),
+      )
     })
     try {
       const ready = await firstReady<Ready>(child, ended, options, signal)
@@ -77,7 +101,7 @@ export class Child<Ready> {
 
 async function firstReady<Ready>(
   child: ChildProcess,
-  ended: Promise<string>,
+  ended: Promise<End>,
   options: ChildOptions,
   signal: AbortSignal,
 ): Promise<Ready> {
@@ -88,8 +112,8 @@ async function firstReady<Ready>(
       if (text.startsWith('{"ready":true')) resolve(JSON.parse(text) as Ready)
     })
   })
-  const gone = ended.then((how) => {
-    throw new ChildError('exited', how)
+  const gone = ended.then((end) => {
+    throw new ChildError(codeOf(end), end.how)
   })
   const limit = AbortSignal.any([signal, AbortSignal.timeout(options.readyMsMax)])
   const late = new Promise<never>((_, reject) => {
@@ -102,4 +126,9 @@ async function firstReady<Ready>(
     })
   })
   return Promise.race([line, gone, late])
+}
+
+function codeOf({ exitCode }: End): ChildErrorCode {
+  if (exitCode === exitCodes.usage) return 'mistake'
+  return exitCode === exitCodes.failed ? 'failed' : 'exited'
 }

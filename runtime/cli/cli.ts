@@ -5,8 +5,11 @@
 import { Command, CommanderError, Option } from 'commander'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { logLevels } from '../base/log.ts'
+import { watchOutput } from '../base/output.ts'
+import { isStop, watchStop } from '../base/stop.ts'
 import { version } from '../base/version.ts'
 import { defaultStateDir } from '../config/config.ts'
+import { isToldByChild } from './child.ts'
 import { completionScript } from './completion.ts'
 import type { Context, HalDoor } from './context.ts'
 import { exitCodes } from './exit.ts'
@@ -15,33 +18,38 @@ import { createTerminal } from './terminal.ts'
 
 type Action = (context: Context) => Promise<number>
 
-/** Runs one command line and returns its exit code. Never throws. */
+/** Half a second less than a person waits at Ctrl-C; `up` has stopped its children by then. */
+const stopMsMax = 4_500
+
+/** Runs one command line and returns its exit code. Never throws. Once a process: it watches signals and output. */
 export async function runCli(argv: readonly string[], hal: () => Promise<HalDoor>): Promise<number> {
-  const stop = new AbortController()
-  const onSignal = () => stop.abort(new Error('stopped'))
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+  const stop = watchStop(stopMsMax, () =>
+    createTerminal(false).error(`did not stop within ${stopMsMax / 1000} s, ended by force`),
+  )
+  const output = watchOutput('ganglion', () => stop.begin('the output is gone'))
   let exitCode: number = exitCodes.done
   const program = createProgram(async (options, action) => {
-    const terminal = createTerminal(options.json === true)
+    if (options.supervised) stop.watchInput()
+    const { stateDir } = options
     exitCode = await action({
-      terminal,
+      terminal: createTerminal(options.json === true),
       signal: stop.signal,
-      stateDir: options.stateDir ?? defaultStateDir(),
+      stateDir,
+      hubDir: stateDir ?? defaultStateDir(),
       hal,
     })
   })
   try {
     await program.parseAsync(argv, { from: 'user' })
-    return exitCode
   } catch (error) {
-    return stop.signal.aborted && error === stop.signal.reason ? 130 : report(error)
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    exitCode = isStop(error, stop.signal) ? exitCodes.interrupted : report(error)
   }
+  return output.exitCode ?? exitCode
 }
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+  if (isToldByChild(error)) return error.code === 'mistake' ? exitCodes.usage : exitCodes.failed
   const terminal = createTerminal(false)
   const code = (error as { code?: unknown }).code
   if (error instanceof UsageError || typeof code === 'string') terminal.error(messageOf(error))
@@ -49,15 +57,16 @@ function report(error: unknown): number {
   return isUserMistake(error) ? exitCodes.usage : exitCodes.failed
 }
 
-/** A mistake that was seen here, or one that the hub saw: a file that is no recording, an unknown device. */
+/** A mistake that was seen here, or one that the hub saw: a file that is no recording, an unknown device, no token. */
 function isUserMistake(error: unknown): boolean {
-  const mistakes = [400, 404, 413, 415]
+  const mistakes = [400, 401, 404, 413, 415]
   return error instanceof UsageError || (error instanceof HubError && mistakes.includes(error.status ?? 0))
 }
 
 interface SharedOptions {
   readonly json?: boolean
   readonly stateDir?: string
+  readonly supervised?: boolean
 }
 
 type Run = (options: SharedOptions, action: Action) => Promise<void>
@@ -82,15 +91,31 @@ function shared(command: Command): Command {
     .option('--json', 'machine-readable output on standard output')
 }
 
+/** Checked here, before anything is fetched or started. */
+const portOf = (option: string) => (text: string) => {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return text
+  throw new UsageError(`${option} ${text}: not a port (0 to 65535)`)
+}
+
+function brokerOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.hostname && ['mqtt:', 'mqtts:'].includes(url.protocol)) return text
+  throw new UsageError(`--broker ${text}: not a URL like mqtt://host:1883 or mqtts://host:8883`)
+}
+
 const logLevel = () =>
   new Option('--log-level <level>', 'what is logged to standard error').choices([...logLevels])
 
 function addServerCommands(program: Command, run: Run): void {
   const listening = (command: Command) =>
     shared(command)
-      .option('--mqtt-port <port>', 'port of the built-in broker; 0 takes any free one')
-      .option('--http-port <port>', 'port of dashboard and API; 0 takes any free one')
-      .option('--broker <url>', 'use this MQTT broker instead of the built-in one')
+      .option(
+        '--mqtt-port <port>',
+        'port of the built-in broker; 0 takes any free one',
+        portOf('--mqtt-port'),
+      )
+      .option('--http-port <port>', 'port of dashboard and API; 0 takes any free one', portOf('--http-port'))
+      .option('--broker <url>', 'use this MQTT broker instead of the built-in one', brokerOf)
       .option('--config <file>', 'configuration, YAML with the sections device and gateway')
       .addOption(logLevel())
   const ofDevice = (command: Command) =>
@@ -114,7 +139,7 @@ function addServerCommands(program: Command, run: Run): void {
   ofDevice(shared(program.command('device')))
     .description('run a device')
     .option('--gateway <url>', 'the gateway to belong to')
-    .option('--broker <url>', 'the MQTT broker, where it is not the gateway’s')
+    .option('--broker <url>', 'the MQTT broker, where it is not the gateway’s', brokerOf)
     .option('--config <file>', 'configuration, YAML with the sections device and gateway')
     .addOption(logLevel())
     .addOption(new Option('--first-home', 'simulate the home that is shipped').hideHelp())

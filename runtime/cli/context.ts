@@ -6,7 +6,10 @@ export interface Context {
   readonly terminal: Terminal
   /** Aborts on Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal
-  readonly stateDir: string
+  /** As given with --state-dir; undefined leaves it to the configuration. */
+  readonly stateDir: string | undefined
+  /** Where a hub keeps its lock and says how it is reached. */
+  readonly hubDir: string
   /** Opens the HAL only for commands that need it. */
   readonly hal: () => Promise<HalDoor>
 }

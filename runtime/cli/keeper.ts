@@ -5,7 +5,7 @@
 import { realClock, sleep } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { backoffMs } from '../base/retry.ts'
-import type { Child } from './child.ts'
+import { type Child, ChildError, isToldByChild } from './child.ts'
 
 const restart = { firstMs: 500, maxMs: 10_000 }
 /** Restarts within `windowMs` before it is given up. */
@@ -13,7 +13,7 @@ const restartsMax = 5
 const windowMs = 60_000
 
 export class Keeper<Ready> implements AsyncDisposable {
-  /** Rejects with the reason when the child is given up; never resolves. */
+  /** Rejects with ChildError when the child is given up; never resolves. */
   readonly givenUp: Promise<never>
   #child: Child<Ready>
   readonly #open: (last: Ready, signal: AbortSignal) => Promise<Child<Ready>>
@@ -52,14 +52,14 @@ export class Keeper<Ready> implements AsyncDisposable {
         const nowMs = realClock.monotonicMs()
         starts = [...starts.filter((atMs) => nowMs - atMs < windowMs), nowMs]
         if (starts.length > restartsMax)
-          throw new Error(`${how}, ${restartsMax} times within a minute: giving up`)
+          throw new ChildError('exited', `${how}, ${restartsMax} times within a minute: giving up`)
         await sleep(realClock, backoffMs(attempt, restart, realClock.random()), signal)
         try {
           this.#child = await this.#open(this.#child.ready, signal)
           break
         } catch (error) {
           signal.throwIfAborted()
-          this.#onNotice(messageOf(error))
+          if (!isToldByChild(error)) this.#onNotice(messageOf(error))
         }
       }
     }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
+import { exitCodes } from '../exit.ts'
 
 export async function bench(options: { quick: boolean; only?: string }, context: Context): Promise<number> {
   const program = fileURLToPath(new URL('../../../test/bench/main.ts', import.meta.url))
@@ -16,13 +17,20 @@ export async function bench(options: { quick: boolean; only?: string }, context:
     ...(options.only ? ['--only', options.only] : []),
     ...(context.terminal.json ? ['--json'] : []),
   ]
+  const { signal } = context
   const child = spawn(
     process.execPath,
     ['--expose-gc', '--disable-warning=ExperimentalWarning', program, ...args],
-    { stdio: 'inherit', signal: context.signal },
+    {
+      stdio: 'inherit',
+    },
   )
-  return new Promise((resolve, reject) => {
+  // It stops what it started itself, and takes a second signal for the one that a terminal sent it.
+  signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
+  const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('exit', resolve)
   })
+  signal.throwIfAborted()
+  return code ?? exitCodes.failed
 }

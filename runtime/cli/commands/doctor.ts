@@ -6,11 +6,13 @@ import { realClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
 import { openStateDir } from '../../base/state-dir.ts'
+import { voiceModels } from '../../inference/models/index.ts'
 import type { Context } from '../context.ts'
+import { gatewayToken } from '../gateway-token.ts'
 import { HubClient } from '../hub-client.ts'
 import { readHub } from '../hub-file.ts'
 import { megabytes, type Terminal } from '../terminal.ts'
-import { openStore, voiceModels } from './models.ts'
+import { openStore } from './models.ts'
 
 interface Finding {
   readonly check: string
@@ -30,11 +32,11 @@ export async function doctor(options: { modelsDir?: string }, context: Context):
     await boardFinding(context),
     nodeFinding(),
     memoryFinding(),
-    stateDirFinding(context.stateDir),
-    diskFinding(context.stateDir),
+    stateDirFinding(context.hubDir),
+    diskFinding(context.hubDir),
     await modelsFinding(options.modelsDir, context.signal),
     microphoneFinding(),
-    await hubFinding(context.stateDir),
+    await hubFinding(context),
   ]
   const healthy = findings.every(({ status }) => status !== 'problem')
   if (context.terminal.json) context.terminal.out(JSON.stringify({ healthy, findings }))
@@ -160,20 +162,21 @@ function canOpenSound(): boolean {
   }
 }
 
-async function hubFinding(stateDir: string): Promise<Finding> {
-  const hub = readHub(stateDir)
+async function hubFinding({ hubDir, signal }: Context): Promise<Finding> {
+  const hub = readHub(hubDir)
   if (!hub)
     return { check: 'hub', status: 'ok', found: 'none is running', advice: 'start one with "ganglion up"' }
   try {
-    const health = await new HubClient(hub.http).get<{ status: string; problems: string[] }>(
-      '/api/health',
-      3_000,
-    )
+    const health = await new HubClient(hub.http, signal, gatewayToken()).get<{
+      status: string
+      problems: string[]
+    }>('/api/health', 3_000)
     const found = `${hub.http} ${health.status}`
     return health.problems.length === 0
       ? { check: 'hub', status: 'ok', found }
       : { check: 'hub', status: 'warning', found: `${found}: ${health.problems.join('; ')}` }
   } catch (error) {
+    signal.throwIfAborted()
     return {
       check: 'hub',
       status: 'problem',

@@ -2,12 +2,11 @@
 import type { EntitiesAnswer, EntityView } from '../../wire/http.ts'
 import type { CommandEvent } from '../../wire/messages.ts'
 import type { Context } from '../context.ts'
-import { HubClient } from '../hub-client.ts'
-import { hubUrl } from '../hub-file.ts'
+import { openHub } from '../hub.ts'
 import type { Terminal } from '../terminal.ts'
 
 export async function entities(options: { url?: string; area?: string }, context: Context): Promise<number> {
-  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
+  const hub = openHub(options, context)
   const answer = await hub.get<EntitiesAnswer>('/api/entities')
   const folded = options.area?.toLowerCase()
   const rows = answer.entities.filter((row) => folded === undefined || row.areaName?.toLowerCase() === folded)
@@ -32,16 +31,10 @@ function printRows(rows: readonly EntityView[], terminal: Terminal): void {
 
 /** Follows the hub until Ctrl-C. With --json one object a line. */
 export async function watch(options: { url?: string }, context: Context): Promise<number> {
-  const { terminal, signal } = context
-  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
-  try {
-    for await (const { event, data } of hub.events('/api/events', signal)) {
-      if (terminal.json) terminal.out(JSON.stringify({ event, data }))
-      else terminal.out(describe(event, data, terminal))
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error
-    return 0
+  const { terminal } = context
+  for await (const { event, data } of openHub(options, context).events('/api/events')) {
+    if (terminal.json) terminal.out(JSON.stringify({ event, data }))
+    else terminal.out(describe(event, data, terminal))
   }
   terminal.error('the hub closed the stream')
   return 1

@@ -1,7 +1,11 @@
 /** `ganglion gateway`: runs the gateway as a child of this process, where `say` and the others find it. */
+import { join } from 'node:path'
+import { readConfigSection } from '../../base/config-file.ts'
+import { untilStopped } from '../../base/stop.ts'
 import { Child } from '../child.ts'
 import type { Context } from '../context.ts'
-import { removeHub, writeHub } from '../hub-file.ts'
+import { exitCodes } from '../exit.ts'
+import { announceHub, lockHub } from '../hub-file.ts'
 
 export interface GatewayOptions {
   readonly mqttPort?: string
@@ -18,15 +22,17 @@ export interface GatewayReady {
 
 const readyMsMax = 20_000
 /** Leaves a second of the five that Ctrl-C may take. */
-export const stopMsMax = 4_000
+const stopMsMax = 4_000
 
 export function openGateway(
   options: GatewayOptions,
-  stateDir: string,
+  stateDir: string | undefined,
   signal: AbortSignal,
+  stopMsMax: number,
 ): Promise<Child<GatewayReady>> {
-  const args = ['--json', '--supervised', '--state-dir', stateDir]
+  const args = ['--json', '--supervised']
   const flags = {
+    '--state-dir': stateDir,
     '--mqtt-port': options.mqttPort,
     '--http-port': options.httpPort,
     '--broker': options.broker,
@@ -41,18 +47,22 @@ export function openGateway(
 }
 
 export async function gateway(options: GatewayOptions, context: Context): Promise<number> {
-  const { terminal, stateDir, signal } = context
-  await using child = await openGateway(options, stateDir, signal)
+  const { terminal, hubDir, signal } = context
+  const section = options.config === undefined ? {} : readConfigSection(options.config, 'gateway')
+  using _lock = lockHub(hubDir)
+  await using child = await openGateway(options, gatewayDir(section, context), signal, stopMsMax)
   const { mqtt, http } = child.ready
-  writeHub(stateDir, { pid: process.pid, http, mqtt })
-  using _hub = { [Symbol.dispose]: () => removeHub(stateDir, process.pid) }
+  using _hub = announceHub(hubDir, { http, mqtt })
   if (terminal.json) terminal.out(JSON.stringify({ ready: true, mqtt, http }))
   else terminal.out(`gateway: broker ${mqtt}, dashboard ${http}; Ctrl-C stops it`)
-  const stopped = new Promise<undefined>((resolve) =>
-    signal.addEventListener('abort', () => resolve(undefined), { once: true }),
-  )
-  const how = await Promise.race([child.ended, stopped])
-  if (how === undefined) return 0
+  const how = await Promise.race([child.ended, untilStopped(signal)])
+  if (how === undefined) return exitCodes.done
   terminal.error(how)
-  return 1
+  return exitCodes.failed
+}
+
+/** Where a gateway keeps its state; undefined: where its configuration says. An option wins over the file. */
+export function gatewayDir(section: Record<string, unknown>, context: Context): string | undefined {
+  if (context.stateDir === undefined && section['stateDir'] !== undefined) return undefined
+  return join(context.hubDir, 'gateway')
 }

@@ -1,14 +1,12 @@
 /** `ganglion models list|pull`: which models there are, and fetching them with progress. */
 import { realClock } from '../../base/clock.ts'
-import { models } from '../../inference/models/index.ts'
+import { UsageError } from '../../base/errors.ts'
+import { models, voiceModels } from '../../inference/models/index.ts'
 import { defaultModelsDir } from '../../inference/store/models-dir.ts'
 import { ModelStore } from '../../inference/store/store.ts'
 import type { Context } from '../context.ts'
 import { createCliLog } from '../log.ts'
 import { megabytes, type Terminal } from '../terminal.ts'
-
-/** The models that hearing needs. */
-export const voiceModels = ['silero-vad', 'moonshine-tiny-en'] as const
 
 export async function openStore(dir: string | undefined, signal: AbortSignal): Promise<ModelStore> {
   return ModelStore.open(
@@ -46,6 +44,9 @@ export async function modelsPull(
   options: { modelsDir?: string },
   context: Context,
 ): Promise<number> {
+  for (const name of names)
+    if (!models.some((model) => model.name === name))
+      throw new UsageError(`no model ${name}: there are ${models.map((model) => model.name).join(', ')}`)
   await using store = await openStore(options.modelsDir, context.signal)
   await pull(store, names.length > 0 ? names : voiceModels, context.terminal, context.signal)
   if (context.terminal.json)

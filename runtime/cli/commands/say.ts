@@ -5,8 +5,7 @@ import { wireLimits } from '../../wire/limits.ts'
 import type { CommandReport, SayResult } from '../../wire/messages.ts'
 import type { Context } from '../context.ts'
 import { exitCodeOf } from '../exit.ts'
-import { HubClient } from '../hub-client.ts'
-import { hubUrl } from '../hub-file.ts'
+import { openHub } from '../hub.ts'
 import { milliseconds, type Terminal } from '../terminal.ts'
 
 export interface SayCommandOptions {
@@ -19,7 +18,7 @@ export interface SayCommandOptions {
 const sayMsMax = 150_000
 
 export async function say(text: string, options: SayCommandOptions, context: Context): Promise<number> {
-  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
+  const hub = openHub(options, context)
   const { area, device } = options
   const result = await hub.post<SayResult>('/api/say', { text, area, device }, sayMsMax)
   printResult(result, context.terminal)
@@ -28,7 +27,7 @@ export async function say(text: string, options: SayCommandOptions, context: Con
 
 export async function hear(file: string, options: SayCommandOptions, context: Context): Promise<number> {
   const recording = await openRecording(file)
-  const hub = new HubClient(hubUrl({ ...options, stateDir: context.stateDir }))
+  const hub = openHub(options, context)
   const query = new URLSearchParams()
   if (options.area) query.set('area', options.area)
   if (options.device) query.set('device', options.device)

@@ -4,3 +4,6 @@ import { moonshineTinyEn } from './moonshine-tiny-en.model.ts'
 import { sileroVad } from './silero-vad.model.ts'
 
 export const models: readonly ModelManifest[] = [sileroVad, moonshineTinyEn]
+
+/** The ones that hearing needs. */
+export const voiceModels: readonly string[] = [sileroVad.name, moonshineTinyEn.name]

@@ -1,0 +1,82 @@
+/**
+ * What `up` takes from the configuration before it starts anything: mistakes are found here at once, and what the two
+ * sections say must fit together.
+ */
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readConfigSection } from '../base/config-file.ts'
+import { messageOf, UsageError } from '../base/errors.ts'
+import { type DeviceConfig, loadDeviceConfig } from '../config/config.ts'
+import { gatewayDir } from './commands/gateway.ts'
+import type { Context } from './context.ts'
+import { type DeviceInputOptions, deviceInput } from './device-input.ts'
+import { gatewayToken } from './gateway-token.ts'
+
+export interface HubPlan {
+  /** Undefined: where the configuration says. */
+  readonly gatewayDir: string | undefined
+  readonly deviceDir: string | undefined
+  readonly token: string | undefined
+}
+
+interface Options extends DeviceInputOptions {
+  readonly config?: string
+  readonly broker?: string
+}
+
+type Section = Record<string, unknown>
+
+/** Throws UsageError. */
+export function planHub(options: Options, context: Context): HubPlan {
+  const { config: file, broker } = options
+  const read = (section: 'device' | 'gateway'): Section =>
+    file === undefined ? {} : readConfigSection(file, section)
+  const [ofDevice, ofGateway] = [read('device'), read('gateway')]
+  const device = loadDeviceConfig(deviceInput(options, {}), file)
+  checkHome(device)
+  if (file !== undefined) {
+    checkBase(file, device.base, ofGateway)
+    checkBroker(file, device.broker.url, broker ?? ofGateway['brokerUrl'])
+  }
+  const configured = context.stateDir === undefined && ofDevice['stateDir'] !== undefined
+  return {
+    gatewayDir: gatewayDir(ofGateway, context),
+    deviceDir: configured ? undefined : join(context.hubDir, 'device'),
+    token: gatewayToken() ?? tokenOf(ofGateway),
+  }
+}
+
+function checkHome({ home }: DeviceConfig): void {
+  if (home === undefined) return
+  try {
+    accessSync(home, constants.R_OK)
+  } catch (error) {
+    throw new UsageError(`cannot read the home ${home}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function checkBase(file: string, base: string, gateway: Section): void {
+  const other = gateway['base'] ?? 'ganglion'
+  if (other !== base)
+    throw new UsageError(
+      `${file}: device.base is ${base} and gateway.base is ${other}: they would not hear each other, make them the same`,
+    )
+}
+
+function checkBroker(file: string, url: string | undefined, used: unknown): void {
+  if (url !== undefined && url !== used)
+    throw new UsageError(
+      `${file}: device.broker.url is ${url}, but under "up" the device uses the gateway's broker: name it with gateway.brokerUrl or --broker`,
+    )
+}
+
+/** What is wrong with the file is the gateway's to say, which reads it too. */
+function tokenOf({ http }: Section): string | undefined {
+  const file = (http as Section | undefined)?.['tokenFile']
+  if (typeof file !== 'string') return undefined
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined
+  } catch {
+    return undefined
+  }
+}

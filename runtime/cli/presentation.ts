@@ -1,0 +1,124 @@
+/**
+ * What `up` shows a person: what is running, one real recording played through the whole path, what to try next. A hub
+ * that runs is not ended by anything that goes wrong here.
+ */
+import { openAsBlob } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { realClock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { version } from '../base/version.ts'
+import { firstRecording } from '../perception/samples/first-recording.ts'
+import { voiceStarting } from '../perception/voice.ts'
+import type { EntitiesAnswer } from '../wire/http.ts'
+import type { SayResult, StatusResult } from '../wire/messages.ts'
+import type { HubClient } from './hub-client.ts'
+import { poll } from './poll.ts'
+import { megabytes, milliseconds, type Terminal } from './terminal.ts'
+
+export interface DeviceReady {
+  readonly device: string
+  readonly entities: number
+}
+
+interface Running {
+  readonly hub: HubClient
+  readonly device: DeviceReady
+  readonly mqtt: string
+  readonly http: string
+  readonly voiceProblem: string | undefined
+  /** Why the gateway does not reach the device for now. */
+  readonly away: string | undefined
+  /** A recording is to be played. */
+  readonly demo: boolean
+}
+
+const voiceMsMax = 60_000
+
+/** Never throws; ends early when the signal aborts. */
+export async function present(running: Running, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { device, mqtt, http } = running
+  const line = lineOf(terminal)
+  terminal.out(terminal.style('bold', `Ganglion ${version}`))
+  line('dashboard', terminal.style('cyan', http))
+  line('broker', mqtt)
+  if (running.away === undefined) {
+    try {
+      await presentDevice(running, terminal, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      terminal.error(`the hub runs, but: ${messageOf(error)}`)
+    }
+  } else line('running', `${device.entities} entities (${device.device})`)
+  tryNext(terminal)
+}
+
+const lineOf = (terminal: Terminal) => (label: string, text: string) =>
+  terminal.out(`  ${terminal.style('dim', label.padEnd(11))}${text}`)
+
+async function presentDevice(running: Running, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { hub, device, voiceProblem } = running
+  const line = lineOf(terminal)
+  // Waits for the speech models to be loaded, where they are wanted.
+  const status = await poll(
+    realClock,
+    { everyMs: 100, limitMs: voiceMsMax },
+    () => hub.get<StatusResult>(`/api/devices/${device.device}/status`),
+    ({ problems }) =>
+      voiceProblem !== undefined || !problems.some((problem) => problem.startsWith(voiceStarting)),
+    signal,
+  )
+  const board = `${status.device.board}${status.device.simulated ? ', a simulated board in a simulated home' : ''}`
+  line('running', `${board} with ${device.entities} entities (${device.device})`)
+  line('memory', status.processes.map(({ name, pssMb }) => `${name} ${pssMb ?? '?'} MB`).join(', '))
+  const off = voiceProblem ?? status.problems.find((problem) => problem.startsWith('voice'))
+  if (off === undefined)
+    line(
+      'voice',
+      status.models.map((model) => `${model.name} (${megabytes(model.megabytes * 1e6)})`).join(', '),
+    )
+  else line('voice', terminal.style('yellow', `off: ${off}`))
+  if (running.demo && off === undefined) await play(hub, terminal)
+}
+
+/** One real recording through the whole path, told step by step. */
+async function play(hub: HubClient, terminal: Terminal): Promise<void> {
+  const known = await hub.get<EntitiesAnswer>('/api/entities')
+  if (!known.entities.some(({ id }) => id === firstRecording.entity)) return
+  const path = fileURLToPath(firstRecording.url)
+  const line = lineOf(terminal)
+  terminal.out('')
+  terminal.out(`Playing a recording of a real voice, ${firstRecording.name}:`)
+  const result = await hub.upload<SayResult>('/api/hear', await openAsBlob(path), 'audio/wav', 60_000)
+  line('heard', JSON.stringify(result.transcript))
+  line(
+    'understood',
+    `${result.reading?.intent ?? 'nothing'} (${result.reading?.words.map(({ text, means }) => `"${text}" ${means}`).join(', ') ?? ''})`,
+  )
+  for (const { entity, command, evidence, outcome, latencyMs } of result.commands) {
+    line('sent', `${entity} ${JSON.stringify(command)}`)
+    const seen = evidence.observed ? `its telemetry says ${evidence.observed.state}` : 'nothing was seen'
+    line(
+      'verified',
+      outcome === 'done'
+        ? `${seen}, ${milliseconds(latencyMs)} after it was sent`
+        : `no: ${evidence.reason ?? seen}`,
+    )
+  }
+  const mark = result.outcome === 'done' ? terminal.style('green', '✓') : terminal.style('red', '✗')
+  terminal.out(
+    `  ${mark} ${result.reply} ${terminal.style('dim', `${milliseconds(result.latencyMs)} from the recording to the proof, all on the device`)}`,
+  )
+}
+
+function tryNext(terminal: Terminal): void {
+  terminal.out('')
+  terminal.out('Try next, in another terminal:')
+  for (const words of [
+    'say "dim the living room lamp to 30 percent"',
+    'say "is the garage door open?"',
+    'watch',
+  ]) {
+    terminal.out(`  npm run ganglion -- ${words}`)
+  }
+  terminal.out('Or open the dashboard. Ctrl-C stops everything.')
+}
