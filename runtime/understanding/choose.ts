@@ -60,6 +60,25 @@ function chooseImplied(clause: Clause, fitting: readonly Rule[], scene: Scene, e
   return narrow({ ...clause, all, target: [...clause.target, noun] }, matches, fitting, scene)
 }
 
+/** All of a kind, in the place that was named, or everywhere. */
+export function chooseEvery(
+  clause: Clause,
+  fitting: readonly Rule[],
+  kind: Rule['kind'],
+  scene: Scene,
+): Chosen {
+  const noun: TargetWord = {
+    word: unspoken,
+    known: true,
+    noun: { noun: { name: kind, kinds: [kind] }, plural: true },
+  }
+  const target = [...clause.target, noun]
+  const able = scene.index.entities.filter((entity) => entity.info.kind === kind)
+  const matches = bestMatches(target, able)
+  if (matches.length === 0) return notFound({ ...clause, target }, scene)
+  return narrow({ ...clause, target, all: true }, matches, fitting, scene)
+}
+
 /** `the office to 20`: light or heat? */
 function isBareNumber({ slots }: Clause): boolean {
   return slots.amount !== undefined && slots.amount.unit === undefined && slots.attribute === undefined

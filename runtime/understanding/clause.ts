@@ -6,6 +6,7 @@ import type { Reading } from '../wire/messages.ts'
 import { readAmount, settleAmount } from './amounts.ts'
 import { verbNouns, type Wish, watered } from './lexicon.ts'
 import { settleMood } from './mood.ts'
+import { partsOf, takeOut } from './parts.ts'
 import { complete } from './share.ts'
 import { type SlotName, type Slots, slotNames } from './slots.ts'
 import type { Item, TargetWord } from './tag.ts'
@@ -23,6 +24,12 @@ export interface Clause {
   home: boolean
   it: boolean
   everything: boolean
+  /** Begins with what leaves something out: `except`, `but not`. */
+  out: boolean
+  /** `leave the light on`: changes nothing. */
+  leaves: boolean
+  /** What shall stay as it is, of all that was meant. */
+  except: Clause[]
   /** What was heard may be no order: enough to ask before a way in is opened. */
   doubt?: true
   wish?: Wish
@@ -35,14 +42,10 @@ export interface Clause {
 
 /** Splits at `and` and commas, reads each part, and completes the parts from one another. */
 export function clausesOf(items: readonly Item[], text: string): Clause[] {
-  const parts: Item[][] = [[]]
-  for (const item of items)
-    if (item.sense?.as === 'and') parts.push([])
-    else parts.at(-1)?.push(item)
-  const said = parts.filter((part) =>
+  const said = partsOf(items).filter((part) =>
     part.some((item) => item.sense?.as !== 'glue' && item.sense?.as !== 'to'),
   )
-  const clauses = said.map((part, at) => readClause(part, text, at))
+  const clauses = takeOut(said.map((part, at) => readClause(part, text, at)))
   if (clauses.length === 1) clauses.forEach(fillFromBack)
   return complete(clauses)
 }
@@ -66,7 +69,10 @@ function readClause(items: readonly Item[], text: string, act: number): Clause {
     home: false,
     it: false,
     everything: false,
+    out: false,
+    leaves: false,
     words: [],
+    except: [],
     act,
     text: text.slice(items[0]?.start ?? 0, items.at(-1)?.end ?? 0),
   }
@@ -110,6 +116,10 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
       return
     case 'bit':
       clause.slots.slight = true
+      return
+    case 'but':
+      clause.out = true
+      if (item.phrase.includes('leave')) clause.leaves = true
       return
     case 'neutral':
       clause.neutral = true

@@ -53,6 +53,7 @@ export class HomeIndex {
   /** The same with sensors, for questions. */
   readonly allPhrases: ReadonlyMap<string, readonly string[]>
   readonly phraseWordsMax: number
+  readonly #devices: ReadonlySet<string>
   readonly #areas: readonly Area[]
 
   constructor(home: HomeView) {
@@ -63,8 +64,11 @@ export class HomeIndex {
       wordsOf(entity.info, areas.get(entity.info.area ?? ''), floors),
     )
     const shared = areaPhrases(home.areas, floors)
-    this.phrases = new Map([...entityPhrases(this.entities.filter(isActuator)), ...shared])
-    this.allPhrases = new Map([...entityPhrases(this.entities), ...shared])
+    const devices = new Map(entityPhrases(this.entities.filter(isActuator)))
+    const places = new Map(shared)
+    this.#devices = new Set([...devices.keys()].filter((phrase) => !places.has(phrase)))
+    this.phrases = new Map([...devices, ...places])
+    this.allPhrases = new Map([...entityPhrases(this.entities), ...places])
     this.vocabulary = vocabularyOf(this.entities, home.areas, floors)
     this.phraseWordsMax = Math.max(
       1,
@@ -79,6 +83,11 @@ export class HomeIndex {
       home.areas.every((area, at) => area === this.#areas[at]) &&
       home.entities.every((entity, at) => entity.info === this.entities[at]?.info)
     )
+  }
+
+  /** Whether a phrase is the name of a device that can do something, and of no place. */
+  isDevice(phrase: string): boolean {
+    return this.#devices.has(phrase)
   }
 
   knows(word: string): boolean {

@@ -1,10 +1,10 @@
 /** One clause to commands: the rules that its slots allow, the entities that its words mean, one command each. */
-import { choose, tryRule } from './choose.ts'
+import { choose, chooseEvery, tryRule } from './choose.ts'
 import { type Clause, hasAct } from './clause.ts'
 import type { EntityWords } from './home-index.ts'
 import { rules } from './intents/index.ts'
 import type { Rule } from './intents/rule.ts'
-import { ask, type Interpretation, refuse, type Scene, type Step } from './interpretation.ts'
+import { ask, type Chosen, type Interpretation, refuse, type Scene, type Step } from './interpretation.ts'
 import { tell, unknownWords } from './resolve.ts'
 import { type SlotName, slotNames } from './slots.ts'
 import type { TargetWord } from './tag.ts'
@@ -26,9 +26,51 @@ export function interpret(clause: Clause, scene: Scene, others: readonly TargetW
   if (!hasAct(clause)) return ask(`What should I do with “${clause.text}”?`, [])
   const fitting = rules.filter((rule) => fits(rule, clause))
   if (fitting.length === 0) return refuse(`I do not know how to do that: “${clause.text}”.`)
-  const found = choose(clause, fitting, scene)
+  const found = chooseAll(clause, fitting, scene)
   if ('chosen' in found) return act(clause, found.chosen, fitting, scene)
   return retry(clause, fitting, scene, others) ?? found
+}
+
+/** `everything off` turns off what can safely be off: lights, fans, plugs and players; else `everything` is the lights. */
+const safelyOff = ['light', 'fan', 'switch', 'media_player'] as const
+
+function chooseAll(clause: Clause, fitting: readonly Rule[], scene: Scene): Chosen {
+  const { slots } = clause
+  const off =
+    clause.everything && slots.state === 'off' && slotNames.every((name) => name === 'state' || !slots[name])
+  if (!off) return without(clause, choose(clause, fitting, scene), fitting, scene)
+  const chosen = safelyOff.flatMap((kind) => {
+    const rules = fitting.filter((rule) => rule.kind === kind)
+    const found = rules.length === 0 ? undefined : chooseEvery(clause, rules, kind, scene)
+    return found && 'chosen' in found ? found.chosen : []
+  })
+  if (chosen.length === 0) return choose(clause, fitting, scene)
+  return without(clause, { chosen }, fitting, scene)
+}
+
+/** What was meant, less what was left out. What shall be left out must be there. */
+function without(clause: Clause, found: Chosen, fitting: readonly Rule[], scene: Scene): Chosen {
+  if (clause.except.length === 0) return found
+  const all = 'chosen' in found ? found : choose({ ...clause, all: true }, fitting, scene)
+  if (!('chosen' in all)) return all
+  const noun = clause.target.filter((word) => word.noun && !word.bound)
+  const kept = new Set<EntityWords>()
+  for (const part of clause.except) {
+    const unknown = unknownWords(part.target)
+    if (unknown.length > 0) return refuse(`I do not know “${unknown.join(' ')}” here, so nothing is changed.`)
+    const out = leftOut({ ...part, slots: clause.slots, all: true }, noun, fitting, scene)
+    if (!('chosen' in out)) return out
+    for (const entity of out.chosen) kept.add(entity)
+  }
+  const chosen = all.chosen.filter((entity) => !kept.has(entity))
+  return chosen.length > 0 ? { chosen } : refuse('Then nothing is left to change.')
+}
+
+function leftOut(part: Clause, noun: readonly TargetWord[], fitting: readonly Rule[], scene: Scene): Chosen {
+  const alone = choose(part, fitting, scene)
+  if ('chosen' in alone || noun.length === 0 || part.target.length === 0) return alone
+  const beside = choose({ ...part, target: [...part.target, ...noun] }, fitting, scene)
+  return 'chosen' in beside ? beside : alone
 }
 
 function fits(rule: Rule, clause: Clause): boolean {

@@ -28,6 +28,8 @@ export type Sense =
   | {
       readonly as: 'to' | 'by' | 'on' | 'all' | 'both' | 'here' | 'home' | 'it' | 'everything' | 'and' | 'bit'
     }
+  /** Leaves something out of what was said before. */
+  | { readonly as: 'but' }
   /** Makes the clause one that must not act. */
   | { readonly as: 'not' | 'except' | 'later' | 'statement' }
 
@@ -93,7 +95,12 @@ const table: readonly (readonly [string, Sense])[] = [
   ],
   // Words that stop a clause from acting.
   ['not, never, no, without, neither, nor, dont, avoid, refrain', { as: 'not' }],
-  ['except, except for, but, apart from, other than, besides, instead, rather than, or', { as: 'except' }],
+  [
+    `except, except for, except in, except the one, except the ones, excluding, but not, but not in, but, apart from, other than, besides, not including, leave, but leave,
+    and leave, leaving, but keep, aside from, save for, all but`,
+    { as: 'but' },
+  ],
+  ['instead, rather than, or', { as: 'except' }],
   [
     `is, are, was, were, been, can i, could i, should i, shall i, may i, should we, shall we, may we, i will, we will,
     turns, opens, closes, keeps, stays, goes, works, gets, comes, happened, i am, we are, i have, we have, i did, you did, you have, did you, have you, you are, it will, that will`,

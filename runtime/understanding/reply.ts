@@ -36,6 +36,20 @@ export function replyFor(
   return `${groups.map((group) => sentence(group, infoOf)).join(', and ')}.`
 }
 
+/** `4 lights, 1 fan and 2 switches`. */
+function counted(steps: readonly Step[], infoOf: (id: string) => ComponentInfo | undefined): string {
+  const counts = new Map<string, number>()
+  for (const step of steps) {
+    const kind = infoOf(step.entity)?.kind ?? 'device'
+    counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  const parts = [...counts].map(([kind, count]) => {
+    const plural = plurals[kind as ComponentInfo['kind']] ?? 'devices'
+    return `${count} ${count === 1 ? kind.replace('media_', '') : plural}`
+  })
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`
+}
+
 function sentence({ steps, place }: Group, infoOf: (id: string) => ComponentInfo | undefined): string {
   const first = steps[0]
   if (first === undefined) return ''
@@ -47,6 +61,8 @@ function sentence({ steps, place }: Group, infoOf: (id: string) => ComponentInfo
     return steps.map((step, at) => `${names[at]} ${isOrAre(names[at] ?? '')} ${step.effect}`).join(', ')
   if (steps.length === 2) return `${names.join(' and ')} are ${first.effect}`
   const kinds = new Set(steps.map((step) => infoOf(step.entity)?.kind))
+  if (kinds.size > 1)
+    return `${counted(steps, infoOf)}${place === undefined ? '' : ` in ${place}`} are ${first.effect}`
   const kind = kinds.size === 1 ? plurals[[...kinds][0] ?? 'light'] : undefined
   return `${steps.length} ${kind ?? 'devices'}${place === undefined ? '' : ` in ${place}`} are ${first.effect}`
 }

@@ -27,6 +27,8 @@ export interface Item {
   readonly number?: number
   /** Heard otherwise, and taken for the only near word. */
   readonly corrected?: boolean
+  /** The whole name of a device, and of no place. */
+  readonly entity?: boolean
   /** Words of a target; several where a phrase stands for a name. */
   readonly target?: readonly TargetWord[]
 }
@@ -95,7 +97,8 @@ function readName(
   const found = longest(tokens, at, index.phraseWordsMax, phrases)
   if (found === undefined) return undefined
   const target = found.value.map((word) => ({ ...targetWord(word, true), bound: true }))
-  return { item: { ...span(tokens, at, found.length), target }, length: found.length }
+  const read = span(tokens, at, found.length)
+  return { item: { ...read, target, entity: index.isDevice(read.phrase) }, length: found.length }
 }
 
 function targetWord(word: string, known: boolean): TargetWord {

@@ -121,3 +121,30 @@ describe('what is told is not done [understanding-2]', () => {
     'is the floor lamp turned on',
   ])('%s', (text) => expect(say(richHome, text).kind).not.toBe('commands'))
 })
+
+const lights = ['guest', 'kitchen_island', 'kitchen_main', 'main_bedroom'].map(
+  (id) => `light.${id} {"state":"off"}`,
+)
+
+table('exceptions, and everything', [
+  ['turn off all the lights except the floor lamp', ...lights],
+  ['turn off the lights but not the lounge', ...lights],
+  [
+    'turn off every light apart from the floor lamp and the kitchen',
+    ...lights.filter((light) => !light.includes('kitchen')),
+  ],
+  [
+    'turn off everything in the lounge',
+    `${lamp} {"state":"off"}`,
+    'switch.christmas {"state":"off"}',
+    'media_player.tv {"state":"off"}',
+  ],
+  ['turn off the floor lamp and leave the bedside lamp on', `${lamp} {"state":"off"}`],
+  ['floor lamp off coffee maker off', `${lamp} {"state":"off"}`, 'switch.coffee {"state":"off"}'],
+  ['lock everything up', 'lock.back {"state":"locked"}', 'lock.front {"state":"locked"}'],
+])
+
+it('says how many of each kind were turned off', () =>
+  expect(say(richHome, 'turn everything off in the lounge').reply).toBe(
+    '1 light, 1 switch and 1 player in Lounge are off.',
+  ))
