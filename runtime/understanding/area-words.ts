@@ -5,7 +5,8 @@ import { nameWords } from './normalise.ts'
 export const optionalNameWords: ReadonlySet<string> = new Set(['smart', 'system', 'the', 'my', 'device'])
 
 const areaGroups: readonly (readonly string[])[] = [
-  ['living room', 'great room', 'family room', 'lounge', 'sitting room', 'den', 'lounge room'],
+  ['living room', 'great room', 'lounge', 'sitting room', 'lounge room', 'front room'],
+  ['family room', 'den'],
   ['bathroom', 'washroom', 'restroom', 'bath', 'bath room'],
   ['backyard', 'back garden', 'garden', 'yard'],
   ['front yard', 'front garden'],
@@ -21,6 +22,46 @@ const areaGroups: readonly (readonly string[])[] = [
   ['veranda', 'verandah', 'porch'],
   ['toilet', 'loo', 'wc', 'powder room'],
 ]
+
+/** Words of devices' names that stand for one another. */
+const nameGroups: readonly (readonly string[])[] = [
+  [
+    'exhaust fan',
+    'extractor fan',
+    'ventilation fan',
+    'vent fan',
+    'extractor',
+    'ventilator',
+    'vent',
+    'exhaust',
+  ],
+  ['washer', 'washing machine', 'clothes washer', 'laundry machine'],
+  ['dryer', 'tumble dryer', 'tumble drier', 'clothes dryer', 'drier'],
+  ['outdoor', 'outside', 'outdoors', 'exterior'],
+  ['bedside', 'by the bed', 'bed'],
+  ['coffee maker', 'coffee machine', 'coffeemaker', 'coffee pot', 'espresso machine'],
+  ['christmas', 'xmas'],
+  ['fridge', 'refrigerator'],
+  ['dishwasher', 'dish washer'],
+  ['microwave', 'microwave oven'],
+  ['couch', 'sofa'],
+  ['kettle', 'water kettle'],
+  ['tub', 'bathtub', 'bath tub'],
+  ['backyard', 'back yard'],
+]
+
+/** For names that a home has: what else they may be called there, where that is nothing else's name. */
+export function* nameSynonyms(
+  names: readonly (readonly string[])[],
+  knows: (phrase: string) => boolean,
+): Generator<readonly [string, readonly string[]]> {
+  const said = names.map((words) => ` ${words.join(' ')} `)
+  for (const group of nameGroups) {
+    const here = group.find((phrase) => said.some((name) => name.includes(` ${phrase} `)))
+    if (here === undefined) continue
+    for (const phrase of group) if (phrase !== here && !knows(phrase)) yield [phrase, here.split(' ')]
+  }
+}
 
 /** For areas that a home has: what else they may be called there, where that is nothing else's name. */
 export function* areaSynonyms(

@@ -19,16 +19,31 @@ export function choose(clause: Clause, fitting: readonly Rule[], scene: Scene): 
   if (clause.target.length === 0) return chooseImplied(clause, fitting, scene, false)
   const kinds = new Set(fitting.map((rule) => rule.kind))
   const able = index.entities.filter((entity) => kinds.has(entity.info.kind as Rule['kind']))
-  const matches = bestMatches(clause.target, able)
+  const matches = bestMatches(clause.target, able, clause.all)
   const named = matches.some((match) => match.rank <= rank.full)
   const byNoun = matches.filter(({ words }) =>
     clause.target.some(({ noun }) => noun && accepts(noun.noun, words.info, words.nameWords)),
   )
   // `close the garage`: a place, and the name of its door.
   if (place && !named && byNoun.length > 0) return narrow(clause, byNoun, fitting, scene)
-  if (place && !named) return chooseImplied(clause, fitting, scene, false)
+  if (place && !named) return chooseInPlace(clause, matches, fitting, scene)
   if (matches.length === 0) return notFound(clause, scene)
   return narrow(clause, matches, fitting, scene)
+}
+
+/** Only a place is named: what the rules imply there, else the one device that carries its name (`close the barn`). */
+function chooseInPlace(
+  clause: Clause,
+  matches: readonly Match[],
+  fitting: readonly Rule[],
+  scene: Scene,
+): Chosen {
+  const implied = chooseImplied(clause, fitting, scene, false)
+  if ('chosen' in implied) return implied
+  const called = matches.filter(({ words }) =>
+    clause.target.every(({ word }) => words.nameStems.has(stem(word))),
+  )
+  return called.length === 1 && matches.length === 1 ? narrow(clause, called, fitting, scene) : implied
 }
 
 /** No thing is named: the rules that can do without say which kind it is, and the area or the speaker's place where. */
@@ -134,6 +149,9 @@ function narrow(clause: Clause, matches: readonly Match[], fitting: readonly Rul
   if (several && best >= rank.part && new Set(entities.map((entity) => entity.area?.id)).size === 1)
     return { chosen: entities }
   if (best === rank.part && isPlural(clause.target)) return { chosen: entities }
+  // `the bedroom lights`, of two rooms with a Bedroom Light each.
+  if (isPlural(clause.target) && new Set(entities.map(({ info }) => info.name)).size === 1)
+    return here ?? { chosen: entities }
   const left = sensible(clause, entities, fitting, scene)
   return left.length === 1 ? { chosen: left } : (here ?? which(clause, left))
 }

@@ -7,6 +7,7 @@ import { readAmount, settleAmount } from './amounts.ts'
 import { verbNouns, type Wish, watered } from './lexicon.ts'
 import { settleMood } from './mood.ts'
 import { partsOf, takeOut } from './parts.ts'
+import { leading, setting } from './setting.ts'
 import { complete } from './share.ts'
 import { type SlotName, type Slots, slotNames } from './slots.ts'
 import type { Item, TargetWord } from './tag.ts'
@@ -21,6 +22,8 @@ export interface Clause {
   all: boolean
   both: boolean
   here: boolean
+  /** Where the thing before is: `in there`, `its light`. */
+  there: boolean
   home: boolean
   it: boolean
   everything: boolean
@@ -28,6 +31,10 @@ export interface Clause {
   out: boolean
   /** `leave the light on`: changes nothing. */
   leaves: boolean
+  /** The thing was said in a part before, and not here. */
+  borrowed?: true
+  /** Words of a place that holds for this part too: `in the den, turn off the TV and turn on the lamp`. */
+  place?: readonly TargetWord[]
   /** What shall stay as it is, of all that was meant. */
   except: Clause[]
   /** What was heard may be no order: enough to ask before a way in is opened. */
@@ -45,9 +52,9 @@ export function clausesOf(items: readonly Item[], text: string): Clause[] {
   const said = partsOf(items).filter((part) =>
     part.some((item) => item.sense?.as !== 'glue' && item.sense?.as !== 'to'),
   )
-  const clauses = takeOut(said.map((part, at) => readClause(part, text, at)))
+  const clauses = takeOut(said.map((part, at) => ({ ...readClause(part, text, at), ...leading(part) })))
   if (clauses.length === 1) clauses.forEach(fillFromBack)
-  return complete(clauses)
+  return complete(setting(clauses))
 }
 
 export function hasAct(clause: Clause): boolean {
@@ -66,6 +73,7 @@ function readClause(items: readonly Item[], text: string, act: number): Clause {
     all: false,
     both: false,
     here: false,
+    there: false,
     home: false,
     it: false,
     everything: false,
@@ -127,6 +135,7 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
     case 'all':
     case 'both':
     case 'here':
+    case 'there':
     case 'home':
     case 'it':
     case 'everything':
@@ -141,7 +150,8 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
     case 'later':
     case 'statement':
       if (sense.as === 'statement' && clause.wish === 'sure' && /^(?:is|are)$/.test(item.phrase)) return
-      clause.stop ??= { kind: sense.as, phrase: text.slice(item.start, item.end) }
+      if (clause.stop === undefined || clause.stop.kind === 'statement')
+        clause.stop = { kind: sense.as, phrase: text.slice(item.start, item.end) }
       note(clause, item, text, 'stop', sense.as)
       return
     default:

@@ -4,7 +4,7 @@
  */
 import type { ComponentInfo, ComponentKind, SensorKind } from '../../hal/contract/component.ts'
 import type { Area, HomeView } from '../things/entity.ts'
-import { areaSynonyms, floorSynonyms, optionalNameWords } from './area-words.ts'
+import { areaSynonyms, floorSynonyms, nameSynonyms, optionalNameWords } from './area-words.ts'
 import { nouns } from './kinds.ts'
 import { lexicon } from './lexicon.ts'
 import { nameWords } from './normalise.ts'
@@ -67,9 +67,13 @@ export class HomeIndex {
     const devices = new Map(entityPhrases(this.entities.filter(isActuator)))
     const places = new Map(shared)
     this.#devices = new Set([...devices.keys()].filter((phrase) => !places.has(phrase)))
+    const vocabulary = vocabularyOf(this.entities, home.areas, floors)
+    const knows = (phrase: string) => phrase.split(' ').every((word) => vocabulary.has(stem(word)))
+    const names = this.entities.map(({ name }) => name)
+    for (const [phrase, words] of nameSynonyms(names, knows)) places.set(phrase, words)
     this.phrases = new Map([...devices, ...places])
     this.allPhrases = new Map([...entityPhrases(this.entities), ...places])
-    this.vocabulary = vocabularyOf(this.entities, home.areas, floors)
+    this.vocabulary = vocabulary
     this.phraseWordsMax = Math.max(
       1,
       ...[...this.allPhrases.keys()].map((phrase) => phrase.split(' ').length),

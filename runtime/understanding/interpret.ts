@@ -18,17 +18,45 @@ const stopReplies = {
   conflict: 'That asks for two different things at once.',
 } as const
 
-/** Reads one clause; `others` are the words of its neighbours, from which a missing noun or area may be borrowed. */
-export function interpret(clause: Clause, scene: Scene, others: readonly TargetWord[]): Interpretation {
+/** What the parts around a clause say. */
+export interface Neighbours {
+  /** Words of parts that do the same, from which a missing noun or area may be borrowed. */
+  readonly words: readonly TargetWord[]
+  /** Words of the place at the end of the last part: `… and close the blinds in the bedroom`. */
+  readonly lastPlace: readonly TargetWord[]
+  /** Area of what the part before was about. */
+  readonly area: string | undefined
+}
+
+/** Reads one clause; `others` is what is said around it. */
+export function interpret(clause: Clause, scene: Scene, others: Neighbours): Interpretation {
   if (clause.stop) return refuse(`${stopReplies[clause.stop.kind]} (“${clause.stop.phrase}”)`)
   const unknown = unknownWords(clause.target)
   if (unknown.length > 0) return notKnown(unknown, scene)
   if (!hasAct(clause)) return ask(`What should I do with “${clause.text}”?`, [])
   const fitting = rules.filter((rule) => fits(rule, clause))
   if (fitting.length === 0) return refuse(`I do not know how to do that: “${clause.text}”.`)
-  const found = chooseAll(clause, fitting, scene)
+  const found = chooseWithPlace(clause, fitting, scene, others)
   if ('chosen' in found) return act(clause, found.chosen, fitting, scene)
   return retry(clause, fitting, scene, others) ?? found
+}
+
+/** `in there` is where the thing before is; a place said for all parts holds unless a part names its own. */
+function chooseWithPlace(
+  clause: Clause,
+  fitting: readonly Rule[],
+  scene: Scene,
+  { area }: Neighbours,
+): Chosen {
+  if (clause.there && area !== undefined)
+    return chooseAll({ ...clause, here: true }, fitting, { ...scene, context: { ...scene.context, area } })
+  const { place } = clause
+  const own = new Set(clause.target.map(({ word }) => word))
+  if (place === undefined || place.every(({ word }) => own.has(word)))
+    return chooseAll(clause, fitting, scene)
+  const found = chooseAll({ ...clause, target: [...clause.target, ...place] }, fitting, scene)
+  const named = clause.target.some(({ bound }) => bound) || clause.home
+  return 'chosen' in found || !named ? found : chooseAll(clause, fitting, scene)
 }
 
 /** `everything off` turns off what can safely be off: lights, fans, plugs and players; else `everything` is the lights. */
@@ -83,10 +111,19 @@ function retry(
   clause: Clause,
   fitting: readonly Rule[],
   scene: Scene,
-  others: readonly TargetWord[],
+  { words, lastPlace }: Neighbours,
 ): Interpretation | undefined {
+  // `turn on the lamp and set the temperature to 21`: said of nothing, it is about what it is about.
+  if (clause.borrowed && !clause.it) {
+    const alone = chooseAll({ ...clause, target: [] }, fitting, scene)
+    if ('chosen' in alone) return act(clause, alone.chosen, fitting, scene)
+  }
   const own = new Set(clause.target.map(({ word }) => word))
-  const extra = others.filter(({ word }) => !own.has(word))
+  if (lastPlace.length > 0 && clause.target.length > 0 && !clause.target.some(({ bound }) => bound)) {
+    const there = chooseAll({ ...clause, target: [...clause.target, ...lastPlace] }, fitting, scene)
+    if ('chosen' in there) return act(clause, there.chosen, fitting, scene)
+  }
+  const extra = words.filter(({ word }) => !own.has(word))
   const places = extra.filter(({ noun }) => noun === undefined)
   const borrowable = clause.target.some(({ noun }) => noun) ? places : extra.filter(({ noun }) => noun)
   if (borrowable.length === 0 || clause.target.length === 0) return undefined
@@ -101,8 +138,17 @@ function act(
   scene: Scene,
 ): Interpretation {
   const many = chosen.length > 1 || clause.all || clause.home
-  if (many && chosen.some((entity) => isGuarded(entity, fitting, scene))) return which(clause, chosen)
-  const unsure = clause.doubt || clause.target.some(({ corrected }) => corrected)
+  const closedTo = chosen.filter((entity) => isGuarded(entity, fitting, scene))
+  if (many && closedTo.length > 0) {
+    const harmless = chosen.filter((entity) => !closedTo.includes(entity))
+    return harmless.length === 0 || saysWayIn(clause)
+      ? which(clause, chosen)
+      : act(clause, harmless, fitting, scene)
+  }
+  const unsure =
+    clause.doubt ||
+    chosen.some((entity) => isOther(clause, entity)) ||
+    clause.target.some(({ corrected }) => corrected)
   if (unsure && chosen.some((entity) => isGuarded(entity, fitting, scene))) {
     const options = chosen.map((entity) => tell(entity, chosen))
     return ask(`Do you mean ${listed(options)}?`, options)
@@ -124,6 +170,18 @@ function act(
   if (steps.length === 0) return refuse(`${reason ?? 'Nothing there can do that'}.`)
   const places = new Set(chosen.map((entity) => entity.area?.name))
   return { kind: 'steps', steps, place: places.size === 1 ? [...places][0] : undefined }
+}
+
+const waysIn = new Set(['door', 'garage door', 'gate'])
+
+/** `open all covers` opens no door; `open all doors` asks which. */
+function saysWayIn({ target }: Clause): boolean {
+  return target.some(({ noun }) => noun !== undefined && waysIn.has(noun.noun.name))
+}
+
+/** `the garage door` where the only door of that kind is the barn's. */
+function isOther({ target }: Clause, { nameWords, areaStems }: EntityWords): boolean {
+  return target.some(({ word }) => word === 'garage' && !nameWords.has(word) && !areaStems.has(word))
 }
 
 /** Whether a way into the house would open. */

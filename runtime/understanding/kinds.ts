@@ -141,6 +141,8 @@ const singular: readonly (readonly [string, Noun])[] = [
   ['film', tv],
   ['water', water],
   ['watering', sprinkler],
+  ['sprinkle', sprinkler],
+  ['ventilate', { name: 'fan', kinds: ['fan'] }],
   ['irrigate', sprinkler],
   ['clean', vacuum],
   ['cleaning', vacuum],
@@ -154,7 +156,7 @@ const singular: readonly (readonly [string, Noun])[] = [
 
 /** Nouns that name an act's object and not a number of things. */
 const noPlural = new Set(
-  'lighting heating heat hvac ac music audio cooling climate water watering clean cleaning sweep cool irrigate vacuuming'.split(
+  'lighting heating heat hvac ac music audio cooling climate water watering clean cleaning sweep cool irrigate vacuuming sprinkle ventilate'.split(
     ' ',
   ),
 )
@@ -177,6 +179,11 @@ export const nounPhrases: ReadonlyMap<string, string> = new Map([
   ['power outlet', 'outlet'],
   ['power plug', 'plug'],
   ['t v', 'tv'],
+  // As speech recognition writes them.
+  ['lite', 'light'],
+  ['lites', 'lights'],
+  ['lamb', 'lamp'],
+  ['lambs', 'lamps'],
   ['climate control', 'climate'],
   ['vacuum cleaners', 'vacuums'],
   ['robot vacuum', 'vacuum'],

@@ -26,7 +26,19 @@ export type Sense =
   | { readonly as: 'glue'; readonly wish?: Wish }
   | { readonly as: 'unit'; readonly unit: Unit }
   | {
-      readonly as: 'to' | 'by' | 'on' | 'all' | 'both' | 'here' | 'home' | 'it' | 'everything' | 'and' | 'bit'
+      readonly as:
+        | 'to'
+        | 'by'
+        | 'on'
+        | 'all'
+        | 'both'
+        | 'here'
+        | 'there'
+        | 'home'
+        | 'it'
+        | 'everything'
+        | 'and'
+        | 'bit'
     }
   /** Leaves something out of what was said before. */
   | { readonly as: 'but' }
@@ -46,7 +58,7 @@ const slot = (
 const table: readonly (readonly [string, Sense])[] = [
   // Glue: politeness, articles, prepositions, auxiliaries.
   [
-    `the, a, an, my, our, your, its, hey, hi, hello, ok, okay, ganglion, can, could, would, will, you, u, i,
+    `the, a, an, my, our, your, hey, hi, hello, ok, okay, ganglion, can, could, would, will, you, u, i,
     we, us, me, love, for, just, now, right now, immediately, straight away, thanks, thank, thank you,
     kindly, of, in, at, near, next to, from, into, inside, with, so, go ahead and, mind, would you mind,
     let, lets, some, do, be, am, there, device, devices, completely, fully, entirely, really, very,
@@ -86,6 +98,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['both, both of', { as: 'both' }],
   ['everything', { as: 'everything' }],
   ['a bit, a little, a little bit, slightly, a touch, a tad, a notch, bit, little', { as: 'bit' }],
+  ['in there, over there, its', { as: 'there' }],
   ['here, in here, in this room, this room, in the room, the room, over here', { as: 'here' }],
   [
     `everywhere, in the house, in the home, in the apartment, in the flat, in every room, in all the rooms, in all rooms,
@@ -97,12 +110,12 @@ const table: readonly (readonly [string, Sense])[] = [
   ['not, never, no, without, neither, nor, dont, avoid, refrain', { as: 'not' }],
   [
     `except, except for, except in, except the one, except the ones, excluding, but not, but not in, but, apart from, other than, besides, not including, leave, but leave,
-    and leave, leaving, but keep, aside from, save for, all but`,
+    and leave, leaving, but keep, aside from, save for`,
     { as: 'but' },
   ],
   ['instead, rather than, or', { as: 'except' }],
   [
-    `is, are, was, were, been, can i, could i, should i, shall i, may i, should we, shall we, may we, i will, we will,
+    `is, are, was, were, been, i do not need, we do not need, i do not want, we do not want, can i, could i, should i, shall i, may i, should we, shall we, may we, i will, we will,
     turns, opens, closes, keeps, stays, goes, works, gets, comes, happened, i am, we are, i have, we have, i did, you did, you have, did you, have you, you are, it will, that will`,
     { as: 'statement' },
   ],
@@ -124,7 +137,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['turned, switched', { as: 'neutral', participle: true }],
   // States.
   [
-    'activate, enable, illuminate, back on, power up, fire up, power on, spin up, ignite, ventilate, going, up and running, start up, spinning, lit',
+    'activate, enable, illuminate, back on, power up, fire up, power on, spin up, ignite, going, up and running, start up, spinning, lit',
     slot({ state: 'on' }),
   ],
   [
@@ -242,6 +255,8 @@ export const verbNouns: ReadonlyMap<string, Partial<Slots>> = new Map<string, Pa
   ['cleaning', { verb: 'clean' }],
   ['vacuuming', { verb: 'clean' }],
   ['sweep', { verb: 'clean' }],
+  ['ventilate', { verb: 'start' }],
+  ['sprinkle', { verb: 'water' }],
   ['water', { verb: 'water' }],
   ['watering', { verb: 'water' }],
   ['irrigate', { verb: 'water' }],
@@ -295,8 +310,18 @@ function* entries(): Generator<readonly [string, Sense]> {
       if (key !== '') yield [key, sense]
     }
   for (const phrase of wayHome()) yield [phrase, slot({ verb: 'dock' })]
+  for (const phrase of purposes()) yield [phrase, { as: 'glue' }]
   for (const [name, rgb] of colours) yield [name, slot({ rgb })]
   for (const [name, kelvin] of whites) yield [name, slot({ kelvin })]
+}
+
+/** Why something is wanted changes nothing: `so I can sleep`. */
+function* purposes(): Generator<string> {
+  const ends =
+    'leave, go, see, sleep, read, work, cook, eat, get in, get out, come in, drive in, drive out, park, get up'
+  for (const who of ['i', 'we'])
+    for (const link of ['so', 'so that'])
+      for (const end of ends.split(', ')) yield `${link} ${who} can ${end}`
 }
 
 /** Phrase to sense. */

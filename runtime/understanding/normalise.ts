@@ -65,7 +65,7 @@ export function normalise(text: string): Token[] {
     const end = start + match[0].length
     for (const word of expand(fold(match[0]))) tokens.push({ text: word, start, end, ...numeric(word) })
   }
-  return joinNumbers(tokens)
+  return joinHalves(joinNumbers(tokens))
 }
 
 /** The words of a name, as they would be tokenised in an utterance; punctuation dropped. */
@@ -117,6 +117,24 @@ function joinNumbers(tokens: readonly Token[]): Token[] {
     const last = tokens[at + read.length - 1] as Token
     joined.push({ text: String(read.value), start: first.start, end: last.end, number: read.value })
     at += read.length
+  }
+  return joined
+}
+
+/** `21 and a half`. */
+function joinHalves(tokens: readonly Token[]): Token[] {
+  const joined: Token[] = []
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at] as Token
+    const half = tokens[at + 3]
+    const follows = tokens.slice(at + 1, at + 4).map((next) => next.text)
+    if (token.number === undefined || half === undefined || follows.join(' ') !== 'and a half') {
+      joined.push(token)
+      continue
+    }
+    const number = token.number + 0.5
+    joined.push({ text: String(number), start: token.start, end: half.end, number })
+    at += 3
   }
   return joined
 }

@@ -19,6 +19,8 @@ type Words = readonly { readonly text: string }[]
 
 /** The number that starts at `at`, and how many tokens it spans; undefined where none starts. */
 export function readNumber(words: Words, at: number): { value: number; length: number } | undefined {
+  const pair = readPair(words, at)
+  if (pair) return pair
   const sign = words[at]?.text === 'minus' ? 1 : 0
   const whole = readWhole(words, at + sign)
   if (whole === undefined) return undefined
@@ -31,7 +33,20 @@ export function readNumber(words: Words, at: number): { value: number; length: n
       length += 1 + digits.length
     }
   }
+  if (words[at + length]?.text === 'thousand') {
+    const rest = readWhole(words, at + length + 1)
+    value = value * 1000 + (rest?.value ?? 0)
+    length += 1 + (rest?.length ?? 0)
+  }
   return { value: sign === 1 ? -value : value, length }
+}
+
+/** `a couple of degrees`: two, as an amount; of things it would be a guess. */
+function readPair(words: Words, at: number): { value: number; length: number } | undefined {
+  const from = words[at]?.text === 'a' ? at + 1 : at
+  if (words[from]?.text !== 'couple') return undefined
+  const end = words[from + 1]?.text === 'of' ? from + 2 : from + 1
+  return /^(?:degrees?|percent|%)$/.test(words[end]?.text ?? '') ? { value: 2, length: end - at } : undefined
 }
 
 function readWhole(words: Words, at: number): { value: number; length: number } | undefined {

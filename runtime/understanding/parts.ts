@@ -50,6 +50,10 @@ export function takeOut(parts: readonly Clause[]): Clause[] {
   for (const part of parts) {
     const last = kept.at(-1)
     const namesOnly = !hasAct(part) && !part.neutral && hasTarget(part)
+    if (part.out && part.neutral && !part.leaves) part.out = false
+    // `the kitchen light, not the bedroom light`.
+    if (part.stop?.phrase.toLowerCase() === 'not' && namesOnly && part.text.startsWith(part.stop.phrase))
+      part.out = true
     const isException = part.out && (namesOnly || part.leaves)
     if (last && hasAct(last) && (isException || (open && namesOnly && !part.stop))) {
       last.except.push({ ...part, slots: {} })

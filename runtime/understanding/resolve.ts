@@ -21,9 +21,16 @@ export interface Match {
   readonly floor: boolean
 }
 
-/** What words say together, entity by entity, best rank only. Empty where nothing accounts for all of them. */
-export function bestMatches(target: readonly TargetWord[], entities: readonly EntityWords[]): Match[] {
-  const matches = entities.flatMap((entity) => match(target, entity) ?? [])
+/**
+ * What words say together, entity by entity, best rank only. Empty where nothing accounts for all of them. With
+ * `every`, more than one thing is meant, so that `every light` is none that is called Light.
+ */
+export function bestMatches(
+  target: readonly TargetWord[],
+  entities: readonly EntityWords[],
+  every = false,
+): Match[] {
+  const matches = entities.flatMap((entity) => match(target, entity, every) ?? [])
   const best = Math.min(...matches.map((found) => found.rank))
   let kept = matches.filter((found) => found.rank === best)
   const named = Math.max(...kept.map((found) => found.named))
@@ -42,7 +49,7 @@ function preferOrder(matches: readonly Match[], target: readonly TargetWord[]): 
   return same.length > 0 ? same : [...matches]
 }
 
-function match(target: readonly TargetWord[], entity: EntityWords): Match | undefined {
+function match(target: readonly TargetWord[], entity: EntityWords, every: boolean): Match | undefined {
   const said = new Set(target.map(({ word }) => word))
   const stems = new Set(target.map(({ word }) => stem(word)))
   const full = entity.essential.every((word) => said.has(word))
@@ -61,7 +68,7 @@ function match(target: readonly TargetWord[], entity: EntityWords): Match | unde
   const generic = entity.essential.every((word) => nouns.has(word))
   const exact = full && [...said].every((word) => entity.nameWords.has(word))
   let found: Rank = byNameOnly ? rank.part : calledOnly ? rank.called : rank.kind
-  if (exact) found = rank.exact
+  if (exact && !(every && generic)) found = rank.exact
   else if (full && !generic) found = rank.full
   const whole = entity.areaNames.some((name) => name.every((word) => stems.has(stem(word))))
   return {
@@ -107,7 +114,7 @@ function isWholeName(
 }
 
 /** Adjectives that say nothing about which device is meant. */
-const optionalSaid = new Set(['smart', 'system'])
+const optionalSaid = new Set(['smart', 'system', 'led'])
 
 /** `blinds` means the blinds where there are any, else whatever covers the window; `music` the speaker before the TV. */
 function preferClass(matches: readonly Match[], target: readonly TargetWord[]): Match[] {

@@ -107,6 +107,7 @@ function borrowTargets(clauses: Clause[]): void {
     const before = clauses.slice(0, at).findLast(hasTarget)
     if (!before) return
     clause.target = before.target
+    clause.borrowed = true
     clause.all = before.all
     clause.here = before.here
     clause.home = before.home

@@ -32,13 +32,27 @@ export function distance(a: string, b: string, max: number): number {
   return last[b.length] ?? max + 1
 }
 
+/** Kind words that one slip is forgiven in although they are short: what they switch does no harm. */
+const shortKinds = ['light', 'lights', 'lamp', 'lamps']
+
+/** `lihgt`, `ligt`, `lampp`: the kind word that was meant. */
+function nearestShortKind(word: string): string | undefined {
+  if (word.length < 4) return undefined
+  const near = shortKinds.filter((kind) => kind[0] === word[0] && distance(word, kind, 1) <= 1)
+  // `lihts` is one slip from both forms: the one with the same ending.
+  return near.find((kind) => kind.at(-1) === word.at(-1)) ?? near[0]
+}
+
 /** The one word that `word` was most likely meant to be; undefined where none is near, or two are equally. */
 export function nearestWord(
   word: string,
   names: ReadonlySet<string>,
   nouns: ReadonlyMap<string, unknown>,
 ): string | undefined {
-  if (word.length < oneSlipFrom || distinctive.has(word)) return undefined
+  if (distinctive.has(word)) return undefined
+  const short = names.has(word) ? undefined : nearestShortKind(word)
+  if (short !== undefined) return short
+  if (word.length < oneSlipFrom) return undefined
   let limit = word.length < twoSlipsFrom ? 1 : 2
   let best: string[] = []
   for (const candidates of [names, nouns.keys()])

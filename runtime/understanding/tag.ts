@@ -139,7 +139,7 @@ function readNoun(tokens: readonly Token[], at: number): Read | undefined {
 function readLightVerb(tokens: readonly Token[], at: number, before: readonly Item[]): Read | undefined {
   const isVerb =
     tokens[at]?.text === 'light' &&
-    tokens[at + 1]?.text === 'the' &&
+    /^(?:the|a|my|our)$/.test(tokens[at + 1]?.text ?? '') &&
     onlyGlue(before) &&
     !nouns.get(tokens[at + 2]?.text ?? '')?.noun.kinds.every((kind) => kind === 'light')
   if (!isVerb) return undefined
@@ -193,6 +193,9 @@ function settleOn(items: readonly Item[]): Item[] {
   const ons = items.filter((item) => item.sense?.as === 'on').length
   return items.map((item, at) => {
     if (item.sense?.as !== 'on') return item
+    // `the heating on 24`.
+    if (items[at + 1]?.number !== undefined && (!items[at + 2] || items[at + 2]?.sense?.as === 'unit'))
+      return { ...item, sense: { as: 'to' } }
     const before = items[at - 1]?.sense?.as
     const preposition = before !== 'neutral' && (acts || ons > 1) && leadsToPlace(items, at + 1)
     return { ...item, sense: preposition ? { as: 'glue' } : { as: 'slot', fills: { state: 'on' } } }

@@ -15,7 +15,7 @@ import type { Interpretation, Scene } from './interpretation.ts'
 import { mend } from './mend.ts'
 import { normalise, type Token } from './normalise.ts'
 import { type Group, replyFor } from './reply.ts'
-import { tag } from './tag.ts'
+import { type TargetWord, tag } from './tag.ts'
 import type { Understanding, UnderstandingContext } from './understanding.ts'
 
 /** Says what an utterance means in a home. Never throws. */
@@ -90,12 +90,30 @@ interface Read {
 function readCommands(text: string, tokens: readonly Token[], scene: Scene): Read[] {
   const { index } = scene
   const clauses = clausesOf(tag(mend(tokens, index), index, index.phrases), text)
-  return clauses.map((clause) => {
-    const others = clauses
+  const reads: Read[] = []
+  for (const clause of clauses) {
+    const words = clauses
       .filter((other) => other !== clause && other.act === clause.act)
       .flatMap((other) => other.target)
-    return { clause, found: interpret(clause, scene, others) }
-  })
+    const lastPlace = clause === clauses.at(-1) ? [] : placeAtEnd(clauses.at(-1))
+    const area = areaOf(reads.at(-1), scene)
+    reads.push({ clause, found: interpret(clause, scene, { words, lastPlace, area }) })
+  }
+  return reads
+}
+
+/** `the blinds in the bedroom`: a name behind the thing. */
+function placeAtEnd(clause: Clause | undefined): TargetWord[] {
+  const target = clause?.target ?? []
+  const noun = target.findLastIndex((word) => word.noun !== undefined)
+  return noun < 0 ? [] : target.slice(noun + 1).filter(({ bound }) => bound)
+}
+
+/** The one area of what a part was about. */
+function areaOf(read: Read | undefined, scene: Scene): string | undefined {
+  if (read?.found.kind !== 'steps') return undefined
+  const areas = new Set(read.found.steps.map((step) => scene.live.get(step.entity)?.info.area))
+  return areas.size === 1 ? [...areas][0] : undefined
 }
 
 /** Commands only where every part gives some; else what is missing in the first part that gives none. */

@@ -28,6 +28,9 @@ export function openingOf(tokens: readonly Token[]): Opening {
   const at = words.findIndex((token) => !lead.has(token.text))
   const first = words[at]?.text
   if (first === undefined) return { kind: 'none' }
+  // `that's enough water`.
+  if (words[at - 1]?.text === 'that' && !/^(?:check|know|see|me)$/.test(words[at - 2]?.text ?? ''))
+    return { kind: 'none' }
   const before = words
     .slice(0, at)
     .map((token) => token.text)

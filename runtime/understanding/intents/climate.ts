@@ -82,7 +82,14 @@ function setTemperature(entity: Entity, slots: Slots): Act {
       value: true,
     }
   const command: Record<string, Json> = { ...mode(entity, slots), temperature: wanted }
-  return { command, effect: `set to ${wanted} ${unit}` }
+  return { command, effect: `set to ${wanted} ${unit}${asSaid(slots.amount, wanted)}` }
+}
+
+/** Taken for the other unit than the device's, an amount is said back as it was heard. */
+function asSaid(amount: Amount | undefined, wanted: number): string {
+  if (amount === undefined || amount.relative || amount.value === wanted) return ''
+  const other = convert(amount.value, '°F', '°C') === wanted ? '°F' : '°C'
+  return amount.unit === 'kelvin' ? '' : ` (${amount.value} ${other})`
 }
 
 /** `heat the bedroom to 22` also starts a thermostat that is off; one that runs keeps its mode. */

@@ -66,6 +66,7 @@ export const fanRules: readonly Rule[] = [
     intent: 'fan.oscillate',
     kind: 'fan',
     uses: ['state', 'verb'],
+    implied: 'nothing',
     when: ({ verb }) => verb === 'oscillate',
     act: (entity, { state }) => {
       if (!can(entity, 'oscillate')) return { impossible: `${entity.info.name} cannot oscillate` }

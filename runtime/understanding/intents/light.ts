@@ -3,7 +3,16 @@ import type { Json } from '../../../hal/contract/component.ts'
 import type { Entity } from '../../things/entity.ts'
 import { colourName } from '../colours.ts'
 import type { Slots } from '../slots.ts'
-import { type Act, inPercent, numberOf, outsidePercent, percentOf, type Rule } from './rule.ts'
+import {
+  type Act,
+  inPercent,
+  numberOf,
+  outsidePercent,
+  percentOf,
+  type Rule,
+  turnsOff,
+  turnsOn,
+} from './rule.ts'
 
 /** The lowest step that is still light: `minimum brightness` does not mean off. */
 const percentMin = 1
@@ -103,17 +112,17 @@ export const lightRules: readonly Rule[] = [
   {
     intent: 'light.turn_on',
     kind: 'light',
-    uses: ['state'],
+    uses: ['state', 'verb'],
     implied: 'area',
-    when: ({ state }) => state === 'on',
+    when: turnsOn,
     act: () => ({ command: { state: 'on' }, effect: 'on' }),
   },
   {
     intent: 'light.turn_off',
     kind: 'light',
-    uses: ['state'],
+    uses: ['state', 'verb'],
     implied: 'area',
-    when: ({ state }) => state === 'off',
+    when: turnsOff,
     act: () => ({ command: { state: 'off' }, effect: 'off' }),
   },
   {

@@ -207,7 +207,7 @@ describe('the reply and the reading', () => {
     ['turn off the lights downstairs', '3 lights are off.'],
     ['kitchen lights off', 'Kitchen Main Light and Island Pendant are off.'],
     ['open the lounge blinds', 'Lounge Blinds are open.'],
-    ['set the thermostat to 72', 'Lounge Thermostat is set to 22.2 °C.'],
+    ['set the thermostat to 72', 'Lounge Thermostat is set to 22.2 °C (72 °F).'],
     ['put eggs on the chores list', '“eggs” is on Chores.'],
   ])('says what will be true: %s', (text, reply) => expect(say(richHome, text).reply).toBe(reply))
 

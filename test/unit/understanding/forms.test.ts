@@ -148,3 +148,53 @@ it('says how many of each kind were turned off', () =>
   expect(say(richHome, 'turn everything off in the lounge').reply).toBe(
     '1 light, 1 switch and 1 player in Lounge are off.',
   ))
+
+table('what is said around an order', [
+  [
+    'in the lounge turn off the lamp and close the blinds',
+    `${lamp} {"state":"off"}`,
+    'cover.lounge_blind {"state":"closed"}',
+  ],
+  ['in the lounge, turn off the lamp', `${lamp} {"state":"off"}`],
+  [
+    'turn off the lamp and close the blinds in the lounge',
+    `${lamp} {"state":"off"}`,
+    'cover.lounge_blind {"state":"closed"}',
+  ],
+  [
+    'close the lounge blinds and turn off the light in there',
+    `${lamp} {"state":"off"}`,
+    'cover.lounge_blind {"state":"closed"}',
+  ],
+  ["it's too bright in the lounge, turn off the light", `${lamp} {"state":"off"}`],
+  ["I don't need the floor lamp anymore, turn it off", `${lamp} {"state":"off"}`],
+  [
+    'turn on the coffee maker and set the temperature to 21',
+    'switch.coffee {"state":"on"}',
+    'climate.lounge {"temperature":21}',
+  ],
+  [
+    'turn off every light but the kitchen',
+    ...[...lights.filter((light) => !light.includes('kitchen')), `${lamp} {"state":"off"}`],
+  ],
+  ['open all covers', 'cover.bedroom_curtain {"state":"open"}', 'cover.lounge_blind {"state":"open"}'],
+  [
+    'set the floor lamp color temperature to four thousand kelvin',
+    `${lamp} {"state":"on","color_temp_kelvin":4000}`,
+  ],
+  ['set the thermostat to 21 and a half degrees', 'climate.lounge {"temperature":21.5}'],
+  ['turn the heating up a couple of degrees', 'climate.lounge {"temperature":22}'],
+  ['put the heating on 24', 'climate.lounge {"temperature":24}'],
+  ['turn on the coffee machine', 'switch.coffee {"state":"on"}'],
+  ['turn off the floor lite', `${lamp} {"state":"off"}`],
+])
+
+describe('a remark does not order [understanding-2]', () => {
+  it.each([
+    'turn off the floor lamp, I am only joking',
+    'if it is dark, turn on the floor lamp',
+    "I'm home when it gets dark, turn on the floor lamp",
+    "don't turn on the floor lamp, turn on the coffee maker",
+    'turn on the heating at 7',
+  ])('%s', (text) => expect(say(richHome, text).kind).not.toBe('commands'))
+})
