@@ -110,7 +110,7 @@ const table: readonly (readonly [string, Sense])[] = [
   ['not, never, no, without, neither, nor, dont, avoid, refrain', { as: 'not' }],
   [
     `except, except for, except in, except the one, except the ones, excluding, but not, but not in, but, apart from, other than, besides, not including, leave, but leave,
-    and leave, leaving, but keep, aside from, save for`,
+    and leave, but keep, aside from, save for`,
     { as: 'but' },
   ],
   ['instead, rather than, or', { as: 'except' }],
@@ -153,13 +153,22 @@ const table: readonly (readonly [string, Sense])[] = [
   // Directions and levels.
   ['up, increase, raise, higher, boost', slot({ direction: 'up' }, { weak: true })],
   ['down, decrease, lower, reduce, drop', slot({ direction: 'down' }, { weak: true })],
-  ['brighter, brighten, brighten up, lighter', slot({ attribute: 'brightness', direction: 'up' })],
-  ['dim, dimmer, dim down, darker, darken', slot({ attribute: 'brightness', direction: 'down' })],
+  [
+    'brighter, brighten, brighten up, lighter, less dim, less dark, more bright, more light',
+    slot({ attribute: 'brightness', direction: 'up' }),
+  ],
+  [
+    'dim, dimmer, dim down, darker, darken, less bright, less light',
+    slot({ attribute: 'brightness', direction: 'down' }),
+  ],
   ['dimmed', slot({ attribute: 'brightness', direction: 'down' }, { participle: true })],
-  ['louder', slot({ attribute: 'volume', direction: 'up' })],
-  ['quieter, softer', slot({ attribute: 'volume', direction: 'down' })],
-  ['warmer, hotter, warm, warm up, heat up', slot({ attribute: 'temperature', direction: 'up' })],
-  ['cooler, colder, cool down', slot({ attribute: 'temperature', direction: 'down' })],
+  ['louder, less quiet', slot({ attribute: 'volume', direction: 'up' })],
+  ['quieter, softer, less loud', slot({ attribute: 'volume', direction: 'down' })],
+  [
+    'warmer, hotter, warm, warm up, heat up, less cold, less cool',
+    slot({ attribute: 'temperature', direction: 'up' }),
+  ],
+  ['cooler, colder, cool down, less warm, less hot', slot({ attribute: 'temperature', direction: 'down' })],
   ['faster', slot({ attribute: 'speed', direction: 'up' })],
   ['slower, slow down, slow', slot({ attribute: 'speed', direction: 'down' })],
   [

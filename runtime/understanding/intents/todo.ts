@@ -72,13 +72,17 @@ export interface TodoRead {
   readonly found: Interpretation
   /** Whether a list was named, and not only meant. */
   readonly named: boolean
+  /** What to do with an item, for another that follows: `… and eggs to the other list`. */
+  readonly verb: Token | undefined
 }
 
 /** The clause as one about a list; undefined where it is not. */
 export function interpretTodo(text: string, tokens: readonly Token[], scene: Scene): TodoRead | undefined {
   const lists = scene.index.entities.filter((entity) => entity.info.kind === 'todo')
   const spoken = read(text, tokens, lists)
-  return spoken && { found: resolveList(spoken, lists, scene), named: spoken.name !== undefined }
+  if (spoken === undefined) return undefined
+  const verb = tokens.find((token) => verbs.has(token.text))
+  return { found: resolveList(spoken, lists, scene), named: spoken.name !== undefined, verb }
 }
 
 function resolveList(spoken: Spoken, lists: readonly EntityWords[], scene: Scene): Interpretation {

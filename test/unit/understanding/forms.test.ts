@@ -198,3 +198,11 @@ describe('a remark does not order [understanding-2]', () => {
     'turn on the heating at 7',
   ])('%s', (text) => expect(say(richHome, text).kind).not.toBe('commands'))
 })
+
+table('two lists', [
+  [
+    'add milk to the shopping list and sweeping to the chores list',
+    'todo.shopping {"action":"add_item","item":"milk"}',
+    'todo.chores {"action":"add_item","item":"sweeping"}',
+  ],
+])
