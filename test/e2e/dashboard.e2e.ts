@@ -251,6 +251,11 @@ describe('the dashboard', () => {
     await page.screenshot({ path: join(pictures, `phone-${colorScheme}.png`), fullPage: true })
     await openEverything(page)
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360)
+    const cutOff = () =>
+      [...document.querySelectorAll('button')]
+        .filter((b) => b.scrollWidth > b.clientWidth + 1)
+        .map((b) => b.textContent)
+    expect(await page.evaluate(cutOff)).toEqual([])
     expect(await controlFaults(page)).toEqual([])
     expect(complaints).toEqual([])
   })

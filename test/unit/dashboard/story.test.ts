@@ -28,6 +28,12 @@ describe('storyOf', () => {
     expect(told.totalMs).toBe(90)
   })
 
+  it('claims nothing of a command that no telemetry can show', () => {
+    expect(story(0, event('sent', 5, lamp), event('taken', 6, lamp), event('answered', 7)).verdict).toBe(
+      'taken',
+    )
+  })
+
   it('[dashboard-2] stays pending while one of two commands has no verdict', () => {
     const told = story(0, event('sent', 5, lamp), event('sent', 6, fan), event('verified', 90, lamp))
     expect(told.verdict).toBe('pending')

@@ -10,6 +10,7 @@ import { type Story, segmentsOf, storyOf, type Verdict } from './story.ts'
 
 const verdicts: Readonly<Record<Verdict, readonly [icon: IconName, words: string]>> = {
   done: ['done', 'Done'],
+  taken: ['pending', 'Taken'],
   failed: ['failed', 'Did not work'],
   refused: ['refused', 'Refused'],
   question: ['question', 'Asked back'],

@@ -8,7 +8,7 @@ import type { RunRecord } from '../api.ts'
 /** The longest verification with its retries stays below this. */
 const silentAfterMs = 60_000
 
-export type Verdict = 'done' | 'failed' | 'refused' | 'question' | 'pending' | 'unfinished'
+export type Verdict = 'done' | 'taken' | 'failed' | 'refused' | 'question' | 'pending' | 'unfinished'
 type Stage = CommandEvent['stage']
 
 /** One command's part in a step. */
@@ -64,7 +64,8 @@ function verdictOf(events: readonly CommandEvent[]): Verdict {
   if (has('failed')) return 'failed'
   if (has('refused')) return 'refused'
   if (has('asked')) return 'question'
-  return has('verified') || has('taken') || has('answered') ? 'done' : 'pending'
+  if (has('taken')) return 'taken'
+  return has('verified') || has('answered') ? 'done' : 'pending'
 }
 
 function stepsOf(events: readonly CommandEvent[]): readonly Step[] {
