@@ -47,8 +47,11 @@ const toWhere = new Set(['at', 'on', 'exactly'])
 
 /** `10 percent brighter`, `up 2 degrees` is a change; `up to 40`, `down at 40` is where it shall be. */
 export function settleAmount(clause: Clause, items: readonly Item[]): void {
-  const { amount, direction } = clause.slots
-  if (amount === undefined || amount.relative || direction === undefined) return
+  const { amount, direction, verb } = clause.slots
+  if (amount === undefined || amount.relative) return
+  // `open the blinds 20 percent more`.
+  const more = (verb === 'open' || verb === 'close') && items.some((item) => item.phrase === 'more')
+  if (direction === undefined && !more) return
   const at = items.findIndex((item) => item.number !== undefined)
   const before = items.slice(0, at).findLast((item) => item.sense?.as !== 'glue' || toWhere.has(item.phrase))
   if (before?.sense?.as === 'to' || toWhere.has(before?.phrase ?? '')) return

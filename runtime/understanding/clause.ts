@@ -150,7 +150,8 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
     case 'later':
     case 'statement':
       if (sense.as === 'statement' && clause.wish === 'sure' && /^(?:is|are)$/.test(item.phrase)) return
-      if (clause.stop === undefined || clause.stop.kind === 'statement')
+      // `not` may only leave out what it names; what is more than that decides.
+      if (clause.stop === undefined || mild.has(clause.stop.kind))
         clause.stop = { kind: sense.as, phrase: text.slice(item.start, item.end) }
       note(clause, item, text, 'stop', sense.as)
       return
@@ -158,6 +159,8 @@ function readSense(clause: Clause, item: Item, weak: Set<SlotName>, text: string
       return
   }
 }
+
+const mild = new Set<Stop>(['statement', 'not'])
 
 function firmer(one: Wish | undefined, other: Wish): Wish {
   if (one === 'sure' || other === 'sure') return 'sure'

@@ -43,6 +43,9 @@ function mended(token: Token, index: HomeIndex): readonly Token[] {
     const isName = at > halfMin && right.length > halfMin && isNaming(left, index) && isNaming(right, index)
     if (isCommand || isName) return [left, right].map((text) => ({ ...token, text }))
   }
+  // `dimm`, `onn`.
+  const once = word.replace(/(.)\1$/, '$1')
+  if (once !== word && lexicon.get(once)?.as === 'slot') return [{ ...token, text: once, mended: true }]
   const near = nearestCommand(word, index)
   return [near === undefined ? token : { ...token, text: near, mended: true }]
 }

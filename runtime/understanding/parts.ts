@@ -43,6 +43,11 @@ function isState(item: Item | undefined): boolean {
   return item?.sense?.as === 'slot' && item.sense.fills.state !== undefined
 }
 
+/** Begins with `not` and names things. */
+function isBareNot({ stop, text }: Clause): boolean {
+  return stop?.kind === 'not' && stop.phrase.toLowerCase() === 'not' && text.startsWith(stop.phrase)
+}
+
 /** Gives each part the exceptions that follow it: `all lights except the kitchen and the hall`, `but not the lamp`. */
 export function takeOut(parts: readonly Clause[]): Clause[] {
   const kept: Clause[] = []
@@ -52,10 +57,10 @@ export function takeOut(parts: readonly Clause[]): Clause[] {
     const namesOnly = !hasAct(part) && !part.neutral && hasTarget(part)
     if (part.out && part.neutral && !part.leaves) part.out = false
     // `the kitchen light, not the bedroom light`.
-    if (part.stop?.phrase.toLowerCase() === 'not' && namesOnly && part.text.startsWith(part.stop.phrase))
-      part.out = true
+    if (namesOnly && !part.out && isBareNot(part)) part.out = true
     const isException = part.out && (namesOnly || part.leaves)
     if (last && hasAct(last) && (isException || (open && namesOnly && !part.stop))) {
+      if (part.stop && !isBareNot(part)) last.stop ??= part.stop
       last.except.push({ ...part, slots: {} })
       last.text = `${last.text} … ${part.text}`
       last.words.push(...part.words)

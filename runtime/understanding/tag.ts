@@ -191,15 +191,25 @@ function readWord(tokens: readonly Token[], at: number, index: HomeIndex, mayCor
 function settleOn(items: readonly Item[]): Item[] {
   const acts = items.some((item) => isAct(item.sense))
   const ons = items.filter((item) => item.sense?.as === 'on').length
+  const ordered = items.some((item) => item.sense?.as === 'neutral')
   return items.map((item, at) => {
     if (item.sense?.as !== 'on') return item
     // `the heating on 24`.
     if (items[at + 1]?.number !== undefined && (!items[at + 2] || items[at + 2]?.sense?.as === 'unit'))
       return { ...item, sense: { as: 'to' } }
+    // `kitchen light on fireplace off`: no verb, so each state is its own.
+    const run = !ordered && items[at - 1]?.target && items[at + 1]?.target && isStateNext(items, at + 1)
+    if (run) return { ...item, sense: { as: 'slot', fills: { state: 'on' } } }
     const before = items[at - 1]?.sense?.as
     const preposition = before !== 'neutral' && (acts || ons > 1) && leadsToPlace(items, at + 1)
     return { ...item, sense: preposition ? { as: 'glue' } : { as: 'slot', fills: { state: 'on' } } }
   })
+}
+
+/** Whether a state follows the things named next. */
+function isStateNext(items: readonly Item[], from: number): boolean {
+  const next = items.slice(from).find((item) => !item.target)
+  return next?.sense?.as === 'on' || (next?.sense?.as === 'slot' && next.sense.fills.state !== undefined)
 }
 
 function isAct(sense: Sense | undefined): boolean {

@@ -62,7 +62,8 @@ function readAroundList(text: string, tokens: readonly Token[], scene: Scene): R
     if (list === undefined && last?.found.kind !== 'steps') continue
     const first = list ? [{ clause: undefined, found: list.found }] : readCommands(text, before, scene)
     const more = list?.verb && interpretTodo(text, [list.verb, ...after], scene)
-    if (list?.named && more?.named && last === undefined) return [...first, { clause: undefined, found: more.found }]
+    if (list?.named && more?.named && last === undefined)
+      return [...first, { clause: undefined, found: more.found }]
     const rest = readAll(text, after, scene)
     if (list?.named ? isClause(rest) : isDone(rest) && isDone(first)) return [...first, ...rest]
   }

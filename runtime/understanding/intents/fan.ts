@@ -68,6 +68,8 @@ export const fanRules: readonly Rule[] = [
     uses: ['state', 'verb'],
     implied: 'nothing',
     when: ({ verb }) => verb === 'oscillate',
+    prefers: ({ telemetry }, { state }) =>
+      (telemetry.attributes['oscillating'] === true) === (state === 'off'),
     act: (entity, { state }) => {
       if (!can(entity, 'oscillate')) return { impossible: `${entity.info.name} cannot oscillate` }
       return state === 'off'

@@ -196,6 +196,10 @@ describe('a remark does not order [understanding-2]', () => {
     "I'm home when it gets dark, turn on the floor lamp",
     "don't turn on the floor lamp, turn on the coffee maker",
     'turn on the heating at 7',
+    'turn off all the lights except the floor lamp tomorrow',
+    'turn off all the lights except the floor lamp when I leave',
+    'turn off all the lights except not the floor lamp',
+    'turn on the floor lamp and not turn off the kitchen lights',
   ])('%s', (text) => expect(say(richHome, text).kind).not.toBe('commands'))
 })
 
@@ -205,4 +209,10 @@ table('two lists', [
     'todo.shopping {"action":"add_item","item":"milk"}',
     'todo.chores {"action":"add_item","item":"sweeping"}',
   ],
+])
+
+table('runs without a verb', [
+  ['floor lamp on coffee maker off', `${lamp} {"state":"on"}`, 'switch.coffee {"state":"off"}'],
+  ['floor lamp on coffee maker on', `${lamp} {"state":"on"}`, 'switch.coffee {"state":"on"}'],
+  ['open the blinds 20 percent more', 'cover.lounge_blind {"position":80}'],
 ])
