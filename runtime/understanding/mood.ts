@@ -14,8 +14,9 @@ export function settleMood(clause: Clause, items: readonly Item[], text: string)
   const { verb } = clause.slots
   const at = items.findIndex(isParticiple)
   const said = items[at]
-  // Enough to close a door, not to open one.
-  if (clause.wish === 'mild' && (verb === 'open' || verb === 'unlock')) clause.doubt = true
+  // Enough to close a door, not to open one. `keep it open` may take it for open already.
+  const mild = clause.wish === 'mild' || items.some((item) => item.phrase === 'keep')
+  if (mild && (verb === 'open' || verb === 'unlock')) clause.doubt = true
   if (said === undefined || clause.stop) return
   const firm = clause.wish === 'strong' || clause.wish === 'sure'
   if (!firm && (verb === 'open' || verb === 'unlock')) clause.doubt = true

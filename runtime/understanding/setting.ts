@@ -19,9 +19,11 @@ export function setting(parts: readonly Clause[]): Clause[] {
   const kept: Clause[] = []
   let place: readonly TargetWord[] | undefined
   let about: readonly TargetWord[] = []
+  let tale = false
   parts.forEach((part, at) => {
     const more = parts.slice(at + 1).some(isOrder)
     if (more && kept.length === 0 && part.stop?.kind === 'statement') {
+      tale ||= !isNow.test(part.stop.phrase)
       about = part.target.filter(({ known }) => known)
       return
     }
@@ -32,10 +34,18 @@ export function setting(parts: readonly Clause[]): Clause[] {
     place = part.place ?? place
     const own = part.it && part.target.length === 0 && about.length > 0
     const held = place ?? placeOf(about)
-    kept.push({ ...part, ...(own ? { target: [...about] } : {}), ...(held ? { place: held } : {}) })
+    kept.push({
+      ...part,
+      ...(own ? { target: [...about] } : {}),
+      ...(held ? { place: held } : {}),
+      ...(tale ? { doubt: true as const } : {}),
+    })
   })
   return kept
 }
+
+/** `it is`, `I'm`: how things are now. */
+const isNow = /(?:\bis|\bare|\bam|'s|'re|'m)$/i
 
 /** Tells something to be done, by a verb of its own. */
 function isOrder(clause: Clause): boolean {
