@@ -95,6 +95,13 @@ describe('a hub without voice', () => {
     expect(status).toBe(1)
   })
 
+  it('refuses a gateway with the same state directory, and is still found', () => {
+    const { status, stderr } = hub.run('gateway', '--http-port', '0', '--mqtt-port', '0')
+    expect(stderr).toContain(`a hub is already running here (process ${hub.process.pid}`)
+    expect(status).toBe(1)
+    expect(hub.run('entities').status).toBe(0)
+  })
+
   it('starts the device again when it dies, and goes on', async () => {
     const device = childrenOf(hub.process.pid).at(-1) ?? 0
     process.kill(device, 'SIGKILL')
@@ -129,6 +136,45 @@ describe('stopping', () => {
     const children = childrenOf(hub.process.pid)
     hub.process.kill('SIGKILL')
     await until('the end of gateway and device', () => children.every((pid) => !isAlive(pid)))
+  })
+})
+
+describe('stopping when something is wrong', () => {
+  it('ends children that do not answer, within the deadline [cli-4]', async () => {
+    await using hub = await openHub(['--no-voice'])
+    const children = childrenOf(hub.process.pid)
+    for (const pid of children) process.kill(pid, 'SIGSTOP')
+    hub.process.kill('SIGINT')
+    hub.process.kill('SIGINT')
+    const [code] = await once(hub.process, 'exit', { signal: AbortSignal.timeout(5_000) })
+    expect(code).toBe(0)
+    expect(children.filter(isAlive)).toEqual([])
+  })
+})
+
+describe('a hub whose broker is away', () => {
+  it('runs, and says that and why its gateway does not reach the device', async () => {
+    await using hub = await openHub(['--no-voice', '--broker', 'mqtt://127.0.0.1:1'])
+    expect(hub.ready.device).toMatch(/\w/)
+    await until('the reason', () =>
+      /ganglion: no connection to the broker mqtt:\/\/127\.0\.0\.1:1: .*works by itself/.test(hub.stderr()),
+    )
+  })
+})
+
+describe('a hub with a token [cli-7]', () => {
+  const token = 'a-token-for-this-test'
+  it('is used by whoever has it in the environment, and by nobody else', async () => {
+    await using hub = await openHub(['--no-voice'], { GANGLION_GATEWAY_TOKEN: token })
+    const { status, stderr } = hub.run('entities')
+    expect(stderr).toContain('set GANGLION_GATEWAY_TOKEN')
+    expect(status).toBe(2)
+    process.env['GANGLION_GATEWAY_TOKEN'] = token
+    try {
+      expect(hub.run('say', 'turn on the living room lamp').status).toBe(0)
+    } finally {
+      delete process.env['GANGLION_GATEWAY_TOKEN']
+    }
   })
 })
 

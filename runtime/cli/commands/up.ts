@@ -136,10 +136,10 @@ async function untilOnline(hub: HubClient, device: string, signal: AbortSignal):
     signal,
   )
   if (isOnline(health)) return undefined
-  const why = health.problems.join('; ')
-  if (!health.broker.connected) return why
+  // The broker's own problems come first; without it, what follows is only its consequence.
+  if (!health.broker.connected) return health.problems[0] ?? 'no connection to the broker'
   throw new UpError(
     'not-ready',
-    `the device ${device} did not reach the gateway within ${onlineMsMax / 1000} s: ${why}`,
+    `the device ${device} did not reach the gateway within ${onlineMsMax / 1000} s: ${health.problems.join('; ')}`,
   )
 }

@@ -1,8 +1,11 @@
 /** The command line as a process: exit codes and what a person or a machine reads. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -35,6 +38,11 @@ describe('a person’s mistake is one line and exit code 2', () => {
       'cannot read the home /nowhere.yaml',
     ],
     [['device'], 'no broker'],
+    [['up', '--http-port', 'abc'], '--http-port abc: not a port'],
+    [['gateway', '--broker', 'mqtt://'], '--broker mqtt://: not a URL like'],
+    [['up', '--home', '/nowhere.yaml'], 'cannot read the home /nowhere.yaml'],
+    [['up', '--id', 'a/b'], 'device.id: must be'],
+    [['models', 'pull', 'nonesuch'], 'no model nonesuch: there are silero-vad'],
   ])('%j', (args, message) => {
     const { status, stdout, stderr } = ganglion(
       ...args,
@@ -44,6 +52,20 @@ describe('a person’s mistake is one line and exit code 2', () => {
     expect(stderr).not.toMatch(/\n\s+at /)
     expect(status).toBe(2)
     expect(stdout).toBe('')
+  })
+
+  it.each([
+    ['gateway: { foo: 1 }', 'unknown key foo'],
+    ['device: { foo: 1 }', 'device.foo: there is no such key'],
+    ['gateway: { base: elsewhere }', 'device.base is ganglion and gateway.base is elsewhere'],
+    ['device: { broker: { url: "mqtt://127.0.0.1:1" } }', 'name it with gateway.brokerUrl or --broker'],
+  ])('also when a part of `up` finds it: %s', (yaml, message) => {
+    const config = join(dir, 'config.yaml')
+    writeFileSync(config, yaml)
+    const { status, lines } = ganglion('up', '--no-voice', '--config', config, '--state-dir', join(dir, 's'))
+    expect(status).toBe(2)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain(message)
   })
 
   it('names a malformed home with its file and place', () => {
@@ -74,6 +96,34 @@ describe('a person’s mistake is one line and exit code 2', () => {
 })
 
 describe('what is asked for', () => {
+  it('a full disk is one line and exit code 1', () => {
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', '"$@" >/dev/full', 'sh', process.execPath, main, 'completion', 'bash'],
+      { encoding: 'utf8' },
+    )
+    expect(stderr).toMatch(/^ganglion: cannot write the output: ENOSPC.*\n$/)
+    expect(status).toBe(1)
+  })
+
+  it('Ctrl-C while a gateway does not answer: exit code 130 and no complaint', async () => {
+    const asked = Promise.withResolvers<void>()
+    await using silent = createServer((socket) => {
+      socket.on('error', () => {}).resume()
+      asked.resolve()
+    }).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const child = spawn(process.execPath, [main, 'device', '--gateway', `http://127.0.0.1:${port}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const stderr = text(child.stderr)
+    await asked.promise
+    child.kill('SIGINT')
+    expect(await once(child, 'exit')).toEqual([130, null])
+    expect(await stderr).toBe('')
+  })
+
   it('no hub answers: exit code 1 and what to do', () => {
     const { status, stderr } = ganglion('say', 'hello', '--url', 'http://127.0.0.1:1')
     expect(stderr).toContain('no hub answers at http://127.0.0.1:1')
