@@ -45,6 +45,8 @@ async function main(): Promise<number> {
   }
   const machine = thisMachine()
   const { results, failures } = await measure(wanted, options.quick)
+  // Ctrl-C: whoever pressed it knows, and half a table says nothing.
+  if (stop.signal.aborted) return 130
   process.stdout.write(`${options.json ? json(machine, results) : table(machine, results)}\n`)
   for (const line of failures) process.stderr.write(`${line}\n`)
   return failures.length === 0 ? 0 : 1
