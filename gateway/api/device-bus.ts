@@ -209,6 +209,8 @@ export class DeviceBus implements AsyncDisposable {
   }
 
   #failed(error: Error): void {
+    // The broker may be closed right after us: that is no news.
+    if (this.#closing) return
     const message = connectionMessage(error)
     if (message !== this.#lastError) this.#log.warn('broker connection', { url: this.url, why: message })
     this.#lastError = message
