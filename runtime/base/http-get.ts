@@ -3,8 +3,6 @@
  * Redirects are not followed: who asks for an address gets that address.
  */
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
-import { get as getPlain } from 'node:http'
-import { get as getSecure } from 'node:https'
 import { CodedError, messageOf } from './errors.ts'
 
 export type HttpErrorCode = 'unreachable' | 'refused' | 'too-large'
@@ -48,8 +46,13 @@ export async function httpGet(
   }
 }
 
-function request(url: URL, signal: AbortSignal, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
-  const get = url.protocol === 'https:' ? getSecure : getPlain
+async function request(
+  url: URL,
+  signal: AbortSignal,
+  headers: OutgoingHttpHeaders,
+): Promise<IncomingMessage> {
+  // Loaded when it is needed: TLS alone is 5 MB that most devices never use.
+  const { get } = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
   return new Promise((resolve, reject) => {
     get(url, { signal, headers }, resolve).on('error', reject)
   })

@@ -34,7 +34,7 @@ export const loopLateness: Benchmark = {
         against: 'the same ticks in a process that runs the same models itself, on bare onnxruntime-node',
         budget: { of: 'value', max: 3 },
         limit:
-          'resampling of a 48 kHz recording on the loop’s own thread, 100 ms of sound and the filter’s table at a time; then other processes on the same cores',
+          'other processes on the same cores; then resampling on the loop’s own thread, 20 ms of sound at a time',
         note:
           `p99 of 2 and 10 ms ticks: device ${both(answers.engine)} (worst ${worst(answers.engine).toFixed(1)}), bare ${both(answers.bare)} ` +
           `(worst ${worst(answers.bare).toFixed(1)}), the idle machine ${both(answers.nothing)}; ` +
