@@ -11,7 +11,7 @@ import { parseHome } from './sim/home.ts'
 import { simulateHome } from './sim/sim-board.ts'
 
 export { HalError } from './contract/errors.ts'
-export { type Inventory, takeInventory } from './linux/inventory.ts'
+export { takeInventory } from './linux/inventory.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
 export { firstHomeUrl } from './sim/home-files.ts'
 

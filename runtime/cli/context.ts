@@ -1,5 +1,6 @@
 /** What every command gets: where to write, how to be stopped, and the options that all commands share. */
 import type { Hal } from '../../hal/contract/board.ts'
+import type { Inventory } from '../../hal/contract/inventory.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Context {
@@ -21,4 +22,6 @@ export interface HalDoor {
   readonly firstHome: string
   /** Ids of the boards that are known. */
   readonly boards: readonly string[]
+  /** Looks at the machine once; slow. */
+  readonly takeInventory: () => Promise<Inventory>
 }

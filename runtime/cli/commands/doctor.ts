@@ -30,6 +30,7 @@ const memoryBytesMin = 400e6
 export async function doctor(options: { modelsDir?: string }, context: Context): Promise<number> {
   const findings = [
     await boardFinding(context),
+    await machineFinding(context),
     nodeFinding(),
     memoryFinding(),
     stateDirFinding(context.hubDir),
@@ -67,6 +68,14 @@ async function boardFinding(context: Context): Promise<Finding> {
     found,
     advice: `known boards: ${boards.join(', ')}; any other Linux runs as a generic one`,
   }
+}
+
+async function machineFinding(context: Context): Promise<Finding> {
+  const { takeInventory } = await context.hal()
+  const { manufacturer, model, virtual, os, cpu } = await takeInventory()
+  const machine = [manufacturer, model].filter(Boolean).join(' ') || 'unnamed'
+  const found = `${machine}${virtual ? ' (virtual)' : ''}; ${cpu.cores} cores, ${cpu.brand}; ${os.distribution} ${os.release}, kernel ${os.kernel}`
+  return { check: 'machine', status: 'ok', found }
 }
 
 function nodeFinding(): Finding {
