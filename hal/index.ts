@@ -30,6 +30,10 @@ export function createHal(boards: readonly Board[]): Hal {
       signal.throwIfAborted()
       const roots = options.roots ?? defaultRoots
       const home = options.home ? parseHome(options.home.yaml, options.home.name) : undefined
+      if (home && home.leftOut.length > 0)
+        host.log.warn('left out of the simulated home: their kinds are not simulated', {
+          entities: home.leftOut,
+        })
       const detected = options.home
         ? simulatedBoard(boards, options.home.name)
         : await detectBoard(boards, roots, process.arch)

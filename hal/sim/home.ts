@@ -32,6 +32,8 @@ export interface ParsedHome {
   readonly name: string
   readonly layout: Layout
   readonly entities: readonly ParsedEntity[]
+  /** Ids of entities whose kind is not simulated. */
+  readonly leftOut: readonly string[]
 }
 
 type Area = Layout['areas'][number]
@@ -50,7 +52,9 @@ export function parseHome(yaml: string, name: string): ParsedHome {
   if (!isMap(root.value)) return root.refuse('must be a map with areas and entities')
   const areas = readAreas(root)
   const devices = readDevices(root, areas)
-  return { name, layout: { areas: [...areas.values()] }, entities: readEntities(root, areas, devices) }
+  const leftOut: string[] = []
+  const entities = readEntities(root, areas, devices, leftOut)
+  return { name, layout: { areas: [...areas.values()] }, entities, leftOut }
 }
 
 function parseYaml(yaml: string, name: string): unknown {
@@ -112,10 +116,16 @@ function readEntities(
   root: HomeNode,
   areas: ReadonlyMap<string, Area>,
   devices: ReadonlyMap<string, readonly PhysicalDevice[]>,
+  leftOut: string[],
 ): ParsedEntity[] {
   const entities = new Map<string, ParsedEntity>()
   for (const node of root.child('entities').list(homeLimits.entitiesMax)) {
-    const { kind, object } = readEntityId(node.child('id'))
+    const read = readEntityId(node.child('id'))
+    if (!read.kind) {
+      leftOut.push(read.id)
+      continue
+    }
+    const { kind, object } = read
     const ownArea = readArea(node.child('area'), areas)
     const device = readDevice(node.child('device'), ownArea, devices)
     const wanted = `${kind}.${object}`
@@ -172,14 +182,13 @@ function readFeatures(attributes: Record<string, Json>): string[] | undefined {
   return [...new Set([...fromModes, ...(Array.isArray(declared) ? declared.map(String) : [])])]
 }
 
-function readEntityId(node: HomeNode): { kind: ComponentKind; object: string } {
+/** Without a kind: one that a home may well have and nobody simulates, such as a camera. */
+function readEntityId(node: HomeNode): { id: string; kind: ComponentKind | undefined; object: string } {
   const id = node.text()
   const [, prefix, object] = entityIdPattern.exec(id) ?? []
   if (!prefix || !object)
     return node.refuse(`${JSON.stringify(id)} is not <kind>.<name>, for example light.kitchen`)
-  const kind = kindNames.find((candidate) => candidate === prefix)
-  if (!kind) return node.refuse(`unknown kind ${JSON.stringify(prefix)}, known are ${kindNames.join(', ')}`)
-  return { kind, object }
+  return { id, kind: kindNames.find((candidate) => candidate === prefix), object }
 }
 
 function readId(node: HomeNode): string {

@@ -6,6 +6,7 @@
 import type { Hal, OpenBoard } from '../../hal/contract/board.ts'
 import type { Json, Telemetry } from '../../hal/contract/component.ts'
 import { VirtualClock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
 import { silentLog } from '../base/log.ts'
 import { Actuation } from '../things/actuation.ts'
 import { attachBoard } from '../things/hal-source.ts'
@@ -47,12 +48,12 @@ export async function evaluate(
   const latencies: number[] = []
   for (const [index, test] of tests.entries()) {
     signal.throwIfAborted()
-    const run = await runOne(test, hal, signal)
-    latencies.push(run.latencyMs)
+    const run = await tryOne(test, hal, signal)
+    if (!('error' in run)) latencies.push(run.latencyMs)
     const category = categories.get(test.category) ?? { total: 0, passed: 0 }
     categories.set(test.category, category)
     category.total += 1
-    const failure = judge(test, run)
+    const failure = 'error' in run ? homeFailure(test, run.error) : judge(test, run)
     if (failure) failures.push(failure)
     else category.passed += 1
     onProgress(index + 1)
@@ -77,6 +78,25 @@ interface Run {
   readonly areaNames: ReadonlyMap<string, string | undefined>
   /** Real time from the sentence to the verified state; simulated travel times are skipped. */
   readonly latencyMs: number
+}
+
+/** A home that cannot be opened fails its own sentences and not the whole evaluation. */
+async function tryOne(
+  test: HomeTest,
+  hal: Hal,
+  signal: AbortSignal,
+): Promise<Run | { readonly error: string }> {
+  try {
+    return await runOne(test, hal, signal)
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'malformed') return { error: messageOf(error) }
+    throw error
+  }
+}
+
+function homeFailure(test: HomeTest, error: string): EvaluationFailure {
+  const expected = Object.fromEntries(test.expect ?? [])
+  return { file: test.file, sentence: test.sentence, expected, got: { error }, reading: undefined }
 }
 
 async function runOne(test: HomeTest, hal: Hal, signal: AbortSignal): Promise<Run> {

@@ -9,9 +9,10 @@ import { parse } from 'yaml'
 import type { Json } from '../../hal/contract/component.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 
-const state = v.nullish(v.union([v.string(), v.number(), v.boolean()]))
+/** A text, a number, a flag, or how it is said and how it is kept: `{in, out}`. */
+const state = v.nullish(v.union([v.string(), v.number(), v.boolean(), v.looseObject({ out: v.any() })]))
 const change = v.object({ state, attributes: v.nullish(v.record(v.string(), v.any())) })
-const changes = v.nullish(v.record(v.string(), change))
+const changes = v.nullish(v.record(v.string(), v.nullish(change)))
 const testFile = v.object({
   category: v.string(),
   tests: v.array(
@@ -118,14 +119,20 @@ function withSetup(home: RawHome, setup: NonNullable<v.InferOutput<typeof change
 
 function changesOf(raw: NonNullable<v.InferOutput<typeof changes>>): Map<string, Change> {
   return new Map(
-    Object.entries(raw).map(([id, { state: wanted, attributes }]) => [
-      id,
-      {
-        ...(wanted == null ? {} : { state: String(wanted) }),
-        attributes: (attributes ?? {}) as Record<string, Json>,
-      },
-    ]),
+    Object.entries(raw).map(([id, given]) => {
+      const wanted = stateText(given?.state)
+      const attributes = (given?.attributes ?? {}) as Record<string, Json>
+      return [id, { ...(wanted === undefined ? {} : { state: wanted }), attributes }]
+    }),
   )
+}
+
+/** As telemetry says it: texts, with flags as `on` and `off`. */
+function stateText(given: v.InferOutput<typeof state>): string | undefined {
+  if (given == null) return undefined
+  if (typeof given === 'object') return String(given.out)
+  if (typeof given === 'boolean') return given ? 'on' : 'off'
+  return String(given)
 }
 
 /** `light.x: [color_mode]` and `light.x: {attributes: [xy_color]}` both occur. */

@@ -93,6 +93,22 @@ describe('a sentence fails', () => {
 })
 
 describe('the format', () => {
+  it('reads states as flags, as how they are kept, and changes that say nothing', async () => {
+    write(
+      "  - { sentences: ['turn on the pump'], expect_changes: { switch.pump: { state: true }, light.hall: } }\n" +
+        "  - { sentences: ['turn on the pump'], expect_changes: { switch.pump: { state: { in: running, out: 'on' } } } }",
+    )
+    expect((await run()).failures).toEqual([])
+  })
+
+  it('lets a home that cannot be opened fail its own sentences, and goes on', async () => {
+    write("  - { sentences: ['turn on the pump'], expect_changes: { switch.pump: { state: 'on' } } }")
+    writeFileSync(join(dir, '_fixtures.yaml'), smallHome.replace('area: garage', 'area: attic'))
+    const result = await run()
+    expect(result).toMatchObject({ total: 1, passed: 0 })
+    expect(result.failures[0]?.got).toMatchObject({ error: expect.stringContaining('attic') })
+  })
+
   it('puts the setup into the home, where it may change what a device can do', async () => {
     write(
       "  - { sentences: ['set the pump on'], setup: { switch.pump: { state: 'on' } }, expect_changes: { switch.pump: { state: 'on' } } }",

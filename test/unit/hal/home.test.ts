@@ -133,6 +133,7 @@ entities: [{id: light.lamp, area: a, device: lamp}, {id: light.lamp, area: b, de
       name: 'home.yaml',
       layout: { areas: [] },
       entities: [],
+      leftOut: [],
     })
   })
 })
@@ -194,12 +195,6 @@ describe('a bad home file is refused in one line:', () => {
     expect(refusal(yaml)).toBe(`home.yaml: ${line}`)
   })
 
-  test('an unknown kind, naming the known ones', () => {
-    expect(refusal('entities: [{id: robot.arm}]')).toBe(
-      'home.yaml: entities[0].id: unknown kind "robot", known are light, switch, fan, cover, valve, lock, climate, media_player, vacuum, todo, sensor, binary_sensor, weather',
-    )
-  })
-
   test('what is not YAML, with its line', () => {
     const line = refusal('areas:\n  - {id: a, name: A\nentities: []')
     expect(line).toMatch(/^home\.yaml: not YAML: .*line \d+/)
@@ -234,4 +229,11 @@ describe('a bad home file is refused in one line:', () => {
     ).toContain('nested deeper than 8')
     expect(refusal(`deep: ${'['.repeat(100_000)}`)).toMatch(/^home\.yaml: not YAML: /)
   })
+})
+
+test('a kind that nobody simulates is left out and told, and the rest of the home is there', () => {
+  const yaml = 'entities: [{id: camera.door, state: idle}, {id: light.a}, {id: person.ada}]'
+  const home = parseHome(yaml, 'home.yaml')
+  expect(home.entities.map(({ info }) => info.id)).toEqual(['light.a'])
+  expect(home.leftOut).toEqual(['camera.door', 'person.ada'])
 })
