@@ -7,5 +7,11 @@ export const genericArm64: Board = {
   arch: 'arm64',
   compatible: [],
   memoryBudgetMb: { runtime: 160, engine: 384 },
+  headers: [],
+  buses: [],
+  pwm: [],
+  thermal: [],
+  power: [],
+  accelerators: [],
   sources: ['budgets: those of the smallest board listed, boards/raspberrypi-4b.board.ts'],
 }

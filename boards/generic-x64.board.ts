@@ -7,5 +7,11 @@ export const genericX64: Board = {
   arch: 'x64',
   compatible: [],
   memoryBudgetMb: { runtime: 256, engine: 1024 },
+  headers: [],
+  buses: [],
+  pwm: [],
+  thermal: [],
+  power: [],
+  accelerators: [],
   sources: ['budgets: chosen to leave a mini PC of 4 GB two thirds of its memory, not measured'],
 }

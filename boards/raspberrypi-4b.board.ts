@@ -10,6 +10,12 @@ export const raspberryPi4b: Board = {
   arch: 'arm64',
   compatible: ['raspberrypi,4-model-b'],
   memoryBudgetMb: { runtime: 160, engine: 384 },
+  headers: [],
+  buses: [],
+  pwm: [],
+  thermal: [],
+  power: [],
+  accelerators: [],
   sources: [
     'https://github.com/torvalds/linux/blob/master/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
     'https://datasheets.raspberrypi.com/rpi4/raspberry-pi-4-product-brief.pdf',

@@ -10,6 +10,12 @@ export const raspberryPi5: Board = {
   arch: 'arm64',
   compatible: ['raspberrypi,5-model-b'],
   memoryBudgetMb: { runtime: 192, engine: 768 },
+  headers: [],
+  buses: [],
+  pwm: [],
+  thermal: [],
+  power: [],
+  accelerators: [],
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/bcm2712-rpi-5-b.dts',
     'https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf',

@@ -7,5 +7,11 @@ export const simRaspberryPi5: Board = {
   arch: 'any',
   compatible: [],
   memoryBudgetMb: { runtime: 192, engine: 768 },
+  headers: [],
+  buses: [],
+  pwm: [],
+  thermal: [],
+  power: [],
+  accelerators: [],
   sources: ['boards/raspberrypi-5.board.ts for the budgets'],
 }

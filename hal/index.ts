@@ -16,7 +16,7 @@ export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
 export { firstHomeUrl } from './sim/home-files.ts'
 
 const simulatedBoardId = 'sim-raspberrypi-5'
-const defaultRoots: Roots = { proc: '/proc', sys: '/sys' }
+const defaultRoots: Roots = { proc: '/proc', sys: '/sys', dev: '/dev' }
 const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
 
 /**

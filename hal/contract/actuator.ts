@@ -10,6 +10,8 @@
  *   media_player  {state?: on|off|playing|paused|idle, volume_level? 0-1, muted?, source?, action?: next|previous|stop}
  *   vacuum        {action: start|pause|stop|return_to_base|locate}
  *   todo          {action: add_item|complete_item|remove_item, item}
+ *   number        {value}
+ *   select        {option}
  *
  * `command` resolving means that the hardware took the command. It says nothing about the effect: that is what
  * telemetry is for.
@@ -26,6 +28,11 @@ export interface CommandMeta {
   readonly principal: string
   /** The command must not start to act later than this after it was issued, milliseconds. */
   readonly ttlMs: number
+  /**
+   * Needed by attached actuators: the lease, and the number of this command under it, which must grow by every
+   * command. Without one they refuse with `permission`.
+   */
+  readonly lease?: { readonly id: string; readonly sequence: number }
 }
 
 export interface Actuator extends Component {

@@ -1,8 +1,10 @@
 /** What a board is, as pure data (`boards/*.board.ts`), and what an opened board offers. */
 import type { Actuator } from './actuator.ts'
 import type { Component, Json } from './component.ts'
+import type { HardwareConfig } from './hardware-config.ts'
 import type { Host } from './host.ts'
 import type { Microphone } from './microphone.ts'
+import type { Safety } from './safety.ts'
 import type { Sensor } from './sensor.ts'
 
 /** A hardware model. Matched by device-tree `compatible` or DMI, never by the `model` string. */
@@ -18,8 +20,94 @@ export interface Board {
   readonly compatible: readonly string[]
   /** Memory that Ganglion's processes may use on it, megabytes. */
   readonly memoryBudgetMb: { readonly runtime: number; readonly engine: number }
+  readonly headers: readonly Header[]
+  readonly buses: readonly BoardBus[]
+  readonly pwm: readonly BoardPwm[]
+  readonly thermal: readonly ThermalZone[]
+  readonly power: readonly PowerTelemetry[]
+  readonly accelerators: readonly BoardAccelerator[]
+  /** Longest time that the hardware watchdog can be set to, seconds; absent: none is known. */
+  readonly watchdogSMax?: number
   /** Where these facts come from. */
   readonly sources: readonly string[]
+}
+
+/** A pin header, pins in the order of their numbers. */
+export interface Header {
+  /** As printed on the board: `J8`, `40-pin`. */
+  readonly name: string
+  /** Pins side by side in a row, as a person sees them: 1 or 2. */
+  readonly columns: 1 | 2
+  readonly pins: readonly HeaderPin[]
+}
+
+export type HeaderPin =
+  | { readonly pin: number; readonly kind: 'power'; readonly name: string; readonly volts: number }
+  | { readonly pin: number; readonly kind: 'ground'; readonly name: string }
+  | { readonly pin: number; readonly kind: 'unconnected'; readonly name: string }
+  | {
+      readonly pin: number
+      readonly kind: 'gpio'
+      /** Name a person uses: `GPIO17`. Unique on the board. */
+      readonly name: string
+      /** Label of the gpiochip in the kernel: `pinctrl-rp1`, never its number. */
+      readonly chip: string
+      /** Name of the line in the device tree, or its offset where the tree names none. */
+      readonly line: string | number
+      /** Functions of the pin besides GPIO, as the board's documentation names them: `I2C1 SDA`. */
+      readonly functions: readonly string[]
+      /** Why it is not offered, where it is not: `HAT EEPROM`. */
+      readonly reserved?: string
+    }
+
+/** A bus that is, or with the named overlay can be, on a header. */
+export interface BoardBus {
+  /** Id in configurations: `i2c-1`, `spi-0.0`, `uart-0`, `w1-0`, `can-0`. */
+  readonly id: string
+  readonly kind: 'i2c' | 'spi' | 'serial' | 'one-wire' | 'can'
+  /** Address of the controller in the device tree (`1f00074000.i2c`): stable, where numbers are not. Absent: not known. */
+  readonly device?: string
+  /** Fallback, where the device tree or a fixed alias names the node: `/dev/i2c-1`. */
+  readonly path?: string
+  /** Header pins that it takes. */
+  readonly pins: readonly number[]
+  /** What to do where it is off: `add dtparam=i2c_arm=on to /boot/firmware/config.txt and restart`. */
+  readonly enable?: string
+}
+
+export interface BoardPwm {
+  /** Header pin. */
+  readonly pin: number
+  /** Device address of the controller: `1f00098000.pwm`. */
+  readonly device: string
+  readonly channel: number
+  readonly enable?: string
+}
+
+export interface ThermalZone {
+  /** `type` of the zone in /sys/class/thermal: `cpu-thermal`. */
+  readonly type: string
+  readonly warnC: number
+  readonly criticalC: number
+}
+
+export interface PowerTelemetry {
+  readonly kind: 'under-voltage' | 'rail' | 'throttle'
+  readonly name: string
+  /** `name` of the hwmon device, or the path below /sys. */
+  readonly hwmon?: string
+  readonly path?: string
+}
+
+export interface BoardAccelerator {
+  readonly id: string
+  readonly name: string
+  /** Trillions of operations per second as the maker states them, with the precision. */
+  readonly claim: string
+  /** Device nodes or device-tree names that show it is there. */
+  readonly shownBy: readonly string[]
+  /** How Ganglion reaches it: in process, by an adapter of this name, or not yet. */
+  readonly reachedBy: 'cpu' | { readonly adapter: string } | 'not-yet'
 }
 
 /** Rooms of the place that a board looks after. */
@@ -68,9 +156,15 @@ export interface OpenBoard extends AsyncDisposable {
   readonly components: readonly Component[]
   readonly microphone?: Microphone
   readonly sim?: SimControl
+  /** There when actuators are attached: they are commanded under a lease. */
+  readonly safety?: Safety
 }
 
 export interface OpenBoardOptions {
+  /** Parts that a person attached, checked against drivers and board. Absent: none. */
+  readonly hardware?: HardwareConfig
+  /** Folder for what safety must remember: faults, token, audit. Needed with actuators. */
+  readonly safetyDir?: string
   /** A home in the fixture format (YAML text and the name to use in errors): opens the simulated board with that home. */
   readonly home?: { readonly name: string; readonly yaml: string }
   /** Add this machine's own sensors (CPU temperature, load, memory, disk). */
@@ -78,7 +172,7 @@ export interface OpenBoardOptions {
   /** ALSA capture device for the microphone, for example `default`. Absent: no microphone. */
   readonly microphone?: string
   /** Roots of the file systems read, replaceable in tests. */
-  readonly roots?: { readonly proc: string; readonly sys: string }
+  readonly roots?: { readonly proc: string; readonly sys: string; readonly dev: string }
 }
 
 /** The door to the HAL: the composition root passes it on, so nothing else needs to import the HAL. */

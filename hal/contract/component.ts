@@ -18,6 +18,8 @@ export const actuatorKinds = [
   'media_player',
   'vacuum',
   'todo',
+  'number',
+  'select',
 ] as const
 /** Kinds that only report. */
 export const sensorKinds = ['sensor', 'binary_sensor', 'weather'] as const
@@ -51,6 +53,10 @@ export interface ComponentInfo {
    * Absent: not declared, everything the kind can do may be tried.
    */
   readonly features?: readonly string[]
+  /** `number`: its range. */
+  readonly range?: { readonly min: number; readonly max: number; readonly step: number }
+  /** `select`: what may be chosen. */
+  readonly choices?: readonly string[]
   /** True when no hardware is behind it. Shown wherever a person sees the component. */
   readonly simulated: boolean
 }

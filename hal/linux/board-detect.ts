@@ -15,6 +15,7 @@ export interface DetectedBoard {
 export interface Roots {
   readonly proc: string
   readonly sys: string
+  readonly dev: string
 }
 
 /** Device trees list under ten; more is not a device tree. */

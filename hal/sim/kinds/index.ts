@@ -7,6 +7,8 @@ import type { Kind } from './kind.ts'
 import { light } from './light.ts'
 import { lock } from './lock.ts'
 import { mediaPlayer } from './media-player.ts'
+import { numberKind } from './number.ts'
+import { selectKind } from './select.ts'
 import { switchKind } from './switch.ts'
 import { todo } from './todo.ts'
 import { vacuum } from './vacuum.ts'
@@ -23,4 +25,6 @@ export const kinds: Readonly<Record<ActuatorKind, Kind>> = {
   media_player: mediaPlayer,
   vacuum,
   todo,
+  number: numberKind,
+  select: selectKind,
 }

@@ -6,7 +6,9 @@ import type { KindRules } from './kind.ts'
 import { light } from './light.ts'
 import { lock } from './lock.ts'
 import { mediaPlayer } from './media-player.ts'
+import { numberKind } from './number.ts'
 import { cover, valve } from './opening.ts'
+import { selectKind } from './select.ts'
 import { switchKind } from './switch.ts'
 import { todo } from './todo.ts'
 import { vacuum } from './vacuum.ts'
@@ -22,4 +24,6 @@ export const kinds: Readonly<Record<ActuatorKind, KindRules>> = {
   media_player: mediaPlayer,
   vacuum,
   todo,
+  number: numberKind,
+  select: selectKind,
 }

@@ -16,7 +16,11 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 async function detect(arch: string, among: readonly Board[] = boards) {
-  return detectBoard(among, { proc: join(folder, 'proc'), sys: join(folder, 'sys') }, arch)
+  return detectBoard(
+    among,
+    { proc: join(folder, 'proc'), sys: join(folder, 'sys'), dev: join(folder, 'dev') },
+    arch,
+  )
 }
 
 async function deviceTree(compatible: string): Promise<void> {

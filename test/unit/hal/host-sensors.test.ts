@@ -35,6 +35,7 @@ async function roots(files: Readonly<Record<string, string>>) {
   return {
     proc: join(folder, 'proc'),
     sys: join(folder, 'sys'),
+    dev: join(folder, 'dev'),
     write,
     remove: (name: string) => rm(join(folder, name)),
   }

@@ -18,6 +18,8 @@ const entities = `
   - {id: media_player.a, state: idle, attributes: {volume_level: 50, media_track: 1}}
   - {id: vacuum.a}
   - {id: todo.a}
+  - {id: number.a}
+  - {id: select.a, state: low, attributes: {options: [low, high]}}
 `
 const onOff = fc.constantFrom('on', 'off')
 const percent = fc.integer({ min: 0, max: 100 })
@@ -56,6 +58,8 @@ const commands: Readonly<Record<ActuatorKind, fc.Arbitrary<Command>>> = {
   ),
   vacuum: fc.record({ action: fc.constantFrom('start', 'pause', 'stop', 'return_to_base', 'locate') }),
   todo: fc.record({ action: fc.constant('add_item'), item: fc.constantFrom('Milk', 'Bread') }),
+  number: fc.record({ value: percent }),
+  select: fc.record({ option: fc.constantFrom('low', 'high') }),
 }
 const kindNames = Object.keys(commands) as ActuatorKind[]
 const faultKinds: readonly FaultKind[] = ['stuck', 'slow', 'lost-command', 'lying', 'offline']

@@ -1,0 +1,9 @@
+/** Selects: one of the choices that the component declares. */
+import * as v from 'valibot'
+import { commandSchema, effect, type KindRules, shortText } from './kind.ts'
+
+export const selectKind: KindRules = {
+  kind: 'select',
+  schema: commandSchema({ option: shortText }),
+  effect: (command) => effect([{ path: 'state', oneOf: [command['option'] as string] }], 30_000),
+}
