@@ -10,6 +10,7 @@ import { assembleBoard, type BoardParts } from './open-board.ts'
 import { parseHome } from './sim/home.ts'
 import { simulateHome } from './sim/sim-board.ts'
 
+export { probeAccelerators } from './accelerators/probe.ts'
 export { HalError } from './contract/errors.ts'
 export { takeInventory } from './linux/inventory.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
