@@ -71,10 +71,22 @@ interface DriverBase {
   readonly options: OptionRules
 }
 
+/** What a channel can measure. */
+export interface ChannelRange {
+  readonly min: number
+  readonly max: number
+  /** Largest difference between truth and value that rounding in the part makes. */
+  readonly resolution: number
+}
+
 export interface SensorDriver extends DriverBase {
   readonly role: 'sensor'
   /** Channels that it gives with these options. */
   channels(options: Options): readonly ChannelName[]
+  /** What each channel can measure with these options; the conformance suite walks it. In the list: always there. */
+  ranges?(options: Options): Readonly<Partial<Record<ChannelName, ChannelRange>>>
+  /** Every byte of a measurement is under a checksum: a corrupted one is `checksum`, never a value. */
+  readonly checksummed?: true
   /** How often it may and should be sampled, milliseconds. */
   readonly sampleEveryMs: { readonly min: number; readonly default: number }
   /** A whole `sample` takes no longer, milliseconds; then it counts as hung. */
@@ -106,6 +118,15 @@ export interface ActuatorDriver extends DriverBase {
   kind(options: Options): ActuatorKind
   readonly deviceClass?: string
   features?(options: Options): readonly string[]
+  /** `number`: its range and unit. */
+  range?(options: Options): {
+    readonly min: number
+    readonly max: number
+    readonly step: number
+    readonly unit?: string
+  }
+  /** `select`: what may be chosen. */
+  choices?(options: Options): readonly string[]
   /** Its outputs by local name, each with safe value and limits. */
   outputs(options: Options): readonly OutputSpec[]
   /** Rules that the part itself needs (shoot-through of an H-bridge, lamp sequence), over local output names. */
@@ -128,15 +149,20 @@ export interface ActuatorDriver extends DriverBase {
     options: Options,
     readBack: OutputValues,
   ): { readonly state: string; readonly attributes: Readonly<Record<string, Json>> }
-  /** Opens what is not a plain line; absent for drivers of lines only. */
+  /** Opens what is not a plain line, or what measures a line's effect; absent for drivers of bare lines. */
   open?(context: DriverContext, signal: AbortSignal): Promise<OutputPort>
 }
 
 /** Where the kernel's host writes outputs that are not plain lines. Synchronous, quick (≤ 5 ms), throws HalError. */
 export interface OutputPort extends AsyncDisposable {
   write(values: OutputValues): void
-  /** What the hardware says its outputs are; names left out cannot be read. */
+  /**
+   * What the hardware says its outputs are; names left out cannot be read. For an output that is a plain line it counts
+   * before the line's own level (a lamp's current says more). Names of no output are measurements, for `telemetry` only.
+   */
   readBack?(): OutputValues
+  /** What the part finds wrong with what it drives, for a person: a fault `stall`. Asked every cycle; empty when well. */
+  stalled?(): readonly string[]
 }
 
 /** A part that gives pins to others: an expander, a PWM chip, a converter. Pins are `<id>:<pin>`. */

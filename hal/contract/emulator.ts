@@ -33,8 +33,11 @@ export interface EmulatedPins {
   written(pin: string, value: 0 | 1): void
   /** The computer sets the duty of a PWM pin, 0 to 1. */
   dutyWritten?(pin: string, duty: number, hz: number): void
-  /** Called once: the part drives a pin of the computer's by calling `drive`. */
-  start(drive: (pin: string, value: 0 | 1) => void): () => void
+  /**
+   * Called once: the part drives a pin of the computer's by calling `drive`. `atMs` is when the edge was, on the host's
+   * monotonic clock, for parts that are more exact than its timers; default now.
+   */
+  start(drive: (pin: string, value: 0 | 1, atMs?: number) => void): () => void
 }
 
 export interface EmulatedPart {
@@ -50,6 +53,8 @@ export interface EmulatedPart {
   }
   /** Sets what the part is exposed to (`temperature`, `motion`, …) in the channel's unit. Throws HalError `unsupported` for a name it has not. */
   set(quantity: string, value: number): void
+  /** The part lost power and has it back: registers as after power-on, what it is exposed to stays. Absent: it keeps nothing. */
+  powerOn?(): void
   /** What it is exposed to, or what it does (`angle`, `on`), by name. */
   world(): Readonly<Record<string, number>>
 }

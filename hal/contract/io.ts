@@ -86,6 +86,8 @@ export interface Pwm extends IoHandle {
   readonly resolution: number
   readonly hz: number
   write(duty: number): void
+  /** The duty that the hardware's register holds, where it can be read. */
+  read?(): number
 }
 
 export interface AnalogOptions {
