@@ -3,8 +3,9 @@
  * the first it has of heat_cool, auto, heat, cool. Set points have limits: `min_temp`/`max_temp`, else Home Assistant's
  * defaults (7 to 35 °C, 45 to 95 °F). Where nothing tells the unit, both ranges are accepted.
  */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Device, declaredList, type Kind, offers, type Snapshot } from './kind.ts'
 

@@ -2,8 +2,9 @@
  * Fans. Off by state or by percentage 0; any other command turns the fan on, as with lights. Turning off by state keeps
  * the speed for the next time; a fan that was stopped with percentage 0 starts again at full speed.
  */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, declaredList, type Kind, offers } from './kind.ts'
 

@@ -2,8 +2,9 @@
  * Lights. Turning on or off alters the state alone: brightness and colour stay as the lamp remembers them.
  * What a lamp can do is what `supported_color_modes` declares; undeclared means everything may be tried.
  */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Change, declaredList, type Kind, type Snapshot } from './kind.ts'
 

@@ -1,5 +1,5 @@
 /** Locks. The bolt travels; a bolt that is stopped on its way is `jammed`. */
-import { CommandFields } from '../command-fields.ts'
+import { CommandFields } from '../../command-fields.ts'
 import { times } from '../times.ts'
 import type { Kind } from './kind.ts'
 

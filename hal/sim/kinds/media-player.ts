@@ -2,8 +2,9 @@
  * Players. Commands give the volume as a fraction, 0 to 1. Telemetry keeps the scale of the home file: a device whose file
  * gives a `volume_level` above 1 reports 0 to 100, every other 0 to 1.
  */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Change, type Device, declaredList, type Kind, offers, type Snapshot } from './kind.ts'
 

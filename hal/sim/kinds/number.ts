@@ -1,6 +1,7 @@
 /** Numbers: one value to set, within the range that the component declares. */
+
+import { CommandFields } from '../../command-fields.ts'
 import { HalError } from '../../contract/errors.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Kind } from './kind.ts'
 

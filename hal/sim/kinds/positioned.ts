@@ -3,9 +3,10 @@
  * whose home file gives neither `current_position` nor the feature `set_position` has no position sensor: it reports
  * only open and closed, and none is invented.
  */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Command } from '../../contract/actuator.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import type { Change, Device, Kind, Movement, Snapshot, Step } from './kind.ts'
 import { offers } from './kind.ts'

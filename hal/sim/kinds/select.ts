@@ -1,6 +1,7 @@
 /** Selects: one of the choices that the component declares, or that its home file lists as `options`. */
+
+import { CommandFields } from '../../command-fields.ts'
 import { HalError } from '../../contract/errors.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, declaredList, type Kind } from './kind.ts'
 

@@ -1,5 +1,5 @@
 /** Switches and smart plugs: on or off. */
-import { CommandFields } from '../command-fields.ts'
+import { CommandFields } from '../../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Kind } from './kind.ts'
 

@@ -1,6 +1,7 @@
 /** Lists. The state is the number of open items, `todo_items` the items: `{summary, status}`, as Home Assistant reports them. */
+
+import { CommandFields } from '../../command-fields.ts'
 import type { Json } from '../../contract/component.ts'
-import { CommandFields } from '../command-fields.ts'
 import { times } from '../times.ts'
 import { after, type Change, type Kind, type Snapshot } from './kind.ts'
 

@@ -1,5 +1,5 @@
 /** Robot vacuums. Returning takes a minute, then it docks by itself. A command that fits no state is answered, nothing moves. */
-import { CommandFields } from '../command-fields.ts'
+import { CommandFields } from '../../command-fields.ts'
 import { times } from '../times.ts'
 import type { Kind, Movement, Snapshot } from './kind.ts'
 import { offers } from './kind.ts'

@@ -2,9 +2,9 @@
  * Reads the fields of a command. Every refusal is a HalError with one line that names device and field: `unsupported`
  * for a field the kind does not have, `malformed` for a wrong type, `out-of-range` for a value outside its limits.
  */
-import type { Command } from '../contract/actuator.ts'
-import type { Json } from '../contract/component.ts'
-import { HalError, type HalErrorCode } from '../contract/errors.ts'
+import type { Command } from './contract/actuator.ts'
+import type { Json } from './contract/component.ts'
+import { HalError, type HalErrorCode } from './contract/errors.ts'
 
 export class CommandFields {
   readonly #id: string
