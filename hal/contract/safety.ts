@@ -167,6 +167,13 @@ export interface Safety {
   renew(leaseId: string): Promise<void>
   /** Ends a lease: its outputs go safe. Never throws for one that has ended. */
   release(leaseId: string): Promise<void>
+  /**
+   * The network has been away for longer than the caller's grace: leases of `mqtt` end, except those whose parts keep
+   * what was commanded.
+   */
+  networkLost(): Promise<void>
+  /** An agent or a model is gone: its leases end. */
+  endPrincipal(principal: string): Promise<void>
   status(): Promise<SafetyStatus>
   /** Called with every change of arming, faults and emergency stop. */
   onChange(listener: (status: SafetyStatus) => void): () => void

@@ -27,6 +27,7 @@ export interface PlannedActuator extends PlannedPart {
   /** Id of its component: `switch.pump`. Leases and commands name it. */
   readonly component: string
   readonly exclusive: boolean
+  readonly keepWithoutNetwork: boolean
 }
 
 /** A sensor that hangs on a provider of this thread, and so cannot be in the sensor worker. */
