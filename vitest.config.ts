@@ -4,11 +4,11 @@ import SkippedReporter from './scripts/skipped-reporter.ts'
 /** Where CI wants the counts, as JSON. */
 const report = process.env['GANGLION_TEST_REPORT']
 
-// The browser test has its own configuration: it needs a browser, which a clean machine may lack.
+// The tests in a browser and on an emulated board have their own configurations: a clean machine may lack what they need.
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**'],
+    exclude: ['test/e2e/**', 'test/board/**', 'node_modules/**'],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,

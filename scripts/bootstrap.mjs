@@ -22,6 +22,10 @@ const commands = {
   start: { program: ['runtime/main.ts', 'up'], dashboard: true },
   run: { program: ['runtime/main.ts'], dashboard: true },
   test: { program: ['node_modules/vitest/vitest.mjs', 'run'], dashboard: false },
+  board: {
+    program: ['node_modules/vitest/vitest.mjs', 'run', '-c', 'vitest.board.config.ts'],
+    dashboard: true,
+  },
   build: { program: ['scripts/build.ts'], dashboard: true },
   check: { program: ['scripts/check.ts'], dashboard: false },
   docs: { program: ['node_modules/typedoc/bin/typedoc'], dashboard: false },
