@@ -3,6 +3,22 @@
  * is left out: the Pi 400 and compute modules have it too and are other boards.
  */
 import type { Board } from '../hal/contract/board.ts'
+import { throttled } from './families/raspberrypi-bcm283x.ts'
+import {
+  bcm2711Buses,
+  bcm2711Chip,
+  bcm2711Functions,
+  bcm2711Pwm,
+  videoCore6,
+} from './families/raspberrypi-bcm2711.ts'
+import {
+  bcm2835WatchdogSMax,
+  cpu,
+  numberedLines,
+  raspberryPiHeader,
+  raspberryPiThermal,
+  underVoltage,
+} from './families/raspberrypi-header.ts'
 
 export const raspberryPi4b: Board = {
   id: 'raspberrypi-4b',
@@ -10,14 +26,16 @@ export const raspberryPi4b: Board = {
   arch: 'arm64',
   compatible: ['raspberrypi,4-model-b'],
   memoryBudgetMb: { runtime: 160, engine: 384 },
-  headers: [],
-  buses: [],
-  pwm: [],
-  thermal: [],
-  power: [],
-  accelerators: [],
+  headers: [raspberryPiHeader(bcm2711Chip, numberedLines, bcm2711Functions)],
+  buses: bcm2711Buses,
+  pwm: bcm2711Pwm,
+  thermal: raspberryPiThermal,
+  power: [underVoltage, throttled],
+  accelerators: [cpu('CPU, 4 × Cortex-A72'), videoCore6],
+  watchdogSMax: bcm2835WatchdogSMax,
   sources: [
-    'https://github.com/torvalds/linux/blob/master/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
+    'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
     'https://datasheets.raspberrypi.com/rpi4/raspberry-pi-4-product-brief.pdf',
+    'boards/families/raspberrypi-bcm2711.ts, boards/families/raspberrypi-header.ts',
   ],
 }

@@ -54,6 +54,8 @@ export type HeaderPin =
       readonly chip: string
       /** Name of the line in the device tree, or its offset where the tree names none. */
       readonly line: string | number
+      /** Its offset on the chip, where every kernel counts the same: for trees that name the line otherwise or not at all. */
+      readonly offset?: number
       /** Functions of the pin besides GPIO, as the board's documentation names them: `I2C1 SDA`. */
       readonly functions: readonly string[]
       /** Why it is not offered, where it is not: `HAT EEPROM`. */

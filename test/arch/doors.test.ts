@@ -11,6 +11,7 @@ const repository = path.resolve(import.meta.dirname, '../..')
 const targets = [
   'boards/index.ts',
   'boards/some.board.ts',
+  'boards/families/header.ts',
   'hal/index.ts',
   'hal/linux/gpio.ts',
   'hal/contract/component.ts',
@@ -52,6 +53,8 @@ const violations: Readonly<Record<string, readonly Plant[]>> = {
     plant('boards/a.board.ts', 'hal/linux/gpio.ts', true),
     plant('boards/b.board.ts', 'runtime/base/clock.ts'),
     plant('boards/c.board.ts', 'boards/some.board.ts'),
+    plant('boards/families/a.ts', 'boards/some.board.ts'),
+    plant('boards/families/b.ts', 'hal/linux/gpio.ts'),
   ],
   'board-list-imports-only-boards': [plant('boards/index.ts', 'hal/index.ts')],
   'boards-take-no-contract-values': [plant('boards/d.board.ts', 'hal/contract/component.ts')],
@@ -114,6 +117,7 @@ const violations: Readonly<Record<string, readonly Plant[]>> = {
 const permitted: readonly Plant[] = [
   plant('hal/drivers/ok.ts', 'hal/linux/gpio.ts'),
   plant('boards/ok.board.ts', 'hal/contract/component.ts', true),
+  plant('boards/ok.board.ts', 'boards/families/header.ts'),
   plant('runtime/wire/ok.ts', 'runtime/base/clock.ts'),
   plant('runtime/agents/ok.agent.ts', 'runtime/agent/contract.ts'),
   plant('runtime/things/ok.ts', 'hal/contract/component.ts', true),

@@ -51,7 +51,7 @@ describe('a board is recognised', () => {
       board: { id: 'generic-arm64' },
       recognisedBy: 'architecture arm64 (acme,board is not listed)',
     })
-    await deviceTree('raspberrypi,5-compute-module\0brcm,bcm2712\0')
+    await deviceTree('raspberrypi,400\0brcm,bcm2711\0')
     expect((await detect('arm64')).board.id).toBe('generic-arm64')
     await rm(join(folder, 'proc'), { recursive: true })
     await dmi('Acme', 'Box 1')
