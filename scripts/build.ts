@@ -20,7 +20,7 @@ const entries = {
 }
 
 /** Native, or looks for its own files at run time: installed beside the bundle. */
-const externals = ['onnxruntime-node', 'systeminformation']
+const externals = ['onnxruntime-node', 'systeminformation', 'koffi']
 
 async function main(): Promise<number> {
   const missing = Object.values(entries).filter((entry) => !existsSync(path.join(root, entry)))
