@@ -1,0 +1,80 @@
+/**
+ * Pins that attached parts give to others (`<part id>:<pin>`), by part. One registry belongs to one machine; every `Io` of
+ * that machine, on Linux or emulated, asks it first and opens its own pin where the answer is `undefined`.
+ */
+import type { Provider } from '../contract/driver.ts'
+import { HalError } from '../contract/errors.ts'
+import type { Cancel } from '../contract/host.ts'
+import type {
+  Analog,
+  AnalogOptions,
+  Digital,
+  DigitalBank,
+  DigitalBankOptions,
+  DigitalOptions,
+  PinRef,
+  Pwm,
+  PwmOptions,
+} from '../contract/io.ts'
+
+/** `porch:3` is pin 3 of part `porch`; anything else is no provider's pin. */
+export function providerPin(pin: PinRef): { readonly id: string; readonly pin: number } | undefined {
+  const found = typeof pin === 'string' ? /^([^:]+):(\d{1,3})$/.exec(pin) : null
+  return found?.[1] !== undefined ? { id: found[1], pin: Number(found[2]) } : undefined
+}
+
+export class ProviderRegistry {
+  readonly #providers = new Map<string, Provider['io']>()
+
+  /** Offers a part's pins until the returned function is called. */
+  add(id: string, provider: Provider): Cancel {
+    if (this.#providers.has(id)) throw new HalError('busy', `${id}: a part of this id gives pins already`)
+    const { io } = provider
+    this.#providers.set(id, io)
+    return () => {
+      if (this.#providers.get(id) === io) this.#providers.delete(id)
+    }
+  }
+
+  digital(options: DigitalOptions): Digital | undefined {
+    const found = this.#find(options.pin, 'digital')
+    return found?.offer({ ...options, pin: found.pin })
+  }
+
+  /** All pins of a bank are one provider's, or none is a provider's. */
+  digitalBank(options: DigitalBankOptions): DigitalBank | undefined {
+    const places = options.pins.map(({ pin }) => providerPin(pin)?.id)
+    if (new Set(places).size > 1)
+      throw new HalError('unsupported', `one bank cannot hold pins of different chips: ${pinList(options)}`)
+    const first = options.pins[0]
+    const found = first && this.#find(first.pin, 'digitalBank')
+    return found?.offer({
+      ...options,
+      pins: options.pins.map((entry) => ({ ...entry, pin: providerPin(entry.pin)?.pin ?? entry.pin })),
+    })
+  }
+
+  pwm(options: PwmOptions): Pwm | undefined {
+    const found = this.#find(options.pin, 'pwm')
+    return found?.offer({ ...options, pin: found.pin })
+  }
+
+  analog(options: AnalogOptions): Analog | undefined {
+    const found = this.#find(options.pin, 'analog')
+    return found?.offer({ ...options, pin: found.pin })
+  }
+
+  #find<Use extends keyof Provider['io']>(reference: PinRef, use: Use) {
+    const place = providerPin(reference)
+    if (!place) return undefined
+    const io = this.#providers.get(place.id)
+    if (!io) throw new HalError('not-present', `${reference}: no attached part "${place.id}" gives pins`)
+    const offer = io[use]
+    if (!offer) throw new HalError('unsupported', `${reference}: "${place.id}" gives no ${use} pins`)
+    return { offer: offer.bind(io) as NonNullable<Provider['io'][Use]>, pin: place.pin }
+  }
+}
+
+function pinList(options: DigitalBankOptions): string {
+  return options.pins.map(({ pin }) => String(pin)).join(', ')
+}
