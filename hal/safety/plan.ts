@@ -12,6 +12,7 @@ import type { HalErrorCode } from '../contract/errors.ts'
 import type { SafetyConfig } from '../contract/hardware-config.ts'
 import type { Cancel } from '../contract/host.ts'
 import type { Safety } from '../contract/safety.ts'
+import type { BusFault } from '../sim/bus/bus-fault.ts'
 
 export interface PlannedPart {
   /** Id of the part on this device. */
@@ -44,7 +45,7 @@ export type IoPlan =
     }
   /** Emulated: every part of the plan hangs on its emulator. */
   | { readonly kind: 'emulated'; readonly board: Board }
-  /** Hardware of somebody else's making: an ES module that exports `createIo(): Io`. */
+  /** Hardware of somebody else's making: an ES module that exports `createIo(host: Host): Io`. */
   | { readonly kind: 'module'; readonly url: string }
 
 export interface SafetyPlan {
@@ -80,7 +81,17 @@ export interface SafetyPort extends Safety, AsyncDisposable {
 
 export type SensorResult =
   | { readonly reading: Reading; readonly faults: readonly string[] }
-  | { readonly error: { readonly code: HalErrorCode; readonly message: string } }
+  | {
+      readonly error: { readonly code: HalErrorCode; readonly message: string }
+      /** The part is closed and will be opened again: what it said last is no longer worth showing. */
+      readonly lost: boolean
+    }
 
-/** Sets a quantity; without one it only looks. The answer is what the part does (`EmulatedPart.world`). */
-export type EmulatorLever = { readonly quantity: string; readonly value: number } | 'look'
+/**
+ * Sets a quantity, breaks or mends (null) the wires, or only looks. The answer is what the part does
+ * (`EmulatedPart.world`).
+ */
+export type EmulatorLever =
+  | { readonly quantity: string; readonly value: number }
+  | { readonly fault: BusFault | null }
+  | 'look'
