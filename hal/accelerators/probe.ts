@@ -3,10 +3,12 @@
  * loads no driver, so it is safe to ask at any time. A board's maker may sell it with or without the chip, hence the look.
  */
 import { constants } from 'node:fs'
-import { access, readdir, readFile, stat } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Board, BoardAccelerator } from '../contract/board.ts'
 import type { Roots } from '../linux/board-detect.ts'
+import { permissionAdvice } from '../linux/permissions.ts'
+import { namesIn, readAttribute } from '../linux/sysfs.ts'
 
 export interface AcceleratorProbe {
   readonly id: string
@@ -79,21 +81,14 @@ async function lookAtNode(name: string, path: string): Promise<Sign> {
     return 'present'
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') return 'absent'
-    const { gid } = await stat(path)
-    return { denied: `${name} may not be opened by this user: join its group ${await groupName(gid)}` }
+    return { denied: `${name}: ${permissionAdvice(path)}` }
   }
-}
-
-/** group(5): name, password, number, members. */
-async function groupName(gid: number): Promise<string> {
-  const lines = (await readOptional('/etc/group'))?.split('\n') ?? []
-  return lines.find((line) => line.split(':')[2] === String(gid))?.split(':')[0] ?? String(gid)
 }
 
 async function hasPciDevice(sys: string, vendor: string, device: string): Promise<boolean> {
   const folder = join(sys, 'bus', 'pci', 'devices')
   const id = async (slot: string, file: string) =>
-    (await readOptional(join(folder, slot, file)))?.trim().replace(/^0x/, '').toLowerCase()
+    (await readAttribute(folder, slot, file))?.replace(/^0x/, '').toLowerCase()
   for (const slot of await namesIn(folder))
     if (
       (await id(slot, 'vendor')) === vendor.toLowerCase() &&
@@ -108,7 +103,7 @@ async function hasTreeName(roots: Roots, name: string): Promise<boolean> {
   const folder = join(roots.sys, 'bus', 'platform', 'devices')
   for (const device of await namesIn(folder)) {
     if (device === name) return true
-    const compatible = await readOptional(join(folder, device, 'of_node', 'compatible'))
+    const compatible = await readAttribute(folder, device, 'of_node', 'compatible')
     if (compatible?.split('\0').includes(name)) return true
   }
   return false
@@ -121,12 +116,4 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => [])
-}
-
-function readOptional(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined)
 }

@@ -173,6 +173,35 @@ export interface OneWireOptions {
   readonly address: string
 }
 
+/** One classic CAN frame (ISO 11898-1). */
+export interface CanFrame {
+  /** 11 bits, or 29 where `extended`. */
+  readonly id: number
+  readonly extended: boolean
+  /** Asks for the frame of this id; it has no bytes. */
+  readonly remote: boolean
+  /** At most 8. */
+  readonly bytes: Uint8Array
+}
+
+export interface CanOptions {
+  /** Bus id of the board (`can-0`), or the kernel's interface (`can0`). */
+  readonly bus: string
+  /** Frames to receive: those whose id equals `id` in the bits of `mask`. Empty: none, only faults of the bus. */
+  readonly filters: readonly { readonly id: number; readonly mask: number; readonly extended: boolean }[]
+  readonly onReadable?: () => void
+  readonly onError?: (error: HalError) => void
+}
+
+/** A CAN interface. Not in ECMA-419. Received frames wait in a bounded queue; when it is full the oldest go and are counted. */
+export interface Can extends IoHandle {
+  read(): CanFrame | undefined
+  write(frame: CanFrame): void
+  readonly droppedFrames: number
+  /** What the controller reported since the last call: `bus-off`, `no acknowledge`, …. */
+  takeFaults(): readonly string[]
+}
+
 /** Every way to open a pin or a bus on one machine, real or emulated. Opening throws HalError in one line. */
 export interface Io {
   digital(options: DigitalOptions): Digital
@@ -185,4 +214,6 @@ export interface Io {
   spi(options: SpiOptions): Spi
   serial(options: SerialOptions): Serial
   oneWire(options: OneWireOptions): OneWire
+  /** Absent where there is no CAN at all. */
+  can?(options: CanOptions): Can
 }

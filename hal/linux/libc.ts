@@ -19,7 +19,11 @@ interface Libc {
   read(fd: number, bytes: Uint8Array, length: number): number
   poll(fds: Uint8Array, count: number, timeoutMs: number): number
   dup3(from: number, to: number, flags: number): number
+  fcntl(fd: number, command: number, argument: number): number
   close(fd: number): number
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: Uint8Array, length: number): number
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array, length: number): number
 }
 
 let loaded: Libc | undefined
@@ -40,13 +44,17 @@ function load(): Libc {
   const whole = koffi.load(null)
   return {
     koffi,
-    // Variadic in C; on both architectures its third argument is passed as if it were not.
+    // Variadic in C, as fcntl; on both architectures the third argument is passed as if they were not.
     ioctl: whole.func('int ioctl(int fd, unsigned long request, void *argument)'),
     ioctlValue: whole.func('int ioctl(int fd, unsigned long request, unsigned long argument)'),
     read: whole.func('intptr_t read(int fd, void *bytes, size_t length)'),
     poll: whole.func('int poll(void *fds, unsigned long count, int timeoutMs)'),
     dup3: whole.func('int dup3(int from, int to, int flags)'),
+    fcntl: whole.func('int fcntl(int fd, int command, int argument)'),
     close: whole.func('int close(int fd)'),
+    socket: whole.func('int socket(int domain, int type, int protocol)'),
+    bind: whole.func('int bind(int fd, void *address, unsigned int length)'),
+    setsockopt: whole.func('int setsockopt(int fd, int level, int option, void *value, unsigned int length)'),
   }
 }
 
@@ -98,16 +106,22 @@ export function addressOf(buffer: Uint8Array): bigint {
 /** O_CLOEXEC: a child process that kept a line would hold it after this process has died. */
 const closeOnExec = 0o2000000
 
-/** Makes this thread the owner of a descriptor that an ioctl returned: the result replaces it. */
+/** F_SETFL and O_NONBLOCK of fcntl(2). */
+const setFlags = 4
+const nonBlocking = 0o4000
+
+/**
+ * Makes this thread the owner of a descriptor that an ioctl returned, and its reads non-blocking: the result replaces it.
+ */
 export function ownDescriptor(fd: number): number {
   const c = libc()
   // Node knows the descriptors that its own open() gave; the new one takes such a one's place.
   const owned = openSync('/dev/null', 'r')
   const result = c.dup3(fd, owned, closeOnExec)
   c.close(fd)
-  if (result >= 0) return owned
+  if (result >= 0 && c.fcntl(owned, setFlags, nonBlocking) >= 0) return owned
   closeSync(owned)
-  throw new HalError('other', `descriptor ${fd} cannot be duplicated`)
+  throw new HalError('other', `descriptor ${fd} of the kernel's cannot be taken over`)
 }
 
 /**
@@ -133,4 +147,32 @@ export function watchReadable(fd: number, onReadable: () => void): () => void {
     watched = false
     handle.close()
   }
+}
+
+export interface SocketOptions {
+  readonly domain: number
+  readonly type: number
+  readonly protocol: number
+  /** sockaddr of the domain. */
+  readonly address: Uint8Array
+  readonly settings: readonly {
+    readonly level: number
+    readonly option: number
+    readonly value: Uint8Array
+  }[]
+}
+
+/** A non-blocking socket with its settings, bound. Returns its descriptor, or the error's number, negative. */
+export function boundSocket({ domain, type, protocol, address, settings }: SocketOptions): number {
+  const c = libc()
+  const fd = c.socket(domain, type | nonBlocking | closeOnExec, protocol)
+  if (fd < 0) return -c.koffi.errno()
+  const failed =
+    settings.some(
+      ({ level, option, value }) => c.setsockopt(fd, level, option, value, value.byteLength) < 0,
+    ) || c.bind(fd, address, address.byteLength) < 0
+  if (!failed) return ownDescriptor(fd)
+  const error = c.koffi.errno()
+  c.close(fd)
+  return -error
 }
