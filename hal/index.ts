@@ -3,8 +3,10 @@ import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
 import { HalError } from './contract/errors.ts'
 import type { Host } from './contract/host.ts'
 import type { Sensor } from './contract/sensor.ts'
+import { AplaySpeaker } from './linux/aplay-speaker.ts'
 import { ArecordMicrophone } from './linux/arecord-microphone.ts'
 import { type DetectedBoard, detectBoard, type Roots } from './linux/board-detect.ts'
+import { ChildCamera, cameraSource } from './linux/camera.ts'
 import { openHostSensors } from './linux/host-sensors.ts'
 import { assembleBoard, type BoardParts } from './open-board.ts'
 import { parseHome } from './sim/home.ts'
@@ -12,7 +14,11 @@ import { simulateHome } from './sim/sim-board.ts'
 
 export { probeAccelerators } from './accelerators/probe.ts'
 export { HalError } from './contract/errors.ts'
+export { listInputs } from './linux/evdev.ts'
+export { readPower, readThermal } from './linux/hwmon.ts'
+export { listIio } from './linux/iio.ts'
 export { takeInventory } from './linux/inventory.ts'
+export { listOneWire } from './linux/one-wire.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
 export { firstHomeUrl } from './sim/home-files.ts'
 
@@ -46,7 +52,7 @@ export function createHal(boards: readonly Board[]): Hal {
         simulated: world !== undefined,
         ...(world ? { layout: world.layout, actuators: world.actuators, sim: world.control } : {}),
         sensors: unique([...(world?.sensors ?? []), ...hostSensors]),
-        ...microphonePart(options, host),
+        ...mediaParts(options, host),
       })
     },
   }
@@ -59,10 +65,15 @@ function simulatedBoard(boards: readonly Board[], home: string): DetectedBoard {
   return { board, recognisedBy: `simulated, because the home ${home} was given` }
 }
 
-function microphonePart(options: OpenBoardOptions, host: Host): Pick<BoardParts, 'microphone'> {
-  return options.microphone === undefined
-    ? {}
-    : { microphone: new ArecordMicrophone(options.microphone, host) }
+function mediaParts(
+  { microphone, speaker, camera }: OpenBoardOptions,
+  host: Host,
+): Pick<BoardParts, 'microphone' | 'speaker' | 'camera'> {
+  return {
+    ...(microphone === undefined ? {} : { microphone: new ArecordMicrophone(microphone, host) }),
+    ...(speaker === undefined ? {} : { speaker: new AplaySpeaker(speaker, host) }),
+    ...(camera === undefined ? {} : { camera: new ChildCamera(cameraSource(camera), host) }),
+  }
 }
 
 /** A home that already has a sensor of the same id keeps it: ids are unique on a device. */

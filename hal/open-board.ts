@@ -4,9 +4,11 @@
  */
 import type { Actuator } from './contract/actuator.ts'
 import type { Board, Layout, OpenBoard, SimControl } from './contract/board.ts'
+import type { Camera } from './contract/camera.ts'
 import type { Component } from './contract/component.ts'
 import type { Microphone } from './contract/microphone.ts'
 import type { Sensor } from './contract/sensor.ts'
+import type { Speaker } from './contract/speaker.ts'
 
 export interface BoardParts {
   readonly board: Board
@@ -16,6 +18,8 @@ export interface BoardParts {
   readonly sensors: readonly Sensor[]
   readonly actuators: readonly Actuator[]
   readonly microphone?: Microphone
+  readonly speaker?: Speaker
+  readonly camera?: Camera
   readonly sim?: SimControl
 }
 
@@ -24,6 +28,6 @@ export function assembleBoard(parts: BoardParts): OpenBoard {
   const components: readonly Component[] = [...parts.sensors, ...parts.actuators]
   const stack = new AsyncDisposableStack()
   for (const component of components) stack.use(component)
-  if (parts.microphone) stack.use(parts.microphone)
+  for (const part of [parts.microphone, parts.speaker, parts.camera]) if (part) stack.use(part)
   return { ...parts, components, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }

@@ -1,11 +1,13 @@
 /** What a board is, as pure data (`boards/*.board.ts`), and what an opened board offers. */
 import type { Actuator } from './actuator.ts'
+import type { Camera } from './camera.ts'
 import type { Component, Json } from './component.ts'
 import type { HardwareConfig } from './hardware-config.ts'
 import type { Host } from './host.ts'
 import type { Microphone } from './microphone.ts'
 import type { Safety } from './safety.ts'
 import type { Sensor } from './sensor.ts'
+import type { Speaker } from './speaker.ts'
 
 /** A hardware model. Matched by device-tree `compatible` or DMI, never by the `model` string. */
 export interface Board {
@@ -157,6 +159,8 @@ export interface OpenBoard extends AsyncDisposable {
   readonly actuators: readonly Actuator[]
   readonly components: readonly Component[]
   readonly microphone?: Microphone
+  readonly speaker?: Speaker
+  readonly camera?: Camera
   readonly sim?: SimControl
   /** There when actuators are attached: they are commanded under a lease. */
   readonly safety?: Safety
@@ -173,6 +177,10 @@ export interface OpenBoardOptions {
   readonly hostSensors: boolean
   /** ALSA capture device for the microphone, for example `default`. Absent: no microphone. */
   readonly microphone?: string
+  /** ALSA playback device for the loudspeaker. Absent: none. */
+  readonly speaker?: string
+  /** V4L2 device (`/dev/video0`), or `rpicam:<n>` for a camera on a Raspberry Pi's own connector. Absent: none. */
+  readonly camera?: string
   /** Roots of the file systems read, replaceable in tests. */
   readonly roots?: { readonly proc: string; readonly sys: string; readonly dev: string }
 }

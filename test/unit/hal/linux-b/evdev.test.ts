@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { HalError } from '../../../../hal/contract/errors.ts'
+import { listInputs } from '../../../../hal/index.ts'
 import { type InputChange, watchInput } from '../../../../hal/linux/evdev.ts'
 import { until, useFiles } from './files.ts'
 
@@ -54,6 +55,13 @@ test('a device is found by phys too, and one that is unplugged is reported once'
   closeSync(openSync(node, constants.O_WRONLY))
   await until('it is reported', () => errors.length > 0)
   expect(errors).toMatchObject([{ code: 'not-present' }])
+})
+
+test('event nodes are listed by name, other input nodes are not', async () => {
+  gpioKeys()
+  expect(await listInputs(files().path('sys'))).toEqual([
+    { node: 'event2', name: 'gpio-keys', phys: 'gpio-keys/input0' },
+  ])
 })
 
 test('an unknown device says which there are', async () => {

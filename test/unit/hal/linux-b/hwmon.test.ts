@@ -1,6 +1,7 @@
 /** Thermal zones, rails and alarms, against made-up files of the kernel. */
 import { expect, test } from 'vitest'
-import { readPower, readRails, readThermal } from '../../../../hal/linux/hwmon.ts'
+import { readPower, readThermal } from '../../../../hal/index.ts'
+import { readRails } from '../../../../hal/linux/hwmon.ts'
 import { useFiles } from './files.ts'
 
 const files = useFiles()

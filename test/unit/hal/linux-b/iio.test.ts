@@ -3,6 +3,7 @@
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { listIio } from '../../../../hal/index.ts'
 import { findIio, readIio } from '../../../../hal/linux/iio.ts'
 import {
   captureIio,
@@ -43,6 +44,13 @@ test('a value is (raw + offset) × scale, in the SI unit of its type', async () 
   expect(await readIio(found, 'humidityrelative')).toBeCloseTo(45.123)
   expect(await readIio(found, 'voltage0')).toBeCloseTo(0.128)
   expect(await readIio(found, 'accel_x')).toBeCloseTo(-9.811_456)
+})
+
+test('every device is listed with its channels; a machine without any has none', async () => {
+  expect(await listIio(files().path('sys'))).toEqual([])
+  files().write({ [`${device}/name`]: 'adc', [`${device}/in_voltage3_raw`]: '1' })
+  const [found] = await listIio(files().path('sys'))
+  expect(found).toMatchObject({ node: 'iio:device0', name: 'adc', channels: new Map([['voltage3', 'raw']]) })
 })
 
 test('a device is found by its label before its name, and two of one name are not guessed between', async () => {

@@ -1,7 +1,8 @@
 /** 1-Wire slaves, against made-up files of the kernel. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { listOneWire, openOneWire } from '../../../../hal/linux/one-wire.ts'
+import { listOneWire } from '../../../../hal/index.ts'
+import { openOneWire } from '../../../../hal/linux/one-wire.ts'
 import { never, useFiles } from './files.ts'
 
 const files = useFiles()
