@@ -1,0 +1,69 @@
+/**
+ * PIR motion sensor with one output, high while it sees motion. It reports by itself on every change; what it shows while it
+ * warms up is `implausible`.
+ *
+ * Source: HC-SR501 data sheet: output high (3.3 V) on motion; about a minute after power-on it may pulse up to three times.
+ */
+import type { Reading } from '../contract/channels.ts'
+import type { SensorDevice, SensorDriver } from '../contract/driver.ts'
+import { openSensor } from './sensor-device.ts'
+
+export const pir: SensorDriver = {
+  role: 'sensor',
+  id: 'pir',
+  name: 'PIR motion sensor',
+  manufacturer: 'generic',
+  model: 'HC-SR501',
+  datasheet: 'HC-SR501 passive infrared module data sheet, electrical parameters',
+  connection: { bus: 'pins', pins: { signal: { use: 'input', help: 'OUT' } } },
+  options: {
+    activeLow: { type: 'boolean', default: false, help: 'its output is low on motion' },
+    warmUpS: {
+      type: 'number',
+      min: 0,
+      max: 120,
+      default: 60,
+      unit: 's',
+      help: 'time until it can be believed',
+    },
+    debounceMs: {
+      type: 'number',
+      min: 0,
+      max: 1000,
+      default: 0,
+      unit: 'ms',
+      help: 'shorter pulses are ignored',
+    },
+  },
+  channels: () => ['motion'],
+  ranges: () => ({ motion: { min: 0, max: 1, resolution: 0 } }),
+  sampleEveryMs: { min: 100, default: 60_000 },
+  sampleMsMax: 100,
+  async open(context, signal) {
+    const { io, at, options, host } = context
+    const warmMs = host.clock.monotonicMs() + Number(options['warmUpS']) * 1000
+    let device: SensorDevice | undefined
+    const input = io.digital({
+      pin: at.pins['signal'] ?? '',
+      mode: 'input',
+      activeLow: options['activeLow'] === true,
+      debounceUs: Number(options['debounceMs']) * 1000,
+      edge: { rising: true, falling: true },
+      onReadable: () => device?.onReading?.(reading()),
+    })
+    const values = () => {
+      const quality = host.clock.monotonicMs() < warmMs ? 'implausible' : 'ok'
+      return { motion: { value: input.read(), quality } } as const
+    }
+    /** The level, not the edge: where edges were lost it is still right. */
+    const reading = (): Reading => ({ channels: values(), tsMs: host.clock.nowMs() })
+    const sensor = {
+      identification: { model: 'PIR', classification: 'motion' },
+      setUp: async () => {},
+      measure: async () => values(),
+      faults: () => (host.clock.monotonicMs() < warmMs ? ['it warms up'] : []),
+    }
+    device = await openSensor(context, input, sensor, signal)
+    return device
+  },
+}
