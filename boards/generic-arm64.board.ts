@@ -12,6 +12,15 @@ export const genericArm64: Board = {
   pwm: [],
   thermal: [],
   power: [],
-  accelerators: [],
-  sources: ['budgets: those of the smallest board listed, boards/raspberrypi-4b.board.ts'],
+  accelerators: [
+    { id: 'cpu', name: 'CPU', claim: 'none stated', shownBy: [], reachedBy: 'cpu' },
+    {
+      id: 'gpu',
+      name: 'GPU',
+      claim: 'as its maker states',
+      shownBy: ['/dev/dri/renderD128'],
+      reachedBy: 'not-yet',
+    },
+  ],
+  sources: ['budgets: those of the Raspberry Pi with 1 GB, boards/raspberrypi-4b.board.ts'],
 }

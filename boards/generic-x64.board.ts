@@ -12,6 +12,15 @@ export const genericX64: Board = {
   pwm: [],
   thermal: [],
   power: [],
-  accelerators: [],
+  accelerators: [
+    { id: 'cpu', name: 'CPU', claim: 'none stated', shownBy: [], reachedBy: 'cpu' },
+    {
+      id: 'gpu',
+      name: 'GPU',
+      claim: 'as its maker states',
+      shownBy: ['/dev/dri/renderD128'],
+      reachedBy: 'not-yet',
+    },
+  ],
   sources: ['budgets: chosen to leave a mini PC of 4 GB two thirds of its memory, not measured'],
 }

@@ -17,10 +17,13 @@ const fixed: ReadonlyMap<number, OtherPin> = new Map(
   [v33(1), v33(17), v5(2), v5(4), ...[6, 9, 14, 20, 25, 30, 34, 39].map(ground)].map((pin) => [pin.pin, pin]),
 )
 
-/** A 40-pin header: power and ground as everywhere, `lines` on the rest; pins that `lines` leaves out are not connected. */
-export function fortyPinHeader(name: string, lines: readonly GpioPin[]): Header {
+/**
+ * A 40-pin header, or the first rows of one: power and ground as everywhere, `lines` on the rest; pins that `lines` leaves out
+ * are no GPIO.
+ */
+export function fortyPinHeader(name: string, lines: readonly GpioPin[], length: 26 | 40 = 40): Header {
   const byPin = new Map(lines.map((line) => [line.pin, line]))
-  const pins = Array.from({ length: 40 }, (_, index): HeaderPin => {
+  const pins = Array.from({ length }, (_, index): HeaderPin => {
     const pin = index + 1
     return fixed.get(pin) ?? byPin.get(pin) ?? { pin, kind: 'unconnected', name: 'not GPIO' }
   })
