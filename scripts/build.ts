@@ -17,6 +17,8 @@ const entries = {
   ganglion: 'runtime/main.ts',
   gateway: 'gateway/main.ts',
   engine: 'runtime/inference/engine/main.ts',
+  'safety-thread': 'hal/safety/thread.ts',
+  'make-safe': 'hal/safety/make-safe.ts',
 }
 
 /** Native, or looks for its own files at run time: installed beside the bundle. */

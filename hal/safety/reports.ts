@@ -52,7 +52,12 @@ function reportOf(
     if (value === undefined || outputs.isBroken(`${planned.id}.${name}`)) return unavailable
     values[name] = value
   }
-  return driver.telemetry(values, planned.options, localValues(planned.id, readBack))
+  try {
+    return driver.telemetry(values, planned.options, localValues(planned.id, readBack))
+  } catch {
+    // A driver's mistake about words must not cost the others their safety.
+    return unavailable
+  }
 }
 
 /** Those of one part, by local name. */
