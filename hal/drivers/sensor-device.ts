@@ -19,6 +19,8 @@ export interface PolledSensor {
   configure?(options: Options): void
   /** What the part reports as wrong besides a failed sample. */
   faults?(): readonly string[]
+  /** Leaves the part at rest, where it would measure on by itself. It may be gone by then. */
+  rest?(): void
 }
 
 /** Opens a polled sensor on a handle, which is closed with it or when it does not open. */
@@ -39,7 +41,6 @@ export async function openSensor(
 }
 
 class PolledSensorDevice implements SensorDevice {
-  readonly identification: SensorDevice['identification']
   readonly #context: DriverContext
   readonly #handle: IoHandle
   readonly #sensor: PolledSensor
@@ -49,10 +50,13 @@ class PolledSensorDevice implements SensorDevice {
   #lastFault: string | undefined
 
   constructor(context: DriverContext, handle: IoHandle, sensor: PolledSensor) {
-    this.identification = sensor.identification
     this.#context = context
     this.#handle = handle
     this.#sensor = sensor
+  }
+
+  get identification() {
+    return this.#sensor.identification
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -79,7 +83,7 @@ class PolledSensorDevice implements SensorDevice {
       this.#checkOpen()
       signal.throwIfAborted()
       const named = this.#named(error)
-      this.#lastFault = named.message
+      this.#lastFault = String(named instanceof Error ? named.message : named)
       throw named
     } finally {
       this.#sampling = false
@@ -100,7 +104,13 @@ class PolledSensorDevice implements SensorDevice {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
-    this.#handle.close()
+    try {
+      this.#sensor.rest?.()
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error
+    } finally {
+      this.#handle.close()
+    }
   }
 
   async #measure(signal: AbortSignal): Promise<Values> {
@@ -113,15 +123,16 @@ class PolledSensorDevice implements SensorDevice {
     if (this.#closing.signal.aborted) throw new HalError('closed', `${this.#context.id} is closed`)
   }
 
-  #named(error: unknown): unknown & { readonly message: string } {
-    if (!(error instanceof HalError)) return error as Error
+  /** Operating errors say which part; a programmer's mistake goes on as it is. */
+  #named(error: unknown): unknown {
+    if (!(error instanceof HalError)) return error
     return new HalError(error.code, `${this.#context.id}: ${error.message}`, { cause: error })
   }
 }
 
 /**
- * A value and how far it can be believed. Outside `min` to `max` it is implausible, at `saturatedAt` saturated; a value
- * that is not finite never leaves a driver.
+ * A value and how far it can be believed: `saturated` says that the part was at its end; outside `min` to `max` a value is
+ * implausible. One that is not finite never leaves a driver.
  */
 export function plausible(value: number, min: number, max: number, saturated = false): ChannelValue {
   if (!Number.isFinite(value)) throw new HalError('malformed', 'the measurement is not a number')

@@ -322,7 +322,7 @@ async function finiteOrHalError(
   }
 }
 
-/** After at most one refused sample, the part measures as before. */
+/** After at most one refused sample, at once, the part measures as before. */
 async function recovers(
   rig: SensorRig,
   device: SensorDevice,
@@ -331,11 +331,11 @@ async function recovers(
 ): Promise<void> {
   const first = await rig.sample(device).catch((error: unknown) => error)
   if (first instanceof Error && !(first instanceof HalError)) throw first
-  const readings = [
-    ...(first instanceof Error ? [] : [first as typeof before]),
-    await rig.sample(device),
-    await rig.sample(device),
-  ]
+  const readings = first instanceof Error ? [] : [first as typeof before]
+  for (let round = 0; round < 2; round += 1) {
+    rig.settle()
+    readings.push(await rig.sample(device))
+  }
   for (const reading of readings) {
     for (const name of Object.keys(before.channels) as ChannelName[]) {
       const resolution = rig.driver.ranges?.(rig.options)[name]?.resolution ?? 0
