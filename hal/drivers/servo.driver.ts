@@ -1,16 +1,15 @@
 /**
  * A hobby servo: the length of a pulse, sent every 20 ms, says where its arm goes. It has no feedback; what telemetry shows
- * is where it was told to be. Commanded movement is ramped by the kernel; going to a parking position when nobody
- * commands it any more is as fast as the servo is. Where nothing may move then, `safe: release` stops the pulses: the arm
- * goes limp, and telemetry says `unknown`.
+ * is where it was told to be. Commanded movement is ramped; parking, when nobody commands it any more, is as fast as the servo
+ * is, and so is the first movement after start, since nobody knows where the arm is then. Where nothing may move by
+ * itself, `safe: release` stops the pulses instead: the arm goes limp, and telemetry says `unknown`.
  *
  * Source: Tower Pro SG90 data sheet: period 20 ms (50 Hz), pulse 1 to 2 ms over the travel.
  */
 import { CommandFields } from '../command-fields.ts'
-import type { ActuatorDriver, Options, OutputPort } from '../contract/driver.ts'
+import type { ActuatorDriver, Options } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
-import type { Pwm } from '../contract/io.ts'
-import type { OutputValues } from '../contract/safety.ts'
+import { ServoPort } from './servo-port.ts'
 
 const hz = 50
 /** The coarsest PWM in use has 12 bits: half a step of it, microseconds. */
@@ -94,13 +93,18 @@ export const servo: ActuatorDriver = {
     if (options['as'] !== 'cover')
       return { state: powered ? String(rounded(angle)) : 'unknown', attributes: { powered } }
     const position = Math.round((angle / travel(options)) * 100)
-    const state = position > 0 ? 'open' : 'closed'
+    const state = (values['angle'] ?? 0) > 0 ? 'open' : 'closed'
     return powered
       ? { state, attributes: { current_position: position, powered } }
       : { state: 'unknown', attributes: { powered } }
   },
-  async open({ io, at, options }) {
-    return new ServoPort(io.pwm({ pin: at.pins['signal'] ?? '', hz }), options)
+  async open({ io, at, options, host }) {
+    return new ServoPort(io.pwm({ pin: at.pins['signal'] ?? '', hz }), host.clock, {
+      travelDegrees: travel(options),
+      pulseUs: [Number(options['pulseMinUs']), Number(options['pulseMaxUs'])],
+      reversed: options['reversed'] === true,
+      degreesPerS: Number(options['degreesPerS']),
+    })
   },
 }
 
@@ -111,58 +115,4 @@ function travel(options: Options): number {
 /** Tenths of a degree are finer than any servo. */
 function rounded(angle: number): number {
   return Math.round(angle * 10) / 10
-}
-
-class ServoPort implements OutputPort {
-  readonly #pwm: Pwm
-  readonly #options: Options
-  #values: OutputValues = {}
-
-  constructor(pwm: Pwm, options: Options) {
-    this.#pwm = pwm
-    this.#options = options
-  }
-
-  write(values: OutputValues): void {
-    this.#values = { ...this.#values, ...values }
-    const us = this.#values['powered'] === 1 ? this.#pulseUs(this.#values['angle'] ?? 0) : 0
-    this.#pwm.write(Math.round((us / this.#periodUs()) * this.#dutyMax()))
-  }
-
-  readBack(): OutputValues {
-    const duty = this.#pwm.read?.()
-    if (duty === undefined) return {}
-    if (duty === 0) return { powered: 0 }
-    return { powered: 1, angle: this.#angle((duty / this.#dutyMax()) * this.#periodUs()) }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#pwm.close()
-  }
-
-  #pulseUs(angle: number): number {
-    const [from, to] = this.#ends()
-    return from + (angle / travel(this.#options)) * (to - from)
-  }
-
-  #angle(pulseUs: number): number {
-    const [from, to] = this.#ends()
-    return ((pulseUs - from) / (to - from)) * travel(this.#options)
-  }
-
-  /** Pulses at 0° and at the end of the travel. */
-  #ends(): readonly [number, number] {
-    const min = Number(this.#options['pulseMinUs'])
-    const max = Number(this.#options['pulseMaxUs'])
-    return this.#options['reversed'] === true ? [max, min] : [min, max]
-  }
-
-  /** Of the frequency that the hardware really has, which a prescaler rounds. */
-  #periodUs(): number {
-    return 1e6 / this.#pwm.hz
-  }
-
-  #dutyMax(): number {
-    return 2 ** this.#pwm.resolution - 1
-  }
 }

@@ -17,7 +17,8 @@ export const emulatedServo: Emulator = ({ host, options }) => {
   const turn = () => {
     const nowMs = host.clock.monotonicMs()
     const way = (nowMs - sinceMs) * degreesPerMs
-    if (target !== undefined) angle += Math.max(-way, Math.min(way, target - angle))
+    const left = target === undefined ? 0 : target - angle
+    angle = Math.abs(left) <= way ? (target ?? angle) : angle + Math.sign(left) * way
     sinceMs = nowMs
   }
 

@@ -41,8 +41,11 @@ export class EmulatedLine {
 
   /** Level that the computer drives; `undefined`: it only listens. */
   output(level: Level | undefined): void {
+    const begins = this.#output === undefined && level === this.#level
     this.#output = level
     this.#settle(this.#nowMs())
+    // A line that floated at this level is driven now: that is news to the part, though not to a listener.
+    if (begins) this.end?.written(this.#level)
   }
 
   /** Level that a part or a test drives; `undefined`: nothing does. */
