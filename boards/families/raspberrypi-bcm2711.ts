@@ -8,14 +8,14 @@ import { configTxt, i2cEnable, oneWireEnable, spiEnable } from './raspberrypi-he
 
 export const bcm2711Chip = 'pinctrl-bcm2711'
 
-/** Of the lines 0 to 27. */
+/** Of the lines 0 to 27, what is used most first. */
 export const bcm2711Functions: readonly (readonly string[])[] = [
   ['I2C0 SDA', 'SPI3 CE0', 'UART2 TXD', 'I2C6 SDA'],
   ['I2C0 SCL', 'SPI3 MISO', 'UART2 RXD', 'I2C6 SCL'],
   ['I2C1 SDA', 'SPI3 MOSI', 'UART2 CTS', 'I2C3 SDA'],
   ['I2C1 SCL', 'SPI3 SCLK', 'UART2 RTS', 'I2C3 SCL'],
-  ['GPCLK0', 'SPI4 CE0', 'UART3 TXD', 'I2C3 SDA', '1-Wire'],
-  ['GPCLK1', 'SPI4 MISO', 'UART3 RXD', 'I2C3 SCL'],
+  ['1-Wire', 'I2C3 SDA', 'UART3 TXD', 'GPCLK0', 'SPI4 CE0'],
+  ['I2C3 SCL', 'UART3 RXD', 'GPCLK1', 'SPI4 MISO'],
   ['GPCLK2', 'SPI4 MOSI', 'UART3 CTS', 'I2C4 SDA'],
   ['SPI0 CE1', 'SPI4 SCLK', 'UART3 RTS', 'I2C4 SCL'],
   ['SPI0 CE0', 'UART4 TXD', 'I2C4 SDA'],
@@ -28,10 +28,10 @@ export const bcm2711Functions: readonly (readonly string[])[] = [
   ['UART0 RXD', 'SPI5 SCLK', 'UART5 RTS', 'UART1 RXD'],
   ['SPI1 CE2', 'UART0 CTS', 'UART1 CTS'],
   ['SPI1 CE1', 'UART0 RTS', 'UART1 RTS'],
-  ['PCM CLK', 'SPI6 CE0', 'SPI1 CE0', 'PWM0'],
-  ['PCM FS', 'SPI6 MISO', 'SPI1 MISO', 'PWM1'],
-  ['PCM DIN', 'SPI6 MOSI', 'SPI1 MOSI', 'GPCLK0'],
-  ['PCM DOUT', 'SPI6 SCLK', 'SPI1 SCLK', 'GPCLK1'],
+  ['PWM0', 'PCM CLK', 'SPI1 CE0', 'SPI6 CE0'],
+  ['PWM1', 'PCM FS', 'SPI1 MISO', 'SPI6 MISO'],
+  ['SPI1 MOSI', 'PCM DIN', 'SPI6 MOSI', 'GPCLK0'],
+  ['SPI1 SCLK', 'PCM DOUT', 'SPI6 SCLK', 'GPCLK1'],
   ['SD1 CLK', 'JTAG TRST', 'I2C6 SDA'],
   ['SD1 CMD', 'JTAG RTCK', 'I2C6 SCL'],
   ['SD1 DAT0', 'JTAG TDO', 'SPI3 CE1'],

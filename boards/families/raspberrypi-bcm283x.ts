@@ -8,13 +8,13 @@ import { configTxt, i2cEnable, oneWireEnable, spiEnable } from './raspberrypi-he
 
 export const bcm2837Chip = 'pinctrl-bcm2835'
 
-/** Of the lines 0 to 27. */
+/** Of the lines 0 to 27, what is used most first. */
 export const bcm2837Functions: readonly (readonly string[])[] = [
   ['I2C0 SDA'],
   ['I2C0 SCL'],
   ['I2C1 SDA'],
   ['I2C1 SCL'],
-  ['GPCLK0', '1-Wire'],
+  ['1-Wire', 'GPCLK0'],
   ['GPCLK1'],
   ['GPCLK2'],
   ['SPI0 CE1'],
@@ -28,8 +28,8 @@ export const bcm2837Functions: readonly (readonly string[])[] = [
   ['UART0 RXD', 'UART1 RXD'],
   ['SPI1 CE2', 'UART0 CTS', 'UART1 CTS'],
   ['SPI1 CE1', 'UART0 RTS', 'UART1 RTS'],
-  ['PCM CLK', 'SPI1 CE0', 'PWM0'],
-  ['PCM FS', 'SPI1 MISO', 'PWM1'],
+  ['PWM0', 'PCM CLK', 'SPI1 CE0'],
+  ['PWM1', 'PCM FS', 'SPI1 MISO'],
   ['PCM DIN', 'SPI1 MOSI', 'GPCLK0'],
   ['PCM DOUT', 'SPI1 SCLK', 'GPCLK1'],
   ['SD1 CLK', 'JTAG TRST'],

@@ -10,7 +10,8 @@ import { fortyPinHeader } from './forty-pin.ts'
 const pinOfGpio = [
   27, 28, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22, 37, 13,
 ]
-const hatEeprom = 'HAT EEPROM: the firmware reads it at every start'
+/** The firmware reads it at every start. */
+const hatEeprom = 'HAT EEPROM'
 
 /**
  * @param lineNames names of the lines 0 to 27 in the device tree of Raspberry Pi's kernel
