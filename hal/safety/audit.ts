@@ -9,36 +9,9 @@
 import { appendFile, open, readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Cancel, HostClock } from '../contract/host.ts'
+import type { AuditLine } from '../contract/safety-control.ts'
 
-export type AuditWhat =
-  | 'denied'
-  | 'fault'
-  | 'armed'
-  | 'disarmed'
-  | 'cleared'
-  | 'forced-safe'
-  | 'silence'
-  | 'token-refused'
-  | 'started'
-  | 'stopped'
-  | 'stalled'
-  | 'made-safe'
-
-export interface AuditEntry {
-  readonly what: AuditWhat
-  /** `person`, `agent:<name>`, `device` …; cut off after `whoMax`. */
-  readonly who: string
-  readonly rule?: string
-  readonly component?: string
-  readonly message: string
-}
-
-/** As it lies in the file. */
-export interface AuditLine extends AuditEntry {
-  readonly atMs: number
-  /** How many such within the second; absent: one. */
-  readonly count?: number
-}
+export type AuditEntry = Omit<AuditLine, 'atMs' | 'count'>
 
 const bytesMax = 1024 * 1024
 const filesKept = 4

@@ -8,22 +8,16 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { HalError } from '../contract/errors.ts'
+import { HalError, type HalErrorCode } from '../contract/errors.ts'
 import type { HostLog } from '../contract/host.ts'
 import type { SafetyStatus } from '../contract/safety.ts'
+import type { ControlRequest } from '../contract/safety-control.ts'
 import type { AuditEntry } from './audit.ts'
 import type { TokenGate } from './token.ts'
 
-export interface ControlRequest {
-  readonly command: 'status' | 'arm' | 'disarm' | 'clear'
-  /** `clear`: id of the fault. */
-  readonly fault?: string
-  readonly token?: string
-}
-
 export type ControlAnswer =
   | { readonly ok: true; readonly status: SafetyStatus }
-  | { readonly ok: false; readonly code: string; readonly message: string }
+  | { readonly ok: false; readonly code: HalErrorCode; readonly message: string }
 
 /** What a person may do; the socket decides whether. */
 export interface Controlled {
