@@ -1,7 +1,9 @@
 /**
  * SCD40, SCD41 and SCD43: CO2, temperature and humidity, measured by itself every 5 seconds; each word under a CRC.
  *
- * "SCD4x", Sensirion, version 1.7: sections 3.5 (basic commands), 3.7 (compensation), 3.10 (data ready), 3.12 (checksum).
+ * "SCD4x", Sensirion, version 1.3 (September 2022): sections 3.4 (which command when), 3.5 (measurement), 3.6 (compensation),
+ * 3.7.2 (self-calibration), 3.8.2 (data ready), 3.9.2 (serial number), 3.11 (checksum). Codes span 2^16 - 1, as later
+ * versions and Sensirion's own library have it.
  */
 import type { DriverContext, SensorDriver } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
@@ -32,7 +34,7 @@ const pollsMax = (1.1 * periodMs) / pollMs
 /** Section 3.5.2. */
 export const degrees = (word: number): number => -45 + (175 * word) / 65_535
 export const relativeHumidity = (word: number): number => (100 * word) / 65_535
-/** Section 3.7.1. */
+/** Section 3.6.1. */
 export const offsetWord = (degreesMore: number): number => Math.round((degreesMore * 65_535) / 175)
 
 class Scd4x {
@@ -100,7 +102,7 @@ class Scd4x {
     sendCommand(this.#i2c, command.stop)
   }
 
-  /** Section 3.10: nothing is ready while the lower 11 bits are zero. */
+  /** Section 3.8.2: nothing is ready while the lower 11 bits are zero. */
   async #measured(signal: AbortSignal): Promise<void> {
     for (let poll = 0; poll < pollsMax; poll += 1) {
       const [status = 0] = await this.#ask(command.dataReady, 1, signal)
@@ -123,7 +125,7 @@ export const scd4x: SensorDriver = {
   name: 'Sensirion SCD40, SCD41, SCD43 CO2, temperature and humidity sensor',
   manufacturer: 'Sensirion',
   model: 'SCD4x',
-  datasheet: 'SCD4x, version 1.7, sections 3.5, 3.7, 3.10, 3.12',
+  datasheet: 'SCD4x, version 1.3, sections 3.4 to 3.9, 3.11',
   connection: { bus: 'i2c', addresses: [0x62] },
   options: {
     altitude: { type: 'number', min: 0, max: 3000, default: 0, unit: 'm', help: 'Height above the sea' },

@@ -1,5 +1,5 @@
 /**
- * Emulated SCD4x. While it measures it acknowledges only the commands that section 3.4 of its datasheet (version 1.7) allows
+ * Emulated SCD4x. While it measures it acknowledges only the commands that section 3.4 of its datasheet (version 1.3) allows
  * then; a read without a result is not acknowledged; reading a measurement empties it. The temperature offset changes what it
  * reports only against what it is set to at the factory, so that `temperature` is that of the air.
  */
