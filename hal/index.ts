@@ -14,11 +14,13 @@ import { simulateHome } from './sim/sim-board.ts'
 
 export { probeAccelerators } from './accelerators/probe.ts'
 export { HalError } from './contract/errors.ts'
+export { examine } from './doctor/examine.ts'
 export { listInputs } from './linux/evdev.ts'
 export { readPower, readThermal } from './linux/hwmon.ts'
 export { listIio } from './linux/iio.ts'
 export { takeInventory } from './linux/inventory.ts'
 export { listOneWire } from './linux/one-wire.ts'
+export { safetyControl } from './safety/control-client.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
 export { firstHomeUrl } from './sim/home-files.ts'
 
@@ -46,14 +48,18 @@ export function createHal(boards: readonly Board[]): Hal {
         : await detectBoard(boards, roots, process.arch)
       const hostSensors = options.hostSensors ? await openHostSensors(roots, host, signal) : []
       const world = home ? simulateHome(home, host) : undefined
-      return assembleBoard({
+      const parts: BoardParts = {
         ...detected,
         ...nothing,
         simulated: world !== undefined,
         ...(world ? { layout: world.layout, actuators: world.actuators, sim: world.control } : {}),
         sensors: unique([...(world?.sensors ?? []), ...hostSensors]),
         ...mediaParts(options, host),
-      })
+      }
+      if (!options.hardware || options.hardware.parts.length === 0) return assembleBoard(parts)
+      // Drivers are loaded only where something is attached.
+      const { attachTo } = await import('./attached/attach-to.ts')
+      return assembleBoard(await attachTo(parts, options.hardware, { ...options, roots }, host, signal))
     },
   }
 }

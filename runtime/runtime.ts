@@ -1,5 +1,7 @@
 /** One device: opens its parts in order, connects them, closes them in reverse. Nothing else happens here. */
+import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
+import type { Safety } from '../hal/contract/safety.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
 import { listenLive } from './assistant/live.ts'
@@ -10,6 +12,7 @@ import type { Log } from './base/log.ts'
 import { programPath } from './base/program.ts'
 import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
+import { hardwareConfig } from './config/hardware.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
 import { EngineSupervisor } from './inference/engine-supervisor.ts'
 import { models, voiceModels } from './inference/models/index.ts'
@@ -20,6 +23,7 @@ import { deviceStatus } from './observe/status.ts'
 import { Voice } from './perception/voice.ts'
 import { Actuation } from './things/actuation.ts'
 import { attachBoard } from './things/hal-source.ts'
+import { Leases } from './things/leases.ts'
 import { homeMessage, publishHome } from './things/publication.ts'
 import { EntityRegistry } from './things/registry.ts'
 import { understand } from './understanding/understand.ts'
@@ -63,11 +67,13 @@ export class Runtime implements AsyncDisposable {
 
     const board = stack.use(await openBoard(deps, config, signal))
     const registry = new EntityRegistry(board.layout.areas)
-    const actuation = new Actuation({ clock, registry })
+    const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
+    const actuation = new Actuation({ clock, registry, authority: leases })
     stack.defer(attachBoard(board, registry, actuation))
 
     const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
     const link = stack.use(await Link.open({ clock, log, outbox }, linkOptions(config), signal))
+    if (leases) stack.defer(link.onChange((connected) => leases.network(connected)))
     const assistant = new Assistant({
       clock,
       registry,
@@ -87,6 +93,7 @@ export class Runtime implements AsyncDisposable {
       link.onSet((entity, { id, ttlMs, ...command }) => {
         const meta = {
           principal: 'mqtt',
+          viaNetwork: true,
           ...(id === undefined ? {} : { id }),
           ...(ttlMs === undefined ? {} : { ttlMs }),
         }
@@ -123,6 +130,9 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
     hostSensors: config.hostSensors,
     ...(home === undefined ? {} : { home }),
     ...(config.voice.microphone === undefined ? {} : { microphone: config.voice.microphone }),
+    ...(config.hardware === undefined
+      ? {}
+      : { hardware: hardwareConfig(config.hardware), safetyDir: resolve(config.stateDir, 'safety') }),
   }
   const host = { clock, log: log.named('hal'), random: () => clock.random() }
   try {
@@ -134,11 +144,18 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
       signal,
     )
   } catch (error) {
-    // A home that does not read is the mistake of whoever wrote it.
+    // A home or hardware that cannot be as written is the mistake of whoever wrote it.
     if ((error as { code?: unknown }).code === 'malformed')
       throw new UsageError(messageOf(error), { cause: error })
     throw error
   }
+}
+
+function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: Safety): Leases {
+  const { parts = [], networkGraceS = 0 } = config.hardware ?? {}
+  const keeping = parts.filter((part) => part.keepWithoutNetwork).map(({ id }) => `.${id}`)
+  const keeps = (component: string) => keeping.some((id) => component.endsWith(id))
+  return new Leases({ clock, log, safety }, { networkGraceMs: networkGraceS * 1000, keeps })
 }
 
 async function openVoice(

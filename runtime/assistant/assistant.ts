@@ -19,6 +19,8 @@ export interface SayOptions {
   /** Area id or name where the speaker is. */
   readonly area?: string
   readonly principal: string
+  /** It came over the network, not from somebody at the device. */
+  readonly viaNetwork?: boolean
   /** Monotonic time at which speech ended, where the text was heard. Default: now. */
   readonly spokenAtMs?: number
 }
@@ -70,7 +72,7 @@ export class Assistant {
     }
     if (understood.kind !== 'commands') return finish(spoken[understood.kind].outcome, understood.reply, [])
 
-    const reports = await this.#commandAll(understood.commands, options.principal, step, signal)
+    const reports = await this.#commandAll(understood.commands, options, step, signal)
     const nameOf = (id: string) => registry.get(id)?.info.name ?? id
     return finish(overall(reports), replyFor(reports, understood.reply, nameOf), reports)
   }
@@ -91,7 +93,7 @@ export class Assistant {
   /** Different entities at once, one entity in the order of what was said: a later command would supersede an earlier one. */
   async #commandAll(
     commands: readonly { readonly entity: string; readonly command: Command }[],
-    principal: string,
+    { principal, viaNetwork = false }: SayOptions,
     step: (fields: Step) => void,
     signal: AbortSignal,
   ): Promise<CommandReport[]> {
@@ -99,7 +101,7 @@ export class Assistant {
     return Promise.all(
       commands.map((command) => {
         const before = last.get(command.entity) ?? Promise.resolve(undefined)
-        const report = before.then(() => this.#command({ ...command, principal }, step, signal))
+        const report = before.then(() => this.#command({ ...command, principal, viaNetwork }, step, signal))
         last.set(command.entity, report)
         return report
       }),

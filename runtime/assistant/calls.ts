@@ -22,6 +22,9 @@ export interface CallDeps {
   readonly recordingsFrom: string | undefined
 }
 
+/** A person, at a page or a terminal that reaches the device through the broker. */
+const caller = { principal: 'user', viaNetwork: true } as const
+
 export class Calls {
   readonly #deps: CallDeps
 
@@ -34,12 +37,12 @@ export class Calls {
     const { assistant } = this.#deps
     if (method === 'say') {
       const { text, area } = params(sayParams, request)
-      return assistant.say(text, { principal: 'user', ...(area === undefined ? {} : { area }) }, signal)
+      return assistant.say(text, { ...caller, ...(area === undefined ? {} : { area }) }, signal)
     }
     if (method === 'hear') return this.#hear(params(hearParams, request), signal)
     if (method === 'command') {
       const { entity, command } = params(commandParams, request)
-      return assistant.command({ entity, command, principal: 'user' }, signal)
+      return assistant.command({ entity, command, ...caller }, signal)
     }
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
@@ -62,7 +65,7 @@ export class Calls {
       const heard = await voice.hear(wav, signal)
       if (heard.text === '') return nothingHeard(clock.monotonicMs() - arrivedMs)
       const where = request.area === undefined ? {} : { area: request.area }
-      return await assistant.say(heard.text, { principal: 'user', spokenAtMs: arrivedMs, ...where }, signal)
+      return await assistant.say(heard.text, { ...caller, spokenAtMs: arrivedMs, ...where }, signal)
     } catch (error) {
       throw asRpcError(error)
     }

@@ -9,6 +9,7 @@ import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
+import { hardwareSchema, resolveModules } from './hardware.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -39,6 +40,8 @@ const schema = v.strictObject({
   home: v.optional(v.string()),
   /** Report this machine's own temperature, load, memory and disk. */
   hostSensors: v.optional(v.boolean(), true),
+  /** Sensors and actuators that are attached to this board; `ganglion drivers` says which there are. */
+  hardware: v.optional(hardwareSchema),
   voice: v.optional(
     v.strictObject({
       enabled: v.optional(v.boolean(), true),
@@ -82,7 +85,10 @@ export function loadDeviceConfig(options: DeviceConfigInput, file?: string): Dev
   const section = file === undefined ? {} : readConfigSection(file, 'device')
   const merged = merge(section, options as Record<string, unknown>)
   const result = v.safeParse(schema, merged, { abortEarly: true })
-  if (result.success) return result.output
+  if (result.success) {
+    const { hardware } = result.output
+    return hardware ? { ...result.output, hardware: resolveModules(hardware, file) } : result.output
+  }
   const issue = result.issues[0]
   const where = v.getDotPath(issue)
   const what =

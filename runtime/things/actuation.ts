@@ -24,8 +24,20 @@ export interface ActuationRequest {
   readonly id?: string
   /** The command is worth nothing after this long, milliseconds. */
   readonly ttlMs?: number
+  /** It came over the network: what it commanded does not outlast a lost one, unless the part says so. */
+  readonly viaNetwork?: boolean
   /** Called at the moment the command leaves for the hardware. */
   readonly onSent?: () => void
+}
+
+/** Who may command what: gives the lease that an attached actuator asks for. */
+export interface Authority {
+  /** Undefined where none is needed. Throws `{code: 'permission'}` with the reason when it is denied. */
+  grant(
+    component: string,
+    request: Pick<ActuationRequest, 'principal' | 'viaNetwork'>,
+    signal: AbortSignal,
+  ): Promise<CommandMeta['lease']>
 }
 
 export interface ActuationOptions {
@@ -41,6 +53,8 @@ export const actuationDefaults: ActuationOptions = { acceptMsMax: 3_000, ttlMs: 
 
 /** Refused by the hardware before anything moved. */
 const refusals: ReadonlySet<string> = new Set(['out-of-range', 'unsupported', 'malformed', 'permission'])
+
+type AskedMeta = CommandMeta & { readonly viaNetwork: boolean }
 
 interface Lane {
   /** Ends the wait of the command under way. */
@@ -63,14 +77,16 @@ export class Actuation {
   readonly #clock: Clock
   readonly #registry: EntityRegistry
   readonly #options: ActuationOptions
+  readonly #authority: Authority | undefined
   readonly #actuators = new Map<string, Actuator>()
   readonly #lanes = new Map<string, Lane>()
 
   constructor(
-    deps: { clock: Clock; registry: EntityRegistry },
+    deps: { clock: Clock; registry: EntityRegistry; authority?: Authority | undefined },
     options: ActuationOptions = actuationDefaults,
   ) {
     this.#clock = deps.clock
+    this.#authority = deps.authority
     this.#registry = deps.registry
     this.#options = options
   }
@@ -153,6 +169,7 @@ export class Actuation {
     signal: AbortSignal,
   ): Promise<{ outcome: CommandReport['outcome']; evidence: Evidence }> {
     const { principal, id = this.#clock.newId(), ttlMs = this.#options.ttlMs } = request
+    const asked = { principal, viaNetwork: request.viaNetwork ?? false }
     const end = (outcome: CommandReport['outcome'], attempts: number, reason?: string) => ({
       outcome,
       evidence: this.#evidence(actuator, effect, attempts, reason),
@@ -167,7 +184,8 @@ export class Actuation {
       }
       if (signal.aborted) return end('failed', attempts - 1, whyEnded(signal))
       if (attempts === 1) request.onSent?.()
-      const attempt = await this.#attempt(actuator, command, effect, { id, principal, ttlMs: leftMs }, signal)
+      const meta = { id, ttlMs: leftMs, ...asked }
+      const attempt = await this.#attempt(actuator, command, effect, meta, signal)
       if (attempt.outcome !== 'missed') return end(attempt.outcome, attempts, attempt.reason)
       missed = attempt.reason
       if (!attempt.again) return end('failed', attempts, missed)
@@ -180,7 +198,7 @@ export class Actuation {
     actuator: Actuator,
     command: Command,
     effect: Effect,
-    meta: CommandMeta,
+    meta: AskedMeta,
     signal: AbortSignal,
   ): Promise<Attempt> {
     const soBefore = effect.checks.length > 0 && isShown(effect, this.#observed(actuator))
@@ -207,7 +225,7 @@ export class Actuation {
   async #handOver(
     actuator: Actuator,
     command: Command,
-    meta: CommandMeta,
+    { viaNetwork, ...meta }: AskedMeta,
     signal: AbortSignal,
   ): Promise<{ ok: true } | { ok: false; attempt: Attempt }> {
     const limitMs = Math.min(this.#options.acceptMsMax, meta.ttlMs)
@@ -215,7 +233,12 @@ export class Actuation {
     const missed = (reason: string, again: boolean) =>
       ({ ok: false, attempt: { outcome: 'missed', reason, again } }) as const
     try {
-      await withDeadline(this.#clock, what, limitMs, (s) => actuator.command(command, meta, s), signal)
+      const handOver = async (s: AbortSignal) => {
+        const asked = { principal: meta.principal, viaNetwork }
+        const lease = await this.#authority?.grant(actuator.info.id, asked, s)
+        await actuator.command(command, lease ? { ...meta, lease } : meta, s)
+      }
+      await withDeadline(this.#clock, what, limitMs, handOver, signal)
       return { ok: true }
     } catch (error) {
       if (signal.aborted) return missed(whyEnded(signal), false)

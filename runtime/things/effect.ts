@@ -27,7 +27,8 @@ function holds(check: Check, telemetry: Telemetry): boolean {
   const seen = valueAt(check.path, telemetry)
   if ('oneOf' in check) return check.oneOf.includes(String(seen))
   if ('noneOf' in check) return seen !== undefined && !check.noneOf.includes(String(seen))
-  if ('near' in check) return isNear(check.path === 'state' ? Number(seen) : seen, check.near, check.tolerance)
+  if ('near' in check)
+    return isNear(check.path === 'state' ? Number(seen) : seen, check.near, check.tolerance)
   if ('nearAll' in check) {
     return (
       Array.isArray(seen) &&

@@ -1,5 +1,4 @@
 /** Selects: one of the choices that the component declares. */
-import * as v from 'valibot'
 import { commandSchema, effect, type KindRules, shortText } from './kind.ts'
 
 export const selectKind: KindRules = {

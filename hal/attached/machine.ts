@@ -1,0 +1,49 @@
+/**
+ * The pins and buses that a thread works on: those of Linux, those of emulated parts, or somebody else's. On emulated
+ * ones every part of the thread hangs on its emulator.
+ */
+import type { Board } from '../contract/board.ts'
+import type { Host } from '../contract/host.ts'
+import type { Io, PinRef } from '../contract/io.ts'
+import { parts as knownParts } from '../drivers/index.ts'
+import type { ProviderRegistry } from '../drivers/provider-registry.ts'
+import type { IoPlan, PlannedPart } from '../safety/plan.ts'
+import { withProviders } from '../safety/provided-io.ts'
+import { createEmulatedIo, type EmulatedWorld } from '../sim/bus/index.ts'
+import { canonicalPin } from './lines.ts'
+
+export interface Machine {
+  readonly io: Io
+  readonly emulated?: EmulatedWorld
+}
+
+/** Throws HalError where the pins and buses cannot be had. */
+export async function openMachine(
+  plan: IoPlan,
+  parts: readonly PlannedPart[],
+  host: Host,
+  providers: ProviderRegistry,
+): Promise<Machine> {
+  if (plan.kind === 'linux') {
+    // The FFI library is loaded only where there is hardware.
+    const { createLinuxIo } = await import('../linux/linux-io.ts')
+    return { io: createLinuxIo({ board: plan.board, roots: plan.roots, host, providers }) }
+  }
+  if (plan.kind === 'module') {
+    const made = (await import(plan.url)) as { createIo(host: Host): Io }
+    return { io: withProviders(made.createIo(host), providers) }
+  }
+  const emulated = createEmulatedIo({ host, providers, ...namesOf(plan.board) })
+  for (const part of parts) {
+    const known = knownParts.find(({ driver }) => driver.id === part.driver)
+    if (!known) continue
+    const { at, options } = part
+    emulated.attach(part.id, at, known.driver.connection, known.emulator({ host, at, options }))
+  }
+  return { io: emulated.io, emulated }
+}
+
+function namesOf(board: Board): { pinName: (pin: PinRef) => string; buses?: readonly string[] } {
+  const buses = board.buses.map(({ id }) => id)
+  return { pinName: (pin) => canonicalPin(board, pin), ...(buses.length > 0 ? { buses } : {}) }
+}

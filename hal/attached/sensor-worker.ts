@@ -1,0 +1,55 @@
+/**
+ * Entry of a thread that samples sensors. Built-in drivers share one; a module from disk has its own. It beats in shared
+ * memory; the control loop ends it when it stands still.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Host } from '../contract/host.ts'
+import { SensorThread } from './sensor-thread.ts'
+import { beatAt, beatEveryMs, type FromThread, type ThreadInit, type ToThread } from './worker-messages.ts'
+
+const logLinesPerS = 20
+
+if (!parentPort) throw new Error('this program is a thread of the runtime')
+const port = parentPort
+const init = workerData as ThreadInit
+const words = new Int32Array(init.shared)
+const post = (message: FromThread) => port.postMessage(message)
+
+setInterval(() => Atomics.add(words, beatAt, 1), beatEveryMs)
+
+const thread = await SensorThread.open(init, realHost(), post)
+// What a part started itself and nobody awaits must not end its neighbours.
+process.on('uncaughtException', (error) => thread.threw(error))
+port.on('message', (message: ToThread) => {
+  if (message.type !== 'close') return thread.handle(message)
+  void thread[Symbol.asyncDispose]().finally(() => {
+    post({ type: 'closed' })
+    process.exit(0)
+  })
+})
+
+function realHost(): Host {
+  let second = 0
+  let lines = 0
+  const log = (level: 'debug' | 'info' | 'warn' | 'error') => {
+    return (message: string, fields: Record<string, unknown> = {}) => {
+      const now = Math.floor(performance.now() / 1000)
+      if (now !== second) lines = 0
+      second = now
+      lines += 1
+      if (lines <= logLinesPerS) post({ type: 'log', level, message, fields })
+    }
+  }
+  return {
+    clock: {
+      nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
+      after(delayMs, fn) {
+        const timer = setTimeout(fn, delayMs)
+        return () => clearTimeout(timer)
+      },
+    },
+    log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    random: () => Math.random(),
+  }
+}
