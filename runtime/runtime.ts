@@ -12,7 +12,6 @@ import type { Log } from './base/log.ts'
 import { programPath } from './base/program.ts'
 import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
-import { hardwareConfig } from './config/hardware.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
 import { EngineSupervisor } from './inference/engine-supervisor.ts'
 import { models, voiceModels } from './inference/models/index.ts'
@@ -132,7 +131,7 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
     ...(config.voice.microphone === undefined ? {} : { microphone: config.voice.microphone }),
     ...(config.hardware === undefined
       ? {}
-      : { hardware: hardwareConfig(config.hardware), safetyDir: resolve(config.stateDir, 'safety') }),
+      : { hardware: config.hardware, safetyDir: resolve(config.stateDir, 'safety') }),
   }
   const host = { clock, log: log.named('hal'), random: () => clock.random() }
   try {

@@ -113,7 +113,7 @@ export class DeviceDirectory {
   }
 
   #view(deviceId: string, device: Device, entity: EntityDescription): EntityView {
-    const { id, kind, name, area, deviceClass, unit, features, simulated } = entity
+    const { id, kind, name, area, deviceClass, unit, features, range, choices, simulated } = entity
     const place = area === undefined ? undefined : device.home?.areas.find((one) => one.id === area)
     const last = device.states.get(id)?.state
     const online = this.#connected && device.availability === 'online'
@@ -128,6 +128,8 @@ export class DeviceDirectory {
       ...(deviceClass !== undefined && { deviceClass }),
       ...(unit !== undefined && { unit }),
       ...(features && { features }),
+      ...(range && { range }),
+      ...(choices && { choices }),
       simulated,
       state: last?.state ?? 'unknown',
       attributes: last?.attributes ?? {},

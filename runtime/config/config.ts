@@ -9,7 +9,7 @@ import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
-import { hardwareSchema, resolveModules } from './hardware.ts'
+import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -73,7 +73,9 @@ const schema = v.strictObject({
   ),
 })
 
-export type DeviceConfig = v.InferOutput<typeof schema>
+export type DeviceConfig = Omit<v.InferOutput<typeof schema>, 'hardware'> & {
+  readonly hardware?: HardwareSection
+}
 /** What a file or the command line may say: every key is optional. */
 export type DeviceConfigInput = v.InferInput<typeof schema>
 
@@ -86,8 +88,8 @@ export function loadDeviceConfig(options: DeviceConfigInput, file?: string): Dev
   const merged = merge(section, options as Record<string, unknown>)
   const result = v.safeParse(schema, merged, { abortEarly: true })
   if (result.success) {
-    const { hardware } = result.output
-    return hardware ? { ...result.output, hardware: resolveModules(hardware, file) } : result.output
+    const { hardware, ...rest } = result.output
+    return hardware ? { ...rest, hardware: hardwareSection(hardware, file) } : rest
   }
   const issue = result.issues[0]
   const where = v.getDotPath(issue)

@@ -105,18 +105,19 @@ export const hardwareSchema = v.strictObject({
   networkGraceS: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400)), 30),
 })
 
-type HardwareSection = v.InferOutput<typeof hardwareSchema>
+export interface HardwareSection extends HardwareConfig {
+  readonly networkGraceS: number
+}
 
-/** Paths of modules are relative to the configuration file that names them. */
-export function resolveModules(section: HardwareSection, file: string | undefined): HardwareSection {
+/** As the HAL takes it. Paths of modules are relative to the configuration file that names them. */
+export function hardwareSection(
+  section: v.InferOutput<typeof hardwareSchema>,
+  file: string | undefined,
+): HardwareSection {
   const from = file === undefined ? process.cwd() : dirname(resolve(file))
   const parts = section.parts.map((entry) =>
     entry.module === undefined ? entry : { ...entry, module: resolve(from, entry.module) },
   )
-  return { ...section, parts }
-}
-
-/** What the HAL is given. Absent and undefined are the same to a reader; the contract's exact types say only the first. */
-export function hardwareConfig({ parts, safety }: HardwareSection): HardwareConfig {
-  return { parts, ...(safety ? { safety } : {}) } as HardwareConfig
+  // Absent and undefined are the same to a reader; the contract's exact optional types say only the first.
+  return { ...section, parts } as HardwareSection
 }

@@ -1,5 +1,6 @@
 /** The device's own account of itself: processes and their memory, models, link, and what is not as it should be. */
 import type { OpenBoard } from '../../hal/contract/board.ts'
+import type { SafetyStatus } from '../../hal/contract/safety.ts'
 import type { Clock } from '../base/clock.ts'
 import { version } from '../base/version.ts'
 import type { DeviceConfig } from '../config/config.ts'
@@ -23,6 +24,8 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
   const { clock, config, board, link, voice } = deps
   const { problem, connected, broker, outboxEvents, outboxBytes, outboxDropped, badMessages } = link.stats()
   const problems = [problem, voice?.voice.problem].filter((line) => line !== undefined)
+  const safety = board.safety && (await board.safety.status())
+  problems.push(...safetyProblems(safety))
   if (outboxDropped > 0) problems.push(`${outboxDropped} events were dropped because the outbox was full`)
   if (badMessages > 0) problems.push(`${badMessages} malformed messages were ignored`)
   return {
@@ -37,7 +40,35 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
     processes: await processes(voice?.engine),
     models: (await voice?.voice.models()) ?? [],
     link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
+    ...(safety ? { safety: safetyOnTheWire(safety) } : {}),
     problems,
+  }
+}
+
+/** Where actuators are attached and may not move, why. */
+function safetyProblems(safety: SafetyStatus | undefined): string[] {
+  if (!safety) return []
+  const stopped = safety.emergencyStop ? ['the emergency stop is pressed'] : []
+  const disarmed = safety.armed
+    ? []
+    : [`actuators are not armed: ${safety.notArmedBecause.join('; ') || 'no reason is given'}`]
+  return [...stopped, ...disarmed, ...safety.faults.map(({ message }) => `fault: ${message}`)]
+}
+
+function safetyOnTheWire(safety: SafetyStatus): NonNullable<StatusResult['safety']> {
+  const { armed, emergencyStop, watchdog, denials } = safety
+  return {
+    armed,
+    notArmedBecause: [...safety.notArmedBecause],
+    emergencyStop,
+    faults: safety.faults.map((fault) => ({ ...fault, components: [...fault.components] })),
+    leases: safety.leases.map(({ components, principal, leftMs }) => ({
+      components: [...components],
+      principal,
+      leftMs,
+    })),
+    watchdog,
+    denials,
   }
 }
 

@@ -42,9 +42,10 @@ export function homeMessage(device: string, board: OpenBoard): HomeMessage {
       ...area,
       ...(aliases ? { aliases: [...aliases] } : {}),
     })),
-    entities: board.components.map(({ info: { features, ...info } }) => ({
+    entities: board.components.map(({ info: { features, choices, ...info } }) => ({
       ...info,
       ...(features ? { features: [...features] } : {}),
+      ...(choices ? { choices: [...choices] } : {}),
     })),
   }
 }

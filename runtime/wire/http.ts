@@ -21,6 +21,8 @@ export interface EntityView {
   readonly deviceClass?: string
   readonly unit?: string
   readonly features?: readonly string[]
+  readonly range?: { readonly min: number; readonly max: number; readonly step: number }
+  readonly choices?: readonly string[]
   readonly simulated: boolean
   readonly state: string
   readonly attributes: Readonly<Record<string, Json>>

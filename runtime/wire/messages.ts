@@ -64,6 +64,10 @@ export const entityDescription = v.object({
   deviceClass: v.optional(text),
   unit: v.optional(text),
   features: v.optional(v.array(text)),
+  /** `number`: its range. */
+  range: v.optional(v.object({ min: v.number(), max: v.number(), step: v.number() })),
+  /** `select`: what may be chosen. */
+  choices: v.optional(v.array(text)),
   simulated: v.boolean(),
 })
 export type EntityDescription = v.InferOutput<typeof entityDescription>
@@ -163,6 +167,16 @@ export type CommandEvent = v.InferOutput<typeof commandEvent>
 /** Any other event: `<base>/<device>/event/<kind>`. */
 export const anyEvent = v.looseObject({ v: v.literal(1), id, ts: ms })
 
+const safetyStatus = v.object({
+  armed: v.boolean(),
+  notArmedBecause: v.array(text),
+  emergencyStop: v.boolean(),
+  faults: v.array(v.object({ id: text, cause: text, components: v.array(text), message: text, atMs: ms })),
+  leases: v.array(v.object({ components: v.array(text), principal: text, leftMs: ms })),
+  watchdog: text,
+  denials: v.number(),
+})
+
 /** Answer to the `status` call: the device's models, memory and health. */
 export const statusResult = v.object({
   device: v.object({
@@ -190,6 +204,8 @@ export const statusResult = v.object({
     outboxBytes: v.number(),
     outboxDropped: v.number(),
   }),
+  /** There where actuators are attached: what the safety kernel says. */
+  safety: v.optional(safetyStatus),
   /** One line for each thing that is not as it should be. */
   problems: v.array(text),
 })

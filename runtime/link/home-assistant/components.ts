@@ -49,6 +49,8 @@ const builders: Readonly<Record<string, (source: Source) => Components>> = {
   vacuum,
   media_player: mediaPlayer,
   todo,
+  number: numberComponent,
+  select: selectComponent,
   sensor,
   binary_sensor: binarySensor,
   weather,
@@ -386,6 +388,44 @@ function todo({ topics }: Source): Components {
       name: 'Add item',
       command_topic: topics.set,
       command_template: '{"action": "add_item", "item": {{ value | to_json }}}',
+    },
+  }
+}
+
+/** The simulated kind's own range where none is declared. */
+const anyRange = { min: 0, max: 100, step: 1 }
+
+function numberComponent({ entity, topics }: Source): Components {
+  const { min, max, step } = entity.range ?? anyRange
+  return {
+    '': {
+      platform: 'number',
+      ...classOf('number', entity.deviceClass),
+      ...(entity.unit !== undefined && { unit_of_measurement: entity.unit }),
+      min,
+      max,
+      step,
+      mode: 'slider',
+      state_topic: topics.state,
+      value_template: t.stateAs(),
+      command_topic: topics.set,
+      command_template: t.numberCommand('value'),
+    },
+  }
+}
+
+/** Home Assistant's select cannot be without options. */
+function selectComponent({ entity, topics, attributes }: Source): Components {
+  const options = entity.choices ?? list(attributes, 'options') ?? []
+  if (options.length === 0) return {}
+  return {
+    '': {
+      platform: 'select',
+      options: [...options],
+      state_topic: topics.state,
+      value_template: t.stateAs(),
+      command_topic: topics.set,
+      command_template: t.textCommand('option'),
     },
   }
 }

@@ -19,6 +19,7 @@ export const deviceClasses: Readonly<Record<string, ReadonlySet<string>>> = {
   cover: words('awning blind curtain damper door garage gate shade shutter window'),
   valve: words('gas water'),
   switch: words('outlet switch'),
+  number: words('current distance frequency humidity power speed temperature voltage'),
 }
 
 /** Classes whose values only grow: https://www.home-assistant.io/integrations/sensor/#state-class */

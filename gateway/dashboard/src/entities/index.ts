@@ -11,6 +11,8 @@ import { FanControls, FanMore } from './fan.tsx'
 import { LightControls, LightMore, shine } from './light.tsx'
 import { LockControls } from './lock.tsx'
 import { MediaPlayerControls, MediaPlayerMore, mediaWords } from './media-player.tsx'
+import { NumberControls, numberWords } from './number.tsx'
+import { SelectControls } from './select.tsx'
 import { TodoControls, todoWords } from './todo.tsx'
 import { VacuumControls } from './vacuum.tsx'
 
@@ -41,6 +43,8 @@ export const entityUis: Readonly<Record<string, EntityUi>> = {
   },
   vacuum: { Controls: VacuumControls },
   todo: { Controls: TodoControls, words: todoWords },
+  number: { Controls: NumberControls, words: numberWords },
+  select: { Controls: SelectControls },
 }
 
 /** Kinds that only report: shown small, after what can be operated. */
