@@ -7,6 +7,7 @@
  */
 import type { Provider, ProviderDriver } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
+import type { Host } from '../contract/host.ts'
 import type { I2c, Pwm, PwmOptions } from '../contract/io.ts'
 
 const registers = { mode1: 0x00, mode2: 0x01, led0: 0x06, prescale: 0xfe } as const
@@ -59,7 +60,7 @@ export const pca9685: ProviderDriver = {
     const outputs =
       (options['output'] === 'open-drain' ? 0 : mode2.totemPole) |
       (options['inverted'] === true ? mode2.invert : 0)
-    const chip = new PwmChip(id, i2c, outputs, () => host.clock.monotonicMs())
+    const chip = new PwmChip(id, i2c, outputs, host)
     try {
       chip.setUp()
       return chip
@@ -75,16 +76,16 @@ class PwmChip implements Provider {
   readonly #id: string
   readonly #i2c: I2c
   readonly #mode2: number
-  readonly #nowMs: () => number
+  readonly #host: Host
   readonly #taken = new Set<number>()
   #hz = 200
   #closed = false
 
-  constructor(id: string, i2c: I2c, outputMode: number, nowMs: () => number) {
+  constructor(id: string, i2c: I2c, outputMode: number, host: Host) {
     this.#id = id
     this.#i2c = i2c
     this.#mode2 = outputMode
-    this.#nowMs = nowMs
+    this.#host = host
     this.io = { pwm: (options) => this.#pwm(options) }
   }
 
@@ -130,7 +131,7 @@ class PwmChip implements Provider {
         if (!open) return
         open = false
         this.#taken.delete(channel)
-        if (!this.#closed) this.#put(channel, 0)
+        if (!this.#closed) this.#leave(channel)
       },
     }
   }
@@ -146,6 +147,20 @@ class PwmChip implements Provider {
     const offHigh = duty === 0 ? full : duty >> 8
     const register = registers.led0 + 4 * channel
     this.#i2c.write(Uint8Array.of(register, 0, onHigh, duty & 0xff, onHigh ? 0 : offHigh))
+  }
+
+  /** A chip that cannot be reached keeps what it has, or has lost it with its power: closing goes on. */
+  #leave(channel: number): void {
+    try {
+      this.#put(channel, 0)
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error
+      this.#host.log.warn('channel closed without being off', {
+        part: this.#id,
+        channel,
+        reason: error.message,
+      })
+    }
   }
 
   #get(channel: number): number {
@@ -173,8 +188,9 @@ class PwmChip implements Provider {
     this.#i2c.write(Uint8Array.of(registers.prescale, prescaleFor(this.#hz)))
     this.#i2c.write(Uint8Array.of(registers.mode1, mode1.autoIncrement))
     // What is written before the oscillator runs may come out with a wrong length; reading is harmless, and takes time.
-    const awakeMs = this.#nowMs() + wakeMs
-    for (let reads = 0; reads < 32 && this.#nowMs() < awakeMs; reads++) this.#byte(registers.mode1)
+    const awakeMs = this.#host.clock.monotonicMs() + wakeMs
+    for (let reads = 0; reads < 32 && this.#host.clock.monotonicMs() < awakeMs; reads++)
+      this.#byte(registers.mode1)
   }
 
   #byte(register: number): number {

@@ -68,7 +68,7 @@ export const stepper: ActuatorDriver = {
   range: (options) => ({
     min: Number(options['min']),
     max: Number(options['max']),
-    step: options['unit'] === 'degrees' ? 0.1 : 1,
+    step: stepSize(options),
     ...(options['unit'] === 'degrees' ? { unit: '°' } : {}),
   }),
   outputs: (options) => {
@@ -95,7 +95,7 @@ export const stepper: ActuatorDriver = {
     const { steps } = readBack
     const position = steps === undefined ? values['position'] : steps / stepsPerUnit(options)
     return {
-      state: position === undefined ? 'unknown' : String(Math.round(position * 100) / 100),
+      state: position === undefined ? 'unknown' : shown(position, options),
       attributes: { powered: values['powered'] === 1 },
     }
   },
@@ -103,6 +103,16 @@ export const stepper: ActuatorDriver = {
     const pins = coils.map((coil) => ({ pin: context.at.pins[coil] ?? '', initial: 0 as const }))
     return new StepperPort(context, context.io.digitalBank({ mode: 'output', pins }))
   },
+}
+
+/** What one can ask for: a whole step, or a tenth of a degree where steps are finer. */
+function stepSize(options: Options): number {
+  return options['unit'] === 'degrees' ? Math.max(0.1, 1 / stepsPerUnit(options)) : 1
+}
+
+function shown(position: number, options: Options): string {
+  const size = stepSize(options)
+  return String(Math.round(Math.round(position / size) * size * 1000) / 1000)
 }
 
 function stepsPerUnit(options: Options): number {
