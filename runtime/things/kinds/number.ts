@@ -1,4 +1,7 @@
-/** Numbers: a value to set, shown as the state. Half a percent of the range is a device's own rounding. */
+/**
+ * Numbers: a value to set, shown as the state. Half a percent of the range is a device's own rounding. What is less than half
+ * of its step away is where it is already: it cannot come nearer.
+ */
 import * as v from 'valibot'
 import { commandSchema, effect, type KindRules } from './kind.ts'
 
@@ -9,8 +12,9 @@ export const numberKind: KindRules = {
     const wanted = command['value'] as number
     const range = info.range ? info.range.max - info.range.min : Math.abs(wanted)
     const way = Math.abs(wanted - Number(before.state))
-    const rounding = Math.max(range * 0.005, (info.range?.step ?? 0) / 2)
-    const tolerance = way > 0 ? Math.min(rounding, way * 0.49) : rounding
+    const halfStep = (info.range?.step ?? 0) / 2
+    const rounding = Math.max(range * 0.005, halfStep)
+    const tolerance = way > halfStep ? Math.min(rounding, way * 0.49) : rounding
     return effect([{ path: 'state', near: wanted, tolerance }], 30_000)
   },
 }
