@@ -2,10 +2,16 @@
  * What the supervisor knows of its models: which there are, which are wanted loaded (and so load again after a restart),
  * and who waits for that. A model that ends the engine twice while it loads is not tried again by itself.
  */
-import type { EngineModel, EngineModelStatus } from '../wire/engine-protocol.ts'
+import type { EngineModel, EngineModelStatus, TensorSpec } from '../wire/engine-protocol.ts'
 import { InferError } from '../wire/infer.ts'
 
 const fatalLoadsMax = 2
+
+/** What a loaded model takes and gives. */
+export interface ModelSignature {
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+}
 
 interface Waiter {
   readonly resolve: () => void
@@ -19,6 +25,7 @@ interface Entry {
   wanted: boolean
   fatalLoads: number
   readonly waiters: Set<Waiter>
+  signature?: ModelSignature
 }
 
 export class EngineModels {
@@ -82,9 +89,15 @@ export class EngineModels {
     entry.state = 'present'
   }
 
-  onLoaded(name: string): void {
+  /** Of a model that was loaded once and hands tensors through. */
+  signatureOf(name: string): ModelSignature | undefined {
+    return this.#entries.get(name)?.signature
+  }
+
+  onLoaded(name: string, signature?: ModelSignature): void {
     const entry = this.#entries.get(name)
     if (!entry) return
+    if (signature) entry.signature = signature
     entry.state = 'loaded'
     entry.reason = undefined
     entry.wanted = true

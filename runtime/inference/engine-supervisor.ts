@@ -12,7 +12,7 @@ import { type InferChunk, InferError, type InferRequest, type InferResponse } fr
 import { ChunkStream } from './chunk-stream.ts'
 import { PriorityQueue } from './engine/priority-queue.ts'
 import { EngineChild } from './engine-child.ts'
-import { EngineModels } from './engine-models.ts'
+import { EngineModels, type ModelSignature } from './engine-models.ts'
 import type { Inference } from './inference.ts'
 
 export interface EngineSupervisorOptions {
@@ -145,6 +145,16 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
       signal.removeEventListener('abort', onAbort)
       this.#settle(flight, cancelled())
     }
+  }
+
+  /** Models that it may run. */
+  get models(): readonly EngineModel[] {
+    return this.#models.list
+  }
+
+  /** What a model takes and gives: known once a model of tensors was loaded. */
+  signatureOf(name: string): ModelSignature | undefined {
+    return this.#models.signatureOf(name)
   }
 
   /** Replaces the list of models. What is the same as before stays loaded. */
@@ -363,7 +373,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     switch (message.t) {
       case 'loaded':
         this.#failedStarts = 0
-        this.#models.onLoaded(message.model)
+        this.#models.onLoaded(message.model, signatureIn(message))
         this.#log.info('model loaded', { model: message.model, ms: Math.round(message.ms) })
         break
       case 'failed':
@@ -425,6 +435,10 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
 }
 
 const statusWaitMs = 500
+
+function signatureIn({ inputs, outputs }: FromEngine & { t: 'loaded' }): ModelSignature | undefined {
+  return inputs && outputs ? { inputs, outputs } : undefined
+}
 
 function cancelled(): InferError {
   return new InferError('cancelled', 'cancelled by its caller')

@@ -88,7 +88,14 @@ const inferResponse = v.union([
 
 export const fromEngine = v.variant('t', [
   v.object({ t: v.literal('ready'), pid: count }),
-  v.object({ t: v.literal('loaded'), model: name, ms: v.number() }),
+  v.object({
+    t: v.literal('loaded'),
+    model: name,
+    ms: v.number(),
+    /** What the graph takes and gives, for models that hand tensors through. */
+    inputs: v.optional(v.array(tensorSpec)),
+    outputs: v.optional(v.array(tensorSpec)),
+  }),
   v.object({ t: v.literal('failed'), model: name, message: line }),
   v.object({ t: v.literal('response'), response: inferResponse }),
   v.object({ t: v.literal('status'), models: v.array(engineModelStatus), rssMb: v.number() }),

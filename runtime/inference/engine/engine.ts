@@ -36,7 +36,13 @@ export class Engine {
     this.#models = new ModelTable(deps.clock, {
       pipelines,
       intraOpThreads: options.intraOpThreads,
-      onLoaded: (model, ms) => deps.send({ t: 'loaded', model, ms }),
+      onLoaded: (model, ms, signature) =>
+        deps.send({
+          t: 'loaded',
+          model,
+          ms,
+          ...(signature ? { inputs: [...signature.inputs], outputs: [...signature.outputs] } : {}),
+        }),
       onFailed: (model, message) => deps.send({ t: 'failed', model, message }),
     })
     const respond = (response: InferResponse) => deps.send({ t: 'response', response } as FromEngine)

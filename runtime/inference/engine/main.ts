@@ -2,6 +2,9 @@
  * The engine process: the second composition root. Started by a supervisor with a duplex pipe on file descriptor 3; it
  * lives exactly as long as that pipe, and leaves signals that a terminal or a service manager sends to the whole group to
  * its parent. Nothing personal goes to standard error.
+ *
+ * `engine --oip SOCKET` serves the Open Inference Protocol v2 on a Unix socket instead, as an accelerator's adapter does; it
+ * then lives as long as its standard input.
  */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -12,6 +15,8 @@ import type { FromEngine } from '../../wire/engine-protocol.ts'
 import { FrameError, readFrames, writeFrame } from '../../wire/frames.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { Engine } from './engine.ts'
+import { FileModels } from './oip/file-models.ts'
+import { serveOip } from './oip/oip-server.ts'
 
 const pipeFd = 3
 const exitCodes = { ok: 0, usage: 2, protocol: 3 }
@@ -68,7 +73,7 @@ async function drained(pipe: Socket): Promise<void> {
   if (pipe.writableNeedDrain) await once(pipe, 'drain')
 }
 
-function main(): void {
+function serveSupervisor(threads: number): void {
   const pipe = openPipe()
   offerToOutOfMemory()
   const engine = new Engine(
@@ -81,7 +86,7 @@ function main(): void {
       onStop: () => pipe.end(() => process.exit(exitCodes.ok)),
       warn: (line) => void process.stderr.write(`${line}\n`),
     },
-    { queueMax, intraOpThreads: threadsOf(process.argv[2]) },
+    { queueMax, intraOpThreads: threads },
   )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   pipe.on('end', () => process.exit(exitCodes.ok))
@@ -95,4 +100,23 @@ function main(): void {
   engine.start()
 }
 
-main()
+function serveSocket(socketPath: string): void {
+  offerToOutOfMemory()
+  const warn = (line: string) => void process.stderr.write(`${line}\n`)
+  const server = serveOip(
+    new FileModels({ clock: realClock, warn }, { queueMax, intraOpThreads: 1 }),
+    socketPath,
+  )
+  server.on('error', (error) => quit(exitCodes.usage, `${socketPath}: ${error.message}`))
+  process.stdin.on('end', () => process.exit(exitCodes.ok))
+  process.stdin.on('error', () => process.exit(exitCodes.ok))
+  process.stdin.resume()
+}
+
+function main([first, second]: readonly string[]): void {
+  if (first !== '--oip') serveSupervisor(threadsOf(first))
+  else if (second === undefined) quit(exitCodes.usage, 'usage: engine --oip SOCKET')
+  else serveSocket(second)
+}
+
+main(process.argv.slice(2))

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { EngineModel, EngineModelStatus } from '../../wire/engine-protocol.ts'
 import { InferError } from '../../wire/infer.ts'
-import { loadPipeline, type Pipeline, type PipelineKind } from './pipelines/pipeline.ts'
+import { loadPipeline, type ModelSignature, type Pipeline, type PipelineKind } from './pipelines/pipeline.ts'
 
 interface Entry {
   readonly model: EngineModel
@@ -23,7 +23,7 @@ export interface ModelTableOptions {
   readonly pipelines: readonly PipelineKind[]
   /** Threads of one session, where the model does not say. */
   readonly intraOpThreads: number
-  readonly onLoaded: (model: string, ms: number) => void
+  readonly onLoaded: (model: string, ms: number, signature: ModelSignature | undefined) => void
   readonly onFailed: (model: string, reason: string) => void
 }
 
@@ -70,7 +70,7 @@ export class ModelTable {
   async load(name: string): Promise<void> {
     try {
       const entry = this.#entry(name)
-      if (entry.pipeline) this.#options.onLoaded(name, 0)
+      if (entry.pipeline) this.#options.onLoaded(name, 0, entry.pipeline.signature)
       await this.#load(entry)
     } catch (error) {
       if (error instanceof InferError && error.code === 'model-unknown')
@@ -115,7 +115,8 @@ export class ModelTable {
       const pipeline = await loadPipeline(this.#clock, kind, entry.model, this.#options.intraOpThreads)
       entry.reason = undefined
       entry.pipeline = pipeline
-      if (!entry.retired) this.#options.onLoaded(entry.model.name, this.#clock.monotonicMs() - startMs)
+      if (!entry.retired)
+        this.#options.onLoaded(entry.model.name, this.#clock.monotonicMs() - startMs, pipeline.signature)
       releaseUnused(entry)
       return pipeline
     } catch (cause) {

@@ -4,7 +4,7 @@
  * that several requests can be under way on one model.
  */
 import type { Clock } from '../../../base/clock.ts'
-import type { EngineModel } from '../../../wire/engine-protocol.ts'
+import type { EngineModel, TensorSpec } from '../../../wire/engine-protocol.ts'
 import { InferError, type Tensor } from '../../../wire/infer.ts'
 import { type Meter, Session } from '../session.ts'
 
@@ -12,9 +12,16 @@ import { type Meter, Session } from '../session.ts'
 export type Steps = AsyncGenerator<readonly Tensor[] | undefined, readonly Tensor[], undefined>
 
 export interface Pipeline {
+  /** What the graph itself takes and gives, where the pipeline hands tensors through. */
+  readonly signature?: ModelSignature
   /** Inputs are unchecked. Steps throw InferError `bad-input` or `run`. */
   run(inputs: readonly unknown[], meter: Meter): Steps
   release(): Promise<void>
+}
+
+export interface ModelSignature {
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
 }
 
 export interface PipelineKind {

@@ -2,7 +2,7 @@
 import { InferError, type Tensor } from '../../../wire/infer.ts'
 import { fetched, fromOrt, type Meter, type OrtTensor, type Session, toOrt } from '../session.ts'
 import { checkInputs, signatureFault } from '../signature.ts'
-import type { Pipeline, PipelineKind, Steps } from './pipeline.ts'
+import type { ModelSignature, Pipeline, PipelineKind, Steps } from './pipeline.ts'
 
 export const tensorPipeline: PipelineKind = {
   name: 'tensor',
@@ -19,12 +19,17 @@ export const tensorPipeline: PipelineKind = {
 }
 
 class TensorPipeline implements Pipeline {
+  readonly signature: ModelSignature
   readonly #session: Session
   readonly #fetches: readonly string[]
 
   constructor(session: Session, fetches: readonly string[]) {
     this.#session = session
     this.#fetches = fetches
+    this.signature = {
+      inputs: session.inputs,
+      outputs: session.outputs.filter(({ name }) => fetches.includes(name)),
+    }
   }
 
   // A single run has nothing to yield between.
