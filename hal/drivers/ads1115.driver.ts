@@ -31,7 +31,7 @@ const inputs: Readonly<Record<string, Readonly<Partial<Record<ChannelName, numbe
 }
 
 const inputsOf = (options: Options) => inputs[String(options['inputs'])] ?? {}
-const fullScaleOf = (options: Options): number => Number(options['full_scale'])
+const fullScaleOf = (options: Options): number => Number(options['fullScale'])
 const channelsOf = (options: Options) => Object.keys(inputsOf(options)) as ChannelName[]
 
 /** Section 8.5.3: two's complement, full scale is 2^15. */
@@ -70,7 +70,7 @@ class Ads1115 {
   }
 
   async #convert(input: number, signal: AbortSignal): Promise<number> {
-    const gain = fullScales.indexOf(String(this.#context.options['full_scale']))
+    const gain = fullScales.indexOf(String(this.#context.options['fullScale']))
     const configuration = start | (input << 12) | (gain << 9) | fixed
     this.#i2c.write(Uint8Array.of(configurationRegister, configuration >> 8, configuration & 0xff))
     await wait(this.#context.host.clock, conversionMsMax, signal)
@@ -113,7 +113,7 @@ export const ads1115: SensorDriver = {
       default: 'single-ended',
       help: 'single-ended: A0 to A3 against ground; differential: A0-A1 and A2-A3',
     },
-    full_scale: {
+    fullScale: {
       type: 'choice',
       choices: fullScales,
       default: '4.096',

@@ -28,7 +28,7 @@ export function lux(counts: number, perCount = 1, time = defaultTime): number {
 }
 
 const modeOf = (options: Options) => modes[String(options['mode'])] ?? { opcode: 0x20, perCount: 1 }
-const timeOf = (options: Options): number => Math.round(Number(options['measurement_time']))
+const timeOf = (options: Options): number => Math.round(Number(options['measurementTime']))
 
 class Bh1750 {
   readonly identification = { model: 'BH1750FVI', classification: 'light' }
@@ -74,7 +74,7 @@ export const bh1750: SensorDriver = {
       default: 'high',
       help: 'high counts in steps of 1 lx, high-2 in steps of 0.5 lx over half the range',
     },
-    measurement_time: {
+    measurementTime: {
       type: 'number',
       min: 31,
       max: 254,

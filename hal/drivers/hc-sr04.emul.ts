@@ -10,15 +10,16 @@ const burstMs = 0.2
 const nothingMs = 38
 const reachM = 4.2
 
-export const emulatedHcSr04: Emulator = ({ host }) => {
-  const exposure = new Exposure({ distance: 1.2, airTemperature: 20 })
+export const emulatedHcSr04: Emulator = ({ host, options }) => {
+  const airTemperature = Number(options['airTemperature'] ?? 20)
+  const exposure = new Exposure({ distance: 1.2, airTemperature })
   let drive: (pin: string, value: 0 | 1, atMs?: number) => void = () => {}
   let triggered = false
   let cancel: Cancel | undefined
 
   const measure = () => {
-    // Near 20 °C the velocity of sound grows by 0.6 m/s per degree.
-    const mPerMs = (331.4 + 0.6 * exposure.get('airTemperature')) / 1000
+    // Velocity of sound in an ideal gas: 20.05 m/s for the root of a kelvin, in air.
+    const mPerMs = (20.05 * Math.sqrt(exposure.get('airTemperature') + 273.15)) / 1000
     const metres = exposure.get('distance')
     const highMs = metres > reachM ? nothingMs : (2 * metres) / mPerMs
     const riseMs = host.clock.monotonicMs() + burstMs

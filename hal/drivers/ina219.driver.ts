@@ -122,7 +122,7 @@ class Ina219 {
   }
 }
 
-const shuntOf = (options: Options): number => Number(options['shunt_ohm'])
+const shuntOf = (options: Options): number => Number(options['shuntOhm'])
 
 export const ina219: SensorDriver = {
   role: 'sensor',
@@ -133,7 +133,7 @@ export const ina219: SensorDriver = {
   datasheet: 'INA219, SBOS448G, sections 8.5.1, 8.6.2, 8.6.3, 9.2',
   connection: { bus: 'i2c', addresses: Array.from({ length: 16 }, (_, index) => 0x40 + index) },
   options: {
-    shunt_ohm: {
+    shuntOhm: {
       type: 'number',
       min: 0.0001,
       max: 10,

@@ -16,7 +16,7 @@ export const emulatedIna219: Emulator = ({ host, options }) => {
   const registers = new Int32Array(6)
   let readyAtMs: number | undefined
 
-  const shuntOhm = () => Number(options['shunt_ohm'] ?? 0.1)
+  const shuntOhm = () => Number(options['shuntOhm'] ?? 0.1)
   const start = () => {
     const mode = (registers[0] ?? 0) & 7
     const code = ((registers[0] ?? 0) >> 3) & 0xf

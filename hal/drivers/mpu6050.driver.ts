@@ -61,8 +61,8 @@ class Mpu6050 {
     this.#configuration = [
       0,
       bandwidths.indexOf(String(options['bandwidth'])),
-      gyroscopeRanges.indexOf(String(options['gyroscope_range'])) << 3,
-      accelerometerRanges.indexOf(String(options['accelerometer_range'])) << 3,
+      gyroscopeRanges.indexOf(String(options['gyroscopeRange'])) << 3,
+      accelerometerRanges.indexOf(String(options['accelerometerRange'])) << 3,
     ]
   }
 
@@ -117,8 +117,8 @@ const axis = (raw: number, scale: (raw: number) => number) =>
   plausible(scale(raw), Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, raw >= 32_767 || raw === -32_768)
 
 const rangesOf = (options: Options): [number, number] => [
-  Number(options['accelerometer_range']),
-  Number(options['gyroscope_range']),
+  Number(options['accelerometerRange']),
+  Number(options['gyroscopeRange']),
 ]
 
 export const mpu6050: SensorDriver = {
@@ -131,13 +131,13 @@ export const mpu6050: SensorDriver = {
     'RM-MPU-6000A-00 rev 4.2, sections 4.2 to 4.5, 4.17 to 4.19, 4.28, 4.32; PS-MPU-6000A-00 rev 3.4, section 6.1',
   connection: { bus: 'i2c', addresses: [0x68, 0x69] },
   options: {
-    accelerometer_range: {
+    accelerometerRange: {
       type: 'choice',
       choices: accelerometerRanges,
       default: '2',
       help: 'Largest acceleration, in standard gravities',
     },
-    gyroscope_range: {
+    gyroscopeRange: {
       type: 'choice',
       choices: gyroscopeRanges,
       default: '250',

@@ -63,9 +63,9 @@ class Scd4x {
     const serial = await this.#ask(command.serial, 3, signal)
     this.#uniqueId = serial.map((word) => word.toString(16).padStart(4, '0')).join('')
     const settings: readonly [number, number][] = [
-      [command.temperatureOffset, offsetWord(Number(options['temperature_offset']))],
+      [command.temperatureOffset, offsetWord(Number(options['temperatureOffset']))],
       [command.altitude, Math.round(Number(options['altitude']))],
-      [command.selfCalibration, options['self_calibration'] ? 1 : 0],
+      [command.selfCalibration, options['selfCalibration'] ? 1 : 0],
     ]
     for (const [code, word] of settings) {
       sendCommand(this.#i2c, code, word)
@@ -129,7 +129,7 @@ export const scd4x: SensorDriver = {
   connection: { bus: 'i2c', addresses: [0x62] },
   options: {
     altitude: { type: 'number', min: 0, max: 3000, default: 0, unit: 'm', help: 'Height above the sea' },
-    temperature_offset: {
+    temperatureOffset: {
       type: 'number',
       min: 0,
       max: 20,
@@ -137,7 +137,7 @@ export const scd4x: SensorDriver = {
       unit: '°C',
       help: 'How much warmer the part is than the air around its case',
     },
-    self_calibration: {
+    selfCalibration: {
       type: 'boolean',
       default: true,
       help: 'Takes the lowest CO2 of a week for fresh air: off where there is never fresh air',

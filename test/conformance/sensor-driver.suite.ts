@@ -9,7 +9,7 @@ import type { SensorDevice } from '../../hal/contract/driver.ts'
 import type { EmulatedPart } from '../../hal/contract/emulator.ts'
 import { HalError } from '../../hal/contract/errors.ts'
 import { checkOptions } from '../../hal/drivers/options.ts'
-import { type SensorPart, SensorRig } from './sensor-rig.ts'
+import { optionVariants, type SensorPart, SensorRig } from './sensor-rig.ts'
 
 /** The HalError that `work` rejects with; anything else fails the test. */
 async function halError(work: Promise<unknown>): Promise<HalError> {
@@ -37,6 +37,26 @@ function canSet(part: EmulatedPart, name: string, value: number): boolean {
 function expectNoOkValue(reading: Awaited<ReturnType<SensorDevice['sample']>>): void {
   for (const [name, channel] of Object.entries(reading.channels))
     expect(channel.quality, `${name} = ${channel.value}`).not.toBe('ok')
+}
+
+/** Walks one channel through its range; the number of values that were tried. */
+async function follow(rig: SensorRig, device: SensorDevice, part: EmulatedPart, name: ChannelName) {
+  const range = rig.driver.ranges?.(rig.options)[name] ?? { min: 0, max: 0, resolution: 0 }
+  const before = part.world()[name]
+  let followed = 0
+  for (const fraction of [0.01, 0.2, 0.5, 0.77, 0.99]) {
+    const exact = range.min + fraction * (range.max - range.min)
+    const value = 'binary' in channels[name] ? Math.round(fraction) : exact
+    if (!canSet(part, name, value)) continue
+    rig.settle()
+    const found = (await rig.sample(device)).channels[name]
+    expect(found?.quality, `${name} at ${value}`).toBe('ok')
+    const difference = Math.abs((found?.value ?? Number.NaN) - value)
+    expect(difference, `${name} at ${value}`).toBeLessThanOrEqual(range.resolution)
+    followed += 1
+  }
+  if (before !== undefined) canSet(part, name, before)
+  return followed
 }
 
 export function sensorDriverSuite(sensor: SensorPart): void {
@@ -92,31 +112,18 @@ function measures(sensor: SensorPart): void {
     expect(device.faults()).toEqual([])
   })
 
-  test('follows what the part is exposed to over its whole range, within its resolution', async () => {
-    const rig = new SensorRig(sensor)
-    const part = rig.attach('one')
-    const ranges = driver.ranges?.(rig.options) ?? {}
-    await using device = await rig.open('one')
-    let followed = 0
-    for (const name of driver.channels(rig.options)) {
-      const range = ranges[name] ?? { min: 0, max: 0, resolution: 0 }
-      const before = part.world()[name]
-      for (const fraction of [0.01, 0.2, 0.5, 0.77, 0.99]) {
-        const exact = range.min + fraction * (range.max - range.min)
-        const value = 'binary' in channels[name] ? Math.round(fraction) : exact
-        if (!canSet(part, name, value)) continue
-        rig.settle()
-        const found = (await rig.sample(device)).channels[name]
-        expect(found?.quality, `${name} at ${value}`).toBe('ok')
-        expect(Math.abs((found?.value ?? Number.NaN) - value), `${name} at ${value}`).toBeLessThanOrEqual(
-          range.resolution,
-        )
-        followed += 1
-      }
-      if (before !== undefined) canSet(part, name, before)
-    }
-    expect(followed).toBeGreaterThan(0)
-  })
+  test.each(optionVariants(driver.options).map((options) => ({ options, as: JSON.stringify(options) })))(
+    'follows what the part is exposed to over its whole range, within its resolution, with options $as',
+    async ({ options }) => {
+      const rig = new SensorRig(sensor, options)
+      const part = rig.attach('one')
+      await using device = await rig.open('one')
+      await rig.warmUp()
+      let followed = 0
+      for (const name of driver.channels(options)) followed += await follow(rig, device, part, name)
+      expect(followed).toBeGreaterThan(0)
+    },
+  )
 
   test('beyond its range it gives no value as ok', async () => {
     const rig = new SensorRig(sensor)

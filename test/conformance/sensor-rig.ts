@@ -1,11 +1,18 @@
 /** One emulated machine with sensors on it, as the conformance suite needs them. */
 
 import type { Reading } from '../../hal/contract/channels.ts'
-import type { At, Connection, Options, SensorDevice, SensorDriver } from '../../hal/contract/driver.ts'
+import type {
+  At,
+  Connection,
+  OptionRules,
+  Options,
+  SensorDevice,
+  SensorDriver,
+} from '../../hal/contract/driver.ts'
 import type { EmulatedPart, Emulator } from '../../hal/contract/emulator.ts'
 import { defaultOptions } from '../../hal/drivers/options.ts'
 import { createEmulatedIo, type EmulatedWorld } from '../../hal/sim/bus/index.ts'
-import type { VirtualClock } from '../../runtime/base/clock.ts'
+import { sleep, type VirtualClock } from '../../runtime/base/clock.ts'
 import { testHost } from '../unit/hal/host.ts'
 
 export interface SensorPart {
@@ -36,6 +43,26 @@ export function placeOf(connection: Connection, nth = 0): At {
     case 'pins':
       return { pins }
   }
+}
+
+/** No part needs longer after power-on until its values count. */
+const warmUpMsMax = 300_000
+
+/** The defaults, and each option in turn at each of its choices or at its ends. */
+export function optionVariants(rules: OptionRules): Options[] {
+  const defaults = defaultOptions(rules)
+  const others = Object.entries(rules).flatMap(([name, rule]) => {
+    const values =
+      rule.type === 'number'
+        ? [rule.min, rule.max]
+        : rule.type === 'choice'
+          ? rule.choices
+          : rule.type === 'boolean'
+            ? [false, true]
+            : []
+    return values.filter((value) => value !== rule.default).map((value) => ({ ...defaults, [name]: value }))
+  })
+  return [defaults, ...others]
 }
 
 export class SensorRig {
@@ -73,6 +100,11 @@ export class SensorRig {
 
   sample(device: SensorDevice, signal = never): Promise<Reading> {
     return this.clock.run(() => device.sample(signal))
+  }
+
+  /** Lets time pass until the part is warm; what it sends meanwhile is received. */
+  warmUp(): Promise<void> {
+    return this.clock.run(() => sleep(this.clock, warmUpMsMax))
   }
 
   /** Lets the part see what it is exposed to for as long as its user would wait between samples. */
