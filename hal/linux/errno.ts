@@ -2,6 +2,7 @@
  * From the kernel's error numbers to the HAL's codes. Sources: errno(3); for buses Documentation/i2c/fault-codes.rst of
  * the kernel. `where` names the thing as the configuration does, `path` the node that was used.
  */
+import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { HalError, type HalErrorCode } from '../contract/errors.ts'
 import { permissionAdvice } from './permissions.ts'
@@ -31,9 +32,14 @@ const meanings: Readonly<Record<string, Meaning>> = {
   EMSGSIZE: { code: 'out-of-range', text: 'more bytes than one transfer may have' },
 }
 
+/** Those that Node has no name for; numbers of arm64 and x86-64 (include/uapi/asm-generic/errno.h). */
+const unnamed: Readonly<Record<string, number>> = { ESHUTDOWN: 108, EREMOTEIO: 121 }
+const numbers: Readonly<Record<string, number>> = { ...constants.errno, ...unnamed }
+const names = new Map(Object.keys(meanings).map((name) => [numbers[name], name]))
+
 /** The error for an error number that an ioctl left. */
 export function systemError(number: number, where: string, path: string): HalError {
-  return named(getSystemErrorName(-number), where, path, undefined)
+  return named(names.get(number) ?? getSystemErrorName(-number), where, path, undefined)
 }
 
 /** The error for what `node:fs` threw; an HalError is passed through. */

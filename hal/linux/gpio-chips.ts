@@ -36,6 +36,7 @@ interface Chip extends ChipInfo {
 export class GpioChips {
   readonly #dev: string
   #chips: readonly Chip[] | undefined
+  #unreadable: unknown
 
   constructor(dev: string) {
     this.#dev = dev
@@ -45,6 +46,8 @@ export class GpioChips {
   find(query: LineQuery): GpioLine {
     const found = this.#among(this.#chips ?? [], query) ?? this.#among(this.#scan(), query)
     if (found) return found
+    // A chip that could not be looked at may be the one.
+    if (this.#unreadable) throw this.#unreadable
     const chips = this.#chips ?? []
     const labelled = chips.some(({ label }) => label === query.chip)
     throw new HalError(
@@ -60,9 +63,12 @@ export class GpioChips {
     const chips = this.#scan()
     const chip = chips.find(({ label }) => text.startsWith(`${label}/`) || text.startsWith(`${label}#`))
     if (!chip)
-      throw new HalError(
-        'not-present',
-        `${text}: no GPIO line is called so; a line is <chip>/<line name> or <chip>#<offset>, ${known(chips)}`,
+      throw (
+        this.#unreadable ??
+        new HalError(
+          'not-present',
+          `${text}: no GPIO line is called so; a line is <chip>/<line name> or <chip>#<offset>, ${known(chips)}`,
+        )
       )
     const line = text.slice(chip.label.length + 1)
     const byOffset = text[chip.label.length] === '#'
@@ -90,10 +96,15 @@ export class GpioChips {
   #scan(): readonly Chip[] {
     const nodes = readdirSync(this.#dev).filter((name) => /^gpiochip\d+$/.test(name))
     const byName = new Map<string, Chip>()
+    this.#unreadable = undefined
     // Sorted, and by the kernel's name: a Raspberry Pi 5 has gpiochip4 as a link to gpiochip0.
     for (const node of nodes.sort()) {
-      const chip = readChip(join(this.#dev, node))
-      if (!byName.has(chip.name)) byName.set(chip.name, chip)
+      try {
+        const chip = readChip(join(this.#dev, node))
+        if (!byName.has(chip.name)) byName.set(chip.name, chip)
+      } catch (error) {
+        this.#unreadable ??= error
+      }
     }
     this.#chips = [...byName.values()]
     return this.#chips
