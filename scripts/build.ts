@@ -19,6 +19,7 @@ const entries = {
   engine: 'runtime/inference/engine/main.ts',
   'safety-thread': 'hal/safety/thread.ts',
   'make-safe': 'hal/safety/make-safe.ts',
+  'sensor-worker': 'hal/attached/sensor-worker.ts',
 }
 
 /** Native, or looks for its own files at run time: installed beside the bundle. */
