@@ -9,7 +9,7 @@ import { judge } from './kernel-command.ts'
 import { clip, Draft } from './kernel-draft.ts'
 import { Faults } from './kernel-faults.ts'
 import { type HeldLease, kindOf, Leases } from './kernel-leases.ts'
-import type { Component, Output } from './kernel-output.ts'
+import type { Component, Input, Output } from './kernel-output.ts'
 import { type Plan, planKernel } from './kernel-plan.ts'
 import { differsTooLong } from './kernel-read-back.ts'
 import { forcedMoveMs, nextMoveMs } from './kernel-settle.ts'
@@ -127,15 +127,11 @@ export class SafetyKernel implements Kernel {
   }
 
   input(name: string, value: number, nowMs: number): Step {
-    const draft = this.#begin(nowMs)
     const input = this.#plan.inputs.get(name)
     if (!input) throw new Error(`the safety kernel has no input "${name}"`)
+    // Before anything that is due: a ramp must not go on by what the input was.
     input.value = value
-    if (input.rules.some((rule) => rule.broken())) {
-      draft.force()
-      draft.commit(this.#plan.outputs.values())
-    }
-    return draft.step
+    return this.#begin(nowMs, input).step
   }
 
   readBack(values: OutputValues, nowMs: number, epochMs: number): Step {
@@ -250,9 +246,10 @@ export class SafetyKernel implements Kernel {
   }
 
   nextWakeMs(): number {
-    let atMs = nextMoveMs(this.#plan, this.#config.rampTickMs)
-    const silentAtMs = this.#silent ? Number.POSITIVE_INFINITY : this.#aliveAtMs + this.#config.silenceMsMax
-    for (const { endsAtMs } of this.#leases.live) atMs = Math.min(atMs, endsAtMs, silentAtMs)
+    const moveMs = nextMoveMs(this.#plan, this.#config.rampTickMs)
+    const silentMs = this.#silent ? Number.POSITIVE_INFINITY : this.#aliveAtMs + this.#config.silenceMsMax
+    let atMs = Math.min(moveMs, silentMs)
+    for (const { endsAtMs } of this.#leases.live) atMs = Math.min(atMs, endsAtMs)
     return atMs
   }
 
@@ -292,8 +289,8 @@ export class SafetyKernel implements Kernel {
     return [byItself ? 'it has not finished starting' : 'a person at the device has to arm it']
   }
 
-  /** Everything that is due at `nowMs`, as one committed vector. */
-  #begin(nowMs: number): Draft {
+  /** Everything that is due at `nowMs`, also because of a changed input, as one committed vector. */
+  #begin(nowMs: number, changed?: Input): Draft {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
     const now = this.#nowMs
     const draft = new Draft(this.#plan, now)
@@ -304,7 +301,8 @@ export class SafetyKernel implements Kernel {
     }
     for (const held of this.#leases.live) if (now >= held.endsAtMs) this.#end(draft, held, 'expired')
     const { outputs, slewed } = this.#plan
-    const due = draft.demanding || now >= forcedMoveMs(this.#plan)
+    const unmet = changed?.rules.some((rule) => rule.broken()) ?? false
+    const due = unmet || draft.demanding || now >= forcedMoveMs(this.#plan)
     if (due) draft.force()
     draft.events.push(...slew(slewed, this.#config.rampTickMs, now))
     draft.commit(due ? outputs.values() : slewed)
