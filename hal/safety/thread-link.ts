@@ -62,6 +62,7 @@ export class ThreadLink {
   #why = 'it ended'
   #closing = false
   #saidGoodbye = false
+  #isReady = false
 
   private constructor(options: LinkOptions) {
     this.#options = options
@@ -142,8 +143,10 @@ export class ThreadLink {
   }
 
   #heard(message: FromThread): void {
-    if (message.type === 'ready') this.#ready.resolve(message)
-    else if (message.type === 'refused') this.#ready.reject(halError(message.error))
+    if (message.type === 'ready') {
+      this.#isReady = true
+      this.#ready.resolve(message)
+    } else if (message.type === 'refused') this.#ready.reject(halError(message.error))
     else if (message.type === 'answer') this.#take(message.call)?.resolve(message.answer as never)
     else if (message.type === 'failure') this.#take(message.call)?.reject(halError(message.error))
     else if (message.type === 'closed') this.#saidGoodbye = true
@@ -160,14 +163,16 @@ export class ThreadLink {
     return found
   }
 
-  /** Counts beats of this loop, not time: a loop that was blocked itself accuses nobody. */
+  /**
+   * Counts beats of this loop, not time: a loop that was blocked itself accuses nobody. Until the thread is ready it loads
+   * its code and opens parts, for which `open` waits.
+   */
   #beatOnce(): void {
     Atomics.add(this.#counters, mainBeatAt, 1)
     const beats = Atomics.load(this.#counters, threadBeatAt)
-    this.#stillBeats = beats === this.#seenBeats ? this.#stillBeats + 1 : 0
+    this.#stillBeats = this.#isReady && beats === this.#seenBeats ? this.#stillBeats + 1 : 0
     this.#seenBeats = beats
-    // Before its first beat it loads its code, for which `open` waits.
-    if (beats === 0 || this.#stillBeats * this.#options.beatEveryMs < stillMsMax) return
+    if (this.#stillBeats * this.#options.beatEveryMs < stillMsMax) return
     this.#why = `it gave no sign of life for ${stillMsMax / 1000} s`
     void this.#worker.terminate()
   }

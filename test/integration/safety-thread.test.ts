@@ -1,0 +1,131 @@
+/** The safety thread under a control loop that is blocked, and a thread that crashes or stands still: in real processes. */
+import { describe, expect, test } from 'vitest'
+import type { SafetyStatus } from '../../hal/contract/safety.ts'
+import { SafetyThread } from '../../hal/safety/thread-port.ts'
+import { DeviceProcess, PinFolder, pump, until } from '../fixtures/safety/bench-of-pins.ts'
+import { type LogLine, realHost } from '../fixtures/safety/real-host.ts'
+
+interface Blocked {
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
+const { signal } = new AbortController()
+
+/** Opens a thread in this process over a folder of pins. */
+async function openHere(folder: PinFolder, lines: LogLine[] = [], config = {}): Promise<SafetyThread> {
+  process.env['GANGLION_TEST_IO'] = folder.dir
+  return SafetyThread.open({ host: realHost(lines) }, folder.plan([pump()], config), signal)
+}
+
+async function turnOn(thread: SafetyThread): Promise<void> {
+  const lease = await thread.acquire({ components: ['switch.pump'], principal: 'user', ttlMs: 60_000 })
+  const meta = { id: '1', principal: 'user', ttlMs: 5_000, lease: { id: lease.id, sequence: 1 } }
+  await thread.command('switch.pump', { state: 'on' }, meta, signal)
+}
+
+describe('while the main thread is blocked', () => {
+  test('a lease that expires drives its output safe [safety-1]', async () => {
+    using folder = new PinFolder()
+    await using device = await DeviceProcess.start(folder)
+    await device.ask({ what: 'open', plan: folder.plan([pump()], { silenceMsMax: 60_000 }) })
+    await device.ask({ what: 'on', component: 'switch.pump', ttlMs: 300 })
+    const { fromMs, untilMs } = await device.ask<Blocked>({ what: 'block', ms: 2_000 })
+    const off = folder.writes().find(({ atMs, levels }) => atMs > fromMs && levels[11] === 0)
+    expect(off?.atMs).toBeLessThan(untilMs)
+    await device.ask({ what: 'close' })
+  })
+
+  test('silence longer than its limit drives everything safe, whatever lease is left [safety-1]', async () => {
+    using folder = new PinFolder()
+    await using device = await DeviceProcess.start(folder)
+    await device.ask({ what: 'open', plan: folder.plan([pump()], { silenceMsMax: 400 }) })
+    await device.ask({ what: 'on', component: 'switch.pump', ttlMs: 600_000 })
+    const { fromMs, untilMs } = await device.ask<Blocked>({ what: 'block', ms: 2_000 })
+    const off = folder.writes().find(({ atMs, levels }) => atMs > fromMs && levels[11] === 0)
+    expect(off?.atMs).toBeLessThan(untilMs)
+    const status = await device.ask<SafetyStatus>({ what: 'status' })
+    expect(status.leases).toEqual([])
+    await device.ask({ what: 'close' })
+    expect(folder.audit().filter(({ what }) => what === 'silence').length).toBeGreaterThan(0)
+  })
+})
+
+describe('when the thread itself', () => {
+  test('crashes, it goes safe, commands fail, and it comes back safe and without its leases [safety-9]', async () => {
+    using folder = new PinFolder()
+    const lines: LogLine[] = []
+    await using thread = await openHere(folder, lines)
+    await turnOn(thread)
+    expect(folder.level(11)).toBe(1)
+    const states: string[] = []
+    thread.onTelemetry('switch.pump', ({ state }) => states.push(state))
+    folder.set('crash', '')
+    await until('the part to be unavailable', () => thread.telemetry('switch.pump').state === 'unavailable')
+    expect(folder.level(11)).toBe(0)
+    await expect(turnOn(thread)).rejects.toMatchObject({ code: 'not-present' })
+    folder.set('crash', undefined)
+    await until('the part to be back', () => thread.telemetry('switch.pump').state === 'off')
+    expect((await thread.status()).leases).toEqual([])
+    expect(lines.filter(({ level }) => level === 'error').map(({ message }) => message)).toContain(
+      'the safety thread crashed',
+    )
+    await turnOn(thread)
+    expect(folder.level(11)).toBe(1)
+    await until('the audit', () => folder.audit().some(({ what }) => what === 'stalled'))
+  })
+
+  test('stands still, it is ended and started again [safety-9]', async () => {
+    using folder = new PinFolder()
+    await using thread = await openHere(folder)
+    await turnOn(thread)
+    const status = new Promise<SafetyStatus>((resolve) => {
+      thread.onChange((changed) => {
+        if (!changed.armed) resolve(changed)
+      })
+    })
+    folder.set('hang', '')
+    expect((await status).notArmedBecause.join()).toMatch(/no sign of life/)
+    folder.set('hang', undefined)
+    await until('the part to be back', () => thread.telemetry('switch.pump').state === 'off')
+    expect(folder.level(11)).toBe(0)
+  })
+
+  test('is closed, every output is safe before it says so', async () => {
+    using folder = new PinFolder()
+    const thread = await openHere(folder)
+    await turnOn(thread)
+    await thread[Symbol.asyncDispose]()
+    expect(folder.level(11)).toBe(0)
+    await expect(turnOn(thread)).rejects.toMatchObject({ code: 'closed' })
+  })
+})
+
+test('a second process over the same safety directory is refused', async () => {
+  using folder = new PinFolder()
+  await using _thread = await openHere(folder)
+  await expect(openHere(folder)).rejects.toMatchObject({ code: 'busy' })
+})
+
+test('a plan that cannot be kept is refused in one line', async () => {
+  using folder = new PinFolder()
+  process.env['GANGLION_TEST_IO'] = folder.dir
+  const plan = folder.plan([{ ...pump(), driver: 'relais' }])
+  await expect(SafetyThread.open({ host: realHost() }, plan, signal)).rejects.toThrow(
+    /^pump: there is no actuator driver "relais"$/,
+  )
+})
+
+test('more commands under way than are allowed are refused as busy', async () => {
+  using folder = new PinFolder()
+  await using thread = await openHere(folder)
+  const asked = Array.from({ length: 200 }, () =>
+    thread.status().then(
+      () => 'answered',
+      (error) => error.code,
+    ),
+  )
+  const outcomes = await Promise.all(asked)
+  expect(outcomes).toContain('busy')
+  expect(outcomes).toContain('answered')
+})
