@@ -22,6 +22,8 @@ const connectionsMax = 16
 /** Metadata and health are small and quick. */
 const quickMs = 5000
 const messageMax = 500
+/** Of a connection that the other side has closed. */
+const closedCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 
 interface Answer {
   readonly status: number
@@ -155,7 +157,7 @@ export class OipClient implements Disposable {
       )
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // Idle connections are the server's to close, and that may cross with a request: then it was never read.
-        const crossed = sent.reusedSocket && error.code === 'ECONNRESET'
+        const crossed = sent.reusedSocket && closedCodes.has(error.code ?? '')
         if (crossed && isFirst && !signal.aborted) this.#exchange(call, signal, false).then(resolve, reject)
         else reject(error)
       })
