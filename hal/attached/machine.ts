@@ -6,7 +6,9 @@ import type { Board } from '../contract/board.ts'
 import type { Host } from '../contract/host.ts'
 import type { Io, PinRef } from '../contract/io.ts'
 import { parts as knownParts } from '../drivers/index.ts'
+import { defaultOptions } from '../drivers/options.ts'
 import type { ProviderRegistry } from '../drivers/provider-registry.ts'
+import { moduleDriverId } from '../ecma-419/module-driver.ts'
 import type { IoPlan, PlannedPart } from '../safety/plan.ts'
 import { withProviders } from '../safety/provided-io.ts'
 import { createEmulatedIo, type EmulatedWorld } from '../sim/bus/index.ts'
@@ -35,10 +37,13 @@ export async function openMachine(
   }
   const emulated = createEmulatedIo({ host, providers, ...namesOf(plan.board) })
   for (const part of parts) {
-    const known = knownParts.find(({ driver }) => driver.id === part.driver)
+    const { id, at } = part
+    const isModule = part.driver === moduleDriverId
+    const wanted = isModule ? part.options['emulates'] : part.driver
+    const known = knownParts.find(({ driver }) => driver.id === wanted)
     if (!known) continue
-    const { at, options } = part
-    emulated.attach(part.id, at, known.driver.connection, known.emulator({ host, at, options }))
+    const options = isModule ? defaultOptions(known.driver.options) : part.options
+    emulated.attach(id, at, known.driver.connection, known.emulator({ host, at, options }))
   }
   return { io: emulated.io, emulated }
 }

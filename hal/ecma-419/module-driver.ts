@@ -25,6 +25,11 @@ export const moduleDriver: SensorDriver = {
       default: 'Digital',
       help: 'what the module gets as sensor.io for its pin; on a bus, the bus decides',
     },
+    emulates: {
+      type: 'text',
+      default: '',
+      help: 'id of the driver whose part answers on the simulated board; nothing answers otherwise',
+    },
     channels: {
       type: 'text',
       default: '',
