@@ -1,8 +1,10 @@
 /** The door to the HAL for composition roots: everything else knows `hal/contract` by type only. */
 import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
 import { HalError } from './contract/errors.ts'
+import type { Examination } from './contract/examination.ts'
 import type { Host } from './contract/host.ts'
 import type { Sensor } from './contract/sensor.ts'
+import type { ExamineOptions } from './doctor/examine.ts'
 import { AplaySpeaker } from './linux/aplay-speaker.ts'
 import { ArecordMicrophone } from './linux/arecord-microphone.ts'
 import { type DetectedBoard, detectBoard, type Roots } from './linux/board-detect.ts'
@@ -14,7 +16,6 @@ import { simulateHome } from './sim/sim-board.ts'
 
 export { probeAccelerators } from './accelerators/probe.ts'
 export { HalError } from './contract/errors.ts'
-export { examine } from './doctor/examine.ts'
 export { listInputs } from './linux/evdev.ts'
 export { readPower, readThermal } from './linux/hwmon.ts'
 export { listIio } from './linux/iio.ts'
@@ -23,6 +24,12 @@ export { listOneWire } from './linux/one-wire.ts'
 export { safetyControl } from './safety/control-client.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
 export { firstHomeUrl } from './sim/home-files.ts'
+
+/** One look at this machine for `doctor`. Loaded when it is asked for: it knows every driver. */
+export async function examine(options: ExamineOptions): Promise<Examination> {
+  const doctor = await import('./doctor/examine.ts')
+  return doctor.examine(options)
+}
 
 const simulatedBoardId = 'sim-raspberrypi-5'
 const defaultRoots: Roots = { proc: '/proc', sys: '/sys', dev: '/dev' }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { runCli } from './cli/cli.ts'
 
 process.exitCode = await runCli(process.argv.slice(2), async () => {
-  const [{ createHal, firstHomeUrl, takeInventory }, { boards }] = await Promise.all([
+  const [{ createHal, examine, firstHomeUrl, takeInventory }, { boards }] = await Promise.all([
     import('../hal/index.ts'),
     import('../boards/index.ts'),
   ])
@@ -13,5 +13,6 @@ process.exitCode = await runCli(process.argv.slice(2), async () => {
     firstHome: readFileSync(firstHomeUrl, 'utf8'),
     boards: boards.map((board) => board.id),
     takeInventory,
+    examine: (options) => examine({ ...options, boards }),
   }
 })

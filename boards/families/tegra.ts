@@ -43,6 +43,7 @@ function gpioPin(
   }
 }
 
+const nvidiaKernel = 'start with NVIDIA’s kernel, which turns it on'
 export const jetsonIo =
   'run sudo /opt/nvidia/jetson-io/jetson-io.py, turn it on for the 40-pin header, and restart'
 
@@ -65,6 +66,7 @@ export const i2c = (id: string, device: string, pins: readonly number[]): BoardB
   kind: 'i2c',
   device: `${device}.i2c`,
   pins,
+  enable: nvidiaKernel,
 })
 
 /** Chip selects 0 and 1 of one controller; `pins` are MOSI, MISO, clock and the two selects. */
@@ -87,7 +89,7 @@ export const uart = (device: string): BoardBus => ({
   kind: 'serial',
   device: `${device}.serial`,
   pins: [8, 10],
-  enable: 'sudo systemctl disable --now nvgetty, and restart',
+  enable: `${nvidiaKernel}; then: sudo systemctl disable --now nvgetty`,
 })
 
 export const nvidiaGpu = (name: string, claim: string, shownBy: readonly string[]): BoardAccelerator => ({

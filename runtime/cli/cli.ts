@@ -183,7 +183,9 @@ function addHubCommands(program: Command, run: Run): void {
 
 function addToolCommands(program: Command, run: Run): void {
   shared(program.command('doctor'))
-    .description('what this machine is, what is wrong and what to do')
+    .description('what this machine is, what is wrong and what to do; exit code 1 when something is')
+    .option('--config <file>', 'configuration whose attached parts are looked for')
+    .option('--no-probe', 'do not ask I2C buses who is there')
     .option('--models-dir <dir>', 'where models are kept')
     .action((options) =>
       run(options, async (context) => (await import('./commands/doctor.ts')).doctor(options, context)),

@@ -1,5 +1,8 @@
 /** What every command gets: where to write, how to be stopped, and the options that all commands share. */
 import type { Hal } from '../../hal/contract/board.ts'
+import type { Examination } from '../../hal/contract/examination.ts'
+import type { HardwareConfig } from '../../hal/contract/hardware-config.ts'
+import type { Host } from '../../hal/contract/host.ts'
 import type { Inventory } from '../../hal/contract/inventory.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -24,4 +27,10 @@ export interface HalDoor {
   readonly boards: readonly string[]
   /** Looks at the machine once; slow. */
   readonly takeInventory: () => Promise<Inventory>
+  /** Looks at this machine's hardware once, for `doctor`. */
+  readonly examine: (options: {
+    readonly host: Pick<Host, 'clock'>
+    readonly hardware?: HardwareConfig
+    readonly probeBuses: boolean
+  }) => Promise<Examination>
 }

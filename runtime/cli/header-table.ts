@@ -47,7 +47,8 @@ function noteOf(pin: HeaderPin, uses: PinUses): string {
   if (pin.kind !== 'gpio') return ''
   const user = uses.get(pin.pin)
   if (user !== undefined) return `← ${user}`
-  return pin.reserved ?? pin.functions.join(', ')
+  const functions = pin.functions.filter((name) => name !== pin.name.replace('_', ' '))
+  return pin.reserved ?? functions.join(', ')
 }
 
 function colourOf(pin: HeaderPin, uses: PinUses): Parameters<Style>[0] {
