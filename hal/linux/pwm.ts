@@ -4,7 +4,7 @@
  * Order matters: the duty may never exceed the period, and polarity changes only while disabled. Closing leaves the
  * output at duty 0 and disabled.
  */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { BoardPwm } from '../contract/board.ts'
 import { HalError } from '../contract/errors.ts'
@@ -56,7 +56,7 @@ function findChip(sys: string, device: string): string | undefined {
   return readdirSync(root)
     .map((name) => join(root, name))
     .find(
-      (chip) => existsSync(join(chip, 'device')) && basename(realpathSync(join(chip, 'device'))) === device,
+      (chip) => existsSync(join(chip, 'device')) && basename(readlinkSync(join(chip, 'device'))) === device,
     )
 }
 

@@ -33,7 +33,8 @@ const openPaths = new Set<string>()
 /** Throws HalError `not-present`, `permission`, `busy`, `out-of-range` for a speed that the port has not. */
 export function openSerial(path: string, options: SerialOptions): Serial {
   const { port, baud } = options
-  if (openPaths.has(path)) throw new HalError('busy', `${port} (${path}): in use by another part`)
+  const where = port === path ? path : `${port} (${path})`
+  if (openPaths.has(path)) throw new HalError('busy', `${where}: in use by another part`)
   let fd: number
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK)
@@ -41,27 +42,27 @@ export function openSerial(path: string, options: SerialOptions): Serial {
     throw fsError(error, port, path)
   }
   try {
-    setUp(fd, port, path, baud)
+    setUp(fd, where, path, baud)
     openPaths.add(path)
-    return new LinuxSerial(fd, path, options)
+    return new LinuxSerial(fd, where, path, options)
   } catch (error) {
     closeSync(fd)
     throw error
   }
 }
 
-function setUp(fd: number, port: string, path: string, baud: number): void {
+function setUp(fd: number, where: string, path: string, baud: number): void {
   const settings = ['raw', String(baud), 'cs8', '-cstopb', '-parenb', '-echo', 'clocal', '-crtscts', '-ixon']
   const { error, status, stderr } = spawnSync('stty', settings, {
     stdio: [fd, 'ignore', 'pipe'],
     timeout: sttyMsMax,
     encoding: 'utf8',
   })
-  if (error) throw new HalError('other', `${port} (${path}): stty: ${error.message}`, { cause: error })
+  if (error) throw new HalError('other', `${where}: stty: ${error.message}`, { cause: error })
   if (status !== 0)
-    throw new HalError('out-of-range', `${port} (${path}) at ${baud} baud: ${stderr.trim().split('\n')[0]}`)
+    throw new HalError('out-of-range', `${where} at ${baud} baud: ${stderr.trim().split('\n')[0]}`)
   const failed = ioctl(fd, exclusive, 0)
-  if (failed !== 0) throw systemError(failed, port, path)
+  if (failed !== 0) throw systemError(failed, where, path)
 }
 
 class LinuxSerial implements Serial {
@@ -74,11 +75,11 @@ class LinuxSerial implements Serial {
   #fd: number | undefined
   #failure: HalError | undefined
 
-  constructor(fd: number, path: string, options: SerialOptions) {
+  constructor(fd: number, where: string, path: string, options: SerialOptions) {
     this.#fd = fd
     this.#path = path
     this.#options = options
-    this.#where = options.port === path ? path : `${options.port} (${path})`
+    this.#where = where
     this.#unwatch = watchReadable(fd, () => this.#onReadable())
   }
 
