@@ -199,7 +199,7 @@ function plans({ driver }: ActuatorPart, chosen: Options): void {
     expect(halError(() => driver.plan({}, options, safe)).code).toBe('malformed')
   })
 
-  test('a value outside its range is refused by the name of the field', () => {
+  test('a value outside its range is refused by the name of the field [drivers-8]', () => {
     for (const [field, command] of beyond(driver, options)) {
       const error = halError(() => driver.plan(command, options, safe))
       expect(error.code, field).toBe('out-of-range')
@@ -217,7 +217,7 @@ function plans({ driver }: ActuatorPart, chosen: Options): void {
     )
   })
 
-  test('planning is pure, and stays within its outputs and their limits', () => {
+  test('planning is pure, and stays within its outputs and their limits [drivers-8]', () => {
     const outputs = new Map(driver.outputs(options).map((output) => [output.name, output]))
     fc.assert(
       fc.property(commands(driver, options), (command) => {
@@ -239,7 +239,7 @@ function moves(part: ActuatorPart, chosen: Options): void {
   const { driver } = part
   const options = { ...defaultOptions(driver.options), ...chosen }
 
-  test('what is commanded shows in telemetry as the effect that its kind declares', async () => {
+  test('what is commanded shows in telemetry as the effect that its kind declares [drivers-10]', async () => {
     const info = infoOf(driver, options)
     await fc.assert(
       fc.asyncProperty(fc.array(commands(driver, options), { minLength: 1, maxLength: 4 }), async (asked) => {
@@ -330,7 +330,7 @@ function livesAndDies(part: ActuatorPart, chosen: Options): void {
     expect(again.telemetry().state).not.toBe('')
   })
 
-  test('a closed one does nothing any more', async () => {
+  test('a closed one does nothing any more [drivers-9]', async () => {
     const rig = new ActuatorRig(part, chosen)
     const emulated = rig.attach('part')
     const actuator = await rig.open('part')
@@ -342,7 +342,7 @@ function livesAndDies(part: ActuatorPart, chosen: Options): void {
     expect(emulated.world()).toEqual(closed)
   })
 
-  test('at its safe values it stands still, whatever was commanded before', async () => {
+  test('at its safe values it stands still, whatever was commanded before [drivers-9]', async () => {
     const rig = new ActuatorRig(part, chosen)
     const emulated = rig.attach('part')
     await using actuator = await rig.open('part')

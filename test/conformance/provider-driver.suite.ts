@@ -148,7 +148,7 @@ function givesLines(part: ProviderPart, pins: number): void {
   const all = 2 ** pins - 1
   const value = fc.integer({ min: 0, max: all })
 
-  test('a bank is written in one transfer: no other levels are ever on its pins', async () => {
+  test('a bank is written in one transfer: no other levels are ever on its pins [drivers-12]', async () => {
     await fc.assert(
       fc.asyncProperty(value, fc.array(fc.tuple(value, value), { maxLength: 5 }), async (initial, writes) => {
         const rig = new ProviderRig(part)
@@ -221,7 +221,7 @@ function givesLines(part: ProviderPart, pins: number): void {
     expect(emulated.provided?.seen(3)).toBe(1)
   })
 
-  test('after a loss of power the next access fails once, and every output is at its safe value again', async () => {
+  test('after a loss of power the next access fails once, and every output is at its safe value again [drivers-13]', async () => {
     const rig = new ProviderRig(part)
     const emulated = rig.attach('one')
     await using provider = await rig.open('one')
@@ -331,7 +331,7 @@ function givesPwm(part: ProviderPart, channels: number): void {
     expect(halError(() => pwmOf(provider, 3, 1e6)).code).toBe('out-of-range')
   })
 
-  test('after a loss of power the next access fails once, and every channel is off at the old frequency', async () => {
+  test('after a loss of power the next access fails once, and every channel is off at the old frequency [drivers-13]', async () => {
     const rig = new ProviderRig(part)
     const emulated = rig.attach('one')
     await using provider = await rig.open('one')

@@ -71,7 +71,7 @@ describe('servo', () => {
     }
   })
 
-  test('after a release it goes on from where it was let go, at its speed, though the kernel starts anew', async () => {
+  test('after a release it goes on from where it was let go, at its speed, though the kernel starts anew [drivers-11]', async () => {
     const { rig, actuator, world } = await opened(servo, emulatedServo, { degreesPerS: 90 })
     actuator.command({ value: 120 })
     rig.clock.advance(2000)
@@ -190,7 +190,7 @@ describe('LED strip', () => {
     )
   })
 
-  test('it never draws more than its supply gives, and says how bright it really is', async () => {
+  test('it never draws more than its supply gives, and says how bright it really is [drivers-10]', async () => {
     const level = fc.integer({ min: 0, max: 255 })
     await fc.assert(
       fc.asyncProperty(
@@ -219,7 +219,7 @@ describe('LED strip', () => {
     expect(() => new Guarded(ledStrip, { count: 100, currentMaxMa: 100 })).toThrow(/currentMaxMa/)
   })
 
-  test('the longest strip is written within 5 ms of wire time', async () => {
+  test('the longest strip is written within 5 ms of wire time [drivers-11]', async () => {
     const rig = new ActuatorRig({ driver: ledStrip, emulator: emulatedLedStrip }, { count: 150 })
     let bits = 0
     const { io, ...rest } = rig.context('strip')
@@ -329,7 +329,7 @@ describe('stepping motor', () => {
     },
   )
 
-  test('it makes no more steps than its speed allows, and stops at once on release, knowing where', async () => {
+  test('it makes no more steps than its speed allows, and stops at once on release, knowing where [drivers-11]', async () => {
     const options = { unit: 'steps', max: 1000, stepsPerS: 100 }
     const { rig, actuator, world } = await opened(stepper, emulatedStepper, options)
     actuator.command({ value: 1000 })
