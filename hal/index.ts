@@ -1,5 +1,7 @@
 /** The door to the HAL for composition roots: everything else knows `hal/contract` by type only. */
+import { openAccelerator } from './accelerators/index.ts'
 import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
+import type { Driver } from './contract/driver.ts'
 import { HalError } from './contract/errors.ts'
 import type { Examination } from './contract/examination.ts'
 import type { Host } from './contract/host.ts'
@@ -31,6 +33,15 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   return doctor.examine(options)
 }
 
+/** Everything that can be attached. Loaded when it is asked for. */
+export async function listDrivers(): Promise<readonly Driver[]> {
+  const [{ parts }, { moduleDriver }] = await Promise.all([
+    import('./drivers/index.ts'),
+    import('./ecma-419/module-driver.ts'),
+  ])
+  return [...parts.map(({ driver }) => driver), moduleDriver]
+}
+
 const simulatedBoardId = 'sim-raspberrypi-5'
 const defaultRoots: Roots = { proc: '/proc', sys: '/sys', dev: '/dev' }
 const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
@@ -42,6 +53,7 @@ const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
  */
 export function createHal(boards: readonly Board[]): Hal {
   return {
+    openAccelerator,
     async openBoard(options, host, signal) {
       signal.throwIfAborted()
       const roots = options.roots ?? defaultRoots

@@ -13,6 +13,7 @@ import { programPath } from './base/program.ts'
 import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
+import { Accelerators } from './inference/accelerators.ts'
 import { EngineSupervisor } from './inference/engine-supervisor.ts'
 import { models, voiceModels } from './inference/models/index.ts'
 import { ModelStore } from './inference/store/store.ts'
@@ -99,7 +100,8 @@ export class Runtime implements AsyncDisposable {
         void assistant.command({ entity, command, ...meta }, stop.signal)
       }),
     )
-    const status = () => deviceStatus({ clock, config, board, link, voice, openedMs })
+    const accelerators = stack.use(await Accelerators.open(deps, config.accelerators, signal))
+    const status = () => deviceStatus({ clock, config, board, link, voice, accelerators, openedMs })
     const calls = new Calls({
       clock,
       assistant,
@@ -129,6 +131,7 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
     hostSensors: config.hostSensors,
     ...(home === undefined ? {} : { home }),
     ...(config.voice.microphone === undefined ? {} : { microphone: config.voice.microphone }),
+    ...(config.camera === undefined ? {} : { camera: config.camera }),
     ...(config.hardware === undefined
       ? {}
       : { hardware: config.hardware, safetyDir: resolve(config.stateDir, 'safety') }),

@@ -7,7 +7,7 @@ import type { HostClock, HostLog } from '../contract/host.ts'
 
 export interface AdapterCommand {
   /** Program and arguments; the socket's path is added as the last one. */
-  readonly command: readonly [string, ...string[]]
+  readonly command: readonly [program: string, ...args: string[]]
   /** Beside the few names that are passed on. */
   readonly env?: Readonly<Record<string, string>>
 }

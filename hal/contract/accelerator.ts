@@ -44,6 +44,16 @@ export interface AcceleratorModel {
   readonly files: Readonly<Record<string, string>>
 }
 
+/** One adapter as a person configures it. */
+export interface AcceleratorConfig {
+  /** Name of the adapter, as boards name it: `hailo`. */
+  readonly adapter: string
+  /** Program and arguments; the path of its socket is added as the last one. */
+  readonly command: readonly string[]
+  /** Cap on the memory of its process, megabytes. */
+  readonly memoryMbMax?: number | undefined
+}
+
 export interface LoadedModel {
   readonly name: string
   readonly inputs: readonly TensorPlace[]

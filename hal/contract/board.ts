@@ -1,4 +1,5 @@
 /** What a board is, as pure data (`boards/*.board.ts`), and what an opened board offers. */
+import type { Accelerator, AcceleratorConfig } from './accelerator.ts'
 import type { Actuator } from './actuator.ts'
 import type { Camera } from './camera.ts'
 import type { Component, Json } from './component.ts'
@@ -188,4 +189,6 @@ export interface OpenBoardOptions {
 /** The door to the HAL: the composition root passes it on, so nothing else needs to import the HAL. */
 export interface Hal {
   openBoard(options: OpenBoardOptions, host: Host, signal: AbortSignal): Promise<OpenBoard>
+  /** An adapter, with `cpu` behind it for what the adapter cannot do. Starts nothing until it is asked for something. */
+  openAccelerator(config: AcceleratorConfig, cpu: Accelerator, host: Host): Promise<Accelerator>
 }

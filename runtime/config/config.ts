@@ -42,6 +42,28 @@ const schema = v.strictObject({
   hostSensors: v.optional(v.boolean(), true),
   /** Sensors and actuators that are attached to this board; `ganglion drivers` says which there are. */
   hardware: v.optional(hardwareSchema),
+  /** Camera: a V4L2 device (`/dev/video0`), or `rpicam:0` for one on a Raspberry Pi's own connector. Absent: none. */
+  camera: v.optional(v.string()),
+  /** Adapters of accelerators: programs that speak the Open Inference Protocol (`hal/accelerators/README.md`). */
+  accelerators: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          /** As the board names it: `hailo`. */
+          adapter: v.pipe(
+            v.string(),
+            v.regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be lower case letters, digits and -'),
+          ),
+          /** Program and arguments; the path of its socket is added as the last one. */
+          command: v.pipe(v.array(v.string()), v.minLength(1, 'must name a program'), v.maxLength(64)),
+          /** Cap on its memory, megabytes, where the system allows one. */
+          memoryMbMax: v.optional(count(1_000_000)),
+        }),
+      ),
+      v.maxLength(8, 'must be eight at most'),
+    ),
+    [],
+  ),
   voice: v.optional(
     v.strictObject({
       enabled: v.optional(v.boolean(), true),

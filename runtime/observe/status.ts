@@ -4,6 +4,7 @@ import type { SafetyStatus } from '../../hal/contract/safety.ts'
 import type { Clock } from '../base/clock.ts'
 import { version } from '../base/version.ts'
 import type { DeviceConfig } from '../config/config.ts'
+import type { Accelerators } from '../inference/accelerators.ts'
 import type { EngineSupervisor } from '../inference/engine-supervisor.ts'
 import type { Link } from '../link/session.ts'
 import type { Voice } from '../perception/voice.ts'
@@ -16,6 +17,7 @@ export interface StatusDeps {
   readonly board: OpenBoard
   readonly link: Link
   readonly voice: { readonly voice: Voice; readonly engine: EngineSupervisor } | undefined
+  readonly accelerators: Accelerators
   /** Monotonic time at which the device was up. */
   readonly openedMs: number
 }
@@ -24,6 +26,8 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
   const { clock, config, board, link, voice } = deps
   const { problem, connected, broker, outboxEvents, outboxBytes, outboxDropped, badMessages } = link.stats()
   const problems = [problem, voice?.voice.problem].filter((line) => line !== undefined)
+  const accelerators = await deps.accelerators.status()
+  for (const { id, reason } of accelerators) if (reason) problems.push(`accelerator ${id}: ${reason}`)
   const safety = board.safety && (await board.safety.status())
   problems.push(...safetyProblems(safety))
   if (outboxDropped > 0) problems.push(`${outboxDropped} events were dropped because the outbox was full`)
@@ -39,6 +43,7 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
     },
     processes: await processes(voice?.engine),
     models: (await voice?.voice.models()) ?? [],
+    ...(accelerators.length > 0 ? { accelerators } : {}),
     link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
     ...(safety ? { safety: safetyOnTheWire(safety) } : {}),
     problems,

@@ -197,6 +197,21 @@ export const statusResult = v.object({
       reason: v.optional(text),
     }),
   ),
+  /** Adapters that are configured; absent where none is. */
+  accelerators: v.optional(
+    v.array(
+      v.object({
+        id: text,
+        state: v.picklist(['ok', 'starting', 'restarting', 'failed', 'closed']),
+        reason: v.optional(text),
+        restarts: v.number(),
+        /** Cap on its memory, megabytes, or why there is none. */
+        memoryCap: v.optional(v.union([v.object({ mb: v.number() }), v.object({ whyNot: text })])),
+        /** Its work is done elsewhere: where, why, how many runs. */
+        fallback: v.optional(v.object({ to: text, reason: text, runs: v.number() })),
+      }),
+    ),
+  ),
   link: v.object({
     connected: v.boolean(),
     broker: text,
