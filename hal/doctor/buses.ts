@@ -42,7 +42,7 @@ function unlisted({ board, parts }: BusLook): BoardBus[] {
   const ids = new Set(parts.flatMap(({ bus }) => (bus === undefined ? [] : [bus])))
   return [...ids].flatMap((id): BoardBus[] => {
     if (!/^i2c-\d+$/.test(id) || board.buses.some((bus) => bus.id === id)) return []
-    return [{ id, kind: 'i2c', pins: [] }]
+    return [{ id, kind: 'i2c', pins: [], enable: 'plug its adapter in, then: sudo modprobe i2c-dev' }]
   })
 }
 

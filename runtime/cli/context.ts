@@ -32,5 +32,7 @@ export interface HalDoor {
     readonly host: Pick<Host, 'clock'>
     readonly hardware?: HardwareConfig
     readonly probeBuses: boolean
+    /** Names of adapters that are configured. */
+    readonly adapters?: readonly string[]
   }) => Promise<Examination>
 }

@@ -18,12 +18,12 @@ export interface DoctorOptions {
 
 export async function doctor(options: DoctorOptions, context: Context): Promise<number> {
   const { terminal } = context
-  const hardware = options.config === undefined ? undefined : hardwareOf(options.config)
+  const configured = options.config === undefined ? {} : read(options.config)
   const { examine } = await context.hal()
   const machine = await examine({
     host: { clock: realClock },
     probeBuses: options.probe !== false,
-    ...(hardware ? { hardware } : {}),
+    ...configured,
   })
   const findings = [...machine.findings, ...(await softwareFindings(options.modelsDir, context))]
   const healthy = findings.every(({ severity }) => severity !== 'fail')
@@ -33,7 +33,16 @@ export async function doctor(options: DoctorOptions, context: Context): Promise<
   return healthy ? exitCodes.done : exitCodes.failed
 }
 
+interface Configured {
+  readonly hardware?: HardwareConfig
+  readonly adapters: readonly string[]
+}
+
 /** Throws UsageError naming file and key. */
-function hardwareOf(file: string): HardwareConfig | undefined {
-  return loadDeviceConfig({}, file).hardware
+function read(file: string): Configured {
+  const { hardware, accelerators } = loadDeviceConfig({}, file)
+  return {
+    ...(hardware ? { hardware } : {}),
+    adapters: accelerators.map(({ adapter }) => adapter),
+  }
 }

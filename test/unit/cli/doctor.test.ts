@@ -1,7 +1,12 @@
 /** `doctor` as a person sees it: everything fits 80 columns, colour changes no word, and nothing is left out. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Finding } from '../../../hal/contract/examination.ts'
 import { reportLines, wrapped } from '../../../runtime/cli/doctor-report.ts'
 import type { Terminal } from '../../../runtime/cli/terminal.ts'
@@ -80,4 +85,40 @@ test('wrapping keeps every word, and lines are as long as allowed unless one wor
       }
     }),
   )
+})
+
+describe('the command', () => {
+  let folder = ''
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'doctor-cli-'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  const main = fileURLToPath(new URL('../../../runtime/main.ts', import.meta.url))
+  function doctor(config: string, ...args: string[]) {
+    const file = join(folder, 'device.yaml')
+    writeFileSync(file, config)
+    const started = ['doctor', '--no-probe', '--state-dir', folder, '--config', file, ...args]
+    return spawnSync(process.execPath, [main, ...started], { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  test('fails with exit code 1 where a configured part cannot be, and says so in JSON', () => {
+    const { status, stdout } = doctor(
+      'device: { hardware: { parts: [{ driver: bme208, id: porch }] } }',
+      '--json',
+    )
+    const report = JSON.parse(stdout)
+    expect(status).toBe(1)
+    expect(report.healthy).toBe(false)
+    expect(report.machine.board.name).toBeTypeOf('string')
+    const { found } = report.findings.find(({ check }: Finding) => check === 'configuration')
+    expect(found).toMatch(/hardware\.parts\[0\] \(porch\): there is no driver "bme208"; did you mean bme280/)
+  })
+
+  test('refuses a configuration that is none, with exit code 2 and one line', () => {
+    const { status, stderr } = doctor('device: { hardware: { parts: 7 } }')
+    expect(status).toBe(2)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toContain('device.hardware.parts')
+  })
 })
