@@ -85,6 +85,7 @@ class Attaching {
   readonly #host: Host
   readonly #threads: Threads
   readonly #areas: AreaBook
+  readonly #planned: ReadonlyMap<string, AttachedPart>
   readonly #parts = new Map<string, SensorPart>()
   readonly #supervisors: SensorSupervisor[] = []
   /** Modules that have not yet said what they measure. */
@@ -94,6 +95,7 @@ class Attaching {
   constructor(options: AttachedOptions, plan: AttachedPlan, host: Host) {
     this.#options = options
     this.#plan = plan
+    this.#planned = new Map(plan.parts.map((part) => [part.id, part]))
     this.#host = host
     this.#threads = planThreads(plan)
     this.#areas = new AreaBook(options.layout)
@@ -288,7 +290,7 @@ class Attaching {
   }
 
   #byId(id: string): AttachedPart {
-    const part = this.#plan.parts.find((candidate) => candidate.id === id)
+    const part = this.#planned.get(id)
     if (!part) throw new Error(`${id} is not in the plan`)
     return part
   }

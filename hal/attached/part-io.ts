@@ -29,6 +29,7 @@ export class PartIo {
       spi: opening((options) => io.spi(options)),
       serial: opening((options) => io.serial(options)),
       oneWire: opening((options) => io.oneWire(options)),
+      ...(io.can ? { can: opening(io.can.bind(io)) } : {}),
     }
   }
 
