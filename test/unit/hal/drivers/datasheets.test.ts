@@ -74,6 +74,11 @@ describe('BME280 and BMP280', () => {
     expect(calibrationOf(low, high)).toEqual({ t: [...t], p: [...p], h: [75, 362, 5, 0x139, -46, -2] })
   })
 
+  test('H4 has a sign too, and shares a byte with H5', () => {
+    const high = Uint8Array.of(0, 0, 0, 0xf3, 0x29, 0x03, 0)
+    expect(calibrationOf(new Uint8Array(26), high).h).toEqual([0, 0, 0, -199, 0x32, 0])
+  })
+
   test('with a plain calibration, humidity is a straight line through the offset', () => {
     // H1, H3, H5, H6 are zero: (adc - 64 h4) h2 / 65536, by section 8.1.
     expect(relativeHumidity(64 * 300 + 8192, 76_800, [0, 400, 0, 300, 0, 0])).toBeCloseTo(50, 9)

@@ -14,21 +14,21 @@ function rigOf(id: string, options: Record<string, number | string | boolean> = 
   return new SensorRig({ driver, emulator: part.emulator }, all)
 }
 
-/** The part, with one register that reads `value`. */
+/** The part, with one register that reads these bytes. */
 const withRegister =
-  (register: number, value: number) =>
+  (register: number, ...bytes: number[]) =>
   (emulated: EmulatedPart): EmulatedPart => {
     let pointer = 0
     return {
       ...emulated,
       i2c: {
-        write(bytes) {
-          pointer = bytes[0] ?? pointer
-          emulated.i2c?.write(bytes)
+        write(written) {
+          pointer = written[0] ?? pointer
+          emulated.i2c?.write(written)
         },
         read: (byteLength) =>
-          pointer === register && byteLength === 1
-            ? Uint8Array.of(value)
+          pointer === register
+            ? Uint8Array.from({ length: byteLength }, (_, at) => bytes[at] ?? 0)
             : (emulated.i2c?.read(byteLength) ?? new Uint8Array(byteLength)),
       },
     }
@@ -66,23 +66,30 @@ describe('[drivers-3] a part of another kind at the address is not-present, nami
 
 test('a BME280 whose calibration is empty is malformed, not hot', async () => {
   const rig = rigOf('bme280')
-  rig.attach('one', 0, (emulated) => {
-    let pointer = 0
-    return {
-      ...emulated,
-      i2c: {
-        write(bytes) {
-          pointer = bytes[0] ?? pointer
-          emulated.i2c?.write(bytes)
-        },
-        read: (byteLength) =>
-          pointer === 0x88
-            ? new Uint8Array(byteLength)
-            : (emulated.i2c?.read(byteLength) ?? new Uint8Array()),
-      },
-    }
-  })
+  rig.attach('one', 0, withRegister(0x88))
   await expect(rig.open('one')).rejects.toMatchObject({ code: 'malformed' })
+})
+
+describe('a part whose conversion never ends is a timeout, not an old value', () => {
+  test('BME280: the status says that it measures', async () => {
+    const rig = rigOf('bme280')
+    rig.attach('one', 0, withRegister(0xf3, 0x08))
+    await using device = await rig.open('one')
+    await expect(rig.sample(device)).rejects.toMatchObject({ code: 'timeout' })
+  })
+
+  test('INA219: conversion ready is never set', async () => {
+    const rig = rigOf('ina219')
+    rig.attach('one', 0, withRegister(2, 0x5d, 0x98))
+    await using device = await rig.open('one')
+    await expect(rig.sample(device)).rejects.toMatchObject({ code: 'timeout' })
+  })
+
+  test('ADS1115: the configuration says that it converts', async () => {
+    const rig = rigOf('ads1115')
+    rig.attach('one', 0, withRegister(1, 0x43, 0x83))
+    await expect(rig.open('one')).rejects.toMatchObject({ code: 'timeout' })
+  })
 })
 
 describe('the ends of ranges', () => {
@@ -145,6 +152,15 @@ describe('[drivers-4] lost power', () => {
     await expect(rig.sample(device)).rejects.toMatchObject({ code: 'timeout' })
     expect((await rig.sample(device)).channels.co2).toEqual({ value: 620, quality: 'ok' })
   })
+})
+
+test('an MPU-6050 that fell asleep is not at rest in free fall, even with the settings of power-on', async () => {
+  const rig = rigOf('mpu6050', { bandwidth: '260' })
+  const part = rig.attach('one')
+  await using device = await rig.open('one')
+  part.powerOn?.()
+  await expect(rig.sample(device)).rejects.toMatchObject({ code: 'not-present' })
+  expect((await rig.sample(device)).channels.acceleration_z?.value).toBeCloseTo(9.80665, 3)
 })
 
 test('an SCD4x that still measures for a program that was killed is taken over', async () => {
