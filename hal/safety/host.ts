@@ -186,7 +186,12 @@ export class SafetyHost implements AsyncDisposable {
     if (broken.length > 0)
       throw new HalError('permission', `${faultId}: ${broken.join(', ')} still cannot be driven`)
     refuse(this.#steps.do((nowMs) => this.#parts.kernel.clearFault(faultId, 'user', nowMs)).denial)
-    await this.#parts.journal.settled()
+    try {
+      await this.#parts.journal.settled()
+    } catch (cause) {
+      const message = `${faultId} is cleared, but will be back after a restart: the disk refused (${cause})`
+      throw new HalError('other', message, { cause })
+    }
   }
 
   status(): SafetyStatus {

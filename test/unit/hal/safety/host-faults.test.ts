@@ -1,0 +1,160 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { commandOf, HeaterPort, on, openBench, part, removeDir } from './host-bench.ts'
+
+const lamp = part('lamp', 'test-lamp', 11)
+const pump = part('pump', 'relay', 13)
+
+/** A lamp that is shorted to off, after its limit. */
+async function mismatched() {
+  const bench = await openBench({ actuators: [lamp, pump] })
+  const host = await bench.open()
+  commandOf(host, 'switch.lamp').do(on, 0)
+  bench.world.hold(11, 0)
+  bench.clock.advance(600)
+  return { ...bench, host }
+}
+
+describe('an output that reads back otherwise than commanded', () => {
+  test('is a fault after its limit, and not before [safety-3]', async () => {
+    const bench = await openBench({ actuators: [lamp, pump] })
+    const host = await bench.open()
+    commandOf(host, 'switch.lamp').do(on, 0)
+    bench.world.hold(11, 0)
+    bench.clock.advance(250)
+    expect(host.status().faults).toEqual([])
+    expect(host.telemetry().get('switch.lamp')?.state).toBe('off')
+    bench.clock.advance(350)
+    expect(host.status().faults).toMatchObject([{ cause: 'read-back', components: ['lamp'] }])
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
+  test('a part that says that it is stalled is a fault, told once', async () => {
+    const port = new HeaterPort()
+    const bench = await openBench({ actuators: [part('heater', 'test-heater', 15)], port })
+    const host = await bench.open()
+    commandOf(host, 'switch.heater').do({ value: 50 }, 0)
+    port.stalls = ['no current']
+    bench.clock.advance(1_000)
+    expect(host.status().faults).toMatchObject([
+      { cause: 'stall', message: expect.stringMatching(/no current/) },
+    ])
+    expect(port.writes.at(-1)).toEqual({ power: 0 })
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+})
+
+describe('latched faults [safety-4]', () => {
+  test('are on the disk when they are told, and are there after a restart', async () => {
+    const { dir, host, changes } = await mismatched()
+    await expect.poll(() => changes.at(-1)?.faults.length).toBe(1)
+    const file = JSON.parse(readFileSync(join(dir, 'faults.json'), 'utf8'))
+    expect(file.faults).toMatchObject([{ cause: 'read-back', components: ['lamp'] }])
+    // The process dies here: nothing of it is closed.
+    const again = await openBench({ actuators: [lamp, pump], safetyDir: dir })
+    const next = await again.open()
+    expect(next.status()).toMatchObject({ armed: false, faults: [{ cause: 'read-back' }] })
+    await next.clearFault(next.status().faults[0]?.id ?? '')
+    expect(JSON.parse(readFileSync(join(dir, 'faults.json'), 'utf8')).faults).toEqual([])
+    for (const opened of [host, next]) await opened[Symbol.asyncDispose]()
+    removeDir(dir)
+  })
+
+  test.each([
+    ['is empty', ''],
+    ['is half written', '{"version":1,"sha256":"'],
+    ['was emptied by hand', '{"version":1,"sha256":"0","faults":[]}'],
+    ['is of a later version', '{"version":2}'],
+    ['is no object', 'null'],
+  ])('a file that %s is a fault of every part, which lasts too', async (_, text) => {
+    const bench = await openBench({ actuators: [lamp, pump] })
+    writeFileSync(join(bench.dir, 'faults.json'), text)
+    const host = await bench.open()
+    expect(host.status().faults).toMatchObject([{ cause: 'start-up', components: ['lamp', 'pump'] }])
+    await host[Symbol.asyncDispose]()
+    const again = await openBench({ actuators: [lamp, pump], safetyDir: bench.dir })
+    const next = await again.open()
+    expect(next.status().faults).toMatchObject([{ cause: 'start-up' }])
+    await next[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
+  test('an unknown fault is refused with those that there are', async () => {
+    const { host, dir } = await mismatched()
+    await expect(host.clearFault('nothing')).rejects.toThrow(/there is no fault nothing; latched are: \S+/)
+    await host[Symbol.asyncDispose]()
+    removeDir(dir)
+  })
+
+  test('that the disk refuses are told, and clearing one says that it will be back', async () => {
+    const bench = await openBench({ actuators: [lamp] })
+    const host = await bench.open()
+    await expect.poll(() => bench.changes.at(-1)?.armed).toBe(true)
+    removeDir(bench.dir)
+    commandOf(host, 'switch.lamp').do(on, 0)
+    bench.world.hold(11, 0)
+    bench.clock.advance(600)
+    await expect
+      .poll(() => bench.lines.map(({ message }) => message))
+      .toContain('latched faults cannot be written to the disk')
+    await expect(host.clearFault(host.status().faults[0]?.id ?? '')).rejects.toThrow(
+      /will be back after a restart/,
+    )
+    await host[Symbol.asyncDispose]()
+  })
+})
+
+describe('the hardware watchdog [safety-8]', () => {
+  test('is fed once a second while all is well, and disarmed by a clean stop', async () => {
+    const bench = await openBench({ actuators: [lamp] })
+    const host = await bench.open()
+    bench.clock.advance(10_000)
+    const feeds = bench.fed.filter((what) => what === 'feed').length
+    expect(feeds).toBeGreaterThanOrEqual(9)
+    expect(feeds).toBeLessThanOrEqual(11)
+    expect(host.status().watchdog).toBe('fed')
+    await host[Symbol.asyncDispose]()
+    expect(bench.fed.at(-1)).toBe('close')
+    removeDir(bench.dir)
+  })
+
+  test.each([
+    ['an output reads back otherwise', 'hold'],
+    ['a chip cannot be written', 'fail'],
+    ['the control loop is silent', 'silent'],
+  ])('starves when %s', async (_, how) => {
+    let alive = true
+    const bench = await openBench({ actuators: [lamp], isAlive: () => alive })
+    const host = await bench.open()
+    const command = commandOf(host, 'switch.lamp')
+    command.do(on, 0)
+    bench.clock.advance(3_000)
+    if (how === 'hold') bench.world.hold(11, 1)
+    if (how === 'fail') bench.levers.fails = true
+    if (how === 'silent') alive = false
+    if (how !== 'silent') expect(() => command.do({ state: 'off' }, bench.clock.monotonicMs())).not.toThrow()
+    bench.clock.advance(2_000)
+    const before = bench.fed.length
+    bench.clock.advance(20_000)
+    expect(bench.fed.length).toBe(before)
+    expect(host.status().watchdog).toBe('starving')
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
+  test('is not opened before the first cycle in which all is well', async () => {
+    const bench = await openBench({ actuators: [lamp] })
+    bench.world.hold(11, 1)
+    const host = await bench.open()
+    bench.clock.advance(5_000)
+    expect(bench.fed).toEqual([])
+    bench.world.hold(11, undefined)
+    bench.clock.advance(1_000)
+    expect(bench.fed.slice(0, 2)).toEqual(['open', 'feed'])
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+})
