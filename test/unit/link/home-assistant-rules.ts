@@ -96,7 +96,7 @@ export const platforms: Readonly<Record<string, Rules>> = {
   button: { required: ['command_topic'], optional: ['payload_press'] },
   number: {
     required: ['command_topic'],
-    optional: [...read, ...words('command_template min max step mode')],
+    optional: [...read, ...words('command_template min max step mode device_class unit_of_measurement')],
   },
   select: { required: ['command_topic', 'options'], optional: [...read, 'command_template'] },
   notify: { required: ['command_topic'], optional: ['command_template'] },

@@ -63,6 +63,18 @@ const zoo: { entity: EntityDescription; attributes: Record<string, Json> }[] = [
   { entity: entity('media_player'), attributes: { source_list: ['TV', 'Radio'], volume_level: 40 } },
   { entity: entity('media_player', { id: 'media_player.plain', features: ['turn_on'] }), attributes: {} },
   { entity: entity('todo'), attributes: {} },
+  { entity: entity('number'), attributes: {} },
+  {
+    entity: entity('number', {
+      id: 'number.flap',
+      unit: '°C',
+      deviceClass: 'temperature',
+      range: { min: -90, max: 90, step: 0.5 },
+    }),
+    attributes: {},
+  },
+  { entity: entity('select', { choices: ['red', 'green'] }), attributes: {} },
+  { entity: entity('select', { id: 'select.listed' }), attributes: { options: ['eco', 'max'] } },
   { entity: entity('sensor', { deviceClass: 'temperature', unit: '°C' }), attributes: {} },
   { entity: entity('sensor', { id: 'sensor.energy', deviceClass: 'energy', unit: 'kWh' }), attributes: {} },
   { entity: entity('sensor', { id: 'sensor.text', deviceClass: 'timestamp' }), attributes: {} },
@@ -227,6 +239,12 @@ describe('commands from Home Assistant', () => {
       render(String(of('media_player')['volume']?.['command_template']), { value: 0.4 }),
       { volume_level: 0.4 },
     ],
+    ['number', render(String(main('number')['command_template']), { value: 12.5 }), { value: 12.5 }],
+    [
+      'choice',
+      render(String(main('select', { choices: ['a "b"'] })['command_template']), { value: 'a "b"' }),
+      { option: 'a "b"' },
+    ],
     ['mute', of('media_player')['muted']?.['payload_on'], { muted: true }],
     ['play', of('media_player')['play']?.['payload_press'], { state: 'playing' }],
     ['next', of('media_player')['next']?.['payload_press'], { action: 'next' }],
@@ -244,6 +262,7 @@ describe('commands from Home Assistant', () => {
     expect(main('cover', { features: ['open', 'close'] })).not.toHaveProperty('set_position_topic')
     expect(main('light', { features: ['onoff'] })).not.toHaveProperty('brightness_template')
     expect(Object.keys(of('media_player', { features: ['turn_on'] }))).toEqual([''])
+    expect(of('select')).toEqual({})
   })
 })
 
@@ -330,6 +349,7 @@ describe('states for Home Assistant', () => {
       report('on', { is_volume_muted: true }),
       'true',
     ],
+    ['number', template('number', 'value_template'), report('12.5'), '12.5'],
     ['open items', template('todo', 'value_template'), report('3'), '3'],
     ['weather', template('weather', 'value_template'), report('sunny'), 'sunny'],
   ])('%s', (_, text, names, expected) => {
