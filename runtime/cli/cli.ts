@@ -80,6 +80,7 @@ function createProgram(run: Run): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ganglion: ')) })
   addServerCommands(program, run)
   addHubCommands(program, run)
+  addSafetyCommands(program, run)
   addToolCommands(program, run)
   return program
 }
@@ -181,6 +182,36 @@ function addHubCommands(program: Command, run: Run): void {
     )
 }
 
+function addSafetyCommands(program: Command, run: Run): void {
+  const commands = () => import('./commands/safety.ts')
+  const safety = program
+    .command('safety')
+    .description('what may move on the device of this machine, and why not')
+  const withToken = (command: Command) =>
+    shared(command).option('--token-file <file>', 'the safety token is in this file; default: asked for')
+  shared(safety.command('status'))
+    .description('armed or not, faults, leases, outputs')
+    .action((options) => run(options, async (context) => (await commands()).safetyStatus(context)))
+  withToken(safety.command('arm'))
+    .description('let outputs be commanded')
+    .action((options) => run(options, async (context) => (await commands()).safetyArm(options, context)))
+  shared(safety.command('disarm'))
+    .description('drive every output safe and keep it there')
+    .action((options) => run(options, async (context) => (await commands()).safetyDisarm(context)))
+  withToken(safety.command('clear').argument('<fault>', 'id of a latched fault, as in the status'))
+    .description('clear a latched fault whose cause is gone')
+    .action((fault: string, options) =>
+      run(options, async (context) => (await commands()).safetyClear(fault, options, context)),
+    )
+  shared(safety.command('token'))
+    .description('make the safety token, which is shown this once')
+    .action((options) => run(options, async (context) => (await commands()).safetyToken(context)))
+  shared(safety.command('audit'))
+    .description('what was refused, and what went wrong')
+    .option('--lines <number>', 'the newest lines; default 50')
+    .action((options) => run(options, async (context) => (await commands()).safetyAudit(options, context)))
+}
+
 function addToolCommands(program: Command, run: Run): void {
   shared(program.command('doctor'))
     .description('what this machine is, what is wrong and what to do; exit code 1 when something is')
@@ -189,6 +220,11 @@ function addToolCommands(program: Command, run: Run): void {
     .option('--models-dir <dir>', 'where models are kept')
     .action((options) =>
       run(options, async (context) => (await import('./commands/doctor.ts')).doctor(options, context)),
+    )
+  shared(program.command('drivers').argument('[id]', 'a driver, for all about it'))
+    .description('the parts that can be attached, and how')
+    .action((id: string | undefined, options) =>
+      run(options, async (context) => (await import('./commands/drivers.ts')).drivers(id, context)),
     )
   const models = program.command('models').description('the models on this device')
   shared(models.command('list'))

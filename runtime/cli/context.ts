@@ -1,9 +1,11 @@
 /** What every command gets: where to write, how to be stopped, and the options that all commands share. */
 import type { Hal } from '../../hal/contract/board.ts'
+import type { Driver } from '../../hal/contract/driver.ts'
 import type { Examination } from '../../hal/contract/examination.ts'
 import type { HardwareConfig } from '../../hal/contract/hardware-config.ts'
 import type { Host } from '../../hal/contract/host.ts'
 import type { Inventory } from '../../hal/contract/inventory.ts'
+import type { SafetyControl } from '../../hal/contract/safety-control.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Context {
@@ -27,6 +29,10 @@ export interface HalDoor {
   readonly boards: readonly string[]
   /** Looks at the machine once; slow. */
   readonly takeInventory: () => Promise<Inventory>
+  /** Everything that can be attached. */
+  readonly drivers: () => Promise<readonly Driver[]>
+  /** Safety of the device on this machine, from outside of its process. */
+  readonly safety: SafetyControl
   /** Looks at this machine's hardware once, for `doctor`. */
   readonly examine: (options: {
     readonly host: Pick<Host, 'clock'>

@@ -154,7 +154,7 @@ describe('what is asked for', () => {
       ],
       { encoding: 'utf8' },
     )
-    expect(check.stdout.trim()).toBe('say')
+    expect(check.stdout.trim()).toBe('say safety')
     expect(check.stderr).toBe('')
   })
 })
