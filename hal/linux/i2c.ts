@@ -11,12 +11,12 @@ import { basename, join } from 'node:path'
 import { HalError } from '../contract/errors.ts'
 import type { I2c } from '../contract/io.ts'
 import { fsError, systemError } from './errno.ts'
-import { addressOf, ioctl } from './libc.ts'
+import { I2cMessages, type Message } from './i2c-messages.ts'
+import { ioctl } from './libc.ts'
 
 const i2cRetries = 0x0701
 const i2cTimeout = 0x0702
 const i2cRdwr = 0x0707
-const messageRead = 0x0001
 
 /** I2C_TIMEOUT counts in 10 ms. */
 const timeout10Ms = 5
@@ -27,13 +27,6 @@ const addresses = { min: 0x08, max: 0x77 }
 const messageBytesMax = 8192
 /** I2C_RDWR_IOCTL_MAX_MSGS is 42; two are left for what comes with the stop. */
 const heldMax = 40
-
-/** struct i2c_msg: u16 addr, u16 flags, u16 len, 2 bytes of padding, pointer buf. */
-const messageSize = 16
-/** struct i2c_rdwr_ioctl_data: pointer msgs, u32 nmsgs, 4 bytes of padding. */
-const requestSize = 16
-
-type Message = { readonly write: Uint8Array } | { readonly read: Uint8Array }
 
 export interface LinuxI2cOptions {
   /** Id of the bus, for messages. */
@@ -89,7 +82,8 @@ class LinuxI2c implements I2c {
   readonly #address: number
   #fd: number | undefined
   /** Written without a stop: they go out with what comes next. */
-  #held: Message[] = []
+  #held: Uint8Array[] = []
+  readonly #messages = new I2cMessages()
 
   constructor({ bus, path, address }: LinuxI2cOptions, fd: number) {
     this.#where = `${bus} address ${hex(address)}`
@@ -99,21 +93,19 @@ class LinuxI2c implements I2c {
   }
 
   read(byteLength: number): Uint8Array {
-    const bytes = this.#buffer(byteLength)
-    this.#transfer({ read: bytes })
-    return bytes
+    return this.#transfer(undefined, this.#checked(byteLength))
   }
 
   write(bytes: Uint8Array, stop = true): void {
-    const message = this.#copy(bytes)
-    if (stop) this.#transfer(message)
-    else this.#hold(message)
+    this.#checked(bytes.byteLength)
+    if (stop) this.#transfer(bytes, undefined)
+    // A copy: the caller may change it before it goes out.
+    else this.#hold(bytes.slice())
   }
 
   writeRead(bytes: Uint8Array, byteLength: number): Uint8Array {
-    const answer = this.#buffer(byteLength)
-    this.#transfer(this.#copy(bytes), { read: answer })
-    return answer
+    this.#checked(bytes.byteLength)
+    return this.#transfer(bytes, this.#checked(byteLength))
   }
 
   close(): void {
@@ -123,58 +115,36 @@ class LinuxI2c implements I2c {
     this.#held = []
   }
 
-  #transfer(...last: readonly Message[]): void {
+  #transfer(write: Uint8Array | undefined, readLength: number | undefined): Uint8Array {
     const fd = this.#open()
-    const messages = [...this.#held, ...last]
+    const messages: Message[] = [...this.#held]
     this.#held = []
-    const failed = ioctl(fd, i2cRdwr, combined(this.#address, messages))
+    if (write) messages.push(write)
+    if (readLength !== undefined) messages.push(readLength)
+    const failed = ioctl(fd, i2cRdwr, this.#messages.request(this.#address, messages))
     if (failed !== 0) throw systemError(failed, this.#where, this.#path)
+    return this.#messages.received(readLength ?? 0)
   }
 
-  #hold(message: Message): void {
+  #hold(bytes: Uint8Array): void {
     this.#open()
     if (this.#held.length >= heldMax)
       throw new HalError('out-of-range', `${this.#where}: more than ${heldMax} writes without a stop`)
-    this.#held.push(message)
+    this.#held.push(bytes)
   }
 
-  /** The caller may change its bytes before they go out. */
-  #copy(bytes: Uint8Array): Message {
-    const write = this.#buffer(bytes.byteLength)
-    write.set(bytes)
-    return { write }
-  }
-
-  #buffer(byteLength: number): Uint8Array {
-    if (!Number.isInteger(byteLength) || byteLength < 0 || byteLength > messageBytesMax)
-      throw new HalError(
-        'out-of-range',
-        `${this.#where}: ${byteLength} bytes, a message has 0 to ${messageBytesMax}`,
-      )
-    return new Uint8Array(byteLength)
+  #checked(byteLength: number): number {
+    if (Number.isInteger(byteLength) && byteLength >= 0 && byteLength <= messageBytesMax) return byteLength
+    throw new HalError(
+      'out-of-range',
+      `${this.#where}: ${byteLength} bytes, a message has 0 to ${messageBytesMax}`,
+    )
   }
 
   #open(): number {
     if (this.#fd === undefined) throw new HalError('closed', `${this.#where} is closed`)
     return this.#fd
   }
-}
-
-/** struct i2c_rdwr_ioctl_data with its messages behind it. */
-function combined(address: number, messages: readonly Message[]): Uint8Array {
-  const bytes = new Uint8Array(requestSize + messages.length * messageSize)
-  const view = new DataView(bytes.buffer)
-  view.setBigUint64(0, addressOf(bytes) + BigInt(requestSize), true)
-  view.setUint32(8, messages.length, true)
-  messages.forEach((message, n) => {
-    const at = requestSize + n * messageSize
-    const buffer = 'read' in message ? message.read : message.write
-    view.setUint16(at, address, true)
-    view.setUint16(at + 2, 'read' in message ? messageRead : 0, true)
-    view.setUint16(at + 4, buffer.byteLength, true)
-    view.setBigUint64(at + 8, addressOf(buffer), true)
-  })
-  return bytes
 }
 
 export const hex = (address: number) => `0x${address.toString(16).padStart(2, '0')}`

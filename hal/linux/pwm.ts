@@ -40,8 +40,11 @@ export function openPwm({ pwm, name, hz, sys }: LinuxPwmOptions): Pwm {
     writeAttribute(where, join(chip, 'export'), String(pwm.channel))
     waitForUdev(join(folder, 'duty_cycle'))
   }
-  writeAttribute(where, join(folder, 'enable'), '0')
-  writeAttribute(where, join(folder, 'duty_cycle'), '0')
+  // The kernel refuses every setting of a channel that has no period yet, and a period below the duty of one that has.
+  if (Number(readText(join(folder, 'period'))) > 0) {
+    writeAttribute(where, join(folder, 'enable'), '0')
+    writeAttribute(where, join(folder, 'duty_cycle'), '0')
+  }
   writeAttribute(where, join(folder, 'period'), String(periodNs))
   // A controller that knows one polarity has no such file, or refuses to write it.
   if (readText(join(folder, 'polarity')) === 'inversed')
@@ -55,9 +58,16 @@ function findChip(sys: string, device: string): string | undefined {
   if (!existsSync(root)) return undefined
   return readdirSync(root)
     .map((name) => join(root, name))
-    .find(
-      (chip) => existsSync(join(chip, 'device')) && basename(readlinkSync(join(chip, 'device'))) === device,
-    )
+    .find((chip) => deviceOf(chip) === device)
+}
+
+/** Name of the controller that a chip belongs to. */
+function deviceOf(chip: string): string | undefined {
+  try {
+    return basename(readlinkSync(join(chip, 'device')))
+  } catch {
+    return undefined
+  }
 }
 
 /** Threads that open hardware may wait; a second is over at the first write that is refused. */
