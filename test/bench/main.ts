@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
+import { halIo } from './hal-io.bench.ts'
 import { intents } from './intents.bench.ts'
 import { loopLateness } from './loop-lateness.bench.ts'
 import { thisMachine } from './machine.ts'
@@ -26,6 +27,7 @@ const benchmarks: readonly Benchmark[] = [
   slowSubscriber,
   roundTrip,
   outbox,
+  halIo,
 ]
 
 const stop = new AbortController()
