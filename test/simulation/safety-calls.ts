@@ -100,6 +100,7 @@ export class Run {
       { name: 'conflictMonitor', on: true },
       { name: 'startedUp' },
       { name: 'arm', principal: 'user' },
+      ...this.config.inputs.map((input) => ({ name: 'input' as const, input, value: 1 })),
       { name: 'acquire', request: { components: all, principal: 'agent:a', ttlMs: 5000 } },
     ]
   }
@@ -129,7 +130,11 @@ export class Run {
       case 'release':
         return { name: move.name, id: this.#leaseId(a) }
       case 'input':
-        return { name: 'input', input: at(this.config.inputs, a), value: at([1, 1, 1, 50, 0, Number.NaN], b) }
+        return {
+          name: 'input',
+          input: at(this.config.inputs, a),
+          value: at([1, 1, 1, 1, 50, 0, Number.NaN], b),
+        }
       case 'readBack':
         return { name: 'readBack', values: this.#measured(a, b) }
       case 'writeFailed':

@@ -245,6 +245,8 @@ export class Checks {
     for (const rule of this.#walking) {
       if ((rule as Rule<'sequence'>).outputs.every((name) => this.#isSafe(name))) this.#walking.delete(rule)
     }
+    const faults = vectorFaults(this.#config, this.#vector, this.#inputs)
+    must(faults.length === 0, `kernel-1: ${JSON.stringify(this.#vector)} breaks ${faults.join('; ')}`)
     const held = new Set([...this.#leases.values()].flatMap(({ lease }) => lease.components))
     for (const { lease, untilMs } of this.#leases.values()) {
       must(nowMs < untilMs, `kernel-7: lease ${lease.id} outlived its time`)

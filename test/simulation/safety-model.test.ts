@@ -34,9 +34,9 @@ test('the kernel does what a reference does that works everything out from the w
       for (const call of run.opening()) perform(call)
       for (const move of drawn) perform(run.call(move))
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   )
-  expect(calls).toBeGreaterThanOrEqual(10_000)
+  expect(calls).toBeGreaterThanOrEqual(20_000)
 })
 
 /** Every vector that the step made of `before`; writes that repeat what is there make none. */

@@ -118,7 +118,7 @@ function chainSequence([first, then]: readonly string[]): fc.Arbitrary<Constrain
 
 const wait = fc.constantFrom(0, 20, 100, 500)
 
-function randomRule(outputs: readonly string[], inputs: readonly string[]): fc.Arbitrary<Constraint> {
+function randomRule(outputs: readonly string[]): fc.Arbitrary<Constraint> {
   const output = fc.constantFrom(...outputs)
   const several = fc.shuffledSubarray([...outputs], {
     minLength: Math.min(2, outputs.length),
@@ -166,9 +166,16 @@ function randomRule(outputs: readonly string[], inputs: readonly string[]): fc.A
     }),
     dependency(output, fc.constantFrom(...outputs), limits),
     dependency(output, fc.constantFrom(...outputs), limits),
-    dependency(output, fc.constantFrom(...inputs), limits),
   )
 }
+
+/** An output that needs an input to be on, or to be off. */
+const watch = (outputs: readonly string[], inputs: readonly string[]): fc.Arbitrary<Constraint> =>
+  dependency(
+    fc.constantFrom(...outputs),
+    fc.constantFrom(...inputs),
+    fc.constantFrom({ min: 1, max: 100 }, { min: 1, max: 1 }),
+  )
 
 const dependency = (
   output: fc.Arbitrary<string>,
@@ -204,18 +211,19 @@ export const plants: fc.Arbitrary<KernelConfig> = fc
       .record({
         sequences: fc.tuple(...heads.map(({ id }) => headSequence(id))),
         chain: relays.length < 2 ? fc.constant([]) : fc.array(chainSequence(relays), { maxLength: 1 }),
-        rules: fc.array(randomRule(names, inputs), { maxLength: 7, size: 'max' }),
+        rules: fc.array(randomRule(names), { maxLength: 7, size: 'max' }),
+        watches: fc.array(watch(names, inputs), { maxLength: 2 }),
         arming: fc.constantFrom('automatic' as const, 'automatic' as const, 'person' as const),
         silenceMsMax: fc.constantFrom(2000, 60_000),
       })
-      .map(({ sequences, chain, rules, ...rest }) => ({
+      .map(({ sequences, chain, rules, watches, ...rest }) => ({
         ...base,
         ...rest,
         hasConflictMonitor: true,
         rampTickMs: 20,
         startId: 'start0',
         constraints: [],
-        more: [...motors, ...sequences, ...chain, ...rules],
+        more: [...motors, ...sequences, ...chain, ...watches, ...rules],
       }))
   })
   .map(({ more, ...config }) => ({ ...config, constraints: keepable(config, more) }))

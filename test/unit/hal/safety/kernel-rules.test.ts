@@ -414,6 +414,18 @@ describe('dependency', () => {
     expect(bench.kernel.input('float', Number.NaN, 0).writes).toEqual([{ 'pump.on': 0 }])
   })
 
+  test('an input that changes stops a ramp before its next move, not after [kernel-1]', () => {
+    const bench = Bench.started(
+      [part('fan', [level('duty', { slewPerS: 100 })])],
+      [{ rule: 'dependency', output: 'fan.duty', needs: 'guard', min: 1, max: 1 }],
+      { inputs: ['guard'] },
+    )
+    bench.kernel.input('guard', 1, 0)
+    bench.command(bench.lease('fan'), 'fan', { duty: 50 })
+    bench.after(20)
+    expect(bench.kernel.input('guard', 0, 40).writes).toEqual([{ 'fan.duty': 0 }])
+  })
+
   test('a signal that needs something is not left on for the time of its walk [kernel-7]', () => {
     const bench = Bench.started(
       [head('h')],
