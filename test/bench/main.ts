@@ -14,6 +14,9 @@ import { memory } from './memory.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
 import { roundTrip } from './round-trip.bench.ts'
+import { safety } from './safety.bench.ts'
+import { safetyExpiry } from './safety-expiry.bench.ts'
+import { sensorsBench } from './sensors.bench.ts'
 import { slowSubscriber } from './slow-subscriber.bench.ts'
 import { speech } from './speech.bench.ts'
 import { speechLive } from './speech-live.bench.ts'
@@ -28,6 +31,9 @@ const benchmarks: readonly Benchmark[] = [
   roundTrip,
   outbox,
   halIo,
+  sensorsBench,
+  safety,
+  safetyExpiry,
 ]
 
 const stop = new AbortController()
