@@ -59,7 +59,7 @@ export async function openAttached(
   signal: AbortSignal,
 ): Promise<Attached> {
   const checked = checkHardware(options.config, options.board, options.drivers)
-  if (!checked.ok) throw malformed(checked.problems, host)
+  if (!checked.ok) throw malformed(checked.problems)
   const attaching = new Attaching(options, checked.plan, host)
   try {
     return await attaching.open(signal)
@@ -69,9 +69,8 @@ export async function openAttached(
   }
 }
 
-function malformed(problems: readonly string[], host: Host): HalError {
+function malformed(problems: readonly string[]): HalError {
   const [first = 'is wrong', ...more] = problems
-  for (const problem of more) host.log.error(problem)
   const rest =
     more.length === 0
       ? ''
@@ -132,7 +131,7 @@ class Attaching {
         ? []
         : [`${part.place}: there is already a ${taken}: give the part another id`]
     })
-    if (problems.length > 0) throw malformed(problems, this.#host)
+    if (problems.length > 0) throw malformed(problems)
   }
 
   #componentIds(part: AttachedPart): readonly string[] {

@@ -2,7 +2,8 @@
 import type { DeviceConfigInput } from '../config/config.ts'
 
 export interface DeviceInputOptions {
-  readonly home?: string
+  /** A file; false: none, whatever is shipped. */
+  readonly home?: string | false
   readonly id?: string
   readonly microphone?: string
   readonly modelsDir?: string
@@ -23,7 +24,7 @@ export function deviceInput(options: DeviceInputOptions, place: Place): DeviceCo
   return {
     stateDir: place.stateDir,
     id: options.id,
-    home: options.home,
+    home: options.home || undefined,
     gateway: place.gateway,
     broker: place.broker === undefined ? undefined : { url: place.broker },
     voice: {

@@ -95,7 +95,7 @@ function openDevice(
   const args = ['device', '--json', '--supervised', '--gateway', gateway.http, '--broker', gateway.mqtt]
   const flags = {
     '--state-dir': plan.deviceDir,
-    '--home': options.home,
+    '--home': options.home || undefined,
     '--config': options.config,
     '--id': options.id,
     '--microphone': options.microphone,
