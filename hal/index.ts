@@ -18,9 +18,10 @@ import { simulateHome } from './sim/sim-board.ts'
 
 export { probeAccelerators } from './accelerators/probe.ts'
 export { HalError } from './contract/errors.ts'
-export { listInputs } from './linux/evdev.ts'
+export { listInputs, watchInput } from './linux/evdev.ts'
 export { readPower, readThermal } from './linux/hwmon.ts'
 export { listIio } from './linux/iio.ts'
+export { captureIio } from './linux/iio-buffer.ts'
 export { takeInventory } from './linux/inventory.ts'
 export { listOneWire } from './linux/one-wire.ts'
 export { safetyControl } from './safety/control-client.ts'
@@ -78,7 +79,12 @@ export function createHal(boards: readonly Board[]): Hal {
       if (!options.hardware || options.hardware.parts.length === 0) return assembleBoard(parts)
       // Drivers are loaded only where something is attached.
       const { attachTo } = await import('./attached/attach-to.ts')
-      return assembleBoard(await attachTo(parts, options.hardware, { ...options, roots }, host, signal))
+      try {
+        return assembleBoard(await attachTo(parts, options.hardware, { ...options, roots }, host, signal))
+      } catch (error) {
+        await assembleBoard(parts)[Symbol.asyncDispose]()
+        throw error
+      }
     },
   }
 }

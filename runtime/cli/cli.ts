@@ -128,6 +128,7 @@ function addServerCommands(program: Command, run: Run): void {
       .option('--no-voice', 'no speech models, no engine')
   ofDevice(listening(program.command('up')))
     .description('run a gateway and a device on this machine')
+    .option('--no-home', 'this machine’s own board and what is attached to it; nothing is simulated')
     .option('--no-demo', 'do not play the recording')
     .action((options) =>
       run(options, async (context) => (await import('./commands/up.ts')).up(options, context)),
