@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { FakeMachine } from '../fixtures/fake-machine.ts'
 import { compileC, compileHardware, hasGcc } from '../fixtures/native-library.ts'
@@ -61,7 +62,7 @@ export const halIo: Benchmark = {
 function prepare(folder: string, machine: FakeMachine, signal: AbortSignal): Measure {
   const program = compileC(path.join(import.meta.dirname, 'native', 'hal-io.c'), path.join(folder, 'hal-io'))
   const env = { ...process.env, ...machine.environment([compileHardware(folder)]) }
-  const ours = path.join(import.meta.dirname, 'programs', 'hal-io.ts')
+  const ours = fileURLToPath(new URL('programs/hal-io.ts', import.meta.url))
   const numbers = async (command: string, args: string[]) => {
     const { stdout } = await run(command, args, { env, signal, timeout: runMsMax, maxBuffer: 16 << 20 })
     return stdout.trim().split('\n').map(Number)
