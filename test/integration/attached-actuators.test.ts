@@ -76,6 +76,8 @@ async function device(hardware: HardwareConfig, networkGraceMs = 60_000) {
     board,
     leases,
     state: (id: string) => registry.get(id)?.telemetry.state,
+    command: (entity: string, command: Record<string, unknown>) =>
+      actuation.run({ entity, command, principal: 'user' }, signal),
     run: (entity: string, state: string, principal = 'user', viaNetwork = false) =>
       actuation.run({ entity, command: { state }, principal, viaNetwork }, signal),
     until: (id: string, state: string) => untilState(registry, id, state),
@@ -113,6 +115,18 @@ describe('commanded through the device', () => {
     expect((await test.board.safety?.status())?.leases).toMatchObject([{ principal: 'user' }])
     await test.leases[Symbol.asyncDispose]()
     await test.until('switch.boiler', 'off')
+  })
+
+  it('a number is set within its range, and beyond it refused', async () => {
+    await using test = await device({ parts: [{ driver: 'servo', id: 'flap', pin: 12 }] })
+    const [flap] = test.board.actuators
+    expect(flap?.info).toMatchObject({ id: 'number.flap', range: { min: 0, max: 180 }, unit: '°' })
+    expect(await test.command('number.flap', { value: 45 })).toMatchObject({
+      outcome: 'done',
+      evidence: { observed: { state: '45' } },
+    })
+    expect(await test.command('number.flap', { value: 400 })).toMatchObject({ outcome: 'refused' })
+    expect(test.state('number.flap')).toBe('45')
   })
 
   it('what a rule forbids is refused with the rule’s reason', async () => {
