@@ -4,20 +4,11 @@
  */
 import type { Denial, Lease, LeaseRequest, PrincipalKind } from '../contract/safety.ts'
 import { clip } from './kernel-draft.ts'
-import type { Component } from './kernel-output.ts'
+import type { Component, HeldLease } from './kernel-output.ts'
 
 /** Ten minutes: a holder that is gone is noticed within that at the latest, whatever it asked for. */
 const leaseTtlMsMax = 600_000
 const principalLengthMax = 128
-
-export interface HeldLease {
-  readonly lease: Lease
-  readonly components: readonly Component[]
-  readonly kind: PrincipalKind
-  endsAtMs: number
-  /** Number of its last command. */
-  sequence: number
-}
 
 const ranks: Readonly<Record<PrincipalKind, number>> = { person: 3, mqtt: 2, agent: 1, model: 0 }
 

@@ -4,9 +4,7 @@
  *
  * Between calls `next === value` for every output; during a call `next` is the vector under judgement.
  */
-import type { Constraint, OutputSpec } from '../contract/safety.ts'
-import type { Sequence } from './constraints/sequence.ts'
-import type { HeldLease } from './kernel-leases.ts'
+import type { Constraint, Lease, OutputSpec, PrincipalKind } from '../contract/safety.ts'
 import type { KernelComponent } from './kernel-types.ts'
 
 export interface Output {
@@ -51,6 +49,26 @@ export interface Unit {
   level: 0 | 1 | 2
 }
 
+/** Outputs that move through named states only. */
+export interface SequenceState {
+  readonly name: string
+  readonly values: ReadonlyMap<Output, number>
+  /** Where it may go, and after how long here, milliseconds. */
+  readonly steps: Map<SequenceState, number>
+  /** First step of the quickest way to the safe state; none from the safe state itself. */
+  onward: { readonly to: SequenceState; readonly afterMs: number } | undefined
+}
+
+export interface Sequence {
+  readonly outputs: readonly Output[]
+  readonly states: readonly SequenceState[]
+  readonly because: string | undefined
+  current: SequenceState
+  enteredAtMs: number
+  /** The kernel is walking it to its safe state; nobody can command it meanwhile. */
+  walking: boolean
+}
+
 export interface Component {
   readonly id: string
   readonly config: KernelComponent
@@ -62,6 +80,15 @@ export interface Component {
   group: readonly Component[]
   /** A latched fault keeps it safe. */
   faulty: boolean
+}
+
+export interface HeldLease {
+  readonly lease: Lease
+  readonly components: readonly Component[]
+  readonly kind: PrincipalKind
+  endsAtMs: number
+  /** Number of its last command. */
+  sequence: number
 }
 
 export interface Input {

@@ -6,8 +6,7 @@
 import { HalError } from '../contract/errors.ts'
 import type { OutputSpec } from '../contract/safety.ts'
 import { attachConstraints, rulesOf } from './constraints/attach.ts'
-import type { Sequence } from './constraints/sequence.ts'
-import type { Component, Input, Output, Unit, VectorRule } from './kernel-output.ts'
+import type { Component, Input, Output, Sequence, Unit, VectorRule } from './kernel-output.ts'
 import type { KernelComponent, KernelConfig } from './kernel-types.ts'
 
 /** A device with more has lost count of what it moves. */

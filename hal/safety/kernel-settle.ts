@@ -9,8 +9,8 @@
 import type { Constraint, OutputValues } from '../contract/safety.ts'
 import { maximumOnMessage, onUntilMs } from './constraints/maximum-on.ts'
 import { mayTurnOnAtMs } from './constraints/minimum.ts'
-import { type Sequence, stateUnderJudgement } from './constraints/sequence.ts'
-import type { Output, Unit } from './kernel-output.ts'
+import { stateUnderJudgement } from './constraints/sequence.ts'
+import type { Output, Sequence, Unit } from './kernel-output.ts'
 import type { Plan } from './kernel-plan.ts'
 
 export interface Forced {

@@ -10,7 +10,9 @@ import { type Call, moves, Run } from './safety-calls.ts'
 import { Checks } from './safety-checks.ts'
 import { plants } from './safety-plant.ts'
 
-test('no interleaving of calls, expiries, crashes and restarts leads to a vector that breaks a rule [kernel-1..11]', () => {
+test('no interleaving of calls, expiries, crashes and restarts leads to a vector that breaks a rule [kernel-1..11]', {
+  timeout: 120_000,
+}, () => {
   const seen = new Map<string, number>()
   const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
   fc.assert(

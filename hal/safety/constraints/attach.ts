@@ -2,7 +2,7 @@
 
 import { HalError } from '../../contract/errors.ts'
 import type { Constraint } from '../../contract/safety.ts'
-import type { VectorRule } from '../kernel-output.ts'
+import type { Sequence, VectorRule } from '../kernel-output.ts'
 import { attachDependency } from './dependency.ts'
 import { attachMaximumOn } from './maximum-on.ts'
 import { attachMinimum } from './minimum.ts'
@@ -11,7 +11,7 @@ import { attachPermissive } from './permissive.ts'
 import { attachRange } from './range.ts'
 import { attachRate } from './rate.ts'
 import { constraintsMax, type Names, Scope } from './scope.ts'
-import { attachSequence, type Sequence } from './sequence.ts'
+import { attachSequence } from './sequence.ts'
 import { attachSlew } from './slew.ts'
 
 /** Throws HalError `malformed` for the first rule that cannot be kept. Outputs must have their safe values. */

@@ -3,30 +3,11 @@
  * from every state to the safe one is found when the kernel opens (Dijkstra's algorithm, backwards from the safe state).
  */
 import type { Constraint } from '../../contract/safety.ts'
-import { type Output, reason } from '../kernel-output.ts'
+import { type Output, reason, type Sequence, type SequenceState } from '../kernel-output.ts'
 import { rangeBroken } from './range.ts'
 import type { Scope } from './scope.ts'
 
 const statesMax = 64
-
-export interface SequenceState {
-  readonly name: string
-  readonly values: ReadonlyMap<Output, number>
-  /** Where it may go, and after how long here, milliseconds. */
-  readonly steps: Map<SequenceState, number>
-  /** First step of the quickest way to the safe state; none from the safe state itself. */
-  onward: { readonly to: SequenceState; readonly afterMs: number } | undefined
-}
-
-export interface Sequence {
-  readonly outputs: readonly Output[]
-  readonly states: readonly SequenceState[]
-  readonly because: string | undefined
-  current: SequenceState
-  enteredAtMs: number
-  /** The kernel is walking it to its safe state; nobody can command it meanwhile. */
-  walking: boolean
-}
 
 export function attachSequence(
   definition: Extract<Constraint, { rule: 'sequence' }>,
