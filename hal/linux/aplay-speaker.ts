@@ -73,21 +73,23 @@ class Playing {
       for (let from = 0; from < chunk.length; from += pieceSamples)
         await this.#write(chunk.subarray(from, from + pieceSamples))
     this.#child.process.stdin?.end()
-    await this.#within(this.#child.ended)
+    await this.#within(this.#child.closed)
     if (this.#child.process.exitCode !== 0) throw this.#child.failure()
   }
 
   async #write(samples: Float32Array): Promise<void> {
     const { stdin } = this.#child.process
     this.#signal.throwIfAborted()
-    if (!stdin || this.#child.process.exitCode !== null) throw this.#child.failure()
+    if (!stdin || this.#child.process.exitCode !== null) throw await this.#failure()
     if (stdin.write(encodePcm(samples))) return
     const drained = new Promise<void>((resolve) => stdin.once('drain', resolve))
     await this.#within(Promise.race([drained, this.#child.ended]))
-    if (stdin.destroyed || !stdin.writable) {
-      await this.#within(this.#child.ended)
-      throw this.#child.failure()
-    }
+    if (stdin.destroyed || !stdin.writable) throw await this.#failure()
+  }
+
+  async #failure(): Promise<HalError> {
+    await this.#within(this.#child.closed)
+    return this.#child.failure()
   }
 
   /** Waits for the child, but not for ever and not beyond the signal. */

@@ -22,6 +22,8 @@ export class ChildProgram {
   readonly process: ChildProcess
   /** Resolves when the process has ended, or could not start. */
   readonly ended: Promise<void>
+  /** Resolves later, when its pipes have ended too: everything that it said is known. */
+  readonly closed: Promise<void>
   readonly #id: string
   readonly #call: ProgramCall
   #complaint = ''
@@ -36,6 +38,10 @@ export class ChildProgram {
     this.process = spawn(call.program, [...call.args], { stdio: [input, output, 'pipe'] })
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#complaint = `${this.#complaint}${text}`.slice(-2 * complaintMax)
+    })
+    this.closed = new Promise((resolve) => {
+      this.process.once('close', () => resolve())
+      this.process.once('error', () => resolve())
     })
     this.ended = new Promise((resolve) => {
       this.process.once('exit', () => resolve())
@@ -54,7 +60,7 @@ export class ChildProgram {
     cancel()
   }
 
-  /** Why it ended by itself. */
+  /** Why it ended by itself; complete once `closed` has resolved. */
   failure(): HalError {
     const { program, debianPackage } = this.#call
     if (this.#startError?.code === 'ENOENT')

@@ -11,7 +11,21 @@ import type { Sensor } from '../contract/sensor.ts'
 const sampleEveryMs = 30_000
 
 /** Measures; undefined when the source has gone. */
-export type Measure = () => Promise<number | undefined>
+type Measure = () => Promise<number | undefined>
+
+/** Something on this machine that can be measured. */
+export interface HostSource {
+  readonly object: string
+  readonly name: string
+  readonly deviceClass?: string
+  readonly unit?: string
+  /** 0 is off, anything else on. */
+  readonly binary?: true
+  /** A part outside the computer: one that does not answer when the device starts gives no sensor. */
+  readonly mayBeAway?: true
+  /** Undefined where the machine has no such source. Throws HalError. */
+  readonly measure: Measure
+}
 
 export class HostSensor implements Sensor {
   readonly info: Sensor['info']
@@ -27,7 +41,7 @@ export class HostSensor implements Sensor {
     this.info = info
     this.#host = host
     this.#measure = measure
-    this.#current = this.#telemetry(String(first))
+    this.#current = this.#telemetry(this.#state(first))
     this.#cancelTimer = this.#sampleLater()
   }
 
@@ -56,7 +70,7 @@ export class HostSensor implements Sensor {
     try {
       const value = await this.#measure()
       if (value === undefined) throw new HalError('not-present', `${this.info.id}: its source has gone`)
-      this.#report(String(value))
+      this.#report(this.#state(value))
     } catch (error) {
       this.#report('unavailable')
       throw error
@@ -78,6 +92,11 @@ export class HostSensor implements Sensor {
       this.#failing = true
     }
     if (!this.#closed) this.#cancelTimer = this.#sampleLater()
+  }
+
+  #state(value: number): string {
+    if (this.info.kind === 'binary_sensor') return value === 0 ? 'off' : 'on'
+    return String(value)
   }
 
   #report(state: string): void {

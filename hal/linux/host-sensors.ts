@@ -10,24 +10,16 @@ import { join } from 'node:path'
 import { HalError } from '../contract/errors.ts'
 import type { Host } from '../contract/host.ts'
 import type { Roots } from './board-detect.ts'
-import { HostSensor } from './host-sensor.ts'
-
-interface Source {
-  readonly object: string
-  readonly name: string
-  readonly deviceClass?: string
-  readonly unit?: string
-  /** Measures; undefined where the machine has no such source. Throws HalError `malformed`. */
-  readonly measure: () => Promise<number | undefined>
-}
+import { HostSensor, type HostSource } from './host-sensor.ts'
+import { kernelSources } from './kernel-sources.ts'
 
 /** Opens the sensors that this machine has, each with a first report. */
 export async function openHostSensors(roots: Roots, host: Host, signal: AbortSignal): Promise<HostSensor[]> {
   // All are measured before the first is opened: an error leaves nothing running.
-  const measured: { source: Source; first: number }[] = []
+  const measured: { source: HostSource; first: number }[] = []
   for (const source of await findSources(roots)) {
     signal.throwIfAborted()
-    const first = await source.measure()
+    const first = await firstOf(source, host)
     if (first !== undefined) measured.push({ source, first })
   }
   const machine = hostname().split('.')[0] || 'host'
@@ -36,12 +28,27 @@ export async function openHostSensors(roots: Roots, host: Host, signal: AbortSig
   )
 }
 
-function describe({ object, name, deviceClass, unit }: Source, machine: string): HostSensor['info'] {
+/** A part outside the computer that is away now is said and left out; anything else is an error. */
+async function firstOf(source: HostSource, host: Host): Promise<number | undefined> {
+  try {
+    return await source.measure()
+  } catch (error) {
+    if (!source.mayBeAway || !(error instanceof HalError)) throw error
+    host.log.warn('host sensor left out', { sensor: source.name, error })
+    return undefined
+  }
+}
+
+function describe(
+  { object, name, deviceClass, unit, binary }: HostSource,
+  machine: string,
+): HostSensor['info'] {
   const words = machine.toLowerCase().match(/[a-z0-9]+/g) ?? ['host']
   const slug = words.join('_')
+  const kind = binary ? 'binary_sensor' : 'sensor'
   return {
-    id: `sensor.${slug}_${object}`,
-    kind: 'sensor',
+    id: `${kind}.${slug}_${object}`,
+    kind,
     name: `${machine} ${name}`,
     device: { id: slug, name: machine },
     ...(deviceClass === undefined ? {} : { deviceClass }),
@@ -50,9 +57,9 @@ function describe({ object, name, deviceClass, unit }: Source, machine: string):
   }
 }
 
-async function findSources(roots: Roots): Promise<Source[]> {
+async function findSources(roots: Roots): Promise<HostSource[]> {
   const zone = await cpuThermalZone(roots.sys)
-  const temperature: Source[] = zone
+  const temperature: HostSource[] = zone
     ? [
         {
           object: 'cpu_temperature',
@@ -73,6 +80,7 @@ async function findSources(roots: Roots): Promise<Source[]> {
       measure: () => memoryUsed(join(roots.proc, 'meminfo')),
     },
     { object: 'disk_used', name: 'disk in use', unit: '%', measure: diskUsed },
+    ...(await kernelSources(roots.sys)),
   ]
 }
 

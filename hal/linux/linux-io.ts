@@ -11,6 +11,8 @@ import type { Host } from '../contract/host.ts'
 import type {
   Analog,
   AnalogOptions,
+  Can,
+  CanOptions,
   Digital,
   DigitalBank,
   DigitalBankOptions,
@@ -34,6 +36,7 @@ import type {
 import type { ProviderRegistry } from '../drivers/provider-registry.ts'
 import type { Roots } from './board-detect.ts'
 import { busPath } from './bus-path.ts'
+import { openCan } from './can.ts'
 import { openBank, openDigital } from './gpio.ts'
 import { GpioChips } from './gpio-chips.ts'
 import { openI2c } from './i2c.ts'
@@ -164,6 +167,10 @@ export class LinuxIo implements Io {
 
   oneWire(options: OneWireOptions): OneWire {
     return this.#keep(() => openOneWire(this.#sys, options))
+  }
+
+  can(options: CanOptions): Can {
+    return this.#keep(() => openCan(this.#sys, options))
   }
 
   /** Closes what is still open, all of it even where one fails; then throws the first failure. Idempotent. */

@@ -5,8 +5,11 @@
 import { execFileSync } from 'node:child_process'
 import { constants, openSync, writeSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
+import { boards } from '../../../../boards/index.ts'
 import type { Can, CanFrame } from '../../../../hal/contract/io.ts'
 import { CanSocket, openCan } from '../../../../hal/linux/can.ts'
+import { createLinuxIo } from '../../../../hal/linux/linux-io.ts'
+import { testHost } from '../host.ts'
 import { until, useFiles } from './files.ts'
 
 const files = useFiles()
@@ -97,6 +100,20 @@ test('an interface that is missing or down says so, with what to do', () => {
   expect(open).toThrow(expect.objectContaining({ code: 'not-present' }))
   files().write({ 'sys/class/net/can0/flags': '0x40080\n', 'sys/class/net/can0/ifindex': '3\n' })
   expect(open).toThrow('can-0 (can0): is down, run: sudo ip link set can0 up type can bitrate 500000')
+})
+
+test('the machine has CAN as one more kind of IO, and closes what was opened with it', () => {
+  const roots = { proc: files().path('proc'), sys: files().path('sys'), dev: files().path('dev') }
+  const [board] = boards
+  if (!board) throw new Error('no board')
+  const io = createLinuxIo({ board, roots, host: testHost().host })
+  expect(() => io.can({ bus: 'can-0', filters: everything })).toThrow(
+    expect.objectContaining({ code: 'not-present' }),
+  )
+  io.close()
+  expect(() => io.can({ bus: 'can-0', filters: everything })).toThrow(
+    expect.objectContaining({ code: 'closed' }),
+  )
 })
 
 function virtualInterface(name: string): string | undefined {

@@ -1,10 +1,10 @@
 /** Buttons and switches, through a pipe that stands for the kernel's event node. */
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { HalError } from '../../../../hal/contract/errors.ts'
-import { listInputs } from '../../../../hal/index.ts'
-import { type InputChange, watchInput } from '../../../../hal/linux/evdev.ts'
-import { until, useFiles } from './files.ts'
+import { listInputs, watchInput } from '../../../../hal/index.ts'
+import type { InputChange } from '../../../../hal/linux/evdev.ts'
+import { openWriter, until, useFiles } from './files.ts'
 
 const files = useFiles()
 const roots = () => ({ sys: files().path('sys'), dev: files().path('dev') })
@@ -35,7 +35,7 @@ test('presses and releases of keys and switches are reported, repeats and other 
     throw error
   }
   using _ = await watchInput(roots(), 'gpio-keys', { onChange: (change) => changes.push(change), onError })
-  const writer = openSync(node, constants.O_WRONLY)
+  const writer = await openWriter(node)
   const bytes = [event(1, 116, 1, 1_234_567n), event(0, 0, 0), event(1, 116, 2), event(2, 0, 5)]
   writeSync(writer, Buffer.concat([...bytes, event(1, 116, 0), event(0, 3, 0), event(5, 0, 1)]))
   await until('all have come', () => changes.length === 3)
@@ -52,7 +52,7 @@ test('a device is found by phys too, and one that is unplugged is reported once'
   const errors: HalError[] = []
   const listeners = { onChange: () => {}, onError: (error: HalError) => errors.push(error) }
   using _ = await watchInput(roots(), 'gpio-keys/input0', listeners)
-  closeSync(openSync(node, constants.O_WRONLY))
+  closeSync(await openWriter(node))
   await until('it is reported', () => errors.length > 0)
   expect(errors).toMatchObject([{ code: 'not-present' }])
 })

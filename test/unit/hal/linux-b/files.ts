@@ -1,6 +1,6 @@
 /** A folder of made-up kernel files and programs, gone after each test. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
@@ -64,6 +64,20 @@ export function hasProgram(name: string): boolean {
   } catch {
     return false
   }
+}
+
+/** The writing end of a pipe, once somebody reads it; a plain open would hold this thread until then. */
+export async function openWriter(path: string): Promise<number> {
+  let fd: number | undefined
+  await until('somebody reads', () => {
+    try {
+      fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error
+    }
+    return fd !== undefined
+  })
+  return fd as number
 }
 
 export const never = new AbortController().signal

@@ -1,18 +1,12 @@
 /** IIO devices, against made-up files of the kernel and a pipe for its character device. */
 
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, readFileSync, writeSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { listIio } from '../../../../hal/index.ts'
+import { captureIio, listIio } from '../../../../hal/index.ts'
 import { findIio, readIio } from '../../../../hal/linux/iio.ts'
-import {
-  captureIio,
-  elementValue,
-  type IioScan,
-  layOut,
-  parseScanType,
-} from '../../../../hal/linux/iio-buffer.ts'
-import { never, until, useFiles } from './files.ts'
+import { elementValue, type IioScan, layOut, parseScanType } from '../../../../hal/linux/iio-buffer.ts'
+import { never, openWriter, until, useFiles } from './files.ts'
 
 const files = useFiles()
 const device = 'sys/bus/iio/devices/iio:device0'
@@ -174,7 +168,7 @@ test('captured scans come scaled and timed; the buffer is on while somebody capt
   await until('it is on', () => text('buffer/enable') === '1')
   expect(text('scan_elements/in_accel_x_en') + text('scan_elements/in_accel_y_en')).toBe('10')
   expect(text('scan_elements/in_timestamp_en')).toBe('1')
-  const writer = openSync(node, constants.O_WRONLY)
+  const writer = await openWriter(node)
   writeSync(writer, scanBytes(-2048, 7n))
   writeSync(writer, scanBytes(2047, 2n ** 60n))
   await until('both have come', () => scans.length === 2)
@@ -199,6 +193,6 @@ test('a device that ends while it is captured is an error, and so is a channel t
   const next = captureIio(found, dev, ['accel_x'], never).next()
   next.catch(() => {})
   await until('it is on', () => readFileSync(files().path(`${device}/buffer/enable`), 'utf8') === '1')
-  closeSync(openSync(node, constants.O_WRONLY))
+  closeSync(await openWriter(node))
   await expect(next).rejects.toMatchObject({ code: 'not-present' })
 })
