@@ -2,6 +2,7 @@
  * Entry of the safety thread. It owns every output of the device and needs nothing of the control loop but its signs of
  * life, which it reads from shared memory: a loop that stands still cannot keep it from driving outputs safe.
  */
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import {
   type FromThread,
@@ -25,6 +26,7 @@ const counters = new Int32Array(shared)
 const post = (message: FromThread) => port.postMessage(message)
 const host = threadHost((level, message, fields) => post({ type: 'log', level, message, fields }))
 
+raisePriority()
 const stop = new AbortController()
 let room: ThreadRoom | undefined
 let ending = false
@@ -49,6 +51,19 @@ try {
   )
 } catch (error) {
   void end({ type: 'refused', error: plainError(error) }, 0)
+}
+
+/**
+ * On Linux priority is a thread's own (setpriority(2), "C library/kernel differences"): a busy device does not keep this
+ * one waiting. Needs CAP_SYS_NICE or `LimitNICE=`. Measured with five busy programs a core: a lease's end at most 19 ms
+ * late, where a bare timer was 206.
+ */
+function raisePriority(): void {
+  try {
+    setPriority(0, constants.priority.PRIORITY_HIGHEST)
+  } catch (error) {
+    host.log.debug('the safety thread keeps the usual priority', { reason: String(error) })
+  }
 }
 
 /** Drives everything safe and says goodbye. */
