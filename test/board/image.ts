@@ -97,7 +97,7 @@ function copyBundle({ npm }: Downloads, into: string): void {
   const { type } = JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8'))
   cpSync(dist, into, { recursive: true, filter: (source) => !source.startsWith(join(dist, 'docs')) })
   writeFileSync(join(into, 'package.json'), JSON.stringify({ type }))
-  for (const name of ['koffi', '@koromix/koffi-linux-arm64'])
+  for (const name of ['koffi', '@koromix/koffi-linux-arm64', 'systeminformation'])
     cpSync(join(npm, name), join(into, 'node_modules', name), { recursive: true })
 }
 
