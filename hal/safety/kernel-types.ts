@@ -57,8 +57,8 @@ export interface KernelMemory {
 export interface Step {
   /**
    * Changes to write, in this order, each in one request: at most two (what had become due, then what was asked). The
-   * outputs of a new fault are all in it, changed or not. When one cannot be written the rest is void: `writeFailed`
-   * answers with what counts instead.
+   * outputs of a new fault are all in it, changed or not. When one cannot be written the rest is void: what
+   * counts is `values()` after `writeFailed`.
    */
   readonly writes: readonly OutputValues[]
   /** Outputs were driven safe at once because of a fault, an emergency stop or disarming. */

@@ -40,6 +40,7 @@ describe('a read-back', () => {
     bench.kernel.readBack({ 'a.on': 1 }, 90, 0)
     bench.kernel.readBack({ 'a.on': 0 }, 120, 0)
     expect(bench.kernel.readBack({ 'a.on': 0 }, 220, 0).events).toEqual([])
+    expect(bench.kernel.memory().faults).toEqual([])
   })
 
   test('of a contact that is welded shut is a fault while the output is safe [kernel-10]', () => {
@@ -191,6 +192,15 @@ describe('arming', () => {
     expect(bench.ask('a').denial?.rule).toBe('disarmed')
     bench.kernel.arm('user', 0)
     expect(bench.ask('a').denial).toBeUndefined()
+  })
+
+  test('disarming waits for no sequence [kernel-2] [kernel-6]', () => {
+    const bench = Bench.started([head('h')], [lamps('h')])
+    bench.after(1000)
+    bench.command(bench.lease('h'), 'h', { red: 0, green: 1 })
+    bench.after(5000)
+    const step = bench.kernel.disarm('maintenance', bench.nowMs)
+    expect(step).toMatchObject({ writes: [{ 'h.red': 1, 'h.green': 0 }], emergency: true })
   })
 })
 
