@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startAedes, type TestBroker } from '../fixtures/broker.ts'
 import { fetchDownloads } from './downloads.ts'
 import { Guest } from './guest.ts'
-import { buildImage } from './image.ts'
+import { buildImage, readyLine } from './image.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -16,7 +16,7 @@ const relayLine = 17
 const device = 'pi3'
 const topic = (rest: string) => `ganglion/${device}/${rest}`
 
-const config = (broker: TestBroker) => `
+const config = (watchdog?: string) => `
 device:
   id: ${device}
   broker: {url: "mqtt://10.0.2.2:${broker.port}"}
@@ -27,6 +27,7 @@ device:
     parts:
       - {driver: tmp105, id: hall, bus: i2c-1, address: 0x48, sampleEveryMs: 500}
       - {driver: relay, id: boiler, pin: 11}
+    ${watchdog === undefined ? '' : `safety: {watchdog: ${watchdog}}`}
 `
 
 let guest: Guest
@@ -71,9 +72,9 @@ const state = (entity: string): string | undefined => {
 const until = (holds: () => unknown, timeout: number) => vi.waitFor(holds, { timeout, interval: 50 })
 
 /** Starts the device in the background; its log is /tmp/log, its process id in /tmp/pid. */
-async function startDevice(): Promise<void> {
+async function startDevice(watchdog?: string): Promise<void> {
   latest.clear()
-  await guest.write('/root/device.yaml', config(broker))
+  await guest.write('/root/device.yaml', config(watchdog))
   await guest.run(
     'node /opt/ganglion/ganglion.js device --config /root/device.yaml > /tmp/log 2>&1 & echo $! > /tmp/pid',
   )
@@ -86,6 +87,8 @@ async function startDevice(): Promise<void> {
 
 const switchRelay = (to: 'on' | 'off') =>
   client.publishAsync(topic('set/switch.boiler'), JSON.stringify({ state: to }), { qos: 1 })
+
+const uptimeS = async () => Number((await guest.run('cat /proc/uptime')).split(' ')[0])
 
 const relay = async () => {
   const line = await guest.gpio(relayLine)
@@ -126,6 +129,22 @@ test('killing the runtime leaves the line safe', async () => {
   expect(await relay()).toBe('driven on')
   await guest.run('kill -9 $(cat /tmp/pid)')
   await relayBecomes('not driven on', 30_000)
+})
+
+test('the watchdog leaves a healthy device alone, and resets the board when the runtime is killed', async () => {
+  const watchdog = await guest.run('cd /sys/class/watchdog; grep -l Software */identity | cut -d/ -f1')
+  await startDevice(`/dev/${watchdog.trim()}`)
+  // Longer than the 15 s that the watchdog is set to.
+  const startedS = await uptimeS()
+  await vi.waitFor(async () => expect(await uptimeS()).toBeGreaterThan(startedS + 20), {
+    timeout: 60_000,
+    interval: 1_000,
+  })
+  expect(await guest.run('kill -0 $(cat /tmp/pid) && echo runs')).toBe('runs')
+  const rebooted = guest.printed((line) => line.includes(readyLine), 120_000, 'a reset by the watchdog')
+  await guest.run('kill -9 $(cat /tmp/pid)')
+  await rebooted
+  expect(await relay()).toBe('not driven on')
 })
 
 test('a lease that ends because the network is gone drops the line', async () => {

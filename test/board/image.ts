@@ -15,8 +15,11 @@ import { basename, join } from 'node:path'
 import { type Downloads, toolCommand } from './downloads.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
-/** USB network, I2C, watchdog, temperature of the chip; what they need is added. */
-const modules = ['dwc2', 'cdc_ether', 'i2c-bcm2835', 'i2c-dev', 'bcm2835_wdt', 'bcm2835_thermal']
+/**
+ * USB network, I2C, watchdogs, temperature of the chip; what they need is added. `softdog` is the watchdog that is used:
+ * QEMU 10 resets the board the moment that the chip's own is started.
+ */
+const modules = ['dwc2', 'cdc_ether', 'i2c-bcm2835', 'i2c-dev', 'bcm2835_wdt', 'softdog', 'bcm2835_thermal']
 
 /** The prompt that says: the guest is up. */
 export const readyLine = 'guest ready'
