@@ -22,8 +22,8 @@ export interface CallDeps {
   readonly recordingsFrom: string | undefined
 }
 
-/** A person, at a page or a terminal that reaches the device through the broker. */
-const caller = { principal: 'user', viaNetwork: true } as const
+/** A page or a terminal, as it says; but whoever reaches the broker can say so, hence no higher rank than the broker's. */
+const caller = { principal: 'mqtt:user', viaNetwork: true } as const
 
 export class Calls {
   readonly #deps: CallDeps

@@ -19,7 +19,7 @@ import type { EntityRegistry } from './registry.ts'
 export interface ActuationRequest {
   readonly entity: string
   readonly command: Readonly<Record<string, unknown>>
-  /** Who asked: `user`, `mqtt`, `agent:<name>`. */
+  /** Who asked: `user` at the device, `mqtt` or `mqtt:<who>` over the broker, `agent:<name>`. */
   readonly principal: string
   readonly id?: string
   /** The command is worth nothing after this long, milliseconds. */

@@ -54,6 +54,7 @@ export function stateText(entity: Entity): string {
     case 'binary_sensor':
       return binary[info.deviceClass ?? '']?.[state === 'on' ? 0 : 1] ?? state
     case 'sensor':
+    case 'number':
       return withUnit(entity)
     case 'cover':
     case 'valve': {

@@ -5,6 +5,7 @@
 import type { ComponentInfo, ComponentKind, SensorKind } from '../../hal/contract/component.ts'
 import type { Area, HomeView } from '../things/entity.ts'
 import { areaSynonyms, floorSynonyms, nameSynonyms, optionalNameWords } from './area-words.ts'
+import { saidChoice } from './intents/select.ts'
 import { nouns } from './kinds.ts'
 import { lexicon } from './lexicon.ts'
 import { nameWords } from './normalise.ts'
@@ -53,6 +54,7 @@ export class HomeIndex {
   /** The same with sensors, for questions. */
   readonly allPhrases: ReadonlyMap<string, readonly string[]>
   readonly phraseWordsMax: number
+  readonly #choices: ReadonlyMap<string, ReadonlySet<string>>
   readonly #devices: ReadonlySet<string>
   readonly #areas: readonly Area[]
 
@@ -65,6 +67,7 @@ export class HomeIndex {
     )
     const shared = areaPhrases(home.areas, floors)
     const devices = new Map(entityPhrases(this.entities.filter(isActuator)))
+    this.#choices = choicesOf(this.entities)
     const places = new Map(shared)
     this.#devices = new Set([...devices.keys()].filter((phrase) => !places.has(phrase)))
     const vocabulary = vocabularyOf(this.entities, home.areas, floors)
@@ -92,6 +95,11 @@ export class HomeIndex {
   /** Whether a phrase is the name of a device that can do something, and of no place. */
   isDevice(phrase: string): boolean {
     return this.#devices.has(phrase)
+  }
+
+  /** What the selects of this name may be set to, as it is said. */
+  choicesOf(phrase: string): ReadonlySet<string> | undefined {
+    return this.#choices.get(phrase)
   }
 
   knows(word: string): boolean {
@@ -161,6 +169,17 @@ function* entityPhrases(entities: readonly EntityWords[]): Generator<[string, re
     for (const words of namePhrases(entity))
       if (words.length > 1 || !(lexicon.has(words[0] ?? '') || nouns.has(words[0] ?? '')))
         yield [words.join(' '), words]
+}
+
+function choicesOf(entities: readonly EntityWords[]): Map<string, Set<string>> {
+  const choices = new Map<string, Set<string>>()
+  for (const entity of entities.filter(({ info }) => info.kind === 'select'))
+    for (const [phrase] of entityPhrases([entity])) {
+      const known = choices.get(phrase) ?? new Set()
+      for (const choice of entity.info.choices ?? []) known.add(saidChoice(choice))
+      choices.set(phrase, known)
+    }
+  return choices
 }
 
 function* areaPhrases(

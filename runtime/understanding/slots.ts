@@ -61,6 +61,8 @@ export interface Slots {
   rgb?: Rgb
   kelvin?: number
   mode?: ClimateMode
+  /** A choice of a select, as it is said. */
+  option?: string
   /** `a bit`: a smaller step than otherwise. No rule needs it, so it is no name of a slot. */
   slight?: true
   /** The mode was said beside the thing, so that it is wanted for itself: `the thermostat to cool`. */
@@ -79,4 +81,5 @@ export const slotNames: readonly SlotName[] = [
   'rgb',
   'kelvin',
   'mode',
+  'option',
 ]

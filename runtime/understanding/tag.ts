@@ -36,6 +36,9 @@ export interface Item {
 /** Misheard words that are looked for: with more of them the sentence is not one of this home, and looking costs time. */
 const slipsMax = 4
 
+/** Words of the longest choice that is looked for. */
+const choiceWordsMax = 6
+
 /** Reads tokens as items. `phrases` are the names that may be bound as a whole. */
 export function tag(
   tokens: readonly Token[],
@@ -46,6 +49,7 @@ export function tag(
   let slips = 0
   for (let at = 0; at < tokens.length; ) {
     const item =
+      readChoice(tokens, at, items, index) ??
       readName(tokens, at, index, phrases) ??
       readNoun(tokens, at) ??
       readLightVerb(tokens, at, items) ??
@@ -99,6 +103,23 @@ function readName(
   const target = found.value.map((word) => ({ ...targetWord(word, true), bound: true }))
   const read = span(tokens, at, found.length)
   return { item: { ...read, target, entity: index.isDevice(read.phrase) }, length: found.length }
+}
+
+/** `the traffic light to red`: after a select's name, what it may be set to. Nowhere else: `red` is a lamp's colour too. */
+function readChoice(
+  tokens: readonly Token[],
+  at: number,
+  before: readonly Item[],
+  index: HomeIndex,
+): Read | undefined {
+  const named = before.findLast(({ sense, entity }) => sense?.as === 'and' || entity)
+  const choices = named && index.choicesOf(named.phrase)
+  if (!choices) return undefined
+  const table = new Map([...choices].map((choice) => [choice, choice]))
+  const found = longest(tokens, at, choiceWordsMax, table)
+  if (found === undefined) return undefined
+  const sense: Sense = { as: 'slot', fills: { option: found.value } }
+  return { item: { ...span(tokens, at, found.length), sense }, length: found.length }
 }
 
 function targetWord(word: string, known: boolean): TargetWord {

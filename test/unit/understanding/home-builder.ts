@@ -11,6 +11,8 @@ export interface Given {
   readonly features?: readonly string[]
   readonly deviceClass?: string
   readonly unit?: string
+  readonly range?: { readonly min: number; readonly max: number; readonly step: number }
+  readonly choices?: readonly string[]
   readonly attributes?: Readonly<Record<string, Json>>
 }
 
