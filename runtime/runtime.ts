@@ -66,6 +66,7 @@ export class Runtime implements AsyncDisposable {
     const openedMs = clock.monotonicMs()
 
     const board = stack.use(await openBoard(deps, config, signal))
+    const home = homeMessage(config.id, board)
     const registry = new EntityRegistry(board.layout.areas)
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
     const actuation = new Actuation({ clock, registry, authority: leases })
@@ -88,7 +89,7 @@ export class Runtime implements AsyncDisposable {
 
     const stop = new AbortController()
     const voice = config.voice.enabled ? await openVoice(deps, config, stack, signal) : undefined
-    stack.defer(publishHome({ link, registry, home: homeMessage(config.id, board) }))
+    stack.defer(publishHome({ link, registry, home }))
     stack.defer(
       link.onSet((entity, { id, ttlMs, ...command }) => {
         const meta = {

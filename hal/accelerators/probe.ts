@@ -59,7 +59,7 @@ async function reasonAgainst(
   }
   return adapters.includes(reachedBy.adapter)
     ? undefined
-    : `there, but no adapter named ${reachedBy.adapter} is configured: add it under device.accelerators`
+    : `there, but reached only through an adapter named ${reachedBy.adapter}, which is not configured and not shipped: hal/accelerators/README.md says how to write one and where to name it`
 }
 
 /**

@@ -45,6 +45,7 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
     models: (await voice?.voice.models()) ?? [],
     ...(accelerators.length > 0 ? { accelerators } : {}),
     link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
+    ...(board.camera ? { camera: { id: board.camera.info.id, name: board.camera.info.name } } : {}),
     ...(safety ? { safety: safetyOnTheWire(safety) } : {}),
     problems,
   }

@@ -219,6 +219,8 @@ export const statusResult = v.object({
     outboxBytes: v.number(),
     outboxDropped: v.number(),
   }),
+  /** There where one is configured. Nothing of this version looks through it yet. */
+  camera: v.optional(v.object({ id: text, name: text })),
   /** There where actuators are attached: what the safety kernel says. */
   safety: v.optional(safetyStatus),
   /** One line for each thing that is not as it should be. */

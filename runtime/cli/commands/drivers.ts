@@ -1,6 +1,7 @@
 /** `ganglion drivers`: which parts can be attached, what each needs, and lines to paste into the configuration. */
 import type { Driver, OptionRule, PinRule } from '../../../hal/contract/driver.ts'
 import { UsageError } from '../../base/errors.ts'
+import { nearestNames } from '../../understanding/spelling.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit.ts'
 
@@ -13,11 +14,20 @@ export async function drivers(id: string | undefined, context: Context): Promise
     return exitCodes.done
   }
   const driver = all.find((candidate) => candidate.id === id.toLowerCase())
-  if (!driver)
-    throw new UsageError(`there is no driver "${id}"; there are ${all.map((known) => known.id).join(', ')}`)
+  if (!driver) throw new UsageError(unknown(id, all))
   if (terminal.json) terminal.out(JSON.stringify({ ...describe(driver), snippet: snippet(driver) }))
   else for (const line of detailLines(driver)) terminal.out(line)
   return exitCodes.done
+}
+
+function unknown(id: string, all: readonly Driver[]): string {
+  const near = nearestNames(
+    id,
+    all.map((known) => known.id),
+    3,
+  )
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}? ` : ''
+  return `there is no driver "${id}"; ${hint}"ganglion drivers" lists those there are`
 }
 
 function listLines(all: readonly Driver[]): string[] {

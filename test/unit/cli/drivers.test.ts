@@ -43,7 +43,8 @@ describe('ganglion drivers', () => {
     },
   )
 
-  it('an unknown one is a mistake that names all there are', async () => {
-    await expect(shown('nope')).rejects.toThrow(/^there is no driver "nope"; there are .*bme280/)
+  it('an unknown one is a mistake that names the nearest, and how to see all', async () => {
+    await expect(shown('bme281')).rejects.toThrow(/^there is no driver "bme281"; did you mean bme280/)
+    await expect(shown('nope')).rejects.toThrow(/^there is no driver "nope"; "ganglion drivers" lists/)
   })
 })

@@ -63,7 +63,7 @@ test('[accelerators-1] one that is there and reached by a configured adapter is 
   expect(await probe(npu(['/dev/npu0']))).toMatchObject({ usable: true })
   const without = await probe(npu(['/dev/npu0']), [])
   expect(without).toMatchObject({ usable: false })
-  expect(without?.whyNot).toMatch(/no adapter named npu is configured/)
+  expect(without?.whyNot).toMatch(/an adapter named npu, which is not configured and not shipped/)
 })
 
 test('[accelerators-1] one that nothing reaches yet says so', async () => {

@@ -197,7 +197,7 @@ describe('a Jetson Orin Nano', () => {
     expect(seen.power[0]?.rails?.[0]).toMatchObject({ label: 'VDD_IN', volts: 5.04, amperes: 1.2 })
     const gpu = seen.accelerators.find(({ id }) => id === 'gpu')
     expect(gpu?.usable).toBe(false)
-    expect(gpu?.whyNot).toMatch(/no adapter named tensorrt/)
+    expect(gpu?.whyNot).toMatch(/an adapter named tensorrt, which is not configured and not shipped/)
     expect(finding(seen, 'memory budget')).toMatchObject({ severity: 'warn' })
     expect(finding(seen, 'watchdog')).toMatchObject({ severity: 'warn' })
   })
