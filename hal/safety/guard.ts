@@ -3,7 +3,7 @@
  * killed or crashed whole, the shell becomes the program that drives every output safe (`make-safe.ts`).
  *
  * Invariants: [safety-10] it is in a session of its own and ignores the terminal's signals, ends with a goodbye, is
- * started again when it dies, and costs about a megabyte while it waits. The kernel closes the pipe however this process
+ * started again when it dies, its program ends within its own limit even when it stands still, and it costs about a megabyte while it waits. The kernel closes the pipe however this process
  * ends; no other child has its end of it (Node opens with O_CLOEXEC).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -81,12 +81,13 @@ export class Guard implements AsyncDisposable {
   }
 }
 
-/** Runs the program now: the thread that holds the outputs is gone and does not come back. Never throws. */
-export async function makeSafeNow(safetyDir: string, log: HostLog): Promise<void> {
+/** Runs the program now: the thread that held the outputs is gone. True: everything is safe. Never throws. */
+export async function makeSafeNow(safetyDir: string, log: HostLog): Promise<boolean> {
   const child = spawn(process.execPath, [fileURLToPath(workerUrls.makeSafe()), safetyDir], {
     stdio: 'ignore',
   })
   const [code] = await once(child, 'exit').catch((error) => [String(error)])
   if (code === 0) log.warn('outputs were driven safe by a program of its own')
   else log.error('outputs could not be driven safe by a program of its own', { reason: code })
+  return code === 0
 }

@@ -211,7 +211,17 @@ export class SafetyHost implements AsyncDisposable {
     this.#parts.audit.record(entry)
   }
 
-  /** Drives everything safe, gives the outputs back, disarms the watchdog. */
+  /** After a crash: the watchdog counts on until the next thread feeds it. */
+  abandonWatchdog(): void {
+    this.#watchdog.abandon()
+  }
+
+  /** Once closed: everything was driven safe. */
+  get driven(): boolean {
+    return this.#parts.outputs.driven
+  }
+
+  /** Drives everything safe, gives the outputs back, disarms the watchdog if that worked. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -231,8 +241,9 @@ export class SafetyHost implements AsyncDisposable {
     this.#steps[Symbol.dispose]()
     this.#inputs[Symbol.dispose]()
     await outputs[Symbol.asyncDispose]()
-    this.#watchdog[Symbol.dispose]()
-    this.audit({ what: 'stopped', who: 'device', message: 'outputs were driven safe' })
+    if (outputs.driven) this.#watchdog[Symbol.dispose]()
+    const message = outputs.driven ? 'outputs were driven safe' : 'not every output could be driven safe'
+    this.audit({ what: 'stopped', who: 'device', message })
     await journal[Symbol.asyncDispose]()
   }
 

@@ -1,9 +1,10 @@
 /**
- * Drives every output of a device to its safe value and ends: `make-safe.js SAFETY_DIR`. The guard runs it after a crash,
+ * Drives every output of a device to its safe value and ends: `make-safe.js SAFETY_DIR [SECONDS_MAX]`. The guard runs it after a crash,
  * a service manager may run it whenever the device has ended (systemd: ExecStopPost=). Without a plan in the directory the
  * device stopped cleanly, and nothing is to be done. Exit code 0: everything is safe; 1: not everything, told on standard
- * error and in the audit.
+ * error and in the audit. After SECONDS_MAX it is killed, whatever it is doing.
  */
+import { Worker } from 'node:worker_threads'
 import { openMachine } from '../attached/machine.ts'
 import { Providers } from '../attached/providers.ts'
 import { parts } from '../drivers/index.ts'
@@ -17,21 +18,27 @@ import { planSinks } from './sinks.ts'
 import { threadHost } from './thread-host.ts'
 
 /** A bus in trouble gives up by then; whoever waits for this program has waited long enough. */
-const msMax = 20_000
+const secondsMax = 20
 
 const host = threadHost((_level, message, fields) =>
   process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
 )
 
-setTimeout(() => {
-  process.stderr.write(`make-safe: gave up after ${msMax / 1000} s\n`)
-  process.exit(1)
-}, msMax).unref()
+endBy(Number(process.argv[3] ?? secondsMax))
 process.exit(await main(process.argv[2]))
+
+/** In a thread of its own, so that a part that stands still in a loop or in a call cannot put it off. */
+function endBy(seconds: number): void {
+  const giveUp = `setTimeout(() => {
+    try { require('node:fs').writeSync(2, 'make-safe: gave up after ${seconds} s\\n') } catch {}
+    process.kill(process.pid, 'SIGKILL')
+  }, ${seconds * 1_000})`
+  new Worker(giveUp, { eval: true }).unref()
+}
 
 async function main(safetyDir: string | undefined): Promise<number> {
   if (safetyDir === undefined) {
-    process.stderr.write('usage: make-safe SAFETY_DIR\n')
+    process.stderr.write('usage: make-safe SAFETY_DIR [SECONDS_MAX]\n')
     return 2
   }
   try {

@@ -57,15 +57,14 @@ export class Outputs implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<{ readonly outputs: Outputs; readonly failures: readonly SinkFailure[] }> {
     const outputs = new Outputs(sinks, safe, host)
-    const failures: SinkFailure[] = []
-    for (const state of outputs.#states) {
-      try {
-        await outputs.#openPatiently(state, signal)
-      } catch (error) {
-        failures.push(outputs.#fail(state, error))
-      }
-    }
-    return { outputs, failures }
+    // Together: a part on a bus that hangs must not keep the others from their safe values.
+    const opened = outputs.#states.map((state) =>
+      outputs.#openPatiently(state, signal).then(
+        () => [],
+        (error) => [outputs.#fail(state, error)],
+      ),
+    )
+    return { outputs, failures: (await Promise.all(opened)).flat() }
   }
 
   /** What is on the wire as far as it is known: the last values that were written without an error. */
@@ -80,6 +79,11 @@ export class Outputs implements AsyncDisposable {
   /** Every sink takes writes and could be read back the last time. */
   get healthy(): boolean {
     return this.#states.every(({ broken, unreadSinceMs }) => !broken && unreadSinceMs === undefined)
+  }
+
+  /** Every sink took its last write: after closing, everything is safe. */
+  get driven(): boolean {
+    return this.#states.every(({ broken }) => !broken)
   }
 
   /** Of `wanted`, what is not on the wire though it could be. */
@@ -131,8 +135,9 @@ export class Outputs implements AsyncDisposable {
   /** Drives everything safe and gives lines and ports back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error('closing'))
-    await Promise.allSettled(this.#retries)
+    // Before anything is waited for: whoever closes has little patience.
     this.commit(this.#safe)
+    await Promise.allSettled(this.#retries)
     for (const { sink } of this.#states) await sink.close().catch(() => {})
   }
 

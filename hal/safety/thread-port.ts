@@ -49,7 +49,10 @@ export class SafetyThread implements SafetyPort {
   #restart: NodeJS.Timeout | undefined
   #restarting: Promise<void> | undefined
   #auditWaiting: AuditEntry[] = []
-  #stack = new AsyncDisposableStack()
+  /** Outputs were in a thread's hands, and no thread has said since that it drove them safe. */
+  #owesSafety = false
+  #control: ControlServer | undefined
+  #guard: Guard | undefined
   #closed: Promise<void> | undefined
 
   private constructor(host: Host, plan: SafetyPlan) {
@@ -74,10 +77,11 @@ export class SafetyThread implements SafetyPort {
     try {
       mkdirSync(plan.safetyDir, { recursive: true, mode: 0o700 })
       await thread.#openControl()
-      await writePlan(plan)
+      // The plan of a run that crashed stays until this one has its outputs: a start that fails leaves it to the guard.
       await thread.#openLink(signal)
+      await writePlan(plan)
       // What is emulated ends with the process.
-      if (plan.io.kind !== 'emulated') thread.#startGuard()
+      if (plan.io.kind !== 'emulated') thread.#guard = Guard.start(plan.safetyDir, host.log)
       return thread
     } catch (error) {
       await thread[Symbol.asyncDispose]()
@@ -158,13 +162,23 @@ export class SafetyThread implements SafetyPort {
     this.#closing.abort(new HalError('closed', 'safety is closed'))
     clearTimeout(this.#restart)
     await this.#restarting
-    const wasUp = this.#link !== undefined
-    const isSafe = (await this.#link?.close()) ?? false
+    const link = this.#link
     this.#link = undefined
+    const wasOpened = this.#owesSafety
+    const isSafe = !wasOpened || (await link?.close()) === true || (await this.#makeSafe())
+    await this.#control?.[Symbol.asyncDispose]()
     // Without a goodbye the guard makes everything safe when this process ends.
-    if (wasUp && !isSafe) return this.#host.log.error('the safety thread did not close; the guard takes over')
-    await this.#stack.disposeAsync()
-    await removePlan(this.#plan.safetyDir)
+    if (!isSafe) return this.#host.log.error('not every output was driven safe; the guard takes over')
+    await this.#guard?.[Symbol.asyncDispose]()
+    // The plan of a device that was never open is somebody else's: of one that runs, or of one that crashed.
+    if (wasOpened) await removePlan(this.#plan.safetyDir)
+  }
+
+  /** By a program of its own: no thread could. False where that failed too. */
+  async #makeSafe(): Promise<boolean> {
+    // What is emulated ended with its thread.
+    if (this.#plan.io.kind === 'emulated') return true
+    return makeSafeNow(this.#plan.safetyDir, this.#host.log)
   }
 
   async #openControl(): Promise<void> {
@@ -177,11 +191,7 @@ export class SafetyThread implements SafetyPort {
       audit: (entry: AuditEntry) => this.#audit(entry),
     }
     const deps = { controlled, gate, log: this.#host.log }
-    this.#stack.use(await ControlServer.open(this.#plan.safetyDir, deps))
-  }
-
-  #startGuard(): void {
-    this.#stack.use(Guard.start(this.#plan.safetyDir, this.#host.log))
+    this.#control = await ControlServer.open(this.#plan.safetyDir, deps)
   }
 
   async #openLink(signal: AbortSignal): Promise<void> {
@@ -195,6 +205,7 @@ export class SafetyThread implements SafetyPort {
     }
     const { link, ready } = await ThreadLink.open(options, signal)
     this.#link = link
+    this.#owesSafety = true
     this.#upSinceMs = sharedMonotonicMs()
     for (const entry of this.#auditWaiting.splice(0)) link.audit(entry)
     this.#changed(ready.status)
@@ -247,7 +258,7 @@ export class SafetyThread implements SafetyPort {
     } catch (error) {
       if (this.#closing.signal.aborted) return
       log.error('the safety thread cannot be started', { reason: String(error) })
-      if (this.#plan.io.kind !== 'emulated') await makeSafeNow(this.#plan.safetyDir, log)
+      await this.#makeSafe()
       this.#startAgain()
     }
   }

@@ -87,6 +87,16 @@ export class ThreadRoom implements AsyncDisposable {
     }
   }
 
+  /** Once closed: everything was driven safe. */
+  get driven(): boolean {
+    return this.#safety.driven
+  }
+
+  /** After a crash: the watchdog counts on until the next thread feeds it. */
+  abandonWatchdog(): void {
+    this.#safety.abandonWatchdog()
+  }
+
   /** Drives everything safe and gives the outputs back. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync()

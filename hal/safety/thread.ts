@@ -34,6 +34,7 @@ let ending = false
 setInterval(() => Atomics.add(counters, threadBeatAt, 1), threadBeatEveryMs)
 process.on('uncaughtException', (error) => {
   post({ type: 'crashed', message: String(error?.stack ?? error) })
+  room?.abandonWatchdog()
   void end({ type: 'closed' }, 1)
 })
 port.on('message', (message: ToThread) => {
@@ -66,13 +67,13 @@ function raisePriority(): void {
   }
 }
 
-/** Drives everything safe and says goodbye. */
+/** Drives everything safe and says goodbye; it says none when that failed. */
 async function end(message: FromThread, exitCode: number): Promise<void> {
   if (ending) return
   ending = true
   setTimeout(() => process.exit(1), closeMsMax).unref()
   stop.abort(new Error('closing'))
   await room?.[Symbol.asyncDispose]().catch((error) => post({ type: 'crashed', message: String(error) }))
-  post(message)
+  if (room?.driven !== false) post(message)
   process.exit(exitCode)
 }

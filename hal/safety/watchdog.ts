@@ -59,6 +59,11 @@ export class WatchdogKeeper implements Disposable {
     return starving ? 'starving' : 'fed'
   }
 
+  /** Leaves the hardware counting: what goes wrong here is mended by the next start, or by a reset. */
+  abandon(): void {
+    this.#watchdog = undefined
+  }
+
   [Symbol.dispose](): void {
     this.#watchdog?.close()
     this.#watchdog = undefined

@@ -1,21 +1,13 @@
 /** The guard when the whole device is killed, and when it stops cleanly: real processes, really killed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { Guard, makeSafeNow } from '../../hal/safety/guard.ts'
-import { DeviceProcess, PinFolder, pump, until } from '../fixtures/safety/bench-of-pins.ts'
+import { workerUrls } from '../../hal/worker-url.ts'
+import { DeviceProcess, guardOf, PinFolder, pump, until } from '../fixtures/safety/bench-of-pins.ts'
 import { type LogLine, realHost } from '../fixtures/safety/real-host.ts'
-
-/** The shell that waits for this directory; its children are none. */
-function guardOf(safetyDir: string, parent: number): number | undefined {
-  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ')
-  return children.map(Number).find((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(safetyDir)
-    } catch {
-      return false
-    }
-  })
-}
 
 function isAlive(pid: number): boolean {
   try {
@@ -117,5 +109,25 @@ describe('the program that makes outputs safe', () => {
     await device.kill()
     const line = await until('the audit', () => folder.audit().find(({ what }) => what === 'made-safe'))
     expect(line.message).toMatch(/cannot be driven: the chip is gone/)
+  })
+
+  test('ends by its limit though a part stands still in a loop of its own', async () => {
+    using folder = new PinFolder()
+    const { device } = await deviceThatIsOn(folder)
+    await using _device = device
+    folder.set('hang-open', '')
+    process.kill(guardOf(folder.safetyDir, device.child.pid ?? 0) ?? 0, 'SIGKILL')
+    await device.kill()
+    const program = spawn(process.execPath, [fileURLToPath(workerUrls.makeSafe()), folder.safetyDir, '2'], {
+      env: { ...process.env, GANGLION_TEST_IO: folder.dir },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let told = ''
+    program.stderr.on('data', (chunk) => {
+      told += chunk
+    })
+    const [, signal] = await once(program, 'close')
+    expect(signal).toBe('SIGKILL')
+    expect(told).toBe('make-safe: gave up after 2 s\n')
   })
 })

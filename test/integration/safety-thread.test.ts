@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SafetyStatus } from '../../hal/contract/safety.ts'
 import { SafetyThread } from '../../hal/safety/thread-port.ts'
-import { DeviceProcess, PinFolder, pump, until } from '../fixtures/safety/bench-of-pins.ts'
+import { DeviceProcess, guardOf, PinFolder, pump, until } from '../fixtures/safety/bench-of-pins.ts'
 import { type LogLine, realHost } from '../fixtures/safety/real-host.ts'
 
 interface Blocked {
@@ -91,6 +91,37 @@ describe('when the thread itself', () => {
     expect(folder.level(11)).toBe(0)
   })
 
+  test('is gone when everything is closed, a program of its own drives outputs safe [safety-9]', async () => {
+    using folder = new PinFolder()
+    const lines: LogLine[] = []
+    const thread = await openHere(folder, lines)
+    await turnOn(thread)
+    folder.set('hang', '')
+    await until('the part to be unavailable', () => thread.telemetry('switch.pump').state === 'unavailable')
+    expect(folder.level(11)).toBe(1)
+    const closed = thread[Symbol.asyncDispose]()
+    folder.set('hang', undefined)
+    await closed
+    expect(folder.level(11)).toBe(0)
+    expect(folder.lastWrite(11)?.pid).not.toBe(process.pid)
+    expect(folder.safetyFile('make-safe.json')).toBeUndefined()
+  })
+
+  test('cannot drive everything safe when it is closed, the guard gets no goodbye [safety-9]', async () => {
+    using folder = new PinFolder()
+    const lines: LogLine[] = []
+    const thread = await openHere(folder, lines)
+    await turnOn(thread)
+    folder.set('fail', '')
+    await thread[Symbol.asyncDispose]()
+    expect(lines.at(-1)?.message).toBe('not every output was driven safe; the guard takes over')
+    expect(folder.safetyFile('make-safe.json')).toBeDefined()
+    expect(folder.audit().map(({ message }) => message)).toContain('not every output could be driven safe')
+    const guard = guardOf(folder.safetyDir, process.pid)
+    expect(guard).toBeDefined()
+    if (guard !== undefined) process.kill(guard, 'SIGKILL')
+  })
+
   test('is closed, every output is safe before it says so', async () => {
     using folder = new PinFolder()
     const thread = await openHere(folder)
@@ -101,10 +132,25 @@ describe('when the thread itself', () => {
   })
 })
 
-test('a second process over the same safety directory is refused', async () => {
+test("a second process over the same safety directory is refused, and leaves the first its guard's plan", async () => {
   using folder = new PinFolder()
   await using _thread = await openHere(folder)
+  const plan = folder.safetyFile('make-safe.json')
   await expect(openHere(folder)).rejects.toMatchObject({ code: 'busy' })
+  expect(folder.safetyFile('make-safe.json')).toBe(plan)
+})
+
+test('a start that fails leaves the plan of a run that crashed [safety-10]', async () => {
+  using folder = new PinFolder()
+  await using device = await DeviceProcess.start(folder)
+  await device.ask({ what: 'open', plan: folder.plan([pump()]) })
+  await device.kill()
+  const plan = folder.safetyFile('make-safe.json')
+  process.env['GANGLION_TEST_IO'] = folder.dir
+  const wrong = folder.plan([{ ...pump(), driver: 'relais' }])
+  await expect(SafetyThread.open({ host: realHost() }, wrong, signal)).rejects.toThrow(/relais/)
+  expect(folder.safetyFile('make-safe.json')).toBe(plan)
+  await until('the guard', () => folder.audit().some(({ what }) => what === 'made-safe'))
 })
 
 test('a plan that cannot be kept is refused in one line', async () => {
