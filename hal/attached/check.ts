@@ -11,11 +11,12 @@ import type { At, Connection, Driver, Options, PinRules } from '../contract/driv
 import type { HardwareConfig, PartConfig } from '../contract/hardware-config.ts'
 import type { PinRef } from '../contract/io.ts'
 import { checkOptions } from '../drivers/options.ts'
+import { ledPrefix, providerOf } from '../drivers/provider-registry.ts'
 import { moduleDriver, moduleDriverId } from '../ecma-419/module-driver.ts'
 import { checkConstraints } from './check-constraints.ts'
 import { boardLine, type Found, providerLine, Taken, type Use } from './lines.ts'
 import { didYouMean } from './nearest.ts'
-import { type AttachedPart, type AttachedPlan, providerOf } from './plan.ts'
+import type { AttachedPart, AttachedPlan } from './plan.ts'
 
 /** More than any board has pins and addresses for; keeps a typo from becoming thousands of entities. */
 const partsMax = 2_000
@@ -104,6 +105,7 @@ class Check {
   #identity({ id }: PartConfig, place: string, say: (line: string) => void): void {
     if (!/^[a-z0-9][a-z0-9_]{0,47}$/.test(id))
       say(`"${id}" is no id: lower-case letters, digits and "_", at most 48`)
+    if (id === ledPrefix) say(`"${id}" means the board's own LEDs (led:ACT): give the part another id`)
     const before = this.#ids.take(id, place)
     if (before !== undefined) say(`the id "${id}" is already used by ${before}`)
   }
@@ -137,7 +139,8 @@ class Check {
     if (!hasBus(connection, part)) return undefined
     const kind = kindOf(connection, part)
     const ofKind = this.#board.buses.filter((bus) => kind === undefined || bus.kind === kind)
-    if (part.bus !== undefined) return ofKind.find((bus) => bus.id === part.bus)
+    if (part.bus !== undefined)
+      return ofKind.find((bus) => bus.id === part.bus) ?? undescribedBus(this.#board, part.bus, kind)
     return ofKind.length === 1 ? ofKind[0] : undefined
   }
 
@@ -317,6 +320,24 @@ function hasBus(connection: Connection, part: PartConfig): boolean {
   return connection.bus !== 'pins' || (part.module !== undefined && part.bus !== undefined)
 }
 
+/**
+ * Names that the kernel gives: a serial port by its device node on any board, since most are on USB; other buses (a USB
+ * adapter's) where nobody described the board's. Whether it is there is seen when it is opened.
+ */
+const kernelNames = {
+  i2c: { pattern: /^i2c-\d+$/, example: 'i2c-1' },
+  spi: { pattern: /^spi-\d+\.\d+$/, example: 'spi-0.0' },
+  'one-wire': { pattern: /^w1-\d+$/, example: 'w1-0' },
+  serial: { pattern: /^\/dev\/(?!.*\.\.)[\w./:-]+$/, example: '/dev/ttyUSB0' },
+} as const
+type KernelNamed = keyof typeof kernelNames
+
+function undescribedBus(board: Board, id: string, kind: BoardBus['kind'] | undefined): BoardBus | undefined {
+  const named = (Object.keys(kernelNames) as KernelNamed[]).find((name) => kernelNames[name].pattern.test(id))
+  if (named === undefined || (kind !== undefined && kind !== named)) return undefined
+  return named === 'serial' || board.buses.length === 0 ? { id, kind: named, pins: [] } : undefined
+}
+
 function kindOf(connection: Connection, part: PartConfig): BoardBus['kind'] | undefined {
   return connection.bus === 'pins' || part.module !== undefined ? undefined : connection.bus
 }
@@ -325,6 +346,11 @@ function noBus(board: Board, part: PartConfig, connection: Connection): string {
   const kind = kindOf(connection, part)
   const ids = board.buses.flatMap((bus) => (kind === undefined || bus.kind === kind ? [bus.id] : []))
   const has = `${board.name} has ${ids.length === 0 ? `no ${kind ?? ''} bus on a header`.replace('  ', ' ') : ids.join(', ')}`
+  if (board.buses.length === 0 && kind !== 'can') {
+    const wrong = part.bus === undefined ? 'needs its bus' : `"${part.bus}" is no ${kind ?? ''} bus`
+    const { example } = kernelNames[kind ?? 'i2c']
+    return `${wrong.replace('  ', ' ')}: ${board.name} has no known header; name the bus as the kernel does: ${example}`
+  }
   if (part.bus === undefined && ids.length > 0) return `needs its bus; ${has}`
   return part.bus === undefined ? has : `there is no ${kind ?? ''} bus "${part.bus}"; ${has}`
 }

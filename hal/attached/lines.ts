@@ -5,6 +5,7 @@
 import type { Board, HeaderPin } from '../contract/board.ts'
 import type { PinRule, ProviderDriver } from '../contract/driver.ts'
 import type { PinRef } from '../contract/io.ts'
+import { ledPrefix } from '../drivers/provider-registry.ts'
 import { didYouMean } from './nearest.ts'
 
 export type Use = PinRule['use']
@@ -21,6 +22,7 @@ export type Found = { readonly line: Line } | { readonly problem: string }
 /** Looks a pin of the board up. `problem` continues a sentence that names the place. */
 export function boardLine(board: Board, pin: PinRef, use: Use): Found {
   const pins = board.headers.flatMap((header) => header.pins)
+  if (String(pin).startsWith(`${ledPrefix}:`)) return boardLed(String(pin), use)
   if (pins.length === 0) return lineWithoutHeader(board, pin, use)
   const found = pins.find((candidate) => isMeant(candidate, pin))
   if (!found) return { problem: notThere(board, pins, pin) }
@@ -55,6 +57,14 @@ export function canonicalPin(board: Board, pin: PinRef): string {
 function isMeant(candidate: HeaderPin, pin: PinRef): boolean {
   if (typeof pin === 'number') return candidate.pin === pin
   return candidate.name === pin || (candidate.kind === 'gpio' && candidate.line === pin)
+}
+
+/** The kernel knows which LEDs there are; opening one that is not there says which are. */
+function boardLed(pin: string, use: Use): Found {
+  if (pin.length === ledPrefix.length + 1)
+    return { problem: `"${pin}" names no LED: led:<name>, as in /sys/class/leds` }
+  if (use === 'input') return { problem: `${pin} is an LED: it shows something, and can be no input` }
+  return { line: { key: pin, label: pin } }
 }
 
 function lineWithoutHeader(board: Board, pin: PinRef, use: Use): Found {

@@ -10,7 +10,6 @@ import { defaultOptions } from '../drivers/options.ts'
 import type { ProviderRegistry } from '../drivers/provider-registry.ts'
 import { moduleDriverId } from '../ecma-419/module-driver.ts'
 import type { IoPlan, PlannedPart } from '../safety/plan.ts'
-import { withProviders } from '../safety/provided-io.ts'
 import { createEmulatedIo, type EmulatedWorld } from '../sim/bus/index.ts'
 import { canonicalPin } from './lines.ts'
 
@@ -33,9 +32,9 @@ export async function openMachine(
   }
   if (plan.kind === 'module') {
     const made = (await import(plan.url)) as { createIo(host: Host): Io }
-    return { io: withProviders(made.createIo(host), providers) }
+    return { io: providers.over(made.createIo(host)) }
   }
-  const emulated = createEmulatedIo({ host, providers, ...namesOf(plan.board) })
+  const emulated = createEmulatedIo({ host, providers, ...namesOf(plan.board, parts) })
   for (const part of parts) {
     const { id, at } = part
     const isModule = part.driver === moduleDriverId
@@ -48,7 +47,11 @@ export async function openMachine(
   return { io: emulated.io, emulated }
 }
 
-function namesOf(board: Board): { pinName: (pin: PinRef) => string; buses?: readonly string[] } {
-  const buses = board.buses.map(({ id }) => id)
+/** Buses that the board's description does not have (a USB adapter's) are there because a part is on them. */
+function namesOf(
+  board: Board,
+  parts: readonly PlannedPart[],
+): { pinName: (pin: PinRef) => string; buses?: readonly string[] } {
+  const buses = [...board.buses.map(({ id }) => id), ...parts.flatMap(({ at }) => at.bus ?? [])]
   return { pinName: (pin) => canonicalPin(board, pin), ...(buses.length > 0 ? { buses } : {}) }
 }

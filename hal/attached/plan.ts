@@ -4,6 +4,7 @@
  */
 import type { At } from '../contract/driver.ts'
 import type { SafetyConfig } from '../contract/hardware-config.ts'
+import { providerOf } from '../drivers/provider-registry.ts'
 import type { PlannedPart, PlannedSensor } from '../safety/plan.ts'
 
 /** One attached part, checked. */
@@ -43,13 +44,6 @@ export interface Threads {
     readonly sensors: readonly AttachedPart[]
   }
   readonly sensors: readonly SensorGroup[]
-}
-
-/** Id of the expander in `porch:3`; undefined for a pin of the board. */
-export function providerOf(pin: number | string): string | undefined {
-  if (typeof pin === 'number') return undefined
-  const colon = pin.indexOf(':')
-  return colon < 0 ? undefined : pin.slice(0, colon)
 }
 
 /** Ids of the parts whose pins this one uses. */

@@ -159,6 +159,9 @@ export class SensorLoop implements AsyncDisposable {
         if (!current) return this.#abandon(device)
         part.device = device
         device.onReading = (reading) => this.#pushed(part, device, reading)
+        device.onError = (error) => {
+          if (!this.#closed && part.device === device) this.#missed(part, error)
+        }
         part.dueMs = this.#nowMs()
       },
     )
@@ -259,6 +262,7 @@ export class SensorLoop implements AsyncDisposable {
   /** Nobody waits for a device that was given up. */
   #abandon(device: SensorDevice): void {
     delete device.onReading
+    delete device.onError
     Promise.resolve()
       .then(() => device[Symbol.asyncDispose]())
       .catch(() => {})

@@ -4,6 +4,7 @@
  */
 import type { ChannelName, Reading } from './channels.ts'
 import type { ActuatorKind, Json } from './component.ts'
+import type { HalError } from './errors.ts'
 import type { Host } from './host.ts'
 import type { Io, PinRef } from './io.ts'
 import type { Constraint, OutputSpec, OutputValues } from './safety.ts'
@@ -109,6 +110,8 @@ export interface SensorDevice extends AsyncDisposable {
   faults(): readonly string[]
   /** Parts that report by themselves (motion, serial streams) call it when a new reading is there. */
   onReading?: (reading: Reading) => void
+  /** Such parts call it when they can no longer see changes: the next sample may be far away. */
+  onError?: (error: HalError) => void
 }
 
 /** An actuator driver plans and writes; whether it may is the safety kernel's business, before `write` is called. */

@@ -8,6 +8,8 @@ import { bme280 } from './bme280.driver.ts'
 import { emulatedBme280 } from './bme280.emul.ts'
 import { dcMotor } from './dc-motor.driver.ts'
 import { emulatedDcMotor } from './dc-motor.emul.ts'
+import { digitalInput } from './digital-input.driver.ts'
+import { emulatedDigitalInput } from './digital-input.emul.ts'
 import { ds18b20 } from './ds18b20.driver.ts'
 import { emulatedDs18b20 } from './ds18b20.emul.ts'
 import { gnss } from './gnss.driver.ts'
@@ -56,6 +58,7 @@ export const parts: readonly Part[] = [
   { driver: mpu6050, emulator: emulatedMpu6050 },
   { driver: hcSr04, emulator: emulatedHcSr04 },
   { driver: pir, emulator: emulatedPir },
+  { driver: digitalInput, emulator: emulatedDigitalInput },
   { driver: ds18b20, emulator: emulatedDs18b20 },
   { driver: pms5003, emulator: emulatedPms5003 },
   { driver: gnss, emulator: emulatedGnss },

@@ -1,15 +1,25 @@
 /**
  * MCP23017: sixteen pins over I2C, 0 to 7 on port A, 8 to 15 on port B. A bank is written in one transfer to both output
  * latches, so no other order of its lines is ever on the pins. After a loss of power it is at its safe values again, and
- * whoever looks or writes next is told: what was commanded before is not silently put back.
+ * whoever looks or writes next is told: what was commanded before is not silently put back. Its interrupt pins are not used:
+ * edges are found by reading, all watched pins in one transfer (`polled-edges.ts`).
  *
  * Source: Microchip DS20001952C, 3.5; pins 7 and 15 are outputs only since DS20001952D.
  */
 import type { Provider, ProviderDriver } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
-import type { HostLog } from '../contract/host.ts'
-import type { Digital, DigitalBank, DigitalBankOptions, DigitalMode, I2c, PinRef } from '../contract/io.ts'
+import type { Host, HostLog } from '../contract/host.ts'
+import type {
+  Digital,
+  DigitalBank,
+  DigitalBankOptions,
+  DigitalMode,
+  DigitalOptions,
+  I2c,
+  PinRef,
+} from '../contract/io.ts'
 import { Mcp23017Registers } from './mcp23017-registers.ts'
+import { PolledEdges } from './polled-edges.ts'
 
 const pinCount = 16
 const outputsOnly = (1 << 7) | (1 << 15)
@@ -33,17 +43,17 @@ export const mcp23017: ProviderDriver = {
       i2c.close()
       throw error
     }
-    return new Expander(id, i2c, registers, host.log)
+    return new Expander(id, i2c, registers, host)
   },
 }
 
 class Expander implements Provider {
   readonly io: Provider['io'] = {
     digital: (options) => {
-      if (options.edge || options.debounceUs)
-        throw this.#error('unsupported', options.pin, 'edges cannot be seen on an expander')
       const { pin, activeLow = false, initial = 0 } = options
-      return this.#digital({ mode: options.mode, pins: [{ pin, activeLow, initial }] })
+      const line = this.#digital({ mode: options.mode, pins: [{ pin, activeLow, initial }] })
+      if (!options.edge || options.mode === 'output') return line
+      return this.#watched(line, options)
     },
     digitalBank: (options) => this.#bank(options),
   }
@@ -51,20 +61,23 @@ class Expander implements Provider {
   readonly #i2c: I2c
   readonly #registers: Mcp23017Registers
   readonly #log: HostLog
+  readonly #edges: PolledEdges
   /** Bits of pins that a handle has. */
   #taken = 0
   #closed = false
 
-  constructor(id: string, i2c: I2c, registers: Mcp23017Registers, log: HostLog) {
+  constructor(id: string, i2c: I2c, registers: Mcp23017Registers, { log, clock }: Host) {
     this.#id = id
     this.#i2c = i2c
     this.#registers = registers
     this.#log = log
+    this.#edges = new PolledEdges(() => registers.levels(), clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#edges[Symbol.dispose]()
     this.#i2c.close()
   }
 
@@ -74,6 +87,20 @@ class Expander implements Provider {
       read: () => (bank.read() === 0 ? 0 : 1),
       write: (value) => bank.write(value),
       close: () => bank.close(),
+    }
+  }
+
+  #watched(line: Digital, options: DigitalOptions): Digital {
+    try {
+      const stop = this.#edges.watch(Number(options.pin), options)
+      const close = () => {
+        stop()
+        line.close()
+      }
+      return { ...line, close }
+    } catch (error) {
+      line.close()
+      throw error
     }
   }
 

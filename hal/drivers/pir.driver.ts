@@ -4,9 +4,8 @@
  *
  * Source: HC-SR501 data sheet: output high (3.3 V) on motion; about a minute after power-on it may pulse up to three times.
  */
-import type { Reading } from '../contract/channels.ts'
-import type { SensorDevice, SensorDriver } from '../contract/driver.ts'
-import { openSensor } from './sensor-device.ts'
+import type { SensorDriver } from '../contract/driver.ts'
+import { type LineSensor, openLineSensor } from './line-sensor.ts'
 
 export const pir: SensorDriver = {
   role: 'sensor',
@@ -39,31 +38,17 @@ export const pir: SensorDriver = {
   ranges: () => ({ motion: { min: 0, max: 1, resolution: 0 } }),
   sampleEveryMs: { min: 100, default: 60_000 },
   sampleMsMax: 100,
-  async open(context, signal) {
-    const { io, at, options, host } = context
+  open(context, signal) {
+    const { options, host } = context
     const warmMs = host.clock.monotonicMs() + Number(options['warmUpS']) * 1000
-    let device: SensorDevice | undefined
-    const input = io.digital({
-      pin: at.pins['signal'] ?? '',
+    const warm = () => host.clock.monotonicMs() >= warmMs
+    const line: LineSensor = {
+      channel: 'motion',
+      model: 'PIR',
       mode: 'input',
-      activeLow: options['activeLow'] === true,
-      debounceUs: Number(options['debounceMs']) * 1000,
-      edge: { rising: true, falling: true },
-      onReadable: () => device?.onReading?.(reading()),
-    })
-    const values = () => {
-      const quality = host.clock.monotonicMs() < warmMs ? 'implausible' : 'ok'
-      return { motion: { value: input.read(), quality } } as const
+      quality: () => (warm() ? 'ok' : 'implausible'),
+      faults: () => (warm() ? [] : ['it warms up']),
     }
-    /** The level, not the edge: where edges were lost it is still right. */
-    const reading = (): Reading => ({ channels: values(), tsMs: host.clock.nowMs() })
-    const sensor = {
-      identification: { model: 'PIR', classification: 'motion' },
-      setUp: async () => {},
-      measure: async () => values(),
-      faults: () => (host.clock.monotonicMs() < warmMs ? ['it warms up'] : []),
-    }
-    device = await openSensor(context, input, sensor, signal)
-    return device
+    return openLineSensor(context, line, signal)
   },
 }

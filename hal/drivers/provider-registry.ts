@@ -12,15 +12,29 @@ import type {
   DigitalBank,
   DigitalBankOptions,
   DigitalOptions,
+  Io,
   PinRef,
   Pwm,
   PwmOptions,
 } from '../contract/io.ts'
 
+/** `led:ACT` is an LED of the board, not a pin of a part. */
+export const ledPrefix = 'led'
+
+/**
+ * `porch` of `porch:3`, whatever stands behind the colon; undefined for pins of the board: LEDs (`led:ACT`) and lines by
+ * chip, whose labels may have colons too (`INT34C5:00#12`, `gpio:1/DOOR`).
+ */
+export function providerOf(pin: PinRef): string | undefined {
+  const id = typeof pin === 'string' ? /^([^:/#]+):[^/#]*$/.exec(pin)?.[1] : undefined
+  return id === ledPrefix ? undefined : id
+}
+
 /** `porch:3` is pin 3 of part `porch`; anything else is no provider's pin. */
 export function providerPin(pin: PinRef): { readonly id: string; readonly pin: number } | undefined {
-  const found = typeof pin === 'string' ? /^([^:]+):(\d{1,3})$/.exec(pin) : null
-  return found?.[1] !== undefined ? { id: found[1], pin: Number(found[2]) } : undefined
+  const id = providerOf(pin)
+  const number = id === undefined ? undefined : String(pin).slice(id.length + 1)
+  return id !== undefined && number && /^\d{1,3}$/.test(number) ? { id, pin: Number(number) } : undefined
 }
 
 export class ProviderRegistry {
@@ -33,6 +47,28 @@ export class ProviderRegistry {
     this.#providers.set(id, io)
     return () => {
       if (this.#providers.get(id) === io) this.#providers.delete(id)
+    }
+  }
+
+  /** The machine's pins and buses, with the pins of attached parts among them. */
+  over(io: Io): Io {
+    return {
+      digital: (options) => this.digital(options) ?? io.digital(options),
+      digitalBank: (options) => this.digitalBank(options) ?? io.digitalBank(options),
+      pwm: (options) => this.pwm(options) ?? io.pwm(options),
+      analog: (options) => this.analog(options) ?? io.analog(options),
+      pulseCount: (options) => {
+        for (const pin of [options.signal, options.control ?? 0])
+          if (providerPin(pin))
+            throw new HalError('unsupported', `pin ${pin}: pulses are counted on pins of the board only`)
+        return io.pulseCount(options)
+      },
+      i2c: (options) => io.i2c(options),
+      smbus: (options) => io.smbus(options),
+      spi: (options) => io.spi(options),
+      serial: (options) => io.serial(options),
+      oneWire: (options) => io.oneWire(options),
+      ...(io.can ? { can: io.can.bind(io) } : {}),
     }
   }
 

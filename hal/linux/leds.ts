@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HalError } from '../contract/errors.ts'
-import type { Digital, DigitalOptions, PinRef, Pwm } from '../contract/io.ts'
+import type { Digital, DigitalBank, DigitalBankOptions, DigitalOptions, PinRef, Pwm } from '../contract/io.ts'
 import { fsError } from './errno.ts'
 import { writeAttribute } from './sysfs-write.ts'
 
@@ -36,6 +36,29 @@ export function openLedDigital(
   return {
     read: () => ((led.read() > 0 ? 1 : 0) === inverted ? 0 : 1),
     write,
+    close: () => led.close(),
+  }
+}
+
+/** A bank of one: LEDs cannot be written together, and no bank promises what it cannot keep. */
+export function openLedBank(
+  sys: string,
+  names: readonly string[],
+  { pins, mode }: DigitalBankOptions,
+): DigitalBank {
+  const [name] = names
+  const [place] = pins
+  if (name === undefined || !place || pins.length > 1)
+    throw new HalError(
+      'unsupported',
+      `LEDs ${names.join(', ')}: one bank cannot hold an LED and another line`,
+    )
+  const led = openLedDigital(sys, name, { ...place, mode })
+  return {
+    read: () => led.read(),
+    write: (value, mask = 1) => {
+      if (mask & 1) led.write((value & 1) as 0 | 1)
+    },
     close: () => led.close(),
   }
 }

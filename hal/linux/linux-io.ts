@@ -41,7 +41,7 @@ import { openBank, openDigital } from './gpio.ts'
 import { GpioChips } from './gpio-chips.ts'
 import { openI2c } from './i2c.ts'
 import { type I2cAnswer, probeI2cBus } from './i2c-probe.ts'
-import { ledOf, openLedDigital, openLedPwm } from './leds.ts'
+import { ledOf, openLedBank, openLedDigital, openLedPwm } from './leds.ts'
 import { openOneWire } from './one-wire.ts'
 import { lineOfPin, pwmOfPin } from './pins.ts'
 import { openPulseCount } from './pulse-count.ts'
@@ -96,14 +96,17 @@ export class LinuxIo implements Io {
   }
 
   digitalBank(options: DigitalBankOptions): DigitalBank {
+    const leds = options.pins.flatMap(({ pin }) => ledOf(pin) ?? [])
     return this.#keep(
       () =>
         this.#options.providers?.digitalBank(options) ??
-        openBank(
-          this.#chips,
-          options.pins.map(({ pin }) => this.#line(pin)),
-          options,
-        ),
+        (leds.length > 0
+          ? openLedBank(this.#sys, leds, options)
+          : openBank(
+              this.#chips,
+              options.pins.map(({ pin }) => this.#line(pin)),
+              options,
+            )),
     )
   }
 

@@ -57,14 +57,12 @@ export interface EmulatedWorld {
 export function createEmulatedIo(options: EmulatedIoOptions): EmulatedWorld {
   const machine = new EmulatedMachine(options)
   const { providers } = options
-  const io: Io = {
-    digital: (asked) => providers?.digital(asked) ?? machine.digital(asked),
-    digitalBank: (asked) => providers?.digitalBank(asked) ?? machine.digitalBank(asked),
+  const bare: Io = {
+    digital: (asked) => machine.digital(asked),
+    digitalBank: (asked) => machine.digitalBank(asked),
     pulseCount: (asked) => machine.pulseCount(asked),
-    pwm: (asked) => providers?.pwm(asked) ?? machine.pwm(asked),
+    pwm: (asked) => machine.pwm(asked),
     analog(asked) {
-      const provided = providers?.analog(asked)
-      if (provided) return provided
       throw new HalError('unsupported', `pin ${asked.pin} has no analog input`)
     },
     i2c: (asked) => machine.i2c(asked),
@@ -74,7 +72,7 @@ export function createEmulatedIo(options: EmulatedIoOptions): EmulatedWorld {
     oneWire: (asked) => machine.oneWire(asked),
   }
   return {
-    io,
+    io: providers?.over(bare) ?? bare,
     attach: (id, at, connection, part) => machine.attach(id, at, connection, part),
     part: (id) => machine.attached(id).part,
     fault: (target, fault) => machine.setFault(target, fault),

@@ -221,9 +221,42 @@ describe('buses and addresses', () => {
     expect(problems([{ ...thermometer('a', 0x48), bus: 'i2c-9' }])[0]).toMatch(
       /^hardware\.parts\[0\] \(a\): there is no i2c bus "i2c-9"; Raspberry Pi 5 has i2c-1/,
     )
-    expect(problems([thermometer('a', 0x48)], undefined, genericX64)).toEqual([
-      'hardware.parts[0] (a): there is no i2c bus "i2c-1"; Generic x86-64 machine has no i2c bus on a header',
+  })
+
+  it('on a board that nobody described, buses go by the kernel’s names', () => {
+    const on = (bus: string | undefined) =>
+      problems([{ ...thermometer('a', 0x48), ...(bus === undefined ? {} : { bus }) }], undefined, genericX64)
+    expect(on('i2c-7')).toEqual([])
+    for (const bus of ['spi-0.0', '/dev/i2c-1', 'i2c', 'i2c-1/../..'])
+      expect(on(bus)).toEqual([
+        `hardware.parts[0] (a): "${bus}" is no i2c bus: Generic x86-64 machine has no known header; name the bus as the kernel does: i2c-1`,
+      ])
+  })
+
+  it('a serial port may be a device node on any board; an I2C bus that a described board has not is refused', () => {
+    const gnss = (bus: string): PartConfig => ({ driver: 'gnss', id: 'g', bus })
+    expect(problems([gnss('/dev/ttyUSB0')])).toEqual([])
+    expect(problems([gnss('/dev/serial/by-id/usb-u-blox_7-if00')], undefined, genericX64)).toEqual([])
+    expect(problems([gnss('/dev/../etc/passwd')])).toHaveLength(1)
+    expect(problems([gnss('/dev/ttyUSB0'), { ...gnss('/dev/ttyUSB0'), id: 'h' }])).toEqual([
+      'hardware.parts[1] (h): /dev/ttyUSB0 is already used by hardware.parts[0] (g)',
     ])
+  })
+
+  it('an LED of the board is an output, lines by chip are pins where no header is known', () => {
+    const contact = (pin: string): PartConfig => ({ driver: 'digital-input', id: 'door', pin })
+    expect(problems([relay('lamp', 'led:ACT')])).toEqual([])
+    expect(problems([relay('lamp', 'led:input3::capslock')], undefined, genericX64)).toEqual([])
+    expect(problems([contact('led:ACT')])).toEqual([
+      'hardware.parts[0] (door): led:ACT is an LED: it shows something, and can be no input',
+    ])
+    expect(problems([relay('a', 'led:0'), relay('b', 'led:0')])).toEqual([
+      'hardware.parts[1] (b): led:0 is already used by hardware.parts[0] (a)',
+    ])
+    expect(problems([relay('lamp', 'led:')])).toHaveLength(1)
+    for (const pin of ['INT34C5:00#12', 'gpio-ich/DOOR', 'mcp2221_gpio#0'])
+      expect(problems([contact(pin)], undefined, genericX64), pin).toEqual([])
+    expect(problems([expander('led')])).toHaveLength(1)
     expect(problems([{ ...relay('a', 11), bus: 'i2c-1' }])).toEqual([
       'hardware.parts[0] (a): relay hangs on pins, not on a bus',
     ])

@@ -26,9 +26,6 @@ describe('MCP23017', () => {
       open(0, 'output-open-drain'),
     ])
       expect(refused).toThrow(expect.objectContaining({ code: 'unsupported' }))
-    const edges = () =>
-      provider.io.digital?.({ pin: 0, mode: 'input', edge: { rising: true, falling: false } })
-    expect(edges).toThrow(expect.objectContaining({ code: 'unsupported' }))
     open(7, 'output')()
     open(0, 'input')()
   })
