@@ -3,6 +3,7 @@
  * ones every part of the thread hangs on its emulator.
  */
 import type { Board } from '../contract/board.ts'
+import { HalError } from '../contract/errors.ts'
 import type { Host } from '../contract/host.ts'
 import type { Io, PinRef } from '../contract/io.ts'
 import { parts as knownParts } from '../drivers/index.ts'
@@ -28,6 +29,7 @@ export async function openMachine(
   if (plan.kind === 'linux') {
     // The FFI library is loaded only where there is hardware.
     const { createLinuxIo } = await import('../linux/linux-io.ts')
+    await loadNative()
     return { io: createLinuxIo({ board: plan.board, roots: plan.roots, host, providers }) }
   }
   if (plan.kind === 'module') {
@@ -45,6 +47,17 @@ export async function openMachine(
     emulated.attach(id, at, known.driver.connection, known.emulator({ host, at, options }))
   }
   return { io: emulated.io, emulated }
+}
+
+/** Now, while nobody yet expects an answer of this thread: on a slow board it takes seconds. */
+async function loadNative(): Promise<void> {
+  const { loadLibc } = await import('../linux/libc.ts')
+  try {
+    loadLibc()
+  } catch (error) {
+    // Each part that needs it says so.
+    if (!(error instanceof HalError)) throw error
+  }
 }
 
 /** Buses that the board's description does not have (a USB adapter's) are there because a part is on them. */

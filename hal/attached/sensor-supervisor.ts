@@ -3,16 +3,26 @@
  * ran last: that one is named, waits, and waits longer each time.
  *
  * Invariants: [attached-6] the control loop never waits for a thread; [attached-7] a thread that stands still longer than
- * its limit is ended, and the part that stopped it is named.
+ * its limit is ended, and the part that stopped it is named; one that is in native code only when it comes out of it.
  */
 import { Worker } from 'node:worker_threads'
 import { HalError } from '../contract/errors.ts'
 import type { Cancel, Host } from '../contract/host.ts'
+import { endThread, isInNative } from '../linux/native-calls.ts'
 import type { EmulatorLever, IoPlan } from '../safety/plan.ts'
 import { workerUrls } from '../worker-url.ts'
 import type { SensorGroup } from './plan.ts'
 import type { Outcome } from './sensor-loop.ts'
-import { beatAt, type FromThread, type ThreadInit, type ToThread, turnAt } from './worker-messages.ts'
+import {
+  beatAt,
+  type FromThread,
+  nativeWordsOf,
+  readyAt,
+  sharedBytes,
+  type ThreadInit,
+  type ToThread,
+  turnAt,
+} from './worker-messages.ts'
 
 export interface SupervisorDeps {
   readonly host: Host
@@ -33,8 +43,10 @@ const checkEveryMs = 500
 const closeMsMax = 1_500
 const emulateMsMax = 2_000
 const emulateCallsMax = 64
-/** Starting a thread and opening its pins; longer means that it hangs there. */
-const startMsMax = 10_000
+/** Loading code and the FFI library takes a second, and half a minute on an emulated board. */
+const loadMsMax = 120_000
+/** A part whose thread has not come out of a native call keeps out this long: its next thread would hang as well. */
+const stuckMs = 3_600_000
 const backoff = { firstMs: 1_000, maxMs: 60_000 }
 /** A thread that ran this long starts its back-off afresh. */
 const goodRunMs = 60_000
@@ -42,6 +54,7 @@ const goodRunMs = 60_000
 interface Running {
   readonly worker: Worker
   readonly words: Int32Array
+  readonly native: Int32Array
   readonly startedMs: number
   beats: number
   /** Monotonic time of the last beat that was seen. */
@@ -112,7 +125,7 @@ export class SensorSupervisor implements AsyncDisposable {
 
   #startThread(delaysMs: ReadonlyMap<number, number>): void {
     const { io, group } = this.#options
-    const shared = new SharedArrayBuffer(8)
+    const shared = new SharedArrayBuffer(sharedBytes)
     const words = new Int32Array(shared)
     words[turnAt] = -1
     const init: ThreadInit = {
@@ -123,7 +136,8 @@ export class SensorSupervisor implements AsyncDisposable {
     }
     const worker = new Worker(workerUrls.sensors(), { workerData: init, resourceLimits, name: 'sensors' })
     const nowMs = this.#deps.host.clock.monotonicMs()
-    const running = { worker, words, startedMs: nowMs, beats: 0, beatMs: nowMs }
+    const native = nativeWordsOf(shared)
+    const running = { worker, words, native, startedMs: nowMs, beats: 0, beatMs: nowMs }
     this.#running = running
     let reason = 'it ended by itself'
     worker.on('message', (message: FromThread) => {
@@ -175,14 +189,16 @@ export class SensorSupervisor implements AsyncDisposable {
       running.beatMs = nowMs
       return
     }
-    const limitMs = beats === 0 ? startMsMax : this.#options.stallMsMax
+    const isReady = Atomics.load(running.words, readyAt) === 1
+    const limitMs = isReady ? this.#options.stallMsMax : loadMsMax
     if (nowMs - running.beatMs <= limitMs) return
     this.#restart(running, `it stood still for ${Math.round(nowMs - running.beatMs)} ms`)
   }
 
   #restart(running: Running, reason: string): void {
     this.#running = undefined
-    void running.worker.terminate()
+    const isStuck = isInNative(running.native)
+    void endThread(running.worker, running.native)
     const { host } = this.#deps
     const { group } = this.#options
     this.#failCalls(new HalError('not-present', `${group.name} is being restarted`))
@@ -202,7 +218,10 @@ export class SensorSupervisor implements AsyncDisposable {
     const times = this.#blamed.get(culprit) ?? 0
     this.#blamed.set(culprit, times + 1)
     this.#lost(part.id, `${part.id}: the driver ${part.driver} stopped ${group.name}: ${reason}`)
-    this.#startThread(new Map([...this.#blamed].map(([index, count]) => [index, delayAfter(count - 1)])))
+    const delays = new Map([...this.#blamed].map(([index, count]) => [index, delayAfter(count - 1)]))
+    // Each thread that is left in native code costs its memory.
+    if (isStuck && times > 0) delays.set(culprit, stuckMs)
+    this.#startThread(delays)
   }
 
   #lost(part: string, message: string): void {
@@ -226,10 +245,14 @@ export class SensorSupervisor implements AsyncDisposable {
     if (!running) return
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     running.worker.once('exit', () => resolve())
-    const cancel = this.#deps.host.clock.after(closeMsMax, () => void running.worker.terminate())
+    const { clock } = this.#deps.host
+    const cancels = [
+      clock.after(closeMsMax, () => void endThread(running.worker, running.native)),
+      clock.after(2 * closeMsMax, resolve),
+    ]
     running.worker.postMessage({ type: 'close' } satisfies ToThread)
     await ended
-    cancel()
+    for (const cancel of cancels) cancel()
   }
 
   #post(message: ToThread): void {

@@ -8,7 +8,7 @@ import { type Machine, openMachine } from './machine.ts'
 import { providersOf, type SensorGroup } from './plan.ts'
 import { Providers } from './providers.ts'
 import { type LoopPart, type Outcome, SensorLoop } from './sensor-loop.ts'
-import { type FromThread, type ThreadInit, type ToThread, turnAt } from './worker-messages.ts'
+import { type FromThread, readyAt, type ThreadInit, type ToThread, turnAt } from './worker-messages.ts'
 
 /** A result waits at most this long for others to travel with. */
 const batchMs = 50
@@ -37,6 +37,7 @@ export class SensorThread implements AsyncDisposable {
     const registry = new ProviderRegistry()
     const { providers, sensors } = init.group
     const machine = await openMachine(init.io, [...providers, ...sensors], host, registry)
+    Atomics.store(new Int32Array(init.shared), readyAt, 1)
     const opened = new Providers(host, machine.io, registry, providers)
     await opened.openAll()
     const parts = await Promise.all(sensors.map((sensor, index) => loopPart(sensor, init.delaysMs[index])))

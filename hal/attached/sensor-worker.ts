@@ -4,8 +4,16 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Host } from '../contract/host.ts'
+import { sayNativeCalls } from '../linux/native-calls.ts'
 import { SensorThread } from './sensor-thread.ts'
-import { beatAt, beatEveryMs, type FromThread, type ThreadInit, type ToThread } from './worker-messages.ts'
+import {
+  beatAt,
+  beatEveryMs,
+  type FromThread,
+  nativeWordsOf,
+  type ThreadInit,
+  type ToThread,
+} from './worker-messages.ts'
 
 const logLinesPerS = 20
 
@@ -13,6 +21,7 @@ if (!parentPort) throw new Error('this program is a thread of the runtime')
 const port = parentPort
 const init = workerData as ThreadInit
 const words = new Int32Array(init.shared)
+sayNativeCalls(nativeWordsOf(init.shared))
 const post = (message: FromThread) => port.postMessage(message)
 
 setInterval(() => Atomics.add(words, beatAt, 1), beatEveryMs)

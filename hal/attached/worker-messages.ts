@@ -1,5 +1,6 @@
 /** What passes between the control loop and a thread of sensors. Structured clones; outcomes travel in batches. */
 import type { HalErrorCode } from '../contract/errors.ts'
+import { nativeWords } from '../linux/native-calls.ts'
 import type { EmulatorLever, IoPlan } from '../safety/plan.ts'
 import type { SensorGroup } from './plan.ts'
 import type { Outcome } from './sensor-loop.ts'
@@ -10,7 +11,7 @@ export interface ThreadInit {
   readonly group: SensorGroup
   /** By index in `group.sensors`: wait this long before opening it, milliseconds. */
   readonly delaysMs: readonly number[]
-  /** Two words, at `beatAt` and `turnAt`. */
+  /** Words at `beatAt`, `turnAt` and `readyAt`, then those of `hal/linux/native-calls.ts`. */
   readonly shared: SharedArrayBuffer
 }
 
@@ -18,7 +19,16 @@ export interface ThreadInit {
 export const beatAt = 0
 /** Index of the part that ran last; -1 before any. */
 export const turnAt = 1
+/** 1 when the thread has loaded its code and the machine: from then on it must not stand still. */
+export const readyAt = 2
+const nativeFrom = 3
+export const sharedBytes = 4 * (nativeFrom + nativeWords)
 export const beatEveryMs = 250
+
+/** What the thread says about its native calls. */
+export function nativeWordsOf(shared: SharedArrayBuffer): Int32Array {
+  return new Int32Array(shared, 4 * nativeFrom, nativeWords)
+}
 
 export type ToThread =
   | { readonly type: 'sample'; readonly part: number }

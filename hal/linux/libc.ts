@@ -9,6 +9,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { HalError } from '../contract/errors.ts'
+import { enterNative, leaveNative } from './native-calls.ts'
 
 type Koffi = typeof import('koffi')
 
@@ -30,8 +31,19 @@ let loaded: Libc | undefined
 
 /** Throws HalError `unsupported` where the layouts here do not hold, or koffi's binary is missing. */
 function libc(): Libc {
-  loaded ??= load()
+  if (loaded) return loaded
+  enterNative()
+  try {
+    loaded = load()
+  } finally {
+    leaveNative()
+  }
   return loaded
+}
+
+/** Loads the library now. Later it is loaded by the first call, which may be one that somebody waits for. */
+export function loadLibc(): void {
+  libc()
 }
 
 function load(): Libc {
@@ -75,16 +87,26 @@ function requireKoffi(): Koffi {
 /** 0, or the error's number. The kernel reads and writes `argument` in place. */
 export function ioctl(fd: number, request: number, argument: Uint8Array | number): number {
   const c = libc()
-  const result =
-    typeof argument === 'number' ? c.ioctlValue(fd, request, argument) : c.ioctl(fd, request, argument)
-  return result < 0 ? c.koffi.errno() : 0
+  enterNative()
+  try {
+    const result =
+      typeof argument === 'number' ? c.ioctlValue(fd, request, argument) : c.ioctl(fd, request, argument)
+    return result < 0 ? c.koffi.errno() : 0
+  } finally {
+    leaveNative()
+  }
 }
 
 /** How many bytes were read into the start of `bytes`, or the error's number, negative. */
 export function read(fd: number, bytes: Uint8Array): number {
   const c = libc()
-  const count = c.read(fd, bytes, bytes.byteLength)
-  return count < 0 ? -c.koffi.errno() : count
+  enterNative()
+  try {
+    const count = c.read(fd, bytes, bytes.byteLength)
+    return count < 0 ? -c.koffi.errno() : count
+  } finally {
+    leaveNative()
+  }
 }
 
 /** struct pollfd of poll(2): int fd; short events; short revents. */
@@ -95,7 +117,13 @@ export function waitWritable(fd: number, timeoutMs: number): boolean {
   const entry = new DataView(new ArrayBuffer(8))
   entry.setInt32(0, fd, true)
   entry.setInt16(4, pollOut, true)
-  return libc().poll(new Uint8Array(entry.buffer), 1, timeoutMs) > 0
+  const c = libc()
+  enterNative()
+  try {
+    return c.poll(new Uint8Array(entry.buffer), 1, timeoutMs) > 0
+  } finally {
+    leaveNative()
+  }
 }
 
 /** Address of a buffer, to be put into a structure. The buffer must be kept as long as the kernel may use it. */
