@@ -1,7 +1,7 @@
 /**
  * BeagleBoard.org BeaglePlay (TI AM625, 2 GB): a mikroBUS socket, and the connectors QWIIC and Grove, which are I2C alone. GPIO
- * chips are labelled with their address. Which of the lines 7 and 8 is MISO and which MOSI is not agreed on by the sources, so
- * both are left to the bus.
+ * chips are labelled with their address. Lines 7 and 8 are D0 and D1 of the SPI controller; the tree does not say which is MISO
+ * and which MOSI, so both are left to the bus.
  */
 import type { Board } from '../hal/contract/board.ts'
 
@@ -133,6 +133,6 @@ export const beaglePlay: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/ti/k3-am62-main.dtsi (addresses)',
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/ti/k3-am62-thermal.dtsi',
     'https://github.com/adafruit/Adafruit_Blinka/blob/main/src/adafruit_blinka/microcontroller/ti/am625x/pin.py (chip labels)',
-    'https://download.mikroe.com/documents/standards/mikrobus/mikrobus-standard-specification-v200.pdf (the socket)',
+    'unverified: order of the pins in the socket (mikroBUS standard 2.0, not read), address of i2c-5',
   ],
 }

@@ -1,6 +1,7 @@
 /**
- * NVIDIA Jetson AGX Orin (Tegra234, 32 or 64 GB) on the developer kit's carrier. CAN has its own pins here; which pins are
- * level-shifted one way only is in NVIDIA's carrier specification. Upstream gives no thermal limits, so the kernel's own count.
+ * NVIDIA Jetson AGX Orin (Tegra234, 32 or 64 GB) on the developer kit's carrier. CAN has its own pins here. Pin 11 can only be
+ * an output (gpio_pin_data.py: so the carrier makes it); others that are level-shifted one way only are in NVIDIA's carrier
+ * specification. Upstream gives no thermal limits, so the kernel's own count.
  */
 import type { Board } from '../hal/contract/board.ts'
 import {
@@ -81,7 +82,8 @@ export const jetsonAgxOrin: Board = {
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra234-p3701.dtsi',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
-    'https://developer.nvidia.com/embedded/jetson-modules (the claim)',
+    'https://github.com/NVIDIA/edk2-nvidia (names of the GPU), NVIDIA’s nvdla driver (names of the DLA)',
+    'unverified: 200 TOPS of the 32 GB module (275 of the 64 GB one is in NVIDIA’s data sheet)',
     'boards/families/tegra.ts',
   ],
 }

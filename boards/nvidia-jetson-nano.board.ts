@@ -59,14 +59,14 @@ export const jetsonNano: Board = {
   power: [],
   accelerators: [
     { id: 'cpu', name: 'CPU, 4 × Cortex-A57', claim: 'none stated', shownBy: [], reachedBy: 'cpu' },
-    nvidiaGpu('Maxwell GPU', '0.47 TFLOPS (FP16)', ['nvidia,gm20b', '57000000.gpu']),
+    nvidiaGpu('Maxwell GPU', '512 GFLOPS (FP16)', ['nvidia,gm20b', '57000000.gpu']),
   ],
   watchdogSMax: tegraWatchdogSMax,
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra210-p3450-0000.dts',
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra210.dtsi (addresses of the buses)',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
-    'https://developer.nvidia.com/embedded/jetson-modules (the claim)',
+    'Jetson Nano data sheet, DA-02184-001 (the claim)',
     'boards/families/tegra.ts',
   ],
 }

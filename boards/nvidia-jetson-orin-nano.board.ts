@@ -29,13 +29,15 @@ export const jetsonOrinNano: Board = {
   power: orinPower,
   accelerators: [
     { id: 'cpu', name: 'CPU, 6 × Cortex-A78AE', claim: 'none stated', shownBy: [], reachedBy: 'cpu' },
-    nvidiaGpu('Ampere GPU', '67 TOPS (INT8, sparse; 40 before the 2024 clocks)', orinGpuSigns),
+    nvidiaGpu('Ampere GPU', '67 TOPS (INT8, sparse; 8 GB; 40 without -super)', orinGpuSigns),
   ],
   watchdogSMax: tegraWatchdogSMax,
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra234-p3768-0000+p3767-0005.dts',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
-    'https://developer.nvidia.com/embedded/jetson-modules (the claim)',
+    'NVIDIA’s device tree overlays for p3768-0000+p3767-… (the names with -super)',
+    'Jetson Orin Nano series data sheet (the claim; the 4 GB module had 20 TOPS when the 8 GB one had 40)',
+    'unverified: ina3221 on this module',
     'boards/families/tegra234.ts',
   ],
 }

@@ -41,7 +41,9 @@ export const jetsonOrinNx: Board = {
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra234-p3768-0000+p3767-0000.dts',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
-    'https://developer.nvidia.com/embedded/jetson-modules (the claim)',
+    'NVIDIA’s device tree overlays for p3768-0000+p3767-… (the names with -super)',
+    'unverified: 117 to 157 TOPS, from https://developer.nvidia.com/embedded/jetson-modules, was not read',
+    'unverified: ina3221 on this module',
     'boards/families/tegra234.ts',
   ],
 }

@@ -78,8 +78,9 @@ export const jetsonXavierNx: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra194-p3509-0000+p3668-0001.dts',
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra194-p3668.dtsi (the rails)',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
-    'https://github.com/eclipse/mraa/blob/master/src/arm/adlink_roscube.c (I2C1 is 31e0000.i2c)',
-    'https://developer.nvidia.com/embedded/jetson-modules (the claim)',
+    'tegra194-soc-i2c.dtsi of NVIDIA’s kernel (i2c8 is 31e0000, on the pads of dpaux3)',
+    'Jetson Xavier NX data sheet, DA-09366 (the claim)',
+    'unverified: that pins 27 and 28 are c240000, as on Orin',
     'boards/families/tegra.ts',
   ],
 }

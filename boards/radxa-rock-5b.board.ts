@@ -1,6 +1,6 @@
 /**
  * Radxa ROCK 5B (RK3588, 4 to 32 GB). Budgets are chosen for the smallest. Pins 8 and 10 are the console; pin 22 is an
- * analogue input of the chip's SARADC (`in4`).
+ * analogue input of the chip's SARADC (`in4`). Pins 18, 27 and 28 are 1.8 V at the chip: measure before wiring.
  */
 import type { Board } from '../hal/contract/board.ts'
 import { fortyPinHeader } from './families/forty-pin.ts'
@@ -90,6 +90,8 @@ export const rock5b: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/rockchip/rk3588-rock-5b.dts',
     'https://github.com/adafruit/Adafruit_Blinka/blob/main/src/adafruit_blinka/board/radxa/rock5.py',
     'https://github.com/eclipse/mraa/blob/master/src/arm/radxa_rock_5b.c',
+    'https://github.com/radxa-pkg/radxa-overlays (names of the overlays)',
+    'unverified: level of the pins 18, 27 and 28: 1.8 V at the chip, measure before wiring',
     'boards/families/rk3588.ts',
   ],
 }

@@ -1,4 +1,4 @@
-/** Raspberry Pi 3 Model B+ (BCM2837B0, 1 GB). Its firmware lowers the clock from 60 °C on (temp_soft_limit). */
+/** Raspberry Pi 3 Model B+ (BCM2837B0, 1 GB). Its firmware lowers the clock from 60 °C on (temp_soft_limit, 70 at most). */
 import type { Board } from '../hal/contract/board.ts'
 import {
   bcm2837Buses,
@@ -31,7 +31,7 @@ export const raspberryPi3bPlus: Board = {
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2710-rpi-3-b-plus.dts',
-    'https://www.raspberrypi.com/documentation/computers/raspberry-pi.html',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
     'boards/families/raspberrypi-bcm283x.ts, boards/families/raspberrypi-header.ts',
   ],
 }

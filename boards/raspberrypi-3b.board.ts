@@ -52,7 +52,7 @@ export const raspberryPi3b: Board = {
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm/boot/dts/broadcom/bcm2837-rpi-3-b.dts',
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2710-rpi-3-b.dts',
-    'https://www.raspberrypi.com/documentation/computers/raspberry-pi.html',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
     'boards/families/raspberrypi-bcm283x.ts, boards/families/raspberrypi-header.ts',
   ],
 }

@@ -35,7 +35,8 @@ export const raspberryPi4b: Board = {
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
-    'https://datasheets.raspberrypi.com/rpi4/raspberry-pi-4-product-brief.pdf',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
+    'unverified: sizes of memory, as the product brief is remembered',
     'boards/families/raspberrypi-bcm2711.ts, boards/families/raspberrypi-header.ts',
   ],
 }

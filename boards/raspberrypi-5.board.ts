@@ -35,7 +35,8 @@ export const raspberryPi5: Board = {
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/bcm2712-rpi-5-b.dts',
-    'https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
+    'unverified: sizes of memory, as the product brief is remembered',
     'boards/families/raspberrypi-rp1.ts, boards/families/raspberrypi-header.ts',
   ],
 }

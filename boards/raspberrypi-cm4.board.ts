@@ -35,7 +35,8 @@ export const raspberryPiCm4: Board = {
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711-rpi-cm4.dts',
-    'https://datasheets.raspberrypi.com/cm4io/cm4io-datasheet.pdf (the header J8)',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
+    'unverified: the IO Board’s header is taken to be that of the Raspberry Pi; its data sheet was not read',
     'boards/families/raspberrypi-bcm2711.ts, boards/families/raspberrypi-header.ts',
   ],
 }

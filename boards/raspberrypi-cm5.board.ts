@@ -34,8 +34,9 @@ export const raspberryPiCm5: Board = {
   accelerators: [cpu('CPU, 4 × Cortex-A76'), videoCore7],
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
-    'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/bcm2712-rpi-cm5.dtsi',
-    'https://datasheets.raspberrypi.com/cm5/cm5io-datasheet.pdf (the header)',
+    'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/bcm2712-rpi-cm5-cm5io.dts',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
+    'unverified: the IO Board’s header is taken to be that of the Raspberry Pi; its data sheet was not read',
     'boards/families/raspberrypi-rp1.ts, boards/families/raspberrypi-header.ts',
   ],
 }

@@ -35,7 +35,7 @@ export const raspberryPiZero2w: Board = {
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2710-rpi-zero-2-w.dts',
-    'https://www.raspberrypi.com/documentation/computers/raspberry-pi.html',
+    'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
     'boards/families/raspberrypi-bcm283x.ts, boards/families/raspberrypi-header.ts',
   ],
 }

@@ -81,6 +81,8 @@ export const orangePi5Plus: Board = {
   sources: [
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/rockchip/rk3588-orangepi-5-plus.dts',
     'https://github.com/adafruit/Adafruit_Blinka/blob/main/src/adafruit_blinka/board/orangepi/orangepi5plus.py',
+    'https://github.com/orangepi-xunlong/wiringOP/blob/next/wiringPi/wiringPi.c (physToGpio_5PLUS)',
+    'https://github.com/orangepi-xunlong/linux-orangepi, overlay/Makefile (names of the overlays)',
     'boards/families/rk3588.ts',
   ],
 }

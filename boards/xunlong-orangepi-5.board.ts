@@ -1,6 +1,7 @@
 /**
  * Orange Pi 5 (RK3588S, 4 to 32 GB), whose 26 pins lie as the first 26 of 40. Budgets are chosen for the smallest. PWM is
- * listed where the multiplexer's table was found; the board may have more.
+ * listed where the multiplexer's table was found; the board may have more. Pin 22 is a line of the flash's supply, 1.8 V at the
+ * chip, so it is kept from everybody; 7, 16, 18, 19, 21, 23 and 24 are 1.8 V at the chip too: measure before wiring.
  */
 import type { Board } from '../hal/contract/board.ts'
 import { fortyPinHeader } from './families/forty-pin.ts'
@@ -37,7 +38,7 @@ const header = fortyPinHeader(
     rockchipPin(18, 'GPIO1_D2', ['UART4 TX (M0)']),
     rockchipPin(19, 'GPIO1_C1', ['SPI4 MOSI (M0)', 'I2C3 SCL (M0)', 'UART3 TX (M0)']),
     rockchipPin(21, 'GPIO1_C0', ['SPI4 MISO (M0)', 'I2C3 SDA (M0)', 'UART3 RX (M0)']),
-    rockchipPin(22, 'GPIO2_D4'),
+    rockchipPin(22, 'GPIO2_D4', [], '1.8 V, flash supply'),
     rockchipPin(23, 'GPIO1_C2', ['SPI4 CLK (M0)']),
     rockchipPin(24, 'GPIO1_C4', ['SPI4 CS1 (M0)']),
     rockchipPin(26, 'GPIO1_A3'),
@@ -70,6 +71,8 @@ export const orangePi5: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/rockchip/rk3588s-orangepi-5.dts',
     'https://github.com/adafruit/Adafruit_Blinka/blob/main/src/adafruit_blinka/board/orangepi/orangepi5.py',
     'https://github.com/orangepi-xunlong/wiringOP/blob/next/wiringPi/wiringPi.c (physToGpio_5)',
+    'https://github.com/orangepi-xunlong/linux-orangepi, overlay/Makefile (names of the overlays)',
+    'unverified: level of the pins 7, 16, 18, 19, 21, 23 and 24: 1.8 V at the chip, measure before wiring',
     'boards/families/rk3588.ts',
   ],
 }

@@ -1,7 +1,8 @@
 /**
- * Raspberry Pi 4 and Compute Module 4 (BCM2711). Sources: alternate functions: BCM2711 ARM Peripherals, table 94; addresses
- * and default pins: https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711.dtsi and
- * bcm2711-rpi-ds.dtsi (the SoC's 0x7e… is 0xfe… to the processor); what enables a bus: the overlays' README there.
+ * Raspberry Pi 4 and Compute Module 4 (BCM2711). Sources: alternate functions: the maker's table `bcm2711_gpio_alt_names` in
+ * https://github.com/raspberrypi/utils/blob/master/pinctrl/gpiochip_bcm2835.c; addresses and default pins:
+ * https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711.dtsi and bcm2711-rpi-ds.dtsi (the
+ * SoC's 0x7e… is 0xfe… to the processor); what enables a bus: the overlays' README there.
  */
 import type { BoardAccelerator, BoardBus, BoardPwm } from '../../hal/contract/board.ts'
 import { configTxt, i2cEnable, oneWireEnable, spiEnable } from './raspberrypi-header.ts'

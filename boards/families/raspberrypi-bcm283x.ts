@@ -1,5 +1,6 @@
 /**
- * Raspberry Pi 3 and Zero 2 W (BCM2837). Sources: alternate functions, addresses: BCM2835 ARM Peripherals, table 6-31, and
+ * Raspberry Pi 3 and Zero 2 W (BCM2837). Sources: alternate functions: the maker's table `bcm2835_gpio_alt_names` in
+ * https://github.com/raspberrypi/utils/blob/master/pinctrl/gpiochip_bcm2835.c; addresses:
  * https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm283x.dtsi (the SoC's 0x7e… is 0x3f… to
  * the processor: bcm2837.dtsi); what enables a bus: the overlays' README there.
  */

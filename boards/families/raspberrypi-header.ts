@@ -43,8 +43,8 @@ export const numberedLines: readonly string[] = pinOfGpio.map((_, gpio) =>
 )
 
 /**
- * From 80 °C on the firmware slows the processor down, from 85 °C on the GPU too. Source:
- * https://www.raspberrypi.com/documentation/computers/raspberry-pi.html#frequency-management-and-thermal-control
+ * From 80 °C on the firmware slows the processor down, from 85 °C on the GPU too. Source: frequency-management.md in
+ * https://github.com/raspberrypi/documentation (hardware/raspberrypi); name of the zone: bcm283x.dtsi, bcm2711.dtsi.
  */
 export const raspberryPiThermal: readonly ThermalZone[] = [{ type: 'cpu-thermal', warnC: 80, criticalC: 85 }]
 

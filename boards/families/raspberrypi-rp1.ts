@@ -1,8 +1,9 @@
 /**
  * Raspberry Pi 5 and Compute Module 5: the header hangs on the RP1. Sources: alternate functions:
- * https://github.com/raspberrypi/linux/blob/rpi-6.12.y/drivers/pinctrl/pinctrl-rp1.c and RP1 Peripherals, table 4; addresses
- * and default pins: https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/rp1.dtsi and
- * bcm2712-rpi.dtsi (the RP1's 0xc0_40… is 0x1f_00… to the processor); what enables a bus: the overlays' README there.
+ * https://github.com/raspberrypi/linux/blob/rpi-6.12.y/drivers/pinctrl/pinctrl-rp1.c and
+ * https://github.com/raspberrypi/utils/blob/master/pinctrl/gpiochip_rp1.c; addresses and default pins:
+ * https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm64/boot/dts/broadcom/rp1.dtsi and bcm2712-rpi.dtsi (the RP1's
+ * 0xc0_40… is 0x1f_00… to the processor); what enables a bus: the overlays' README there.
  */
 import type { BoardAccelerator, BoardBus, BoardPwm, PowerTelemetry } from '../../hal/contract/board.ts'
 import { configTxt, i2cEnable, oneWireEnable, spiEnable } from './raspberrypi-header.ts'
@@ -155,7 +156,7 @@ export const videoCore7: BoardAccelerator = {
   reachedBy: 'not-yet',
 }
 
-/** Not every kernel offers it. */
+/** The firmware's node is called so in logs of the kernel; many kernels have no `get_throttled` there, or none at all. */
 export const rp1BoardThrottled: PowerTelemetry = {
   kind: 'throttle',
   name: 'firmware',

@@ -2,7 +2,11 @@
  * Boards with a Rockchip RK3588 or RK3588S. The kernel labels the banks `gpio0` to `gpio4` and names no lines; a bank has 32,
  * eight to each of A, B, C, D (linux/drivers/gpio/gpio-rockchip.c). Sources: addresses, thermal trips:
  * https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/rockchip/rk3588-base.dtsi; which pins a controller may
- * use (`M0`, `M1`, …): rk3588-base-pinctrl.dtsi there and the tables of adafruit/Adafruit_Blinka named by each board.
+ * use (`M0`, `M1`, …): rk3588-base-pinctrl.dtsi and rk3588-extra-pinctrl.dtsi there.
+ *
+ * Levels: GPIO1_C0 to GPIO1_D5, GPIO2_A0 to A3, GPIO2_D0 to D7 and GPIO4_C2 to C6 are 1.8 V only at the chip (Rockchip,
+ * RK3588 PinOut V1.1, supplies VCCIO1, EMMCIO, VCCIO3). Whether a board shifts them to 3.3 V is in its schematic: unverified,
+ * so each board names its pins of that kind, to be measured before anything is wired to them.
  */
 import type {
   BoardAccelerator,
@@ -134,5 +138,5 @@ export const rk3588Accelerators: readonly BoardAccelerator[] = [
   },
 ]
 
-/** 2^31 ticks of 24 MHz: linux/drivers/watchdog/dw_wdt.c with the clock `tclk` of the tree. */
+/** 2^31 ticks of 24 MHz: linux/drivers/watchdog/dw_wdt.c with TCLK_WDT0 of linux/drivers/clk/rockchip/clk-rk3588.c. */
 export const rk3588WatchdogSMax = 89

@@ -4,6 +4,8 @@
  * counts port by port. Sources: lines, PWM:
  * https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py; lines of the buses: the pin
  * names of linux/drivers/pinctrl/tegra/pinctrl-tegra{210,194,234}.c; controllers: linux/arch/arm64/boot/dts/nvidia.
+ * Which SPI controller is on which pins: people's loopbacks on Orin Nano (3210000: 19, 21, 23; 3230000: 37, 22), NVIDIA's
+ * overlays for Xavier NX; for AGX Orin it follows from the names of the pads alone.
  */
 import type { BoardAccelerator, BoardBus, Header, HeaderPin } from '../../hal/contract/board.ts'
 import { fortyPinHeader } from './forty-pin.ts'

@@ -1,4 +1,7 @@
-/** The 40-pin header of Jetson Orin NX and Orin Nano, which share carrier and module pins. Sources: tegra.ts. */
+/**
+ * The 40-pin header of Jetson Orin NX and Orin Nano, which share carrier and module pins. Sources: tegra.ts; pins 3 and 5 are
+ * `gen8_i2c` (c250000) in NVIDIA's tegra234-p3767-0000-common-hdr40.dtsi.
+ */
 import type { BoardBus, BoardPwm, Header, PowerTelemetry, ThermalZone } from '../../hal/contract/board.ts'
 import { i2c, jetsonIo, spi, tegra194BusPins, tegraHeader, uart } from './tegra.ts'
 
@@ -42,9 +45,13 @@ export const orinPwm: readonly BoardPwm[] = [
   { pin: 33, device: '32c0000.pwm', channel: 0, enable: jetsonIo },
 ]
 
-/** linux/arch/arm64/boot/dts/nvidia/tegra234-p3767.dtsi: passive from 95 °C, critical at 104.5 °C. */
+/**
+ * The first tegra234-p3767.dtsi of linux/arch/arm64/boot/dts/nvidia: passive from 95 °C, critical at 104.5 °C. Later ones state
+ * only the fan's steps, 35, 74 and 95 °C, in `tj-thermal`.
+ */
 export const orinThermal: readonly ThermalZone[] = [{ type: 'cpu-thermal', warnC: 95, criticalC: 104.5 }]
 
+/** Unverified: rails of these modules are in NVIDIA's kernel; the upstream tree names none. */
 export const orinPower: readonly PowerTelemetry[] = [{ kind: 'rail', name: 'module', hwmon: 'ina3221' }]
 
 /** `compatible` of the upstream tree and the names that NVIDIA's kernels give the device. */
