@@ -43,6 +43,16 @@ export type Constraint =
       readonly together: readonly (readonly [string, string])[]
       readonly because?: string
     }
+  /**
+   * Conflicting groups of outputs: one may turn on only when every other was wholly off for at least `afterMs` (nothing
+   * is exempt; a start counts as off just now). Going off is always allowed. No group is on when safe.
+   */
+  | {
+      readonly rule: 'clearance'
+      readonly groups: readonly (readonly string[])[]
+      readonly afterMs: number
+      readonly because?: string
+    }
   /** Once on, it stays on this long (going safe is exempt); once off, it stays off this long (nothing is exempt; a start counts as off just now). */
   | {
       readonly rule: 'minimum'
@@ -151,6 +161,8 @@ export interface SafetyStatus {
   readonly notArmedBecause: readonly string[]
   readonly emergencyStop: boolean
   readonly faults: readonly Fault[]
+  /** Why the disk does not hold them: they are latched until this process ends, and it is tried again. */
+  readonly faultsNotStored?: string
   readonly leases: readonly (Lease & { readonly leftMs: number })[]
   readonly outputs: readonly { readonly output: string; readonly value: number; readonly safe: number }[]
   readonly watchdog: 'none' | 'fed' | 'starving'

@@ -106,6 +106,8 @@ export function withPart(part: string, constraint: Constraint): Constraint {
       const together = constraint.together.map(([one, other]) => [full(one), full(other)] as const)
       return { ...constraint, outputs: constraint.outputs.map(full), together }
     }
+    case 'clearance':
+      return { ...constraint, groups: constraint.groups.map((group) => group.map(full)) }
     case 'sequence': {
       const states = Object.entries(constraint.states).map(([state, values]) => [state, fullKeys(values)])
       return { ...constraint, outputs: constraint.outputs.map(full), states: Object.fromEntries(states) }

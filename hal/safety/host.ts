@@ -150,7 +150,7 @@ export class SafetyHost implements AsyncDisposable {
       principal: meta.principal,
       ttlMs: meta.ttlMs,
       issuedMs,
-      changes: driver.plan(command, planned.options, now),
+      changes: this.#planned(component, meta, () => driver.plan(command, planned.options, now)),
     }
     refuse(this.#steps.do((nowMs) => kernel.command(request, nowMs)).denial)
   }
@@ -203,7 +203,9 @@ export class SafetyHost implements AsyncDisposable {
       ...lease,
       components: lease.components.map((part) => componentOf.get(part) ?? part),
     }))
-    return { ...status, leases, watchdog: this.#watchdog.state() }
+    const { trouble } = this.#parts.journal
+    const unstored = trouble === undefined ? {} : { faultsNotStored: trouble }
+    return { ...status, leases, watchdog: this.#watchdog.state(), ...unstored }
   }
 
   /** For what the rest of the device wants in the same audit. */
@@ -306,8 +308,8 @@ export class SafetyHost implements AsyncDisposable {
 
   /** Tells of a change that a person or the runtime cares about, when the disk has its faults. */
   #changed(): void {
-    const { armed, notArmedBecause, emergencyStop, faults, watchdog } = this.status()
-    const shown = JSON.stringify([armed, notArmedBecause, emergencyStop, faults, watchdog])
+    const { leases: _leases, outputs: _outputs, denials: _denials, ...told } = this.status()
+    const shown = JSON.stringify(told)
     if (shown === this.#shown) return
     this.#shown = shown
     const tell = () => this.#parts.deps.onChange(this.status())
@@ -318,6 +320,17 @@ export class SafetyHost implements AsyncDisposable {
     const { outputs, actuators } = this.#parts
     const actuator = actuators.find(({ planned }) => planned.id === part)
     return actuator?.outputs.some(({ name }) => outputs.isBroken(`${part}.${name}`)) ?? false
+  }
+
+  /** What a driver refuses is in the audit as what the kernel refuses. */
+  #planned(component: string, { principal }: CommandMeta, plan: () => OutputValues): OutputValues {
+    try {
+      return plan()
+    } catch (error) {
+      const message = `command: ${error instanceof Error ? error.message : error}`
+      this.audit({ what: 'denied', who: principal, rule: 'range', component, message })
+      throw error
+    }
   }
 
   #actuator(component: string): DrivenActuator {

@@ -2,7 +2,7 @@
  * What the kernel's events leave behind: faults on disk, lines in the audit, lines in the log.
  *
  * Invariant: [safety-4] `settled` resolves when every fault latched or cleared so far is on the disk; while the disk
- * refuses, it is tried again and again, and the fault stays latched in memory.
+ * refuses, it is tried again and again, the fault stays latched in memory, and `trouble` says so.
  */
 import type { Cancel, Host } from '../contract/host.ts'
 import type { Fault } from '../contract/safety.ts'
@@ -20,6 +20,7 @@ export class Journal implements AsyncDisposable {
   #saving: Promise<void> = Promise.resolve()
   #retry: Cancel | undefined
   #retryMs = retryMs.first
+  #trouble: string | undefined
 
   constructor(host: Host, store: FaultsStore, audit: Audit) {
     this.#host = host
@@ -36,8 +37,14 @@ export class Journal implements AsyncDisposable {
     this.#faults = faults
     this.#saving = this.#store.save(faults).then(() => {
       this.#retryMs = retryMs.first
+      this.#trouble = undefined
     })
     this.#saving.catch((error) => this.#saveAgain(error))
+  }
+
+  /** Why the disk does not hold what is latched; undefined while it does, or is about to. */
+  get trouble(): string | undefined {
+    return this.#trouble
   }
 
   /** Rejects when the disk refuses. */
@@ -52,6 +59,7 @@ export class Journal implements AsyncDisposable {
   }
 
   #saveAgain(error: unknown): void {
+    this.#trouble = error instanceof Error ? error.message : String(error)
     this.#host.log.error('latched faults cannot be written to the disk', { reason: String(error) })
     this.#retry?.()
     this.#retry = this.#host.clock.after(this.#retryMs, () => this.save(this.#faults))

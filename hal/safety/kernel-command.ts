@@ -53,7 +53,8 @@ function aloneBroken(changes: Changes, nowMs: number): Denial | undefined {
 /** Rules over the vector, which is as it was when this returns. */
 function togetherBroken(changes: Changes, slewed: readonly Output[], nowMs: number): Denial | undefined {
   for (const [output, value] of changes) if (!slews(output)) output.next = value
-  const denial = sequencesBroken(changes, nowMs) ?? rulesBroken(changes) ?? aimBroken(changes, slewed)
+  const denial =
+    sequencesBroken(changes, nowMs) ?? rulesBroken(changes, nowMs) ?? aimBroken(changes, slewed, nowMs)
   for (const output of changes.keys()) output.next = output.value
   return denial
 }
@@ -66,17 +67,17 @@ function sequencesBroken(changes: Changes, nowMs: number): Denial | undefined {
   return undefined
 }
 
-function rulesBroken(changes: Changes): Denial | undefined {
+function rulesBroken(changes: Changes, nowMs: number): Denial | undefined {
   for (const { rules } of changes.keys()) {
-    for (const rule of rules) if (rule.broken()) return { rule: rule.rule, message: rule.message }
+    for (const rule of rules) if (rule.broken(nowMs)) return { rule: rule.rule, message: rule.message }
   }
   return undefined
 }
 
 /** Where everything that slews arrived: a rule broken there would stop a ramp half way. */
-function aimBroken(changes: Changes, slewed: readonly Output[]): Denial | undefined {
+function aimBroken(changes: Changes, slewed: readonly Output[], nowMs: number): Denial | undefined {
   for (const output of slewed) output.next = changes.get(output) ?? output.target
-  const denial = rulesBroken(changes)
+  const denial = rulesBroken(changes, nowMs)
   for (const output of slewed) output.next = output.value
   return denial
 }

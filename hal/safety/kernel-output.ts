@@ -98,14 +98,14 @@ export interface Input {
   readonly rules: VectorRule[]
 }
 
-/** A rule that a whole vector keeps or breaks, whatever came before. It reads `next`. */
+/** A rule that a whole vector, as it follows the one on the wire at some time, keeps or breaks. It reads `next`. */
 export interface VectorRule {
   readonly rule: Constraint['rule']
   /** Whom to drive safe when it is broken: the first of these that has something left to drive. */
   readonly tiers: readonly (readonly Output[])[]
   /** It reads an input, not only outputs. */
   readonly readsInput: boolean
-  broken(): boolean
+  broken(nowMs: number): boolean
   /** One line for a person: what it wants, and why. */
   readonly message: string
 }

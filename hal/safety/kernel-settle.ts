@@ -92,7 +92,7 @@ function brokenRules(plan: Plan, nowMs: number): Forced[] {
     found.push({ units: [output.unit], rule: 'maximum-on', message: maximumOnMessage(output) })
   }
   for (const rule of plan.rules) {
-    if (!rule.broken()) continue
+    if (!rule.broken(nowMs)) continue
     found.push({ units: whomToDrive(rule.tiers), rule: rule.rule, message: rule.message })
   }
   return found

@@ -32,6 +32,6 @@ export function slew(slewing: Iterable<Output>, tickMs: number, nowMs: number): 
 function moveBroken(output: Output, nowMs: number): Denial | undefined {
   const early = minimumBroken(output, output.next, nowMs)
   if (early) return { rule: 'minimum', message: early }
-  const broken = output.rules.find((rule) => rule.broken())
+  const broken = output.rules.find((rule) => rule.broken(nowMs))
   return broken && { rule: broken.rule, message: broken.message }
 }

@@ -128,7 +128,7 @@ export type KernelEvent =
   | { readonly type: 'silence'; readonly silent: boolean }
 
 /** Status without what only the host knows. */
-export type KernelStatus = Omit<SafetyStatus, 'watchdog'>
+export type KernelStatus = Omit<SafetyStatus, 'watchdog' | 'faultsNotStored'>
 
 /**
  * The kernel. `new SafetyKernel(config, memory, nowMs)` throws HalError `malformed` (one line, naming rule and output) for
@@ -137,6 +137,7 @@ export type KernelStatus = Omit<SafetyStatus, 'watchdog'>
 export interface Kernel {
   /** Somebody wants to hold components. Never waits. */
   acquire(request: LeaseRequest, nowMs: number): LeaseStep
+  /** Agents and models, and principals of no known kind, may not. */
   renew(leaseId: string, nowMs: number): AskedStep
   /** Does nothing for a lease that has ended. */
   release(leaseId: string, nowMs: number): Step

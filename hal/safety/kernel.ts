@@ -78,6 +78,12 @@ export class SafetyKernel implements Kernel {
       const denial: Denial = { rule: 'lease', message: 'the lease has ended' }
       return this.#denied(draft, { asked: 'renew', principal: 'unknown', components: [], denial })
     }
+    if (held.kind === 'agent' || held.kind === 'model') {
+      const { principal, components } = held.lease
+      const message = `${principal} may not extend a lease: it asks for a new one`
+      const denial: Denial = { rule: 'authority', message }
+      return this.#denied(draft, { asked: 'renew', principal, components, denial })
+    }
     held.endsAtMs = this.#nowMs + held.lease.ttlMs
     return draft.step
   }
@@ -301,7 +307,7 @@ export class SafetyKernel implements Kernel {
     }
     for (const held of this.#leases.live) if (now >= held.endsAtMs) this.#end(draft, held, 'expired')
     const { outputs, slewed } = this.#plan
-    const unmet = changed?.rules.some((rule) => rule.broken()) ?? false
+    const unmet = changed?.rules.some((rule) => rule.broken(now)) ?? false
     const due = unmet || draft.demanding || now >= forcedMoveMs(this.#plan)
     if (due) draft.force()
     draft.events.push(...slew(slewed, this.#config.rampTickMs, now))

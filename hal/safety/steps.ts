@@ -65,17 +65,21 @@ export class Steps implements Disposable {
   }
 
   #perform(step: Step): void {
-    for (const write of step.writes) this.#write(write)
+    // After a failure the rest was worked out from a vector that never was; `#settle` writes what still counts.
+    step.writes.every((write) => this.#write(write))
     if (step.events.length === 0) return
     this.#eventful = true
     this.#deps.journal.note(step.events, this.#deps.kernel.memory().faults)
   }
 
-  #write(changes: OutputValues): void {
+  /** False when something of it could not be written; the kernel knows then. */
+  #write(changes: OutputValues): boolean {
     const { kernel, outputs, host } = this.#deps
     Object.assign(this.#written, changes)
-    for (const { outputs: failed, message } of outputs.commit(changes))
+    const failures = outputs.commit(changes)
+    for (const { outputs: failed, message } of failures)
       this.#perform(kernel.writeFailed(failed, message, host.clock.monotonicMs(), host.clock.nowMs()))
+    return failures.length === 0
   }
 
   #settle(): void {

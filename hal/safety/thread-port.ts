@@ -75,11 +75,11 @@ export class SafetyThread implements SafetyPort {
     const { host } = deps
     const thread = new SafetyThread(host, plan)
     try {
-      mkdirSync(plan.safetyDir, { recursive: true, mode: 0o700 })
-      await thread.#openControl()
+      await inSafetyDir(plan, () => mkdirSync(plan.safetyDir, { recursive: true, mode: 0o700 }))
+      await inSafetyDir(plan, () => thread.#openControl())
       // The plan of a run that crashed stays until this one has its outputs: a start that fails leaves it to the guard.
       await thread.#openLink(signal)
-      await writePlan(plan)
+      await inSafetyDir(plan, () => writePlan(plan))
       // What is emulated ends with the process.
       if (plan.io.kind !== 'emulated') thread.#guard = Guard.start(plan.safetyDir, host.log)
       return thread
@@ -288,6 +288,17 @@ export class SafetyThread implements SafetyPort {
 }
 
 type Told = Parameters<Parameters<typeof ThreadLink.open>[0]['onMessage']>[0]
+
+/** Without its directory nothing could be latched, armed or driven safe after a crash: outputs are not opened for use. */
+async function inSafetyDir<T>({ safetyDir }: SafetyPlan, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof HalError) throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new HalError('other', `safety needs to write to ${safetyDir}: ${why}`, { cause })
+  }
+}
 
 /** Faults stay what they were; nothing is known of outputs. */
 function downStatus(last: SafetyStatus | undefined, why: string): SafetyStatus {

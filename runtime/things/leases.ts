@@ -95,6 +95,8 @@ export class Leases implements Authority, AsyncDisposable {
   async #stillHeld(component: string, principal: string, viaNetwork: boolean): Promise<Holding | undefined> {
     const holding = this.#held.get(component)
     if (holding?.lease.principal !== principal || holding.viaNetwork !== viaNetwork) return undefined
+    // Before anything is waited for: from here on it is not given back as one at rest.
+    holding.commandedMs = this.#deps.clock.monotonicMs()
     return (await this.#renew(holding)) ? holding : undefined
   }
 
@@ -151,6 +153,8 @@ export class Leases implements Authority, AsyncDisposable {
     if (settled.length === 0) return
     const { outputs } = await safety.status()
     for (const holding of settled) {
+      // Commanded while the kernel answered: what it said is what was before.
+      if (clock.monotonicMs() - holding.commandedMs < settleMs) continue
       const part = `${holding.component.slice(holding.component.indexOf('.') + 1)}.`
       const own = outputs.filter(({ output }) => output.startsWith(part))
       if (own.length > 0 && own.every(({ value, safe }) => value === safe)) await this.#release(holding)

@@ -153,6 +153,13 @@ test('a start that fails leaves the plan of a run that crashed [safety-10]', asy
   await until('the guard', () => folder.audit().some(({ what }) => what === 'made-safe'))
 })
 
+test('a safety directory that cannot be written is refused in one line that names it', async () => {
+  using folder = new PinFolder()
+  folder.set('safety', 'a file where the directory should be')
+  await expect(openHere(folder)).rejects.toThrow(`safety needs to write to ${folder.safetyDir}: `)
+  expect(folder.level(11)).not.toBe(1)
+})
+
 test('a plan that cannot be kept is refused in one line', async () => {
   using folder = new PinFolder()
   process.env['GANGLION_TEST_IO'] = folder.dir

@@ -3,6 +3,7 @@
 import { HalError } from '../../contract/errors.ts'
 import type { Constraint } from '../../contract/safety.ts'
 import type { Sequence, VectorRule } from '../kernel-output.ts'
+import { attachClearance } from './clearance.ts'
 import { attachDependency } from './dependency.ts'
 import { attachMaximumOn } from './maximum-on.ts'
 import { attachMinimum } from './minimum.ts'
@@ -30,7 +31,7 @@ export function attachConstraints(constraints: readonly Constraint[], names: Nam
       sequences.push({ sequence: attachSequence(definition, scope, nowMs), scope })
     }
   }
-  refuseUnsafeSafeVector(names)
+  refuseUnsafeSafeVector(names, nowMs)
   for (const { sequence, scope } of sequences) refuseBrokenStates(sequence, scope)
 }
 
@@ -41,6 +42,9 @@ function attach(definition: Exclude<Constraint, { rule: 'sequence' }>, scope: Sc
       break
     case 'permissive':
       attachPermissive(definition, scope)
+      break
+    case 'clearance':
+      attachClearance(definition, scope)
       break
     case 'dependency':
       attachDependency(definition, scope)
@@ -63,9 +67,9 @@ function attach(definition: Exclude<Constraint, { rule: 'sequence' }>, scope: Sc
   }
 }
 
-function refuseUnsafeSafeVector(names: Names): void {
+function refuseUnsafeSafeVector(names: Names, nowMs: number): void {
   for (const rule of rulesOf(names)) {
-    if (!rule.broken()) continue
+    if (!rule.broken(nowMs)) continue
     throw new HalError('malformed', `safety constraints: the safe values break a rule: ${rule.message}`)
   }
 }
@@ -79,7 +83,8 @@ function refuseBrokenStates(sequence: Sequence, scope: Scope): void {
   )
   for (const state of sequence.states) {
     for (const [output, value] of state.values) output.next = value
-    const broken = inside.find((rule) => rule.broken())
+    // Late enough for every waiting time.
+    const broken = inside.find((rule) => rule.broken(Number.POSITIVE_INFINITY))
     for (const output of sequence.outputs) output.next = output.value
     if (broken) scope.fail(`state "${state.name}" breaks another rule: ${broken.message}`)
   }

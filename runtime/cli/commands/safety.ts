@@ -101,7 +101,17 @@ function show(status: SafetyStatus, terminal: Terminal): void {
 function showText(status: SafetyStatus, terminal: Terminal): void {
   const line = (label: string, text: string) =>
     terminal.out(`${terminal.style('dim', label.padEnd(16))}${text}`)
-  const { armed, notArmedBecause, emergencyStop, faults, leases, outputs, watchdog, denials } = status
+  const {
+    armed,
+    notArmedBecause,
+    emergencyStop,
+    faults,
+    faultsNotStored,
+    leases,
+    outputs,
+    watchdog,
+    denials,
+  } = status
   const because = notArmedBecause.length > 0 ? `: ${notArmedBecause.join('; ')}` : ''
   line('safety', armed ? terminal.style('green', 'armed') : terminal.style('yellow', `not armed${because}`))
   if (emergencyStop) line('emergency stop', terminal.style('red', 'pressed'))
@@ -109,6 +119,8 @@ function showText(status: SafetyStatus, terminal: Terminal): void {
     line('fault', terminal.style('red', `${id} (${cause}) on ${components.join(', ')}, ${timeOf(atMs)}`))
     line('', message)
   }
+  if (faultsNotStored !== undefined)
+    line('faults', terminal.style('red', `not stored, lost when the device stops: ${faultsNotStored}`))
   for (const { components, principal, leftMs } of leases)
     line('lease', `${components.join(', ')} by ${principal}, ${(leftMs / 1000).toFixed(1)} s left`)
   for (const { output, value, safe } of outputs)

@@ -54,8 +54,13 @@ class Kernel implements Safety {
 
   async endPrincipal(): Promise<void> {}
 
+  /** Called while the answer is on its way. */
+  whileAsked: () => void = () => {}
+
   async status(): Promise<SafetyStatus> {
     const outputs = [...this.values].map(([output, value]) => ({ output, value, safe: 0 }))
+    this.whileAsked()
+    await new Promise((resolve) => setImmediate(resolve))
     return { outputs } as unknown as SafetyStatus
   }
 
@@ -134,6 +139,20 @@ describe('leases', () => {
     await grant('mqtt', 'switch.pump', true)
     await grant('user')
     await pass(20_000)
+    expect(kernel.holders()).toEqual(['user:switch.pump'])
+  })
+
+  it('it is not given back when a command comes while the kernel says that all is at rest', async () => {
+    const { grant, kernel, pass } = held()
+    await grant('user')
+    let asked = 0
+    kernel.whileAsked = () => {
+      asked += 1
+      void grant('user')
+      kernel.values.set('pump.on', 1)
+    }
+    await pass(7_000)
+    expect(asked).toBeGreaterThan(0)
     expect(kernel.holders()).toEqual(['user:switch.pump'])
   })
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandOf, HeaterPort, on, openBench, part, removeDir } from './host-bench.ts'
@@ -100,9 +100,31 @@ describe('latched faults [safety-4]', () => {
     await expect
       .poll(() => bench.lines.map(({ message }) => message))
       .toContain('latched faults cannot be written to the disk')
+    expect(host.status()).toMatchObject({ faultsNotStored: expect.stringContaining('ENOENT') })
+    expect(bench.changes.at(-1)?.faults).toHaveLength(1)
     await expect(host.clearFault(host.status().faults[0]?.id ?? '')).rejects.toThrow(
       /will be back after a restart/,
     )
+    await host[Symbol.asyncDispose]()
+  })
+
+  test('that the disk refused are on it when it takes writes again', async () => {
+    const bench = await openBench({ actuators: [lamp] })
+    const host = await bench.open()
+    removeDir(bench.dir)
+    commandOf(host, 'switch.lamp').do(on, 0)
+    bench.world.hold(11, 0)
+    bench.clock.advance(600)
+    await expect.poll(() => host.status().faultsNotStored).toContain('ENOENT')
+    mkdirSync(bench.dir)
+    await expect
+      .poll(() => {
+        bench.clock.advance(1_000)
+        return host.status().faultsNotStored
+      })
+      .toBeUndefined()
+    expect(readFileSync(join(bench.dir, 'faults.json'), 'utf8')).toContain('read-back')
+    removeDir(bench.dir)
     await host[Symbol.asyncDispose]()
   })
 })
@@ -119,6 +141,25 @@ describe('the hardware watchdog [safety-8]', () => {
     await host[Symbol.asyncDispose]()
     expect(bench.fed.at(-1)).toBe('close')
     removeDir(bench.dir)
+  })
+
+  test('counts on when the thread crashed, or when an output could not be driven safe', async () => {
+    const crashed = await openBench({ actuators: [lamp] })
+    const first = await crashed.open()
+    crashed.clock.advance(1_000)
+    first.abandonWatchdog()
+    await first[Symbol.asyncDispose]()
+    expect(first.driven).toBe(true)
+    expect(crashed.fed).not.toContain('close')
+    const stuck = await openBench({ actuators: [lamp] })
+    const second = await stuck.open()
+    stuck.clock.advance(1_000)
+    stuck.levers.fails = true
+    await second[Symbol.asyncDispose]()
+    expect(second.driven).toBe(false)
+    expect(stuck.fed).toContain('feed')
+    expect(stuck.fed).not.toContain('close')
+    for (const { dir } of [crashed, stuck]) removeDir(dir)
   })
 
   test.each([
