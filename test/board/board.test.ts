@@ -16,7 +16,19 @@ const relayLine = 17
 const device = 'pi3'
 const topic = (rest: string) => `ganglion/${device}/${rest}`
 
-const config = (watchdog?: string) => `
+/** Blocks the main thread of a process through Node's inspector: `node stall.mjs PID MS`. */
+const stall = `
+process.kill(Number(process.argv[2]), 'SIGUSR1')
+const url = async () => (await (await fetch('http://127.0.0.1:9229/json/list')).json())[0].webSocketDebuggerUrl
+let found
+while (!found) found = await url().catch(() => undefined)
+const socket = new WebSocket(found)
+const expression = 'for (const end = Date.now() + ' + process.argv[3] + '; Date.now() < end; );'
+socket.onopen = () => socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }))
+socket.onmessage = () => socket.close()
+`
+
+const config = (safety: string) => `
 device:
   id: ${device}
   broker: {url: "mqtt://10.0.2.2:${broker.port}"}
@@ -27,7 +39,7 @@ device:
     parts:
       - {driver: tmp105, id: hall, bus: i2c-1, address: 0x48, sampleEveryMs: 500}
       - {driver: relay, id: boiler, pin: 11}
-    ${watchdog === undefined ? '' : `safety: {watchdog: ${watchdog}}`}
+    safety: ${safety}
 `
 
 let guest: Guest
@@ -72,9 +84,9 @@ const state = (entity: string): string | undefined => {
 const until = (holds: () => unknown, timeout: number) => vi.waitFor(holds, { timeout, interval: 50 })
 
 /** Starts the device in the background; its log is /tmp/log, its process id in /tmp/pid. */
-async function startDevice(watchdog?: string): Promise<void> {
+async function startDevice(safety = '{}'): Promise<void> {
   latest.clear()
-  await guest.write('/root/device.yaml', config(watchdog))
+  await guest.write('/root/device.yaml', config(safety))
   await guest.run(
     'node /opt/ganglion/ganglion.js device --config /root/device.yaml > /tmp/log 2>&1 & echo $! > /tmp/pid',
   )
@@ -120,9 +132,12 @@ test('a command from the network drives the line, and the entity says so', async
   await until(() => expect(state('switch.boiler')).toBe('on'), 5_000)
 })
 
-test('doctor recognises the board and finds the thermometer', async () => {
+test('doctor recognises the board and sees who answers on its bus', async () => {
   const printed = await guest.run('node /opt/ganglion/ganglion.js doctor --json; true', 120_000)
-  expect(printed).toContain('raspberrypi-3b')
+  const { machine } = JSON.parse(printed.slice(printed.indexOf('{')))
+  expect(machine.board.id).toBe('raspberrypi-3b')
+  const bus = machine.buses.find((candidate: { id: string }) => candidate.id === 'i2c-1')
+  expect(bus.answers.map((answer: { address: string }) => answer.address)).toContain('0x48')
 })
 
 test('killing the runtime leaves the line safe', async () => {
@@ -136,9 +151,20 @@ test('killing the runtime leaves the line safe', async () => {
   })
 })
 
+test('a lease that expires drops the line, though the main thread stands still', async () => {
+  await guest.write('/root/stall.mjs', stall)
+  // Longer than a lease, so that it is the lease that ends.
+  await startDevice('{silenceMsMax: 30000}')
+  await switchRelay('on')
+  await relayBecomes('driven on', 10_000)
+  await guest.run('node /root/stall.mjs $(cat /tmp/pid) 25000 > /tmp/stall 2>&1 & true')
+  await relayBecomes('not driven on', 20_000)
+  await guest.run('kill -9 $(cat /tmp/pid)')
+})
+
 test('the watchdog leaves a healthy device alone, and resets the board when the runtime is killed', async () => {
   const watchdog = await guest.run('cd /sys/class/watchdog; grep -l Software */identity | cut -d/ -f1')
-  await startDevice(`/dev/${watchdog.trim()}`)
+  await startDevice(`{watchdog: /dev/${watchdog.trim()}}`)
   // Longer than the 15 s that the watchdog is set to.
   const startedS = await uptimeS()
   await vi.waitFor(async () => expect(await uptimeS()).toBeGreaterThan(startedS + 20), {

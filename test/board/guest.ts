@@ -15,7 +15,6 @@ const gpioBase = 0x3f20_0000
 const levelRegister = 0x34
 const bootMsMax = 120_000
 const commandMsMax = 60_000
-const consoleLinesMax = 200
 
 export interface Line {
   /** The chip drives it. */
@@ -137,11 +136,6 @@ export class Guest implements AsyncDisposable {
       this.#waiting.add(look)
       look()
     })
-  }
-
-  /** The last lines of the console, for messages. */
-  console(): string {
-    return this.#console.slice(-consoleLinesMax).join('\n')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
