@@ -1,8 +1,9 @@
 /**
  * ADS1115: four voltages against ground, or two between inputs, 16 bits. One single-shot conversion a channel.
  *
- * "ADS111x Ultra-Small, Low-Power, I2C-Compatible, 860-SPS, 16-Bit ADCs", TI SBAS444E: sections 8.3.3 (full scale), 8.4.2.1
- * (single-shot), 8.5.3 (format), 8.1.3 (configuration register).
+ * "ADS111x Ultra-Small, Low-Power, I2C-Compatible, 860-SPS, 16-Bit ADCs", TI SBAS444: "Full-Scale Range (FSR) and LSB Size",
+ * "Single-Shot Mode", "Data Format", "Config Register" (their numbers change with the revision). The same bits:
+ * linux/drivers/iio/adc/ti-ads1015.c.
  */
 import type { ChannelName, ChannelValue } from '../contract/channels.ts'
 import type { DriverContext, Options, SensorDriver } from '../contract/driver.ts'
@@ -17,7 +18,7 @@ const configurationRegister = 1
 const start = 0x8000
 /** Single-shot, 128 samples a second, comparator off. */
 const fixed = 0x0100 | 0x0080 | 0x0003
-/** 1/128 s, and a tenth more for the part's oscillator (section 6.5). */
+/** 1/128 s, and a tenth more for the part's oscillator ("Data rate variation"). */
 const conversionMsMax = 8.7
 const pollsMax = 5
 
@@ -34,7 +35,7 @@ const inputsOf = (options: Options) => inputs[String(options['inputs'])] ?? {}
 const fullScaleOf = (options: Options): number => Number(options['fullScale'])
 const channelsOf = (options: Options) => Object.keys(inputsOf(options)) as ChannelName[]
 
-/** Section 8.5.3: two's complement, full scale is 2^15. */
+/** "Data Format": two's complement, full scale is 2^15. */
 export function volts(register: number, fullScale: number): number {
   return (((register << 16) >> 16) * fullScale) / 32_768
 }
@@ -104,7 +105,7 @@ export const ads1115: SensorDriver = {
   name: 'Texas Instruments ADS1115 analog-to-digital converter',
   manufacturer: 'Texas Instruments',
   model: 'ADS1115',
-  datasheet: 'ADS111x, SBAS444E, sections 8.1.3, 8.3.3, 8.4.2.1, 8.5.3',
+  datasheet: 'ADS111x, SBAS444, full-scale range, single-shot mode, data format, config register',
   connection: { bus: 'i2c', addresses: [0x48, 0x49, 0x4a, 0x4b] },
   options: {
     inputs: {

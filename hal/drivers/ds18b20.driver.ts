@@ -4,7 +4,8 @@
  * exactly 85 °C; copies of the part that leave it at 0Ch lose that one value.
  *
  * Source: DS18B20, Maxim 19-7487 revision 6: figure 4 and table 1 (temperature register), figure 9 (scratchpad), table 2
- * (resolution), "CRC generation". Byte 6: revision 042208, figure 7 ("reserved (0Ch)").
+ * (resolution), "CRC generation". Byte 6: revision 042208, figure 7 ("reserved (0Ch)"); the same rule:
+ * linux/drivers/w1/slaves/w1_therm.c, W1_THERM_CHECK_RESULT.
  */
 import type { SensorDriver } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'

@@ -2,8 +2,9 @@
  * A strip of addressable LEDs (WS2812B) on the MOSI line of an SPI bus, all in one colour.
  *
  * Each bit of a LED is three SPI bits of 417 ns at 2.4 MHz: 1 is `110`, 0 is `100`. That is within the data sheet's
- * 0.4 and 0.8 µs ± 150 ns for the high part and 0.85 and 0.45 µs ± 150 ns for the low part. A strip takes the colours after
- * a pause of more than 280 µs (50 µs in older revisions). What the strip may draw is limited: the brightness is lowered
+ * 0.4 and 0.8 µs ± 150 ns for the high part and 0.85 and 0.45 µs ± 150 ns for the low part. The WS2812B-V5 allows the high
+ * part of a 0 only 220 to 380 ns, so for it this is outside the data sheet by 37 ns; the rest fits. A strip takes the colours
+ * after a pause of more than 280 µs (50 µs in older revisions). What the strip may draw is limited: the brightness is lowered
  * until the sum fits, and telemetry shows the brightness that the strip really has.
  *
  * Source: Worldsemi WS2812B data sheet (2016), "Data transfer time" and "Composition of 24 bit data"; WS2812B-V5 data

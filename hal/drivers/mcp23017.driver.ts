@@ -4,7 +4,8 @@
  * whoever looks or writes next is told: what was commanded before is not silently put back. Its interrupt pins are not used:
  * edges are found by reading, all watched pins in one transfer (`polled-edges.ts`).
  *
- * Source: Microchip DS20001952C, 3.5; pins 7 and 15 are outputs only since DS20001952D.
+ * Source: Microchip DS20001952C, 3.5. GPA7 and GPB7 (pins 7 and 15) are outputs only: DS20001952D (2022), for parts of any
+ * age, because as inputs they can corrupt SDA.
  */
 import type { Provider, ProviderDriver } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
