@@ -133,6 +133,7 @@ export const beaglePlay: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/ti/k3-am62-main.dtsi (addresses)',
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/ti/k3-am62-thermal.dtsi',
     'https://github.com/adafruit/Adafruit_Blinka/blob/main/src/adafruit_blinka/microcontroller/ti/am625x/pin.py (chip labels)',
-    'unverified: order of the pins in the socket (mikroBUS standard 2.0, not read), address of i2c-5',
+    'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/ti/k3-am62-mcu.dtsi (address of i2c-5)',
+    'https://github.com/zephyrproject-rtos/zephyr/blob/main/dts/bindings/gpio/mikro-bus.yaml (order of the pins in the socket)',
   ],
 }

@@ -37,7 +37,7 @@ export const jetsonOrinNano: Board = {
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
     'NVIDIA’s device tree overlays for p3768-0000+p3767-… (the names with -super)',
     'Jetson Orin Nano series data sheet (the claim; the 4 GB module had 20 TOPS when the 8 GB one had 40)',
-    'unverified: ina3221 on this module',
+    'paths in /sys of devices that people show (the rails)',
     'boards/families/tegra234.ts',
   ],
 }

@@ -34,7 +34,11 @@ export const jetsonOrinNx: Board = {
   power: orinPower,
   accelerators: [
     { id: 'cpu', name: 'CPU, 6 or 8 × Cortex-A78AE', claim: 'none stated', shownBy: [], reachedBy: 'cpu' },
-    nvidiaGpu('Ampere GPU', '117 to 157 TOPS with the DLA (INT8, sparse)', orinGpuSigns),
+    nvidiaGpu(
+      'Ampere GPU',
+      '117 (8 GB) to 157 TOPS with the DLA (INT8, sparse); 70 to 100 without -super',
+      orinGpuSigns,
+    ),
     nvidiaDla('NVDLA, 1 or 2 cores', orinDlaSigns),
   ],
   watchdogSMax: tegraWatchdogSMax,
@@ -42,7 +46,7 @@ export const jetsonOrinNx: Board = {
     'https://github.com/torvalds/linux/blob/v6.12/arch/arm64/boot/dts/nvidia/tegra234-p3768-0000+p3767-0000.dts',
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
     'NVIDIA’s device tree overlays for p3768-0000+p3767-… (the names with -super)',
-    'unverified: 117 to 157 TOPS, from https://developer.nvidia.com/embedded/jetson-modules, was not read',
+    'unverified: the claim was read in several places, none of them NVIDIA’s',
     'unverified: ina3221 on this module',
     'boards/families/tegra234.ts',
   ],

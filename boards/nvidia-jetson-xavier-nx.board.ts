@@ -80,7 +80,8 @@ export const jetsonXavierNx: Board = {
     'https://github.com/NVIDIA/jetson-gpio/blob/master/lib/python/Jetson/GPIO/gpio_pin_data.py',
     'tegra194-soc-i2c.dtsi of NVIDIA’s kernel (i2c8 is 31e0000, on the pads of dpaux3)',
     'Jetson Xavier NX data sheet, DA-09366 (the claim)',
-    'unverified: that pins 27 and 28 are c240000, as on Orin',
+    'i2cdetect -l of devices that people show (i2c-1 is c240000, i2c-8 is 31e0000)',
+    'unverified: that i2c-1 is on pins 27 and 28 here as on Orin',
     'boards/families/tegra.ts',
   ],
 }

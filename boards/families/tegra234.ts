@@ -51,7 +51,10 @@ export const orinPwm: readonly BoardPwm[] = [
  */
 export const orinThermal: readonly ThermalZone[] = [{ type: 'cpu-thermal', warnC: 95, criticalC: 104.5 }]
 
-/** Unverified: rails of these modules are in NVIDIA's kernel; the upstream tree names none. */
+/**
+ * On an Orin Nano with NVIDIA's kernel, at 0x40 of c240000: pins 27 and 28 have a part at 0x40 already. The upstream tree names
+ * none. On Orin NX it is taken to be the same: unverified.
+ */
 export const orinPower: readonly PowerTelemetry[] = [{ kind: 'rail', name: 'module', hwmon: 'ina3221' }]
 
 /** `compatible` of the upstream tree and the names that NVIDIA's kernels give the device. */

@@ -1,6 +1,6 @@
 /**
  * Emulated ADS1115: the conversion register changes when a conversion ends, and the bit that started it reads 0 until then
- * (SBAS444E, section 8.1.3). Voltages are those between the inputs that the driver's channels mean.
+ * (SBAS444, "Config Register", OS). Voltages are those between the inputs that the driver's channels mean.
  */
 import type { Emulator } from '../contract/emulator.ts'
 import { registerTarget } from './emulated-registers.ts'

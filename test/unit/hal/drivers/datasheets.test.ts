@@ -177,7 +177,7 @@ describe('INA219, SBOS448G, section 9.2, table 8: 10 A through 2 mΩ at 11.98 V'
   })
 })
 
-describe('ADS1115, SBAS444E, table "Input Signal Versus Ideal Output Code"', () => {
+describe('ADS1115, SBAS444, table "Input Signal Versus Ideal Output Code"', () => {
   test.each([
     [0x7fff, (4.096 * 32_767) / 32_768],
     [0x0001, 4.096 / 32_768],
