@@ -70,6 +70,7 @@ async function presentDevice(running: Running, terminal: Terminal, signal: Abort
   const board = `${status.device.board}${status.device.simulated ? ', a simulated board in a simulated home' : ''}`
   line('running', `${board} with ${device.entities} entities (${device.device})`)
   line('memory', status.processes.map(({ name, pssMb }) => `${name} ${pssMb ?? '?'} MB`).join(', '))
+  for (const text of movesNot(status)) line('safety', terminal.style('yellow', text))
   const off = voiceProblem ?? status.problems.find((problem) => problem.startsWith('voice'))
   if (off === undefined)
     line(
@@ -78,6 +79,16 @@ async function presentDevice(running: Running, terminal: Terminal, signal: Abort
     )
   else line('voice', terminal.style('yellow', `off: ${off}`))
   if (running.demo && off === undefined) await play(hub, terminal)
+}
+
+/** Why what is attached may not move. Nothing is said where it may. */
+function movesNot({ safety }: StatusResult): string[] {
+  if (!safety) return []
+  const stopped = safety.emergencyStop ? ['the emergency stop is pressed'] : []
+  const disarmed = safety.armed
+    ? []
+    : [`actuators are not armed: ${safety.notArmedBecause.join('; ')} ("ganglion safety arm")`]
+  return [...stopped, ...disarmed, ...safety.faults.map(({ message }) => `fault: ${message}`)]
 }
 
 /** One real recording through the whole path, told step by step. */

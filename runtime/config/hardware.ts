@@ -48,6 +48,12 @@ const constraint = v.variant('rule', [
     because,
   }),
   v.strictObject({
+    rule: v.literal('clearance'),
+    groups: v.pipe(v.array(outputs), v.minLength(2), v.maxLength(64)),
+    afterMs: v.pipe(ruleMs, v.minValue(1)),
+    because,
+  }),
+  v.strictObject({
     rule: v.literal('minimum'),
     output,
     onMs: v.optional(ruleMs),

@@ -80,7 +80,8 @@ function climateText(state: string, attributes: Entity['telemetry']['attributes'
 /** A sensor's value as people say it: `21.5 °C`, `48 %`. */
 export function withUnit(entity: Entity): string {
   const unit = entity.info.unit ?? entity.telemetry.attributes['unit_of_measurement']
-  return typeof unit === 'string' ? `${entity.telemetry.state} ${unit}` : entity.telemetry.state
+  if (typeof unit !== 'string') return entity.telemetry.state
+  return unit === '°' ? `${entity.telemetry.state}°` : `${entity.telemetry.state} ${unit}`
 }
 
 const off = new Set(['off', 'standby'])

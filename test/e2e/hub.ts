@@ -1,6 +1,7 @@
 /** A real hub for a test: `ganglion up` in a process of its own, with its state in a temporary folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -13,14 +14,30 @@ export interface Hub extends AsyncDisposable {
   /** Address of the dashboard and the API. */
   readonly url: string
   readonly device: string
+  readonly stateDir: string
   /** Stops it as a person would, and waits for its end. */
   stop(): Promise<void>
 }
 
-/** `httpPort` 0: any free one. */
-export async function startHub(httpPort = '0'): Promise<Hub> {
+/** `httpPort` 0: any free one. `config`: YAML of a configuration file. `faults`: latched by the safety kernel before. */
+export async function startHub(
+  httpPort = '0',
+  config?: string,
+  faults: readonly object[] = [],
+): Promise<Hub> {
   const stateDir = await mkdtemp(join(tmpdir(), 'ganglion-e2e-'))
   const args = ['runtime/main.ts', 'up', '--json', '--no-voice', '--no-demo', '--state-dir', stateDir]
+  if (config !== undefined) {
+    const file = join(stateDir, 'config.yaml')
+    await writeFile(file, config)
+    args.push('--config', file)
+  }
+  if (faults.length > 0) {
+    const sha256 = createHash('sha256').update(JSON.stringify(faults)).digest('hex')
+    const safetyDir = join(stateDir, 'device', 'safety')
+    await mkdir(safetyDir, { recursive: true, mode: 0o700 })
+    await writeFile(join(safetyDir, 'faults.json'), JSON.stringify({ version: 1, sha256, faults }))
+  }
   const child = spawn(process.execPath, [...args, '--mqtt-port', '0', '--http-port', httpPort], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,7 +49,7 @@ export async function startHub(httpPort = '0'): Promise<Hub> {
   }
   try {
     const ready = await readyLine(child)
-    return { url: ready.http, device: ready.device, stop, [Symbol.asyncDispose]: stop }
+    return { url: ready.http, device: ready.device, stateDir, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error

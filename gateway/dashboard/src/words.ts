@@ -28,6 +28,12 @@ export function trimmed(value: number, digits: number): string {
   return String(Number(value.toFixed(digits)))
 }
 
+/** `21.5 °C`, `45°`: of an angle the sign stands at the number. */
+export function withUnit(value: string, unit: string | undefined): string {
+  if (!unit) return value
+  return unit === '°' ? `${value}°` : `${value} ${unit}`
+}
+
 /** `living_room` → `Living room`. */
 export function sentence(id: string): string {
   const words = id.replaceAll('_', ' ').trim()
@@ -71,7 +77,7 @@ export function stateWords(entity: EntityView): string {
   if (entity.kind === 'sensor') {
     const value = Number(entity.state)
     const shown = Number.isFinite(value) ? trimmed(value, 2) : sentence(entity.state)
-    return entity.unit ? `${shown} ${entity.unit}` : shown
+    return withUnit(shown, entity.unit)
   }
   return sentence(entity.state)
 }

@@ -57,7 +57,9 @@ function describe(driver: Driver) {
     ...(driver.role === 'sensor'
       ? { channels: driver.channels(usual), sampleEveryMs: driver.sampleEveryMs }
       : {}),
-    ...(driver.role === 'actuator' ? { kind: driver.kind(usual), outputs: driver.outputs(usual) } : {}),
+    ...(driver.role === 'actuator'
+      ? { kind: driver.kind(usual), outputs: driver.outputs(usual), safetyClass: driver.safetyClass }
+      : {}),
     ...(driver.role === 'provider' ? { provides: driver.provides } : {}),
   }
 }
@@ -74,6 +76,7 @@ function detailLines(driver: Driver): string[] {
     ...gives(driver),
     ...pinLines(pinsOf(driver)),
     ...optionLines(driver),
+    ...armingLines(driver),
     '',
     'To attach one, put this into the configuration:',
     '',
@@ -123,6 +126,22 @@ function optionLines({ options }: Driver): string[] {
   ]
 }
 
+/** What has to be there, and done, before it moves. */
+function armingLines(driver: Driver): string[] {
+  const safetyClass = driver.role === 'actuator' ? driver.safetyClass : undefined
+  if (safetyClass === undefined) return []
+  const monitor =
+    safetyClass === 'traffic-signal'
+      ? ['It needs an external conflict monitor, whose contact is closed while it is content.']
+      : []
+  const what = safetyClass === 'traffic-signal' ? 'a traffic signal' : 'a machine'
+  return [
+    `Safety: ${what} moves only after a person armed it at the device: "ganglion safety token" once,`,
+    'then "ganglion safety arm" after each start. All parts of the device wait for that.',
+    ...monitor,
+  ]
+}
+
 function allowed(rule: OptionRule): string {
   if (rule.type === 'number') return `${rule.min} to ${rule.max}${rule.unit ? ` ${rule.unit}` : ''}`
   if (rule.type === 'choice') return rule.choices.join(' or ')
@@ -149,7 +168,13 @@ function snippet(driver: Driver): string {
     )
   lines.push(...pinSnippet(driver))
   if (driver.id === 'ecma-419') lines.push('  module: ./my-sensor.js', '  bus: i2c-1', '  address: 0x48')
-  return ['device:', '  hardware:', '    parts:', ...lines.map((line) => `      ${line}`)].join('\n')
+  const safety =
+    driver.role === 'actuator' && driver.safetyClass === 'traffic-signal'
+      ? ['    safety:', '      conflictMonitor: { pin: 16 }']
+      : []
+  return ['device:', '  hardware:', '    parts:', ...lines.map((line) => `      ${line}`), ...safety].join(
+    '\n',
+  )
 }
 
 function pinSnippet(driver: Driver): string[] {

@@ -22,11 +22,17 @@ function printRows(rows: readonly EntityView[], terminal: Terminal): void {
   for (const [area, inside] of [...areas].sort(([a], [b]) => a.localeCompare(b))) {
     terminal.out(terminal.style('bold', area))
     for (const row of inside) {
-      const state = row.available ? `${row.state}${row.unit ? ` ${row.unit}` : ''}` : 'unavailable'
+      const state = row.available ? stateOf(row) : 'unavailable'
       const simulated = row.simulated ? terminal.style('dim', '  simulated') : ''
       terminal.out(`  ${row.id.padEnd(width)}  ${state.padEnd(14)}  ${row.name}${simulated}`)
     }
   }
+}
+
+/** Nothing is measured in a unit that is not known. */
+function stateOf({ state, unit }: EntityView): string {
+  if (!unit || state === 'unknown') return state
+  return unit === '°' ? `${state}°` : `${state} ${unit}`
 }
 
 /** Follows the hub until Ctrl-C. With --json one object a line. */

@@ -93,7 +93,7 @@ describe('what is beside a number or a select', () => {
   })
 
   it('tells what they are [understanding-6]', () => {
-    expect(say(home, 'what is the air flap').reply).toContain('30 °')
+    expect(say(home, 'what is the air flap').reply).toContain('30°')
     expect(say(home, 'what is the traffic light').reply).toContain('red')
   })
 

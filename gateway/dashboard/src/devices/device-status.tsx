@@ -5,6 +5,7 @@ import type { StatusResult } from '../../../../runtime/wire/messages.ts'
 import { api } from '../api.ts'
 import type { DeviceView } from '../entity.ts'
 import { megabytes, sentence, span } from '../words.ts'
+import { Safety } from './safety.tsx'
 
 /** Memory and models change slowly, and each question costs the device a look at every process. */
 const againAfterMs = 15_000
@@ -86,7 +87,14 @@ function Status({ status }: { readonly status: StatusResult }) {
           {link.connected ? `Connected to ${link.broker}` : `Not connected to ${link.broker}`}
         </Fact>
         <Fact name="Outbox">{outboxWords(link)}</Fact>
+        {status.camera && (
+          <Fact name="Camera">
+            {status.camera.name}
+            <span class="row-note">Nothing looks through it yet.</span>
+          </Fact>
+        )}
       </dl>
+      {status.safety && <Safety safety={status.safety} />}
       <h4>Models</h4>
       {status.models.length === 0 ? (
         <p class="quiet">No models.</p>

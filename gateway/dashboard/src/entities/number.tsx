@@ -1,7 +1,7 @@
 /** Number: one value to set, within the range that it declares. */
 import type { EntityView } from '../entity.ts'
 import { Slider } from '../ui/slider.tsx'
-import { trimmed } from '../words.ts'
+import { trimmed, withUnit } from '../words.ts'
 import type { ControlProps } from './controls.ts'
 
 /** Where none is declared. */
@@ -13,7 +13,7 @@ export function NumberControls({ entity, busy, disabled, send }: ControlProps) {
   return (
     <Slider
       label="Value"
-      unit={entity.unit ? ` ${entity.unit}` : ''}
+      unit={withUnit('', entity.unit)}
       min={min}
       max={max}
       step={step}
@@ -28,5 +28,5 @@ export function NumberControls({ entity, busy, disabled, send }: ControlProps) {
 export function numberWords(entity: EntityView, state: string): string {
   const value = Number(entity.state)
   if (!Number.isFinite(value)) return state
-  return entity.unit ? `${trimmed(value, 2)} ${entity.unit}` : trimmed(value, 2)
+  return withUnit(trimmed(value, 2), entity.unit)
 }
