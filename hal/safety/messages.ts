@@ -3,13 +3,14 @@ import type { Command, CommandMeta } from '../contract/actuator.ts'
 import type { Telemetry } from '../contract/component.ts'
 import type { HalErrorCode } from '../contract/errors.ts'
 import type { Lease, LeaseRequest, SafetyStatus } from '../contract/safety.ts'
+import { nativeWords } from '../linux/native-calls.ts'
 import type { AuditEntry } from './audit.ts'
 import type { EmulatorLever, SafetyPlan, SensorResult } from './plan.ts'
 
 /** `workerData` of the thread. */
 export interface ThreadInit {
   readonly plan: SafetyPlan
-  /** Two Int32 counters, at `mainBeatAt` and `threadBeatAt`. */
+  /** Two Int32 counters, at `mainBeatAt` and `threadBeatAt`, then the words of `hal/linux/native-calls.ts`. */
   readonly shared: SharedArrayBuffer
 }
 
@@ -18,6 +19,13 @@ export const mainBeatAt = 0
 /** Signs of life of the thread. */
 export const threadBeatAt = 1
 export const threadBeatEveryMs = 100
+const nativeFrom = 2
+export const sharedBytes = 4 * (nativeFrom + nativeWords)
+
+/** What the thread says about its native calls. */
+export function nativeWordsOf(shared: SharedArrayBuffer): Int32Array {
+  return new Int32Array(shared, 4 * nativeFrom, nativeWords)
+}
 
 /** Everything that can be asked for, with its answer. */
 export interface Asks {

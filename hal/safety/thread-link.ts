@@ -7,6 +7,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { HalError } from '../contract/errors.ts'
+import { endThread } from '../linux/native-calls.ts'
 import { workerUrls } from '../worker-url.ts'
 import type { AuditEntry } from './audit.ts'
 import {
@@ -14,7 +15,9 @@ import {
   type Asks,
   type FromThread,
   mainBeatAt,
+  nativeWordsOf,
   type PlainError,
+  sharedBytes,
   type ThreadInit,
   type ToThread,
   threadBeatAt,
@@ -24,11 +27,13 @@ import type { SafetyPlan } from './plan.ts'
 const callsMax = 64
 /** A request is answered within a turn of the thread's loop; only a disk or a bus in trouble takes longer. */
 const answerMsMax = 3_000
-/** Parts reset when they are opened, lines may be held by the guard for a moment. */
-const readyMsMax = 30_000
+/** Parts reset when they are opened; loading the FFI library takes half a minute on an emulated board. */
+const readyMsMax = 120_000
 const closeMsMax = 5_000
 /** Beats of this loop during which the thread may be still: ten of its own, and more than any bus's time limit. */
 const stillMsMax = 2_000
+/** A thread that was told to end and has not may be in a system call; the longest that returns is a bus's time limit. */
+const endMsMax = 3_000
 
 type Told = Exclude<FromThread, { type: 'ready' | 'refused' | 'answer' | 'failure' | 'closed' }>
 
@@ -36,6 +41,8 @@ interface LinkOptions {
   readonly plan: SafetyPlan
   readonly beatEveryMs: number
   readonly onMessage: (message: Told) => void
+  /** It keeps the outputs and neither drives them nor lets them go. */
+  readonly onStuck: (why: string) => void
   /** Once, when the thread is gone; `undefined` after `close`. */
   readonly onEnd: (why: string | undefined) => void
 }
@@ -52,6 +59,7 @@ export class ThreadLink {
   readonly #options: LinkOptions
   readonly #worker: Worker
   readonly #counters: Int32Array
+  readonly #native: Int32Array
   readonly #calls = new Map<number, Call>()
   readonly #ready = Promise.withResolvers<Ready>()
   readonly #ended = Promise.withResolvers<void>()
@@ -63,11 +71,13 @@ export class ThreadLink {
   #closing = false
   #saidGoodbye = false
   #isReady = false
+  #endingByForce = false
 
   private constructor(options: LinkOptions) {
     this.#options = options
-    const shared = new SharedArrayBuffer(8)
+    const shared = new SharedArrayBuffer(sharedBytes)
     this.#counters = new Int32Array(shared)
+    this.#native = nativeWordsOf(shared)
     const init: ThreadInit = { plan: options.plan, shared }
     this.#worker = new Worker(workerUrls.safety(), { workerData: init, name: 'safety' })
     this.#worker.on('message', (message: FromThread) => this.#heard(message))
@@ -132,7 +142,7 @@ export class ThreadLink {
       this.#closing = true
       this.#post({ type: 'close' })
     }
-    const late = setTimeout(() => void this.#worker.terminate(), closeMsMax)
+    const late = setTimeout(() => this.#endByForce(), closeMsMax)
     await this.#ended.promise
     clearTimeout(late)
     return this.#saidGoodbye
@@ -174,7 +184,20 @@ export class ThreadLink {
     this.#seenBeats = beats
     if (this.#stillBeats * this.#options.beatEveryMs < stillMsMax) return
     this.#why = `it gave no sign of life for ${stillMsMax / 1000} s`
-    void this.#worker.terminate()
+    this.#endByForce()
+  }
+
+  /** It holds the outputs: where it cannot be ended, nothing but the end of the process gives them to the guard. */
+  #endByForce(): void {
+    if (this.#endingByForce) return
+    this.#endingByForce = true
+    const onStuck = () => {
+      // One that was never ready has outputs at their safe values at most: it is left alone.
+      if (!this.#isReady) return this.#ended.resolve()
+      this.#options.onStuck(`${this.#why}, and cannot be ended: it is in a system call`)
+    }
+    const stuck = setTimeout(onStuck, endMsMax)
+    void endThread(this.#worker, this.#native).then(() => clearTimeout(stuck))
   }
 
   #giveUp(code: 'timeout' | 'closed', message: string): void {

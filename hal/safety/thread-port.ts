@@ -199,6 +199,7 @@ export class SafetyThread implements SafetyPort {
       plan: this.#plan,
       beatEveryMs: Math.min(silenceMsMax(this.#plan) / beatsPerSilence, beatEveryMsMax),
       onMessage: (message: Told) => this.#heard(message),
+      onStuck: (why: string) => this.#giveOutputsAway(why),
       onEnd: (why: string | undefined) => {
         if (why !== undefined && this.#link) this.#down(why)
       },
@@ -228,6 +229,12 @@ export class SafetyThread implements SafetyPort {
     else if (message.type === 'changed') this.#changed(message.status)
     else if (message.type === 'log') log[message.level](message.message, message.fields)
     else log.error('the safety thread crashed', { reason: message.message })
+  }
+
+  /** Lines that a thread in a system call holds are free when the process ends; then the guard drives them safe. */
+  #giveOutputsAway(why: string): void {
+    this.#host.log.error('the process ends, so that the guard can drive its outputs safe', { reason: why })
+    process.kill(process.pid, 'SIGKILL')
   }
 
   /** It is gone: nobody can command anything until it is back. */

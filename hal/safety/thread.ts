@@ -4,9 +4,11 @@
  */
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
+import { sayNativeCalls } from '../linux/native-calls.ts'
 import {
   type FromThread,
   mainBeatAt,
+  nativeWordsOf,
   type ThreadInit,
   type ToThread,
   threadBeatAt,
@@ -23,6 +25,7 @@ if (!parentPort) throw new Error('this program is a thread of the runtime')
 const port = parentPort
 const { plan, shared } = workerData as ThreadInit
 const counters = new Int32Array(shared)
+sayNativeCalls(nativeWordsOf(shared))
 const post = (message: FromThread) => port.postMessage(message)
 const host = threadHost((level, message, fields) => post({ type: 'log', level, message, fields }))
 

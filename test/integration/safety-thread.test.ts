@@ -1,4 +1,5 @@
 /** The safety thread under a control loop that is blocked, and a thread that crashes or stands still: in real processes. */
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { SafetyStatus } from '../../hal/contract/safety.ts'
 import { SafetyThread } from '../../hal/safety/thread-port.ts'
@@ -89,6 +90,18 @@ describe('when the thread itself', () => {
     folder.set('hang', undefined)
     await until('the part to be back', () => thread.telemetry('switch.pump').state === 'off')
     expect(folder.level(11)).toBe(0)
+  })
+
+  test('is in a system call that does not return, the process ends and the guard takes over [safety-9]', async () => {
+    using folder = new PinFolder()
+    await using device = await DeviceProcess.start(folder)
+    await device.ask({ what: 'open', plan: folder.plan([pump()]) })
+    await device.ask({ what: 'on', component: 'switch.pump', ttlMs: 60_000 })
+    const ended = once(device.child, 'exit')
+    folder.set('native', String(device.child.pid))
+    expect((await ended)[1]).toBe('SIGKILL')
+    await until('another process to drive it safe', () => folder.level(11) === 0)
+    expect(folder.lastWrite(11)?.pid).not.toBe(device.child.pid)
   })
 
   test('is gone when everything is closed, a program of its own drives outputs safe [safety-9]', async () => {
