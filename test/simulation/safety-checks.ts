@@ -30,6 +30,8 @@ export function vectorFaults(config: KernelConfig, vector: OutputValues, inputs:
           together.some((pair) => pair.includes(x) && pair.includes(y))
         return outputs.some((x) => outputs.some((y) => x !== y && on(x) && on(y) && !allowed(x, y)))
       }
+      case 'clearance':
+        return constraint.groups.filter((group) => group.some(on)).length > 1
       case 'range':
         return !(value(constraint.output) >= constraint.min && value(constraint.output) <= constraint.max)
       case 'dependency': {
@@ -160,6 +162,7 @@ export class Checks {
     for (const constraint of this.#config.constraints) {
       if (constraint.rule === 'sequence') this.#checkSequence(constraint, before, next, step, nowMs)
       if (constraint.rule === 'minimum') this.#checkMinimum(constraint, before, next, step, nowMs)
+      if (constraint.rule === 'clearance') this.#checkClearance(constraint, before, next, nowMs)
       if (constraint.rule === 'rate' && asked) this.#checkRate(constraint, before, next, step, nowMs)
     }
     for (const [name, { slewPerS, safe }] of this.#known) {
@@ -228,6 +231,22 @@ export class Checks {
     }
   }
 
+  #checkClearance(
+    { groups, afterMs }: Rule<'clearance'>,
+    before: OutputValues,
+    next: OutputValues,
+    nowMs: number,
+  ) {
+    const lit = (group: readonly string[], vector: OutputValues) => group.some((name) => vector[name] !== 0)
+    for (const group of groups) {
+      if (lit(group, before) || !lit(group, next)) continue
+      for (const name of groups.filter((other) => other !== group).flat()) {
+        const offForMs = before[name] === 0 ? nowMs - (this.#switchedMs.get(name) ?? 0) : 0
+        must(offForMs >= afterMs, `kernel-12: ${group} on when ${name} was off ${offForMs} of ${afterMs} ms`)
+      }
+    }
+  }
+
   /** What slews changes on the wire later than it was commanded to: the reference model counts those. */
   #checkRate(rule: Rule<'rate'>, before: OutputValues, next: OutputValues, step: Step, nowMs: number): void {
     const { safe, slewPerS } = this.#known.get(rule.output) ?? {}
@@ -278,7 +297,9 @@ export class Checks {
       const names =
         'outputs' in constraint
           ? constraint.outputs
-          : [constraint.output, ...('needs' in constraint ? [constraint.needs] : [])]
+          : 'groups' in constraint
+            ? constraint.groups.flat()
+            : [constraint.output, ...('needs' in constraint ? [constraint.needs] : [])]
       return names.flatMap((name) => this.#known.get(name)?.part ?? [])
     })
     for (let size = -1; size !== faulty.size; ) {

@@ -129,5 +129,6 @@ export class History {
 /** Outputs, and inputs, that a rule names. */
 export function outputsOf(rule: Constraint): readonly string[] {
   if ('outputs' in rule) return rule.outputs
+  if ('groups' in rule) return rule.groups.flat()
   return 'needs' in rule ? [rule.output, rule.needs] : [rule.output]
 }

@@ -7,7 +7,7 @@ import { type Call, moves, Run } from './safety-calls.ts'
 import { plants } from './safety-plant.ts'
 import { type Given, SafetyReference } from './safety-reference.ts'
 
-test('the kernel does what a reference does that works everything out from the whole history [kernel-1..11]', {
+test('the kernel does what a reference does that works everything out from the whole history [kernel-1..12]', {
   timeout: 120_000,
 }, () => {
   let calls = 0

@@ -98,8 +98,25 @@ export class Motion {
   }
 
   broken(rule: Constraint, vector: OutputValues): boolean {
+    if (rule.rule === 'clearance') return this.#tooSoonAfterOthers(rule.groups, rule.afterMs, vector)
     const one = { ...this.#config, components: [], constraints: [rule] }
     return vectorFaults(one, vector, this.#history.inputs()).length > 0
+  }
+
+  #tooSoonAfterOthers(
+    groups: readonly (readonly string[])[],
+    afterMs: number,
+    vector: OutputValues,
+  ): boolean {
+    const history = this.#history
+    const now = history.vector()
+    const isOn = (group: readonly string[], values: OutputValues) => group.some((name) => values[name] !== 0)
+    const isClear = (group: readonly string[]) =>
+      !isOn(group, vector) &&
+      !isOn(group, now) &&
+      this.#nowMs - history.sinceMs((values) => isOn(group, values)) >= afterMs
+    const turningOn = groups.filter((group) => isOn(group, vector) && !isOn(group, now))
+    return turningOn.some((group) => groups.some((other) => other !== group && !isClear(other)))
   }
 
   /** For each broken rule: whom it drives, first choice first. */
@@ -111,7 +128,7 @@ export class Motion {
         const forMs = this.#nowMs - history.sinceMs((v) => v[rule.output] !== 0)
         return on && forMs >= rule.onMs ? [[[rule.output]]] : []
       }
-      if (!['mutex', 'permissive', 'dependency'].includes(rule.rule) || !this.broken(rule, vector)) return []
+      if (!isOfVector(rule) || !this.broken(rule, vector)) return []
       return [rule.rule === 'dependency' ? [[rule.output], [rule.needs]] : [outputsOf(rule)]]
     })
   }
@@ -164,9 +181,9 @@ export class Motion {
   }
 }
 
-/** Over the vector alone, so that a ramp's move can break it. */
+/** Over the vector, and what it follows: a ramp's move can break it. */
 export const isOfVector = ({ rule }: Constraint): boolean =>
-  rule === 'mutex' || rule === 'permissive' || rule === 'dependency'
+  ['mutex', 'permissive', 'dependency', 'clearance'].includes(rule)
 
 /** Slewing outputs in the order of the configuration, with their tightest limit. */
 export function slewLimits({ components, constraints }: KernelConfig): ReadonlyMap<string, number> {

@@ -116,6 +116,10 @@ function chainSequence([first, then]: readonly string[]): fc.Arbitrary<Constrain
   }))
 }
 
+/** The movements of a crossing, with an all-red time between them. */
+const crossing = (groups: readonly (readonly string[])[]): fc.Arbitrary<Constraint> =>
+  fc.constantFrom(20, 100, 500).map((afterMs) => ({ rule: 'clearance', groups, afterMs }))
+
 const wait = fc.constantFrom(0, 20, 100, 500)
 
 function randomRule(outputs: readonly string[]): fc.Arbitrary<Constraint> {
@@ -146,6 +150,8 @@ function randomRule(outputs: readonly string[]): fc.Arbitrary<Constraint> {
         together: fc.subarray(pairsOf(some)),
       }),
     ),
+    clearance(several),
+    clearance(several),
     fc.record({ rule: fc.constant('minimum' as const), output, onMs: wait, offMs: wait }),
     fc.record({
       rule: fc.constant('maximum-on' as const),
@@ -168,6 +174,20 @@ function randomRule(outputs: readonly string[]): fc.Arbitrary<Constraint> {
     dependency(output, fc.constantFrom(...outputs), limits),
   )
 }
+
+/** Movements that conflict: each output goes to one of two or three groups. */
+const clearance = (several: fc.Arbitrary<string[]>): fc.Arbitrary<Constraint> =>
+  fc
+    .record({
+      some: several,
+      into: fc.infiniteStream(fc.nat({ max: 2 })),
+      afterMs: fc.constantFrom(20, 100, 500),
+    })
+    .map(({ some, into, afterMs }) => {
+      const groups: string[][] = [[], [], []]
+      for (const name of some) groups[into.next().value ?? 0]?.push(name)
+      return { rule: 'clearance', groups: groups.filter((group) => group.length > 0), afterMs }
+    })
 
 /** An output that needs an input to be on, or to be off. */
 const watch = (outputs: readonly string[], inputs: readonly string[]): fc.Arbitrary<Constraint> =>
@@ -207,8 +227,10 @@ export const plants: fc.Arbitrary<KernelConfig> = fc
       .map(({ id }): Constraint => ({ rule: 'mutex', outputs: [`${id}.ahead`, `${id}.back`] }))
     const heads = components.filter(({ id }) => id.startsWith('head'))
     const relays = components.map(({ id }) => id).filter((id) => id.startsWith('relay'))
+    const greens = heads.map(({ id }) => [`${id}.green`, `${id}.yellow`])
     return fc
       .record({
+        allRed: heads.length < 2 ? fc.constant([]) : fc.array(crossing(greens), { maxLength: 1 }),
         sequences: fc.tuple(...heads.map(({ id }) => headSequence(id))),
         chain: relays.length < 2 ? fc.constant([]) : fc.array(chainSequence(relays), { maxLength: 1 }),
         rules: fc.array(randomRule(names), { maxLength: 7, size: 'max' }),
@@ -216,14 +238,14 @@ export const plants: fc.Arbitrary<KernelConfig> = fc
         arming: fc.constantFrom('automatic' as const, 'automatic' as const, 'person' as const),
         silenceMsMax: fc.constantFrom(2000, 60_000),
       })
-      .map(({ sequences, chain, rules, watches, ...rest }) => ({
+      .map(({ sequences, allRed, chain, rules, watches, ...rest }) => ({
         ...base,
         ...rest,
         hasConflictMonitor: true,
         rampTickMs: 20,
         startId: 'start0',
         constraints: [],
-        more: [...motors, ...sequences, ...chain, ...watches, ...rules],
+        more: [...motors, ...sequences, ...allRed, ...chain, ...watches, ...rules],
       }))
   })
   .map(({ more, ...config }) => ({ ...config, constraints: keepable(config, more) }))

@@ -68,7 +68,9 @@ export class SafetyReference {
         return this.#command(call.request)
       case 'renew': {
         const lease = this.#given.leases.indexOf(call.id)
-        if (!history.live().some((live) => live.lease === lease)) return ['lease']
+        const live = history.live().find((one) => one.lease === lease)
+        if (!live) return ['lease']
+        if (rank(live.principal) < rank('mqtt')) return ['authority']
         history.facts.push({ what: 'renewed', lease, atMs })
         return []
       }

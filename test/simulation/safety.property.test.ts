@@ -10,7 +10,7 @@ import { type Call, moves, Run } from './safety-calls.ts'
 import { Checks } from './safety-checks.ts'
 import { plants } from './safety-plant.ts'
 
-test('no interleaving of calls, expiries, crashes and restarts leads to a vector that breaks a rule [kernel-1..11]', {
+test('no interleaving of calls, expiries, crashes and restarts leads to a vector that breaks a rule [kernel-1..12]', {
   timeout: 120_000,
 }, () => {
   const seen = new Map<string, number>()
@@ -42,7 +42,9 @@ test('no interleaving of calls, expiries, crashes and restarts leads to a vector
 /** Unless the test does all of these often, it shows little. */
 const everySort = [
   ...['command', 'acquire', 'renew', 'restart', 'arm', 'clearFault'].map((call) => `done ${call}`),
-  ...['mutex', 'permissive', 'minimum', 'sequence', 'range', 'rate', 'dependency'].map((r) => `denied ${r}`),
+  ...['mutex', 'permissive', 'clearance', 'minimum', 'sequence', 'range', 'rate', 'dependency'].map(
+    (r) => `denied ${r}`,
+  ),
   ...['lease', 'sequence-number', 'expired', 'disarmed', 'fault', 'emergency-stop', 'authority'].map(
     (rule) => `denied ${rule}`,
   ),

@@ -292,6 +292,29 @@ describe('rules and modules', () => {
     ])
   })
 
+  it('an output is in one sequence: that of its driver, or of one rule', () => {
+    const head: PartConfig = { driver: 'traffic-head', id: 'n', pins: { red: 11, yellow: 13, green: 15 } }
+    const steps = (output: string): NonNullable<SafetyConfig['constraints']>[number] => ({
+      rule: 'sequence',
+      outputs: [output],
+      states: { off: { [output]: 0 }, on: { [output]: 1 } },
+      steps: [{ from: 'on', to: 'off', afterMs: 1 }],
+    })
+    const safety = { constraints: [steps('n.green'), steps('a.on'), steps('a.on')] }
+    expect(problems([head, relay('a', 16)], safety)).toEqual([
+      'hardware.safety.constraints[0] (sequence): "n.green" is in another sequence already: that of the driver traffic-head of hardware.parts[0] (n)',
+      'hardware.safety.constraints[2] (sequence): "a.on" is in another sequence already: that of hardware.safety.constraints[1] (sequence)',
+    ])
+  })
+
+  it('outputs of a clearance are looked up, whatever group they are in', () => {
+    const groups = [['a.on'], ['b.on', 'c.on']]
+    const safety: SafetyConfig = { constraints: [{ rule: 'clearance', groups, afterMs: 2_000 }] }
+    expect(problems([relay('a', 11), relay('b', 13)], safety)).toEqual([
+      'hardware.safety.constraints[0] (clearance): there is no output "c.on"; did you mean a.on, b.on?',
+    ])
+  })
+
   it('a module has its own driver id, an absolute path, a bus of the board and an address', () => {
     const module = (more: Partial<PartConfig>): PartConfig => ({ driver: 'ecma-419', id: 'm', ...more })
     const complete = { module: '/opt/tmp.js', bus: 'i2c-1', address: 0x48, options: { extendedRange: true } }

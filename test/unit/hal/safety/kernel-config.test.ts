@@ -30,6 +30,15 @@ const mistakes: readonly (readonly [string, Constraint])[] = [
     'it pairs "a.on" with itself',
     { rule: 'permissive', outputs: ['a.on', 'h.green'], together: [['a.on', 'a.on']] },
   ],
+  ['it needs at least 2 groups', { rule: 'clearance', groups: [['a.on', 'h.green']], afterMs: 9 }],
+  ['a group names no output', { rule: 'clearance', groups: [['a.on'], []], afterMs: 9 }],
+  ['it names an output twice', { rule: 'clearance', groups: [['a.on'], ['a.on', 'h.green']], afterMs: 9 }],
+  ['there is no output "b.on"', { rule: 'clearance', groups: [['a.on'], ['b.on']], afterMs: 9 }],
+  ['afterMs is 0', { rule: 'clearance', groups: [['a.on'], ['h.green']], afterMs: 0 }],
+  [
+    '"brake.on" is on when it is safe, so nothing may keep it off',
+    { rule: 'clearance', groups: [['a.on'], ['brake.on']], afterMs: 9 },
+  ],
   ['it needs onMs or offMs', { rule: 'minimum', output: 'a.on' }],
   ['onMs is -1', { rule: 'minimum', output: 'a.on', onMs: -1 }],
   [
@@ -102,6 +111,18 @@ test('a state that breaks a rule among its own outputs is refused, since no walk
     { rule: 'mutex', outputs: ['h.yellow', 'h.green'], onMax: 0 },
   ]
   expect(String(refusal(constraints))).toContain('state "go" breaks another rule: at most 0')
+})
+
+test('a state with two conflicting groups on is refused, one with one group is not [kernel-2, kernel-12]', () => {
+  const crossing = (groups: string[][]): Constraint => ({ rule: 'clearance', groups, afterMs: 2000 })
+  expect(refusal([lamps('h'), crossing([['h.green', 'h.yellow'], ['a.on']])])).toBeUndefined()
+  expect(refusal([lamps('h'), crossing([['h.green'], ['h.yellow']])])).toBeUndefined()
+  const both = { ...states, both: { 'h.red': 0, 'h.yellow': 1, 'h.green': 1 } }
+  const steps = [{ from: 'both', to: 'stop', afterMs: 0 }]
+  const constraint = lampsWith({ states: { stop: states['stop'], both: both.both }, steps })
+  expect(String(refusal([constraint, crossing([['h.green'], ['h.yellow']])]))).toContain(
+    'state "both" breaks another rule: of h.green, h.yellow each turns on only',
+  )
 })
 
 test('an output is in one sequence, and none that slews [kernel-2]', () => {

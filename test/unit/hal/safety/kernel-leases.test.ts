@@ -42,6 +42,30 @@ describe('a lease', () => {
     expect(bench.after(1).writes).toEqual([{ 'a.on': 0 }])
   })
 
+  test.each(['agent:lamp', 'model:m', 'somebody'])(
+    'of %s is not extended: it asks for a new one [kernel-9]',
+    (principal) => {
+      const { bench, lease } = held(principal)
+      bench.after(900)
+      const { denial, events } = bench.kernel.renew(lease, 900)
+      expect(denial).toEqual({
+        rule: 'authority',
+        message: `${principal} may not extend a lease: it asks for a new one`,
+      })
+      expect(events).toEqual([{ type: 'denied', asked: 'renew', principal, components: ['a'], denial }])
+      expect(bench.after(99).writes).toEqual([])
+      // A new lease leaves on what is on.
+      expect(bench.ask('a', principal, 1000).writes).toEqual([])
+      expect(bench.after(999).writes).toEqual([])
+      expect(bench.after(1).writes).toEqual([{ 'a.on': 0 }])
+    },
+  )
+
+  test.each(['user', 'mqtt', 'mqtt:panel'])('of %s is extended [kernel-9]', (principal) => {
+    const { bench, lease } = held(principal)
+    expect(bench.kernel.renew(lease, 900).denial).toBeUndefined()
+  })
+
   test('never revives, neither by renewal nor after a restart [kernel-9]', () => {
     const { bench, lease } = held()
     expect(bench.kernel.renew(lease, 1000).denial).toEqual({ rule: 'lease', message: 'the lease has ended' })

@@ -7,6 +7,107 @@ const rampMs = (bench: Bench, ms: number) => {
   for (let passed = 0; passed < ms; passed += 20) bench.after(20)
 }
 
+describe('clearance', () => {
+  const crossing: Constraint = {
+    rule: 'clearance',
+    groups: [
+      ['n.green', 'n.yellow'],
+      ['e.green', 'e.yellow'],
+    ],
+    afterMs: 2000,
+    because: 'all red',
+  }
+  const denied = {
+    rule: 'clearance',
+    message:
+      'of n.green n.yellow, e.green e.yellow each turns on only when the others were off for 2000 ms (all red)',
+  }
+  const started = () => {
+    const bench = Bench.started([head('n'), head('e')], [lamps('n'), lamps('e'), crossing])
+    return { bench, lease: bench.lease(['n', 'e'], 'user', 600_000) }
+  }
+
+  test('a head goes green when the other was neither green nor yellow for the whole time [kernel-12]', () => {
+    const { bench, lease } = started()
+    bench.after(2000)
+    expect(bench.command(lease, 'n', go).denial).toBeUndefined()
+    bench.after(1000)
+    expect(bench.command(lease, 'e', go).denial).toEqual(denied)
+    bench.after(1000)
+    bench.command(lease, 'n', caution)
+    expect(bench.command(lease, 'e', go).denial).toEqual(denied)
+    bench.after(3000)
+    bench.command(lease, 'n', stop)
+    expect(bench.values).toMatchObject({ 'n.red': 1, 'e.red': 1 })
+    expect(bench.command(lease, 'e', go).denial).toEqual(denied)
+    bench.after(1999)
+    expect(bench.command(lease, 'e', go).denial).toEqual(denied)
+    bench.after(1)
+    expect(bench.command(lease, 'e', go).denial).toBeUndefined()
+  })
+
+  test('a start counts as off just now [kernel-12]', () => {
+    const { bench, lease } = started()
+    bench.after(1999)
+    expect(bench.command(lease, 'n', go).denial).toEqual(denied)
+    bench.after(1)
+    expect(bench.command(lease, 'n', go).denial).toBeUndefined()
+  })
+
+  test('a jump to the safe state counts as well, and is never held up [kernel-12]', () => {
+    const { bench, lease } = started()
+    bench.after(2000)
+    bench.command(lease, 'n', go)
+    bench.after(500)
+    expect(bench.kernel.disarm('asked', bench.nowMs).writes).toEqual([{ 'n.red': 1, 'n.green': 0 }])
+    bench.kernel.arm('user', bench.nowMs)
+    const again = bench.lease(['n', 'e'])
+    bench.after(1999)
+    expect(bench.command(again, 'e', go).denial).toEqual(denied)
+    bench.after(1)
+    expect(bench.command(again, 'e', go).denial).toBeUndefined()
+  })
+
+  test('a head whose holder is gone walks through yellow beside it [kernel-7, kernel-12]', () => {
+    const { bench, lease } = started()
+    bench.after(2000)
+    bench.command(lease, 'n', go)
+    bench.after(2000)
+    expect(bench.kernel.release(lease, bench.nowMs).writes).toEqual([{ 'n.yellow': 1, 'n.green': 0 }])
+    bench.after(3000)
+    const again = bench.lease('e')
+    expect(bench.command(again, 'e', go).denial).toEqual(denied)
+    bench.after(2000)
+    expect(bench.command(again, 'e', go).denial).toBeUndefined()
+  })
+
+  test('single outputs are groups of one, and swapping two in one command is refused [kernel-12]', () => {
+    const bench = Bench.started(
+      [part('bridge', [binary('ahead'), binary('back')])],
+      [{ rule: 'clearance', groups: [['bridge.ahead'], ['bridge.back']], afterMs: 1 }],
+    )
+    const lease = bench.lease('bridge')
+    bench.after(1)
+    expect(bench.command(lease, 'bridge', { ahead: 1, back: 1 }).denial?.rule).toBe('clearance')
+    bench.command(lease, 'bridge', { ahead: 1 })
+    bench.after(1)
+    expect(bench.command(lease, 'bridge', { ahead: 0, back: 1 }).denial?.rule).toBe('clearance')
+    expect(bench.command(lease, 'bridge', { ahead: 0 }).denial).toBeUndefined()
+  })
+
+  test('a ramp does not begin beside a group that is on [kernel-5, kernel-12]', () => {
+    const bench = Bench.started(
+      [part('p', [level('duty', { slewPerS: 1000 }), binary('on')])],
+      [{ rule: 'clearance', groups: [['p.duty'], ['p.on']], afterMs: 20 }],
+    )
+    const lease = bench.lease('p')
+    bench.after(20)
+    expect(bench.command(lease, 'p', { duty: 10 }).writes).toEqual([])
+    expect(bench.command(lease, 'p', { on: 1 }).denial?.rule).toBe('clearance')
+    expect(bench.after(20).writes).toEqual([{ 'p.duty': 10 }])
+  })
+})
+
 describe('mutex', () => {
   test('one more on than allowed is refused, and what is on stays as it is [kernel-1]', () => {
     const bench = Bench.started(
