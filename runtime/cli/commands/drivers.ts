@@ -132,12 +132,13 @@ function armingLines(driver: Driver): string[] {
   if (safetyClass === undefined) return []
   const monitor =
     safetyClass === 'traffic-signal'
-      ? ['It needs an external conflict monitor, whose contact is closed while it is content.']
+      ? ['  it needs an external conflict monitor, whose contact is closed while it is content']
       : []
   const what = safetyClass === 'traffic-signal' ? 'a traffic signal' : 'a machine'
   return [
-    `Safety: ${what} moves only after a person armed it at the device: "ganglion safety token" once,`,
-    'then "ganglion safety arm" after each start. All parts of the device wait for that.',
+    'Safety:',
+    `  ${what} moves only after a person at the device armed it: "ganglion safety token"`,
+    '  once, then "ganglion safety arm" after each start; the other parts wait with it',
     ...monitor,
   ]
 }

@@ -43,6 +43,13 @@ describe('ganglion drivers', () => {
     },
   )
 
+  it('a traffic signal says what must be there before it moves, and its lines have it', async () => {
+    const text = await shown('traffic-head')
+    expect(text).toContain('ganglion safety arm')
+    expect(text).toContain('conflictMonitor: { pin: 16 }')
+    expect(await shown('relay')).not.toContain('safety')
+  })
+
   it('an unknown one is a mistake that names the nearest, and how to see all', async () => {
     await expect(shown('bme281')).rejects.toThrow(/^there is no driver "bme281"; did you mean bme280/)
     await expect(shown('nope')).rejects.toThrow(/^there is no driver "nope"; "ganglion drivers" lists/)

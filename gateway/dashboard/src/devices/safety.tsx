@@ -29,7 +29,7 @@ export function Safety({ safety }: { readonly safety: SafetyStatus }) {
             <span>{fault.components.join(', ')}</span>
             <span class="badge bad">Fault</span>
             <span class="row-note">
-              {sentence(fault.message)}, since {timeOfDay(fault.atMs)}. At the device, once its cause is gone:{' '}
+              {fault.message}, since {timeOfDay(fault.atMs)}. At the device, once its cause is gone:{' '}
               <code>ganglion safety clear {fault.id}</code>
             </span>
           </li>
