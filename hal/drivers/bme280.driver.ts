@@ -1,7 +1,7 @@
 /**
  * BME280: temperature, humidity and pressure. Measures in forced mode, filter off ("weather monitoring", section 3.5.1).
  *
- * "BME280 Combined humidity and pressure sensor", Bosch BST-BME280-DS001, rev 1.23: sections 4.2.2 (calibration), 5.3 and
+ * "BME280 Combined humidity and pressure sensor", Bosch BST-BME280-DS002-15, rev 1.6: sections 4.2.2 (calibration), 5.3 and
  * 5.4 (registers), 8.1 (compensation in double precision), 9.1 (measurement time).
  */
 import type { DriverContext, Options, SensorDriver } from '../contract/driver.ts'
@@ -162,7 +162,7 @@ export const bme280: SensorDriver = {
   name: 'Bosch BME280 temperature, humidity and pressure sensor',
   manufacturer: 'Bosch Sensortec',
   model: 'BME280',
-  datasheet: 'BME280, BST-BME280-DS001 rev 1.23, sections 4.2.2, 5.3, 5.4, 8.1, 9.1',
+  datasheet: 'BME280, BST-BME280-DS002-15 rev 1.6, sections 4.2.2, 5.3, 5.4, 8.1, 9.1',
   connection: { bus: 'i2c', addresses: [0x76, 0x77] },
   options: {
     oversampling: {

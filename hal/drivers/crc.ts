@@ -7,7 +7,7 @@ export interface Crc8 {
   readonly reflected: boolean
 }
 
-/** Sensirion SHT4x datasheet, version 6.6, section 4.4; SCD4x, version 1.3, section 3.11. CRC of BE EF is 92. */
+/** Sensirion SHT4x data sheet, "Checksum Calculation"; SCD4x, version 1.3, section 3.11. CRC of BE EF is 92. */
 export const sensirionCrc: Crc8 = { polynomial: 0x31, initial: 0xff, reflected: false }
 
 /** Maxim application note 27: X^8 + X^5 + X^4 + 1, least significant bit first. */

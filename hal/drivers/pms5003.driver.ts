@@ -2,7 +2,7 @@
  * Plantower PMS5003 particle sensor, in the active mode that it starts in: a frame every 0.2 to 2.3 s. Frames are found
  * again in noise; one with a wrong length or sum is refused. Values are those for the atmosphere.
  *
- * Source: "PMS5003 series data manual", Plantower, V2.5 (2016): technical index (range 0 to 500 µg/m³, at least 1000 as
+ * Source: "PMS5003 series data manual", Plantower, V2.3 (2016): technical index (range 0 to 500 µg/m³, at least 1000 as
  * most), appendix I (frame: 42h 4Dh, length 28, 13 words, sum of all bytes before it). Stable 30 s after power-on.
  */
 import type { ChannelName } from '../contract/channels.ts'
@@ -70,7 +70,7 @@ export const pms5003: SensorDriver = {
   name: 'Plantower PMS5003 particle sensor',
   manufacturer: 'Plantower',
   model: 'PMS5003',
-  datasheet: 'PMS5003 series data manual V2.5, appendix I',
+  datasheet: 'PMS5003 series data manual V2.3, appendix I',
   connection: { bus: 'serial', baud },
   options: {},
   channels: () => ['pm1', 'pm25', 'pm10'],

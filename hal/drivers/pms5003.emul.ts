@@ -1,4 +1,4 @@
-/** PMS5003 in active mode: a frame of appendix I of its manual (V2.5) every second. */
+/** PMS5003 in active mode: a frame of appendix I of its manual (V2.3) every second. */
 import type { Emulator } from '../contract/emulator.ts'
 import type { Cancel } from '../contract/host.ts'
 import { Exposure } from './exposure.ts'

@@ -1,4 +1,4 @@
-/** Words as Sensirion's parts send them: big-endian, each with its CRC (SHT4x datasheet 6.6, section 4.4). */
+/** Words as Sensirion's parts send them: big-endian, each with its CRC (SHT4x data sheet, "Checksum Calculation"). */
 import { HalError } from '../contract/errors.ts'
 import type { I2c } from '../contract/io.ts'
 import { crc8, sensirionCrc } from './crc.ts'

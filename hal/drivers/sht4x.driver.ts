@@ -1,7 +1,8 @@
 /**
  * SHT40, SHT41, SHT43 and SHT45: temperature and humidity, each word under a CRC.
  *
- * "SHT4x", Sensirion, version 6.6: sections 4.4 (checksum), 4.5 (commands), 4.6 (conversion), 3.1 (times).
+ * "SHT4x", Sensirion: "Timings", "Checksum Calculation", "Command Overview", "Conversion of Signal Output". The same codes:
+ * linux/drivers/hwmon/sht4x.c.
  */
 import type { DriverContext, SensorDriver } from '../contract/driver.ts'
 import type { I2c } from '../contract/io.ts'
@@ -72,7 +73,7 @@ export const sht4x: SensorDriver = {
   name: 'Sensirion SHT40, SHT41, SHT43, SHT45 temperature and humidity sensor',
   manufacturer: 'Sensirion',
   model: 'SHT4x',
-  datasheet: 'SHT4x, version 6.6, sections 3.1, 4.4, 4.5, 4.6',
+  datasheet: 'SHT4x, Sensirion, timings, checksum, command overview, conversion of signal output',
   connection: { bus: 'i2c', addresses: [0x44, 0x45, 0x46] },
   options: {
     precision: {

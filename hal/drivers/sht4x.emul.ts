@@ -1,6 +1,6 @@
 /**
- * Emulated SHT4x: acknowledges only its commands (version 6.6, table 8), and no read before the result is there
- * (section 4.3: "not acknowledged").
+ * Emulated SHT4x: acknowledges only its commands (data sheet, "Command Overview"), and no read before the result is there
+ * (it is not acknowledged).
  */
 import type { Emulator } from '../contract/emulator.ts'
 import { HalError } from '../contract/errors.ts'

@@ -2,7 +2,8 @@
  * TMP102, TMP105 and LM75: thermometers with one register map (pointer 0 temperature, 1 configuration), big-endian, in
  * two's complement, left-justified.
  *
- * TMP1xx: "TMP102", TI SBOS397H, sections 7.3.1 (format), 7.4.2 (one-shot), 7.5.3 (configuration); "TMP105", TI SBOS648C.
+ * TMP1xx: "TMP102", TI SBOS397H: "Digital Temperature Output", "One-Shot/Conversion Ready", "Configuration Register"; "TMP105",
+ * TI SLLS648D: "Temperature Register", "One-Shot (OS)", "Configuration Register".
  * LM75: "LM75A", NXP rev 4, section 7.4.3 (11 bits); "LM75B, LM75C", TI SNIS153D (9 bits). LM75s have no one-shot and
  * start to measure by themselves; two queued faults are the mark by which a lost configuration is noticed.
  */
@@ -141,7 +142,7 @@ export const tmp102 = thermometer(
     name: 'Texas Instruments TMP102 thermometer',
     manufacturer: 'Texas Instruments',
     model: 'TMP102',
-    datasheet: 'TMP102, SBOS397H, sections 7.3.1, 7.4.2, 7.5.3',
+    datasheet: 'TMP102, SBOS397H, digital temperature output, one-shot, configuration register',
     connection: { bus: 'i2c', addresses: addresses(0x48, 4) },
     options: {},
   },
@@ -155,7 +156,7 @@ export const tmp105 = thermometer(
     name: 'Texas Instruments TMP105 thermometer',
     manufacturer: 'Texas Instruments',
     model: 'TMP105',
-    datasheet: 'TMP105, SBOS648C, sections 7.3.1, 7.4.2, 7.5.3',
+    datasheet: 'TMP105, SLLS648D, temperature register, one-shot, configuration register',
     connection: { bus: 'i2c', addresses: addresses(0x48, 2) },
     options: {},
   },

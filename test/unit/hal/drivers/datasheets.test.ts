@@ -86,7 +86,7 @@ describe('BME280 and BMP280', () => {
 })
 
 describe('Sensirion', () => {
-  test('CRC of BE EF is 92 (SHT4x 6.6, section 4.4)', () => {
+  test('CRC of BE EF is 92 (SHT4x, checksum calculation)', () => {
     expect(crc8(Uint8Array.of(0xbe, 0xef), sensirionCrc)).toBe(0x92)
   })
 
@@ -119,7 +119,7 @@ describe('Sensirion', () => {
     ])
   })
 
-  test('SHT4x codes span -45 to 130 °C and -6 to 119 % (6.6, section 4.6)', () => {
+  test('SHT4x codes span -45 to 130 °C and -6 to 119 % (conversion of signal output)', () => {
     expect(sht4x.degrees(0)).toBe(-45)
     expect(sht4x.degrees(0xffff)).toBe(130)
     expect(sht4x.relativeHumidity(0)).toBe(-6)
