@@ -46,6 +46,8 @@ const openMsMax = 5_000
 const missesMax = 3
 /** First values come within this, however long the interval. */
 const firstWithinMs = 1_000
+/** Of what a driver throws: it becomes an attribute on the wire. */
+const textMax = 200
 const backoff = { firstMs: 1_000, maxMs: 60_000 }
 
 interface Part extends LoopPart {
@@ -297,9 +299,13 @@ function notNumbers(reading: Reading): string | undefined {
 function toHalError(part: LoopPart, error: unknown): HalError {
   if (error instanceof HalError) return error
   const text = error instanceof Error ? error.message : String(error)
-  return new HalError('other', `${part.id}: the driver ${part.driver.id} threw: ${text.split('\n')[0]}`, {
-    cause: error,
-  })
+  return new HalError(
+    'other',
+    `${part.id}: the driver ${part.driver.id} threw: ${text.split('\n')[0]?.slice(0, textMax)}`,
+    {
+      cause: error,
+    },
+  )
 }
 
 function plain({ code, message }: HalError): { code: HalErrorCode; message: string } {

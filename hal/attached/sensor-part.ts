@@ -14,6 +14,8 @@ import type { Sensor } from '../contract/sensor.ts'
 import type { Outcome } from './sensor-loop.ts'
 
 const missesMax = 3
+/** The same trouble is logged no more often. */
+const sameAgainMs = 600_000
 /** An unchanged value is not worth a message a second; a minute without one looks like a dead sensor. */
 const quietMsMax = 30_000
 /** For a sample that a caller asks for, beyond what the part itself may take. */
@@ -43,6 +45,9 @@ export class SensorPart {
   readonly #ask: () => void
   readonly #waiting = new Set<Waiting>()
   #misses = 0
+  #warned: { readonly reason: string; readonly atMs: number } | undefined
+  /** The present trouble is in the log. */
+  #told = false
   #problem: string | undefined
   #closed = false
 
@@ -93,7 +98,8 @@ export class SensorPart {
   }
 
   #took({ reading, faults }: Extract<Outcome, { reading: unknown }>): void {
-    if (this.#problem !== undefined) this.#host.log.info('a sensor is back', { part: this.identity.id })
+    if (this.#problem !== undefined && this.#told)
+      this.#host.log.info('a sensor is back', { part: this.identity.id })
     this.#misses = 0
     this.#problem = undefined
     for (const channel of this.#channels)
@@ -104,12 +110,21 @@ export class SensorPart {
   #missed({ error, lost }: Extract<Outcome, { error: unknown }>): void {
     this.#misses += 1
     // Once a trouble, not once a sample: a cable may be out for weeks.
-    if (this.#problem === undefined)
-      this.#host.log.warn('a sensor does not answer', { part: this.identity.id, reason: error.message })
+    if (this.#problem === undefined) this.#warn(error.message)
     this.#problem = error.message
     const gone = lost || this.#misses >= missesMax
     for (const channel of this.#channels) channel.missed(error.message, gone)
     this.#settle(({ reject }) => reject(new HalError(error.code, error.message)))
+  }
+
+  /** A loose contact, or a module that fails now and then, has the same trouble again and again. */
+  #warn(reason: string): void {
+    const nowMs = this.#host.clock.monotonicMs()
+    const again = this.#warned !== undefined && this.#warned.reason === reason
+    this.#told = !again || nowMs - (this.#warned?.atMs ?? 0) >= sameAgainMs
+    if (!this.#told) return
+    this.#warned = { reason, atMs: nowMs }
+    this.#host.log.warn('a sensor does not answer', { part: this.identity.id, reason })
   }
 
   #settle(how: (waiting: Waiting) => void): void {

@@ -13,6 +13,7 @@ import type { EmulatorLever, IoPlan } from '../safety/plan.ts'
 import { workerUrls } from '../worker-url.ts'
 import type { SensorGroup } from './plan.ts'
 import type { Outcome } from './sensor-loop.ts'
+import { isFromThread } from './thread-message.ts'
 import {
   beatAt,
   type FromThread,
@@ -140,8 +141,11 @@ export class SensorSupervisor implements AsyncDisposable {
     const running = { worker, words, native, startedMs: nowMs, beats: 0, beatMs: nowMs }
     this.#running = running
     let reason = 'it ended by itself'
-    worker.on('message', (message: FromThread) => {
-      if (this.#running === running) this.#take(message)
+    worker.on('message', (message: unknown) => {
+      if (this.#running !== running) return
+      if (!isFromThread(message)) this.#restart(running, 'it sent what is no message of a thread of sensors')
+      else if (message.type === 'ending') this.#restart(running, message.why)
+      else this.#take(message)
     })
     worker.on('error', (error: Error) => {
       reason = error.message.split('\n')[0] ?? 'an error'

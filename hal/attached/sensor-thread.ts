@@ -37,10 +37,10 @@ export class SensorThread implements AsyncDisposable {
     const registry = new ProviderRegistry()
     const { providers, sensors } = init.group
     const machine = await openMachine(init.io, [...providers, ...sensors], host, registry)
-    Atomics.store(new Int32Array(init.shared), readyAt, 1)
     const opened = new Providers(host, machine.io, registry, providers)
     await opened.openAll()
     const parts = await Promise.all(sensors.map((sensor, index) => loopPart(sensor, init.delaysMs[index])))
+    Atomics.store(new Int32Array(init.shared), readyAt, 1)
     const thread = new SensorThread(init, host, post, machine, opened, parts)
     thread.#loop.start()
     return thread

@@ -16,6 +16,8 @@ import {
 } from './worker-messages.ts'
 
 const logLinesPerS = 20
+/** Buffers are outside the heap, whose limit does not count them. */
+const bufferBytesMax = 64e6
 
 if (!parentPort) throw new Error('this program is a thread of the runtime')
 const port = parentPort
@@ -24,7 +26,11 @@ const words = new Int32Array(init.shared)
 sayNativeCalls(nativeWordsOf(init.shared))
 const post = (message: FromThread) => port.postMessage(message)
 
-setInterval(() => Atomics.add(words, beatAt, 1), beatEveryMs)
+setInterval(() => {
+  Atomics.add(words, beatAt, 1)
+  const { arrayBuffers } = process.memoryUsage()
+  if (arrayBuffers > bufferBytesMax) endSaying(`its buffers hold ${Math.round(arrayBuffers / 1e6)} MB`)
+}, beatEveryMs)
 
 const thread = await SensorThread.open(init, realHost(), post)
 // What a part started itself and nobody awaits must not end its neighbours.
@@ -36,6 +42,12 @@ port.on('message', (message: ToThread) => {
     process.exit(0)
   })
 })
+
+/** The supervisor starts the thread again, and knows why. */
+function endSaying(why: string): void {
+  post({ type: 'ending', why })
+  process.exit(1)
+}
 
 function realHost(): Host {
   let second = 0

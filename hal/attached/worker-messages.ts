@@ -53,4 +53,6 @@ export type FromThread =
         | { readonly world: Readonly<Record<string, number>> }
         | { readonly error: { readonly code: HalErrorCode; readonly message: string } }
     }
+  /** It ends itself, for a reason. */
+  | { readonly type: 'ending'; readonly why: string }
   | { readonly type: 'closed' }

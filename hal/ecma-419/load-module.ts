@@ -51,7 +51,7 @@ async function importClass(path: string): Promise<SensorClass> {
 }
 
 function open(path: string, Sensor: SensorClass, classes: IoClasses, context: DriverContext): SensorDevice {
-  const { at, options, host } = context
+  const { at, options, host, id } = context
   const expected = moduleDriver.channels(options)
   let failed: HalError | undefined
   const connection = connectionOf(at, options, classes)
@@ -76,9 +76,13 @@ function open(path: string, Sensor: SensorClass, classes: IoClasses, context: Dr
       if (closed) throw new HalError('closed', `${path} is closed`)
       const sample = await sensor.sample()
       if (failed) throw failed
-      const taken = readingOf(sample, expected, host.clock.nowMs())
-      faults = taken.faults
-      return taken.reading
+      try {
+        const taken = readingOf(sample, expected, host.clock.nowMs())
+        faults = taken.faults
+        return taken.reading
+      } catch (error) {
+        throw error instanceof HalError ? new HalError(error.code, `${id}: ${error.message}`) : error
+      }
     },
     configure: (changed) => sensor.configure?.({ ...changed }),
     faults: () => faults,

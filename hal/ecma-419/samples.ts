@@ -30,10 +30,14 @@ const rules: readonly Rule[] = [
   { within: 'gyroscope', property: 'y', channel: 'angular_velocity_y' },
   { within: 'gyroscope', property: 'z', channel: 'angular_velocity_z' },
 ]
+/** A sample has a few properties and faults; more would only fill a message. */
+const namesMax = 16
+/** A module's own clock may be off; one that is off by more than a day counts from somewhere else. */
+const clockMsMax = 86_400_000
 /** `x` alone does not say of what: outside a compound sample it takes the option `channels` to know. */
 const ambiguous: ReadonlySet<string> = new Set(['x', 'y', 'z'])
 
-/** Throws HalError `other` where nothing in the sample is a channel. */
+/** Throws HalError `other` where nothing in the sample is a channel, or one is no number; `busy` where there is no sample. */
 export function readingOf(
   sample: unknown,
   expected: readonly ChannelName[],
@@ -46,15 +50,25 @@ export function readingOf(
     const inside = sample[within]
     const flat = ambiguous.has(property) && expected.length === 0 ? undefined : sample[property]
     const value = isObject(inside) ? inside[property] : flat
-    if (typeof value === 'number') channels[channel] = { value: value * scale, quality: 'ok' }
+    if (value === undefined) continue
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw new HalError('other', `its sample has ${shown(value)} as ${property}, which is no number`)
+    channels[channel] = { value: value * scale, quality: 'ok' }
   }
-  if (Object.keys(channels).length === 0)
-    throw new HalError('other', `the sample {${Object.keys(sample).join(', ')}} has no channel that is known`)
+  if (Object.keys(channels).length === 0) {
+    const names = Object.keys(sample).slice(0, namesMax).join(', ')
+    throw new HalError('other', `the sample {${names}} has no channel that is known`)
+  }
   const { time } = sample
+  const isBelievable = typeof time === 'number' && Math.abs(time - nowMs) <= clockMsMax
   return {
-    reading: { channels, tsMs: typeof time === 'number' && time > 0 ? time : nowMs },
-    faults: isObject(sample['faults']) ? Object.keys(sample['faults']) : [],
+    reading: { channels, tsMs: isBelievable ? time : nowMs },
+    faults: isObject(sample['faults']) ? Object.keys(sample['faults']).slice(0, namesMax) : [],
   }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value)
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -129,6 +129,21 @@ describe('a module from disk cannot stop the others', () => {
     expect(refused.attributes['problem']).toMatch(/it asked for an output; a sensor module has inputs/)
   })
 
+  it.each([
+    ['posts.js', /it sent what is no message of a thread of sensors$/],
+    ['hoards.js', /its buffers hold \d+ MB$/],
+    ['not-a-number.js', /^bad: its sample has NaN as temperature, which is no number$/],
+  ])('%s is named in one line, and the built-in drivers go on', async (file, problem) => {
+    await using test = await attach([cellar, module('bad', file, { options: { channels: 'temperature' } })])
+    await test.until('sensor.cellar_temperature', isNumber)
+    const stopped = await test.until('sensor.bad_temperature', ({ state }) => state === 'unavailable')
+    expect(stopped.attributes['problem']).toMatch(problem)
+    const before = test.component('sensor.cellar_temperature').current().tsMs
+    await test.attached.emulate('cellar', { quantity: 'temperature', value: 31 })
+    const after = await test.until('sensor.cellar_temperature', ({ state }) => state === '31')
+    expect(after.tsMs).toBeGreaterThanOrEqual(before)
+  })
+
   it('one that cannot be loaded says why', async () => {
     await using test = await attach([module('none', 'absent.js', { options: { channels: 'temperature' } })])
     const absent = await test.until('sensor.none_temperature', ({ state }) => state === 'unavailable')

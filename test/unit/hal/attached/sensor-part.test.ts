@@ -31,6 +31,20 @@ function partOf(names: readonly ChannelName[] = ['temperature', 'humidity']) {
 
 const nack: Outcome = { error: { code: 'no-acknowledge', message: 'cellar: no acknowledge' }, lost: false }
 
+describe('the log', () => {
+  it('has the same trouble once, however often it comes and goes, and another trouble at once', () => {
+    const { part, lines, reading, clock } = partOf()
+    for (let times = 0; times < 100; times += 1) {
+      part.take(nack)
+      part.take(reading(20))
+      clock.advance(1_000)
+    }
+    expect(lines.map(({ message }) => message)).toEqual(['a sensor does not answer', 'a sensor is back'])
+    part.take({ error: { code: 'checksum', message: 'cellar: checksum' }, lost: false })
+    expect(lines.at(-1)?.fields).toMatchObject({ reason: 'cellar: checksum' })
+  })
+})
+
 describe('what a component is', () => {
   it('has its channel’s unit and device class, and shares a device with the others', () => {
     const { part } = partOf()
