@@ -42,7 +42,10 @@ const schema = v.strictObject({
   hostSensors: v.optional(v.boolean(), true),
   /** Sensors and actuators that are attached to this board; `ganglion drivers` says which there are. */
   hardware: v.optional(hardwareSchema),
-  /** Camera: a V4L2 device (`/dev/video0`), or `rpicam:0` for one on a Raspberry Pi's own connector. Absent: none. */
+  /**
+   * Camera: a V4L2 device (`/dev/video0`), or `rpicam:0` for one on a Raspberry Pi's own connector.
+   * It is opened for programs that take frames; nothing of this version looks through it. Absent: none.
+   */
   camera: v.optional(v.string()),
   /** Adapters of accelerators: programs that speak the Open Inference Protocol (`hal/accelerators/README.md`). */
   accelerators: v.optional(
