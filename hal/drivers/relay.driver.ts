@@ -11,6 +11,9 @@ import { CommandFields } from '../command-fields.ts'
 import type { ActuatorKind } from '../contract/component.ts'
 import type { ActuatorDriver } from '../contract/driver.ts'
 
+/** The line follows at once; a bus of an expander that has trouble once or twice gets its time. */
+const lineMsMax = 300
+
 const kinds = ['switch', 'light', 'fan', 'valve'] as const satisfies readonly ActuatorKind[]
 
 export const relay: ActuatorDriver = {
@@ -36,7 +39,14 @@ export const relay: ActuatorDriver = {
   },
   kind: (options) => kinds.find((kind) => kind === options['as']) ?? 'switch',
   outputs: (options) => [
-    { name: 'on', type: 'binary', safe: options['normallyOn'] === true ? 1 : 0, min: 0, max: 1 },
+    {
+      name: 'on',
+      type: 'binary',
+      safe: options['normallyOn'] === true ? 1 : 0,
+      min: 0,
+      max: 1,
+      readBackMsMax: lineMsMax,
+    },
   ],
   lines: (options, at) => ({
     on: {

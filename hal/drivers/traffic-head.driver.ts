@@ -18,6 +18,8 @@ import type { Constraint, OutputSpec, OutputValues } from '../contract/safety.ts
 const lamps = ['red', 'yellow', 'green'] as const
 /** A lamp's current settles within a few half-waves of the mains; half a second also spans a lamp changer. */
 const lampMsMax = 500
+/** The others' lines follow at once: a green that stays on beside somebody else's is found sooner than a dark red. */
+const lineMsMax = 300
 
 export const trafficHead: ActuatorDriver = {
   role: 'actuator',
@@ -53,10 +55,16 @@ export const trafficHead: ActuatorDriver = {
   kind: () => 'select',
   choices: (options) => Object.keys(states(options)),
   outputs: (options) =>
-    Object.entries(safeState(options)).map(([name, safe]): OutputSpec => {
-      const output = { name, type: 'binary', safe, min: 0, max: 1 } as const
-      return name === 'red' ? { ...output, readBackMsMax: lampMsMax } : output
-    }),
+    Object.entries(safeState(options)).map(
+      ([name, safe]): OutputSpec => ({
+        name,
+        type: 'binary',
+        safe,
+        min: 0,
+        max: 1,
+        readBackMsMax: name === 'red' ? lampMsMax : lineMsMax,
+      }),
+    ),
   constraints: (options) => [
     {
       rule: 'permissive',

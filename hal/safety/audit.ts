@@ -57,11 +57,11 @@ export class Audit implements AsyncDisposable {
       what,
       who: cut(who, whoMax),
       ...(rule === undefined ? {} : { rule }),
-      ...(component === undefined ? {} : { component }),
+      ...(component === undefined ? {} : { component: cut(component, messageMax) }),
       message: cut(message, messageMax),
     }
     this.#endWindow ??= this.#deps.clock.after(windowMs, () => this.#closeWindow())
-    const key = JSON.stringify([what, line.who, rule, component])
+    const key = JSON.stringify([what, line.who, rule, line.component])
     const seen = this.#window.get(key)
     if (seen) seen.count += 1
     else if (this.#window.size >= linesPerSecondMax) this.#others += 1

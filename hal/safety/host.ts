@@ -122,7 +122,9 @@ export class SafetyHost implements AsyncDisposable {
   }
 
   acquire(request: LeaseRequest): Lease {
-    const components = request.components.map((component) => this.#actuator(component).planned.id)
+    const components = request.components.map(
+      (component) => this.#actuator(component, 'acquire', request.principal).planned.id,
+    )
     const asked = { ...request, components }
     const { lease, denial } = this.#steps.do((nowMs) => this.#parts.kernel.acquire(asked, nowMs))
     if (lease) return { ...lease, components: request.components }
@@ -139,7 +141,7 @@ export class SafetyHost implements AsyncDisposable {
 
   /** `issuedMs`: on this host's monotonic clock. Throws HalError. */
   command(component: string, command: Command, meta: CommandMeta, issuedMs: number): void {
-    const { planned, driver } = this.#actuator(component)
+    const { planned, driver } = this.#actuator(component, 'command', meta.principal)
     const { kernel } = this.#parts
     const now = localValues(planned.id, kernel.values())
     const request = {
@@ -327,17 +329,21 @@ export class SafetyHost implements AsyncDisposable {
     try {
       return plan()
     } catch (error) {
+      const rule = error instanceof HalError ? error.code : 'other'
       const message = `command: ${error instanceof Error ? error.message : error}`
-      this.audit({ what: 'denied', who: principal, rule: 'range', component, message })
+      const part = this.#actuators.get(component)?.planned.id ?? component
+      this.audit({ what: 'denied', who: principal, rule, component: part, message })
       throw error
     }
   }
 
-  #actuator(component: string): DrivenActuator {
+  #actuator(component: string, asked: 'acquire' | 'command', who: string): DrivenActuator {
     const actuator = this.#actuators.get(component)
     if (actuator) return actuator
     const there = [...this.#actuators.keys()].join(', ') || 'none'
-    throw new HalError('not-present', `there is no attached actuator ${component}; there are: ${there}`)
+    const message = `there is no attached actuator ${component}; there are: ${there}`
+    this.audit({ what: 'denied', who, rule: 'not-present', component, message: `${asked}: ${message}` })
+    throw new HalError('not-present', message)
   }
 
   #nowMs(): number {

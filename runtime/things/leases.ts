@@ -5,7 +5,8 @@
  *
  * Invariants: [things-4] no attached actuator is commanded without a lease, and every command under one has a greater
  * number than the one before; [things-5] what came over the network ends with it, unless the part keeps what was
- * commanded; [things-6] a lease is renewed by a timer of the control loop and by nothing else: a loop that hangs loses it.
+ * commanded; [things-6] a lease is renewed by a timer of the control loop and by nothing else: a loop that hangs loses it;
+ * [things-7] what an agent or a model commanded is not renewed: it lasts `programTtlMs`, and each command takes a new lease.
  */
 import type { Lease, Safety } from '../../hal/contract/safety.ts'
 import type { Cancel, Clock } from '../base/clock.ts'
@@ -34,6 +35,11 @@ export interface LeasesOptions {
 /** Three renewals may be late before a lease is lost; a crash is felt within this. */
 const ttlMs = 5_000
 const renewEveryMs = 1_500
+/**
+ * The longest that the safety kernel grants: long enough for a lamp or a fan to be of use, short enough for what a program
+ * has forgotten. A loop that hangs ends these as well: the kernel hears no sign of life.
+ */
+const programTtlMs = 600_000
 /** A command may need this long to move its output away from the safe value: ramps, sequences. */
 const settleMs = 5_000
 
@@ -41,6 +47,8 @@ interface Holding {
   readonly lease: Lease
   readonly component: string
   readonly viaNetwork: boolean
+  /** Infinity: renewed for as long as it is held. */
+  readonly endsMs: number
   sequence: number
   commandedMs: number
 }
@@ -94,6 +102,7 @@ export class Leases implements Authority, AsyncDisposable {
   /** A lease that has ended meanwhile is found out here, not by a denied command. */
   async #stillHeld(component: string, principal: string, viaNetwork: boolean): Promise<Holding | undefined> {
     const holding = this.#held.get(component)
+    if (!mayRenew(principal)) return undefined
     if (holding?.lease.principal !== principal || holding.viaNetwork !== viaNetwork) return undefined
     // Before anything is waited for: from here on it is not given back as one at rest.
     holding.commandedMs = this.#deps.clock.monotonicMs()
@@ -103,8 +112,15 @@ export class Leases implements Authority, AsyncDisposable {
   async #acquire(component: string, principal: string, viaNetwork: boolean): Promise<Holding> {
     if (this.#closed) throw new LeaseError('permission', 'the device is stopping')
     try {
-      const lease = await this.#deps.safety.acquire({ components: [component], principal, ttlMs })
-      const holding = { lease, component, viaNetwork, sequence: 0, commandedMs: 0 }
+      const request = {
+        components: [component],
+        principal,
+        ttlMs: mayRenew(principal) ? ttlMs : programTtlMs,
+      }
+      const lease = await this.#deps.safety.acquire(request)
+      const nowMs = this.#deps.clock.monotonicMs()
+      const endsMs = mayRenew(principal) ? Number.POSITIVE_INFINITY : nowMs + programTtlMs
+      const holding = { lease, component, viaNetwork, endsMs, sequence: 0, commandedMs: nowMs }
       this.#held.set(component, holding)
       this.#renewLater()
       return holding
@@ -119,7 +135,11 @@ export class Leases implements Authority, AsyncDisposable {
   }
 
   async #renewAll(): Promise<void> {
-    await Promise.all([...this.#held.values()].map((holding) => this.#renew(holding)))
+    const nowMs = this.#deps.clock.monotonicMs()
+    for (const holding of this.#held.values())
+      if (nowMs >= holding.endsMs) this.#ended(holding, 'a program does not extend its lease')
+    const renewed = [...this.#held.values()].filter(({ lease }) => mayRenew(lease.principal))
+    await Promise.all(renewed.map((holding) => this.#renew(holding)))
     await this.#releaseSafe().catch((error) =>
       this.#deps.log.warn('the safety kernel does not say what its outputs are', {
         reason: messageOf(error),
@@ -134,14 +154,15 @@ export class Leases implements Authority, AsyncDisposable {
       await this.#deps.safety.renew(holding.lease.id)
       return true
     } catch (error) {
-      this.#forget(holding)
-      this.#deps.log.info('a lease has ended', {
-        component: holding.component,
-        principal: holding.lease.principal,
-        reason: messageOf(error),
-      })
+      this.#ended(holding, messageOf(error))
       return false
     }
+  }
+
+  #ended(holding: Holding, reason: string): void {
+    const { component, lease } = holding
+    this.#forget(holding)
+    this.#deps.log.info('a lease has ended', { component, principal: lease.principal, reason })
   }
 
   /** Nobody needs to hold what is at rest. */
@@ -189,4 +210,9 @@ export class Leases implements Authority, AsyncDisposable {
   #forget(holding: Holding): void {
     if (this.#held.get(holding.component) === holding) this.#held.delete(holding.component)
   }
+}
+
+/** A person's and the broker's; whoever is of no known kind counts as a program. */
+function mayRenew(principal: string): boolean {
+  return principal === 'user' || principal.split(':', 1)[0] === 'mqtt'
 }

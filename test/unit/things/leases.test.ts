@@ -36,6 +36,8 @@ class Kernel implements Safety {
 
   async renew(id: string): Promise<void> {
     const held = this.live.get(id)
+    if (held && /^(agent|model):/.test(held.lease.principal))
+      throw Object.assign(new Error('a program may not extend a lease'), { code: 'busy' })
     if (!held || held.untilMs < this.#nowMs()) {
       this.live.delete(id)
       throw Object.assign(new Error('the lease has ended'), { code: 'permission' })
@@ -141,6 +143,30 @@ describe('leases', () => {
     await pass(20_000)
     expect(kernel.holders()).toEqual(['user:switch.pump'])
   })
+
+  it.each(['agent:gardener', 'model:small', 'somebody'])(
+    'what %s commanded ends by itself after ten minutes; another command is another lease [things-7]',
+    async (principal) => {
+      const { grant, kernel, pass } = held()
+      kernel.values.set('pump.on', 1)
+      const first = await grant(principal)
+      let renewals = 0
+      const renew = kernel.renew.bind(kernel)
+      kernel.renew = (id) => {
+        renewals += 1
+        return renew(id)
+      }
+      await pass(300_000)
+      const second = await grant(principal)
+      expect(second?.id).not.toBe(first?.id)
+      expect(second?.sequence).toBe(1)
+      expect([...kernel.live.values()]).toMatchObject([{ lease: { id: second?.id, ttlMs: 600_000 } }])
+      await pass(601_500)
+      expect(renewals).toBe(0)
+      expect(kernel.live.get(second?.id ?? '')?.untilMs).toBe(900_000)
+      expect((await grant('user'))?.sequence).toBe(1)
+    },
+  )
 
   it('it is not given back when a command comes while the kernel says that all is at rest', async () => {
     const { grant, kernel, pass } = held()
