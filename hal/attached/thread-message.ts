@@ -1,6 +1,6 @@
 /**
  * Is what a thread of sensors sent a message of ours? A module from disk runs in such a thread and can post anything;
- * nothing that it posts may bring the control loop down, or become a value that was never measured.
+ * nothing that it posts may bring the control loop down, or become a value that cannot be [attached-11].
  */
 import { channels } from '../contract/channels.ts'
 import type { FromThread } from './worker-messages.ts'
