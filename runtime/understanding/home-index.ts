@@ -5,10 +5,9 @@
 import type { ComponentInfo, ComponentKind, SensorKind } from '../../hal/contract/component.ts'
 import type { Area, HomeView } from '../things/entity.ts'
 import { areaSynonyms, floorSynonyms, nameSynonyms, optionalNameWords } from './area-words.ts'
-import { saidChoice } from './intents/select.ts'
 import { nouns } from './kinds.ts'
 import { lexicon } from './lexicon.ts'
-import { nameWords } from './normalise.ts'
+import { nameWords, saidChoice } from './normalise.ts'
 
 export interface EntityWords {
   readonly info: ComponentInfo

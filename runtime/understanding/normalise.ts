@@ -75,6 +75,11 @@ export function nameWords(name: string): string[] {
     .filter((word) => !isPunctuation(word))
 }
 
+/** A choice of a select as it is said: `all_off` as `all off`. */
+export function saidChoice(choice: string): string {
+  return nameWords(choice.replaceAll('_', ' ')).join(' ')
+}
+
 function isPunctuation(word: string): boolean {
   return word === ',' || word === ';' || word === '.'
 }

@@ -1,14 +1,9 @@
 /** Selects: one of the choices that it declares. Its choices are words only beside its name: `red` is a colour elsewhere. */
 import type { Entity } from '../../things/entity.ts'
-import { nameWords } from '../normalise.ts'
+import { saidChoice } from '../normalise.ts'
 import type { Slots } from '../slots.ts'
 import { listed } from '../wording.ts'
 import type { Act, Rule } from './rule.ts'
-
-/** A choice as it is said. */
-export function saidChoice(choice: string): string {
-  return nameWords(choice.replaceAll('_', ' ')).join(' ')
-}
 
 function choose({ info: { name, choices = [] } }: Entity, { option }: Slots): Act {
   const choice = choices.find((candidate) => saidChoice(candidate) === option)
