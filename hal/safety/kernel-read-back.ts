@@ -11,5 +11,8 @@ export function differsTooLong(output: Output, measured: number, nowMs: number):
   }
   output.differsSinceMs ??= nowMs
   if (nowMs - output.differsSinceMs <= spec.readBackMsMax) return undefined
-  return `${name} reads ${measured}, not ${value}, for more than ${spec.readBackMsMax} ms`
+  const [is, shouldBe] = spec.type === 'binary' ? [words(measured), words(value)] : [measured, value]
+  return `${name} is ${is} though it should be ${shouldBe}, for more than ${spec.readBackMsMax} ms`
 }
+
+const words = (value: number): string => (value === 0 ? 'off' : value === 1 ? 'on' : `${value}`)

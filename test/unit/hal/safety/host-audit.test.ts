@@ -47,6 +47,29 @@ describe('the audit [safety-7]', () => {
     expect(lines[2]?.message).toMatch(/^command: /)
   })
 
+  test('keeps what is refused before the kernel: no lease, what a driver cannot do, no such actuator', async () => {
+    const bench = await openBench({ actuators: [part('pump', 'relay', 11)], safetyDir: dir })
+    const host = await bench.open()
+    const agent = commandOf(host, 'switch.pump', 'agent:a')
+    const without = { id: '1', principal: 'model:b', ttlMs: 5_000 }
+    expect(() => host.command('switch.pump', on, without, 0)).toThrow(/^lease: /)
+    expect(() => agent.do({ state: 'half' }, 0)).toThrow(/state/)
+    for (let n = 0; n < 1_000; n += 1)
+      expect(() => host.command('switch.x'.repeat(50), on, without, 0)).toThrow(/no attached actuator/)
+    const request = { components: ['switch.y'], principal: 'agent:c', ttlMs: 1_000 }
+    expect(() => host.acquire(request)).toThrow(/no attached actuator/)
+    await host[Symbol.asyncDispose]()
+    const denied = (await readAudit(dir, 2_000)).filter(({ what }) => what === 'denied')
+    expect(denied).toMatchObject([
+      { who: 'model:b', rule: 'lease', component: 'pump' },
+      { who: 'agent:a', rule: 'out-of-range', component: 'pump' },
+      { who: 'model:b', rule: 'not-present' },
+      { who: 'agent:c', rule: 'not-present', component: 'switch.y' },
+      { who: 'model:b', rule: 'not-present', count: 999 },
+    ])
+    for (const line of denied) expect(JSON.stringify(line).length).toBeLessThan(800)
+  })
+
   test('a flood by one is one line, then one a second with a count', async () => {
     const { audit, clock } = openAudit()
     for (let second = 0; second < 3; second += 1) {

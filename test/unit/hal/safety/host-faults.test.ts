@@ -31,6 +31,59 @@ describe('an output that reads back otherwise than commanded', () => {
     removeDir(bench.dir)
   })
 
+  test.each([0, 1] as const)('a relay whose line is stuck at %i is one, in words', async (stuck) => {
+    const bench = await openBench({ actuators: [pump] })
+    const host = await bench.open()
+    const hand = commandOf(host, 'switch.pump')
+    hand.do(on, 0)
+    bench.world.hold(13, stuck)
+    if (stuck === 1) hand.do({ state: 'off' }, 0)
+    bench.clock.advance(250)
+    expect(host.status().faults).toEqual([])
+    bench.clock.advance(250)
+    const [is, should] = stuck === 1 ? ['on', 'off'] : ['off', 'on']
+    expect(host.status().faults).toMatchObject([
+      {
+        cause: 'read-back',
+        components: ['pump'],
+        message: `pump.on is ${is} though it should be ${should}, for more than 300 ms`,
+      },
+    ])
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
+  test('a green lamp that stays on when it was commanded off is one', async () => {
+    const head = {
+      ...part('north', 'traffic-head', 0),
+      component: 'select.north',
+      at: { pins: { red: 11, yellow: 13, green: 15 } },
+      options: { safe: 'red', yellowS: 3, minRedS: 2, minGreenS: 5, redYellow: false, activeLow: false },
+    }
+    const bench = await openBench({ actuators: [head], config: { conflictMonitor: { pin: 33 } } })
+    await bench.drive(33, 1)
+    const host = await bench.open()
+    host.arm()
+    bench.clock.advance(5_000)
+    const hand = commandOf(host, 'select.north')
+    hand.do({ option: 'green' }, bench.clock.monotonicMs())
+    bench.clock.advance(5_000)
+    expect(host.status().faults).toEqual([])
+    bench.world.hold(15, 1)
+    hand.do({ option: 'yellow' }, bench.clock.monotonicMs())
+    bench.clock.advance(500)
+    expect(host.status().faults).toMatchObject([
+      {
+        cause: 'read-back',
+        components: ['north'],
+        message: 'north.green is on though it should be off, for more than 300 ms',
+      },
+    ])
+    expect([11, 13].map((pin) => bench.world.seen(pin).level)).toEqual([1, 0])
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
   test('a part that says that it is stalled is a fault, told once', async () => {
     const port = new HeaterPort()
     const bench = await openBench({ actuators: [part('heater', 'test-heater', 15)], port })

@@ -99,6 +99,32 @@ describe('a chip that cannot be written', () => {
     removeDir(bench.dir)
   })
 
+  test('makes void what was worked out before it failed: the other write of the step [safety-3]', async () => {
+    const port = new HeaterPort()
+    const config = {
+      constraints: [{ rule: 'mutex', outputs: ['pump.on', 'heater.power'], onMax: 2 }],
+    } as const
+    const bench = await openBench({ actuators: three, port, config })
+    const host = await bench.open()
+    const pump = host.acquire({ components: ['switch.pump'], principal: 'user', ttlMs: 150 })
+    const meta = { id: '1', principal: 'user', ttlMs: 5_000 }
+    host.command('switch.pump', on, { ...meta, lease: { id: pump.id, sequence: 1 } }, 0)
+    const heater = commandOf(host, 'switch.heater')
+    // The pump's lease runs out unseen: its end and the command are two writes of one step.
+    const monotonicMs = bench.clock.monotonicMs.bind(bench.clock)
+    bench.clock.monotonicMs = () => monotonicMs() + 200
+    port.writes.length = 0
+    bench.levers.fails = true
+    heater.do({ value: 50 }, 0)
+    expect(port.writes.filter(({ power }) => power !== 0)).toEqual([])
+    expect(host.status().faults).toMatchObject([
+      { cause: 'write-failed', components: expect.arrayContaining(['pump', 'heater']) },
+    ])
+    expect(port.writes.at(-1)).toEqual({ power: 0 })
+    await host[Symbol.asyncDispose]()
+    removeDir(bench.dir)
+  })
+
   test('does not keep the others from working', async () => {
     const port = new HeaterPort()
     port.fails = true

@@ -28,7 +28,7 @@ describe('a read-back', () => {
         id: 's-fault-1',
         cause: 'read-back',
         components: ['a', 'b'],
-        message: 'a.on reads 0, not 1, for more than 100 ms',
+        message: 'a.on is off though it should be on, for more than 100 ms',
         atMs: 1101,
       },
     ])
