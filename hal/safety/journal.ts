@@ -106,7 +106,7 @@ export class Journal implements AsyncDisposable {
         return
       }
       case 'armed':
-        log.warn('armed', { by: event.principal })
+        log.info('armed', { by: event.principal })
         this.#audit.record({ what: 'armed', who: event.principal, message: 'outputs may be commanded' })
         return
       case 'disarmed':
