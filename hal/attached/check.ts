@@ -130,6 +130,7 @@ class Check {
     return {
       pins,
       ...(bus === undefined ? {} : { bus: bus.id }),
+      ...(bus === undefined || part.module === undefined ? {} : { busPins: bus.pins }),
       ...(address === undefined ? {} : { address }),
     }
   }

@@ -3,6 +3,7 @@
  * ones every part of the thread hangs on its emulator.
  */
 import type { Board } from '../contract/board.ts'
+import type { At, Connection } from '../contract/driver.ts'
 import { HalError } from '../contract/errors.ts'
 import type { Host } from '../contract/host.ts'
 import type { Io, PinRef } from '../contract/io.ts'
@@ -44,9 +45,16 @@ export async function openMachine(
     const known = knownParts.find(({ driver }) => driver.id === wanted)
     if (!known) continue
     const options = isModule ? defaultOptions(known.driver.options) : part.options
-    emulated.attach(id, at, known.driver.connection, known.emulator({ host, at, options }))
+    const place = isModule ? { ...at, pins: renamed(at.pins, known.driver.connection) } : at
+    emulated.attach(id, place, known.driver.connection, known.emulator({ host, at: place, options }))
   }
   return { io: emulated.io, emulated }
+}
+
+/** A module calls its pins in its own way; the part that answers has its driver's names for them, in the same order. */
+function renamed(pins: At['pins'], connection: Connection): At['pins'] {
+  const names = connection.bus === 'one-wire' ? [] : Object.keys(connection.pins ?? {})
+  return Object.fromEntries(Object.values(pins).map((pin, index) => [names[index] ?? `pin ${index}`, pin]))
 }
 
 /** Now, while nobody yet expects an answer of this thread: on a slow board it takes seconds. */

@@ -45,6 +45,8 @@ export type PinRules = Readonly<Record<string, PinRule>>
 export interface At {
   /** `i2c-1`, `spi-0.0`, `uart-0`, `w1-0`; absent for parts on pins alone. */
   readonly bus?: string
+  /** Header pins of the bus, for a module from disk: it may ask for its bus by them. */
+  readonly busPins?: readonly number[]
   /** I2C: a number; 1-Wire: `28-…`. */
   readonly address?: number | string
   readonly pins: Readonly<Record<string, PinRef>>

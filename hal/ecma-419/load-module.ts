@@ -94,7 +94,7 @@ function open(path: string, Sensor: SensorClass, classes: IoClasses, context: Dr
   }
 }
 
-/** The connection in the standard's words; `data` and `clock` are the bus, since its pins are the board's business. */
+/** The connection in the standard's words. Every pin of a bus is called by the bus's id: where it is, is the board's business. */
 function connectionOf(
   at: DriverContext['at'],
   options: Options,
@@ -103,8 +103,13 @@ function connectionOf(
   const { bus, address, pins } = at
   if (bus === undefined) {
     const { pin } = pins
-    return { io: classes[options['io'] as 'Digital' | 'Analog' | 'PulseCount'], pin, signal: pin }
+    const io = classes[options['io'] as 'Digital' | 'Analog' | 'PulseCount']
+    return { io, pin, signal: pin }
   }
-  const io = bus.startsWith('spi') ? classes.SPI : bus.startsWith('uart') ? classes.Serial : classes.SMBus
-  return { io, bus, port: bus, data: bus, clock: bus, ...(address === undefined ? {} : { address }) }
+  const place = { bus, port: bus }
+  if (bus.startsWith('i2c')) return { io: classes.SMBus, ...place, data: bus, clock: bus, address }
+  if (bus.startsWith('spi')) return { io: classes.SPI, ...place, out: bus, in: bus, clock: bus, select: bus }
+  if (bus.startsWith('uart') || bus.startsWith('/dev/'))
+    return { io: classes.Serial, ...place, receive: bus, transmit: bus }
+  throw new HalError('unsupported', `the standard has no class for the bus ${bus}`)
 }

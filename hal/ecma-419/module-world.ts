@@ -22,7 +22,7 @@ type Exports = Readonly<Record<string, unknown>>
 
 /** Builds the world; once in a thread. */
 export function buildModuleWorld(io: Io, at: At, id: string, clock: HostClock): IoClasses {
-  const classes = createIoClasses(io, at, id)
+  const classes = createIoClasses(io, at, id, clock)
   const timer = createTimer(clock)
   const device = Object.freeze({ io: Object.freeze({ ...classes }) })
   const modules: Record<string, Exports> = {

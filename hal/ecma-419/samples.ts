@@ -21,6 +21,7 @@ const rules: readonly Rule[] = [
   { within: 'barometer', property: 'pressure', channel: 'pressure' },
   { within: 'lightmeter', property: 'illuminance', channel: 'illuminance' },
   { within: 'carbonDioxideDetector', property: 'CO2', channel: 'co2' },
+  { within: 'particulateMatterDetector', property: 'particulateMatter', channel: 'pm25' },
   { within: 'proximity', property: 'distance', channel: 'distance', scale: 0.01 },
   { within: 'switch', property: 'position', channel: 'level' },
   { within: 'accelerometer', property: 'x', channel: 'acceleration_x' },

@@ -120,9 +120,14 @@ describe('samples', () => {
 
 describe('IO classes', () => {
   const world = () => {
-    const { host } = testHost()
+    const { host, clock } = testHost()
     const emulated = createEmulatedIo({ host })
-    const classes = createIoClasses(emulated.io, { bus: 'i2c-1', address: 0x48, pins: { pin: 11 } }, 'm')
+    const classes = createIoClasses(
+      emulated.io,
+      { bus: 'i2c-1', address: 0x48, pins: { pin: 11 } },
+      'm',
+      clock,
+    )
     return { ...emulated, ...classes }
   }
   type Any = Record<string, (...args: unknown[]) => unknown>
@@ -168,9 +173,9 @@ describe('IO classes', () => {
   })
 
   it('a bank shows the module’s own pins, as bits in the order of its configuration', () => {
-    const { host } = testHost()
+    const { host, clock } = testHost()
     const emulated = createEmulatedIo({ host })
-    const { DigitalBank } = createIoClasses(emulated.io, { pins: { a: 11, b: 13, c: 15 } }, 'm')
+    const { DigitalBank } = createIoClasses(emulated.io, { pins: { a: 11, b: 13, c: 15 } }, 'm', clock)
     const { Input } = DigitalBank as unknown as { Input: string }
     const bank = open(DigitalBank, { pins: 0b101, mode: Input })
     emulated.drive(11, 0)
