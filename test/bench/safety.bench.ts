@@ -46,11 +46,27 @@ const id = (at: number) => `p${at % parts}`
 const on = (at: number) => `${id(at)}.on`
 const duty = (at: number) => `${id(at)}.duty`
 
-/** 25 of each: every output is under several. */
+/** One part after the other, and back. */
+function chain(one: string, other: string): Constraint {
+  const state = (first: number, then: number) => ({ [one]: first, [other]: then })
+  return {
+    rule: 'sequence',
+    outputs: [one, other],
+    states: { idle: state(0, 0), one: state(1, 0), both: state(1, 1) },
+    steps: [
+      { from: 'idle', to: 'one', afterMs: 1 },
+      { from: 'one', to: 'both', afterMs: 1 },
+      { from: 'both', to: 'one', afterMs: 0 },
+      { from: 'one', to: 'idle', afterMs: 0 },
+    ],
+  }
+}
+
+/** 20 of each: every output is under several. */
 function rules(): Constraint[] {
   const few = (from: number, length: number) => Array.from({ length }, (_, step) => on(from + step))
-  return Array.from({ length: 25 }, (_, n): Constraint[] => {
-    const at = 4 * n
+  return Array.from({ length: 20 }, (_, n): Constraint[] => {
+    const at = 5 * n
     return [
       { rule: 'mutex', outputs: few(at, 8), onMax: 5 },
       { rule: 'permissive', outputs: few(at, 4), together: [[on(at), on(at + 2)]] },
@@ -59,6 +75,8 @@ function rules(): Constraint[] {
       { rule: 'range', output: duty(at), min: 0, max: 90 },
       { rule: 'rate', output: on(at + 2), changesMax: 100, perMs: 1000 },
       { rule: 'slew', output: duty(at + 1), perS: 100 },
+      { rule: 'clearance', groups: [[on(at + 1)], [on(at + 2), on(at + 4)]], afterMs: 10 },
+      chain(on(at + 3), on(at + 4)),
       { rule: 'dependency', output: on(at + 3), needs: duty(at + 2), min: 20, max: 100 },
     ]
   }).flat()
