@@ -97,7 +97,7 @@ export interface SensorDriver extends DriverBase {
   open(context: DriverContext, signal: AbortSignal): Promise<SensorDevice>
 }
 
-/** A sensor, opened. Its shape is ECMA-419's (clause 16), with a promise where a part needs time. */
+/** A sensor, opened. Its shape is ECMA-419's (clause 13), with a promise where a part needs time. */
 export interface SensorDevice extends AsyncDisposable {
   readonly identification: {
     readonly model: string

@@ -1,5 +1,5 @@
 /**
- * IO shapes, after ECMA-419 (2nd edition, clauses 9 to 15): the classes that a driver talks to a bus or a pin with.
+ * IO shapes, after ECMA-419 (clauses 9 and 10): the classes that a driver talks to a bus or a pin with.
  * Calls are synchronous and short, as the standard has them; they happen in a HAL thread, never in the control loop.
  * Byte buffers are `Uint8Array`. Every call throws HalError; after `close` it is `closed`.
  */
@@ -41,7 +41,7 @@ export interface DigitalOptions {
   readonly onError?: (error: HalError) => void
 }
 
-/** ECMA-419 clause 9.1. `read` and `write` are 0 or 1 after `activeLow`. */
+/** ECMA-419 clause 10, Digital. `read` and `write` are 0 or 1 after `activeLow`. */
 export interface Digital extends IoHandle {
   read(): 0 | 1
   write(value: 0 | 1): void
@@ -53,7 +53,7 @@ export interface DigitalBankOptions {
   readonly mode: DigitalMode
 }
 
-/** ECMA-419 clause 9.2. Written in one request: no other order of the lines is ever on the wire. */
+/** ECMA-419 clause 10, Digital bank. Written in one request: no other order of the lines is ever on the wire. */
 export interface DigitalBank extends IoHandle {
   read(): number
   /** `mask` says which lines change; default all. */
@@ -68,7 +68,7 @@ export interface PulseCountOptions {
   readonly onReadable?: () => void
 }
 
-/** ECMA-419 clause 9.6. */
+/** ECMA-419 clause 10, Pulse count. */
 export interface PulseCount extends IoHandle {
   read(): number
   write(count: number): void
@@ -80,7 +80,7 @@ export interface PwmOptions {
   readonly hz: number
 }
 
-/** ECMA-419 clause 9.4. */
+/** ECMA-419 clause 10, Pulse-width modulation. */
 export interface Pwm extends IoHandle {
   /** `write` takes 0 to 2^resolution - 1. */
   readonly resolution: number
@@ -94,7 +94,7 @@ export interface AnalogOptions {
   readonly pin: PinRef
 }
 
-/** ECMA-419 clause 9.3. */
+/** ECMA-419 clause 10, Analog input. */
 export interface Analog extends IoHandle {
   readonly resolution: number
   /** 0 to 2^resolution - 1. */
@@ -111,7 +111,7 @@ export interface I2cOptions {
   readonly hz?: number
 }
 
-/** ECMA-419 clause 9.5. A `write` without stop and the `read` after it are one combined transaction. */
+/** ECMA-419 clause 10, I²C. A `write` without stop and the `read` after it are one combined transaction. */
 export interface I2c extends IoHandle {
   read(byteLength: number, stop?: boolean): Uint8Array
   write(bytes: Uint8Array, stop?: boolean): void
@@ -119,7 +119,7 @@ export interface I2c extends IoHandle {
   writeRead(bytes: Uint8Array, byteLength: number): Uint8Array
 }
 
-/** ECMA-419 clause 9.8: register access over I2C. Words are little-endian unless `bigEndian`. */
+/** ECMA-419 clause 10, SMBus: register access over I2C. Words are little-endian unless `bigEndian`. */
 export interface SmBus extends IoHandle {
   readUint8(register: number): number
   writeUint8(register: number, value: number): void
@@ -137,7 +137,7 @@ export interface SpiOptions {
   readonly mode?: number
 }
 
-/** ECMA-419 clause 9.9. `transfer` is full duplex: the result is as long as what was sent. */
+/** ECMA-419 clause 10, SPI. `transfer` is full duplex: the result is as long as what was sent. */
 export interface Spi extends IoHandle {
   transfer(bytes: Uint8Array): Uint8Array
   write(bytes: Uint8Array): void
@@ -152,7 +152,7 @@ export interface SerialOptions {
   readonly onError?: (error: HalError) => void
 }
 
-/** ECMA-419 clause 9.10. Received bytes wait in a bounded buffer; when it is full the oldest go and are counted. */
+/** ECMA-419 clause 10, Serial. Received bytes wait in a bounded buffer; when it is full the oldest go and are counted. */
 export interface Serial extends IoHandle {
   /** Up to `byteLength` bytes, empty when none wait. */
   read(byteLength?: number): Uint8Array

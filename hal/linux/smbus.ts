@@ -1,5 +1,5 @@
 /**
- * Register access over I2C (ECMA-419 clause 9.8; SMBus 3.1 protocols "write byte", "read byte", "write word", "read word"):
+ * Register access over I2C (ECMA-419 clause 10, SMBus; SMBus 3.1 protocols "write byte", "read byte", "write word", "read word"):
  * the register's number goes first, a read follows after a repeated start. Words are little-endian as SMBus has them.
  */
 import type { I2c, SmBus } from '../contract/io.ts'
