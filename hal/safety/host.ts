@@ -182,11 +182,14 @@ export class SafetyHost implements AsyncDisposable {
     const fault = faults.find(({ id }) => id === faultId)
     if (!fault) {
       const there = faults.map(({ id }) => id).join(', ') || 'none'
-      throw new HalError('not-present', `there is no fault ${faultId}; latched are: ${there}`)
+      const why = `there is no fault ${faultId}; latched are: ${there}`
+      throw this.#refused('clear-fault', 'user', new HalError('not-present', why))
     }
     const broken = fault.components.filter((part) => this.#isBroken(part))
-    if (broken.length > 0)
-      throw new HalError('permission', `${faultId}: ${broken.join(', ')} still cannot be driven`)
+    if (broken.length > 0) {
+      const why = `${faultId}: ${broken.join(', ')} still cannot be driven`
+      throw this.#refused('clear-fault', 'user', new HalError('permission', why), broken.join(' '))
+    }
     refuse(this.#steps.do((nowMs) => this.#parts.kernel.clearFault(faultId, 'user', nowMs)).denial)
     try {
       await this.#parts.journal.settled()
@@ -324,16 +327,11 @@ export class SafetyHost implements AsyncDisposable {
     return actuator?.outputs.some(({ name }) => outputs.isBroken(`${part}.${name}`)) ?? false
   }
 
-  /** What a driver refuses is in the audit as what the kernel refuses. */
   #planned(component: string, { principal }: CommandMeta, plan: () => OutputValues): OutputValues {
     try {
       return plan()
     } catch (error) {
-      const rule = error instanceof HalError ? error.code : 'other'
-      const message = `command: ${error instanceof Error ? error.message : error}`
-      const part = this.#actuators.get(component)?.planned.id ?? component
-      this.audit({ what: 'denied', who: principal, rule, component: part, message })
-      throw error
+      throw this.#refused('command', principal, error, this.#actuators.get(component)?.planned.id)
     }
   }
 
@@ -341,9 +339,16 @@ export class SafetyHost implements AsyncDisposable {
     const actuator = this.#actuators.get(component)
     if (actuator) return actuator
     const there = [...this.#actuators.keys()].join(', ') || 'none'
-    const message = `there is no attached actuator ${component}; there are: ${there}`
-    this.audit({ what: 'denied', who, rule: 'not-present', component, message: `${asked}: ${message}` })
-    throw new HalError('not-present', message)
+    const why = `there is no attached actuator ${component}; there are: ${there}`
+    throw this.#refused(asked, who, new HalError('not-present', why), component)
+  }
+
+  /** What is refused before the kernel sees it is in the audit as what the kernel refuses; its rule is the error's code. */
+  #refused(asked: string, who: string, error: unknown, component?: string): unknown {
+    const rule = error instanceof HalError ? error.code : 'other'
+    const message = `${asked}: ${error instanceof Error ? error.message : error}`
+    this.audit({ what: 'denied', who, rule, message, ...(component === undefined ? {} : { component }) })
+    return error
   }
 
   #nowMs(): number {

@@ -58,6 +58,7 @@ describe('the audit [safety-7]', () => {
       expect(() => host.command('switch.x'.repeat(50), on, without, 0)).toThrow(/no attached actuator/)
     const request = { components: ['switch.y'], principal: 'agent:c', ttlMs: 1_000 }
     expect(() => host.acquire(request)).toThrow(/no attached actuator/)
+    await expect(host.clearFault('s-fault-9')).rejects.toThrow(/there is no fault/)
     await host[Symbol.asyncDispose]()
     const denied = (await readAudit(dir, 2_000)).filter(({ what }) => what === 'denied')
     expect(denied).toMatchObject([
@@ -65,6 +66,7 @@ describe('the audit [safety-7]', () => {
       { who: 'agent:a', rule: 'out-of-range', component: 'pump' },
       { who: 'model:b', rule: 'not-present' },
       { who: 'agent:c', rule: 'not-present', component: 'switch.y' },
+      { who: 'user', rule: 'not-present', message: expect.stringMatching(/^clear-fault: .*s-fault-9/) },
       { who: 'model:b', rule: 'not-present', count: 999 },
     ])
     for (const line of denied) expect(JSON.stringify(line).length).toBeLessThan(800)
