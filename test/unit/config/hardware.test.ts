@@ -48,6 +48,20 @@ safety:
     })
   })
 
+  it('takes a clearance between groups of outputs', () => {
+    const rule = '{ rule: clearance, groups: [[n.green, n.yellow], [e.green, e.yellow]], afterMs: 2000 }'
+    expect(load(`safety: { constraints: [${rule}] }`)?.safety?.constraints).toEqual([
+      {
+        rule: 'clearance',
+        groups: [
+          ['n.green', 'n.yellow'],
+          ['e.green', 'e.yellow'],
+        ],
+        afterMs: 2_000,
+      },
+    ])
+  })
+
   it('a module is looked for beside the configuration', () => {
     expect(load('parts: [{ driver: ecma-419, id: a, module: ./my.js }]')?.parts[0]?.module).toBe(
       join(directory, 'my.js'),
@@ -64,6 +78,14 @@ safety:
     [
       'safety: { constraints: [{ rule: never }] }',
       /device\.hardware\.safety\.constraints\.0\.rule: .*"mutex"/,
+    ],
+    [
+      'safety: { constraints: [{ rule: clearance, groups: [[a.on]], afterMs: 9 }] }',
+      /device\.hardware\.safety\.constraints\.0\.groups: /,
+    ],
+    [
+      'safety: { constraints: [{ rule: clearance, groups: [[a.on], [b.on]], afterMs: 0 }] }',
+      /device\.hardware\.safety\.constraints\.0\.afterMs: /,
     ],
     ['safety: { silenceMsMax: 1 }', /device\.hardware\.safety\.silenceMsMax: /],
     ['networkGraceS: 0', /device\.hardware\.networkGraceS: /],
