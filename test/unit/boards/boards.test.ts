@@ -1,5 +1,5 @@
 /** What every board's data must be, whichever board it is; and each header drawn, to be read by a person. */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { boards } from '../../../boards/index.ts'
 import type { Board, BoardBus, Header, HeaderPin } from '../../../hal/contract/board.ts'
@@ -14,7 +14,7 @@ const duplicates = (values: readonly unknown[]) =>
   values.filter((value, index) => values.indexOf(value) !== index)
 
 const described = boards.filter(({ headers }) => headers.length > 0)
-const fortyPin = described.filter(({ headers }) => headers.some(({ pins }) => pins.length === 40))
+const isReal = ({ id }: Board) => !/^(sim|generic)-/.test(id)
 
 /** How a bus's function begins, as documentation writes it. */
 const functionOf: Readonly<Record<BoardBus['kind'], RegExp>> = {
@@ -23,6 +23,28 @@ const functionOf: Readonly<Record<BoardBus['kind'], RegExp>> = {
   serial: /^UART/,
   'one-wire': /^1-Wire/,
   can: /^CAN/,
+}
+
+/** A tree of the kernel, by its file. */
+const deviceTree = /^https:\/\/github\.com\/(torvalds|raspberrypi)\/linux\/blob\/\S+\/boot\/dts\/\S+\.dtsi?$/
+
+/** Volts by pin, and the pins that are ground. */
+interface Supply {
+  readonly volts: Readonly<Record<number, number>>
+  readonly ground: readonly number[]
+}
+
+/** The header of the Raspberry Pi, which the others copy. */
+const fortyPins: Supply = {
+  volts: { 1: 3.3, 2: 5, 4: 5, 17: 3.3 },
+  ground: [6, 9, 14, 20, 25, 30, 34, 39],
+}
+/** By board, where the header has not 40 pins. */
+const otherSupplies: Readonly<Record<string, Supply>> = {
+  // Its 26 pins lie as the first 26 of those 40.
+  'xunlong-orangepi-5': { volts: { 1: 3.3, 2: 5, 4: 5, 17: 3.3 }, ground: [6, 9, 14, 20, 25] },
+  // As every mikroBUS socket: 3.3 V and GND end the left column, GND and 5 V begin the right one.
+  'beagle-beagleplay': { volts: { 7: 3.3, 10: 5 }, ground: [8, 9] },
 }
 
 test('the boards that the project promises are listed', () => {
@@ -56,12 +78,43 @@ test('[boards-1] each board has its own file, named as its id', async () => {
   expect(boards.map(({ id }) => id).sort()).toEqual(named.sort())
 })
 
+describe('a piece that boards of a family share', async () => {
+  const folder = new URL('../../../boards/families/', import.meta.url)
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.ts'))
+
+  test.each(files)(
+    '[boards-families-1] %s says in its first lines where its facts come from',
+    async (file) => {
+      const [head = ''] = (await readFile(new URL(file, folder), 'utf8')).split('*/')
+      expect(head).toMatch(/https:\/\/|linux\/|Sources?:/)
+    },
+  )
+
+  test.each(files)(
+    '[boards-families-2] %s imports types and other pieces, nothing that could open or read',
+    async (file) => {
+      const imports = (await readFile(new URL(file, folder), 'utf8')).matchAll(
+        /^(import|export)[^;]*? from '(.+)'$/gm,
+      )
+      for (const [statement, , from] of imports)
+        expect(from, statement).toMatch(statement.startsWith('import type') ? /^\.\.?\// : /^\.\/[\w-]+\.ts$/)
+    },
+  )
+})
+
 test('[boards-2] no compatible string is claimed by two boards, and a chip alone is no board', () => {
   const claimed = boards.flatMap(({ compatible }) => compatible)
   expect(duplicates(claimed)).toEqual([])
   for (const chip of ['brcm,bcm2712', 'brcm,bcm2837', 'nvidia,tegra234', 'rockchip,rk3588', 'ti,am625'])
     expect(claimed).not.toContain(chip)
 })
+
+test.each(boards.filter(isReal).map((board) => [board.id, board] as const))(
+  '[boards-3] %s cites the device tree that its pins and buses were read from',
+  (_id, board) => {
+    expect(board.sources).toContainEqual(expect.stringMatching(deviceTree))
+  },
+)
 
 describe.each(boards.map((board) => [board.id, board] as const))('%s', (_id, board) => {
   test('[boards-3] says where its facts come from, and its budgets fit a machine', () => {
@@ -154,16 +207,15 @@ describe.each(described.map((board) => [board.id, board] as const))('%s', (id, b
   })
 })
 
-test.each(fortyPin.map((board) => [board.id, board] as const))(
-  '[boards-13] %s has power and ground where every 40-pin header has them',
-  (_id, board) => {
-    const header = board.headers.find(({ pins }) => pins.length === 40) as Header
-    const volts = (number: number) =>
-      header.pins.find(({ pin, kind }) => pin === number && kind === 'power') as { volts: number } | undefined
-    expect([1, 17].map((pin) => volts(pin)?.volts)).toEqual([3.3, 3.3])
-    expect([2, 4].map((pin) => volts(pin)?.volts)).toEqual([5, 5])
-    expect(pinsOf(header, 'power')).toEqual([1, 2, 4, 17])
-    expect(pinsOf(header, 'ground')).toEqual([6, 9, 14, 20, 25, 30, 34, 39])
+test.each(
+  described.flatMap((board) => board.headers.map((header) => [board.id, header.name, header] as const)),
+)(
+  '[boards-13] %s has power and ground on its header %s where its standard has them, and nowhere else',
+  (id, _name, header) => {
+    const { volts, ground } = (header.pins.length === 40 ? fortyPins : otherSupplies[id]) as Supply
+    const supplied = header.pins.flatMap((pin) => (pin.kind === 'power' ? [[pin.pin, pin.volts]] : []))
+    expect(Object.fromEntries(supplied)).toEqual(volts)
+    expect(pinsOf(header, 'ground')).toEqual(ground)
   },
 )
 
