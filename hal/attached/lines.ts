@@ -1,6 +1,7 @@
 /**
  * Which line of the board a configuration means by a pin, and who has taken it. A pin is a header pin's number, its name
- * there or its kernel line name, or `<provider>:<pin>`.
+ * there or its kernel line name, or `<provider>:<pin>`; on a board without a described header `<chip>/<line name>` or
+ * `<chip>#<offset>`. That a name and an offset are one line only the kernel knows: it refuses the second (`busy`).
  */
 import type { Board, HeaderPin } from '../contract/board.ts'
 import type { PinRule, ProviderDriver } from '../contract/driver.ts'
@@ -69,9 +70,17 @@ function boardLed(pin: string, use: Use): Found {
 
 function lineWithoutHeader(board: Board, pin: PinRef, use: Use): Found {
   if (typeof pin === 'number')
-    return { problem: `${board.name} has no known header: name the line as the kernel does, not ${pin}` }
+    return {
+      problem: `${board.name} has no known header: write <chip>/<line name> or <chip>#<offset>, not ${pin}`,
+    }
   if (use === 'pwm') return { problem: `${board.name} has no known PWM` }
-  return { line: { key: `line ${pin}`, label: `line ${pin}` } }
+  const [, chip, name, offset] = /^([^/#]+)(?:\/(.+)|#(\d+))$/.exec(pin) ?? []
+  if (chip === undefined)
+    return {
+      problem: `${board.name} has no known header: "${pin}" names no line; write <chip>/<line name> or <chip>#<offset>`,
+    }
+  const line = name === undefined ? `${chip}#${Number(offset)}` : pin
+  return { line: { key: `line ${line}`, label: `line ${line}` } }
 }
 
 function notThere(board: Board, pins: readonly HeaderPin[], pin: PinRef): string {

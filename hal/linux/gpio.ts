@@ -12,8 +12,9 @@ import { type GpioChips, type GpioLine, withNode } from './gpio-chips.ts'
 import { watchEdges } from './gpio-edges.ts'
 import { ioctl, ownDescriptor } from './libc.ts'
 
-/** How Ganglion names itself to whoever looks who holds a line (`gpioinfo`). */
-const consumer = 'ganglion'
+/** How Ganglion names itself to whoever looks who holds a line (`gpioinfo`): with the pin as it was written, where it is one. */
+const consumerOf = (lines: readonly GpioLine[]) =>
+  lines.length === 1 ? `ganglion ${lines[0]?.name}` : 'ganglion'
 /** Bits of a value; ECMA-419 banks have no more. */
 const linesMax = 32
 /** Edges that wait in the kernel for a thread that is busy: the most that it keeps for one line (64 times 16). */
@@ -58,9 +59,10 @@ export class LineRequest {
   static open(chips: GpioChips, options: RequestOptions): LineRequest {
     const { lines, mode, activeLow = 0, initial = 0, edge, debounceUs = 0 } = options
     const path = onePath(lines)
+    eachOnce(lines)
     const bytes = newLineRequest({
       offsets: lines.map(({ offset }) => offset),
-      consumer,
+      consumer: consumerOf(lines),
       flags:
         modeFlags[mode] | (edge?.rising ? flags.edgeRising : 0) | (edge?.falling ? flags.edgeFalling : 0),
       activeLow,
@@ -164,6 +166,18 @@ function onePath(lines: readonly GpioLine[]): string {
       `one bank cannot hold lines of two chips: ${first.name} is on ${first.chip}, ${stranger.name} on ${stranger.chip}`,
     )
   return first.path
+}
+
+/** One line by two names, `chip/NAME` and `chip#4`: the kernel would say only that something is busy. */
+function eachOnce(lines: readonly GpioLine[]): void {
+  for (const [n, line] of lines.entries()) {
+    const before = lines.slice(0, n).find(({ offset }) => offset === line.offset)
+    if (before)
+      throw new HalError(
+        'busy',
+        `${before.name} and ${line.name} are one line (${line.chip} line ${line.offset})`,
+      )
+  }
 }
 
 /** EBUSY says neither which line nor who: the kernel is asked line by line. */

@@ -145,6 +145,27 @@ test('lines of two chips in one bank are refused', async () => {
   )
 })
 
+test('one line under two names is refused with both, in one bank and in two requests', async () => {
+  using machine = new FakeMachine({
+    board: 'generic-x64',
+    nodes: ['gpiochip0'],
+    hardware: ['chip gpiochip0 left 4', 'line gpiochip0 1 LAMP'],
+  })
+  const said = await machine.run(
+    async ({ io, failure }) => [
+      failure(() => io.digitalBank({ mode: 'output', pins: [{ pin: 'left/LAMP' }, { pin: 'left#1' }] })),
+      failure(() => io.digital({ mode: 'output', pin: 'left/LAMP' })),
+      failure(() => io.digital({ mode: 'input', pin: 'left#1' })),
+    ],
+    { preload: [library] },
+  )
+  expect(said).toEqual([
+    'busy: left/LAMP and left#1 are one line (left line 1)',
+    'nothing',
+    'busy: left#1 (left line 1): in use by "ganglion left/LAMP"',
+  ])
+})
+
 test('edges arrive with direction and time of the kernel, in order', async () => {
   const edges = await onPi(async ({ io, fake, until }) => {
     const seen: { rising: boolean; timestampNs: bigint; missed: number }[] = []
@@ -297,7 +318,7 @@ test('a line that somebody holds is busy, with their name; so is one of our own'
   })
   expect(said).toEqual([
     'busy: GPIO9 (pinctrl-rp1 line 9): in use by "spi0"',
-    'busy: GPIO17 (pinctrl-rp1 line 17): in use by "ganglion"',
+    'busy: GPIO17 (pinctrl-rp1 line 17): in use by "ganglion GPIO17"',
   ])
 })
 
@@ -385,7 +406,7 @@ test('lines of a thread that is ended in the middle are given back', async () =>
     await worker.terminate()
     return [during, failure(() => io.digital({ pin: 11, mode: 'input' }))]
   })
-  expect(held).toEqual(['busy: GPIO17 (pinctrl-rp1 line 17): in use by "ganglion"', 'nothing'])
+  expect(held).toEqual(['busy: GPIO17 (pinctrl-rp1 line 17): in use by "ganglion GPIO17"', 'nothing'])
 })
 
 test('a user who may not use the chip is told which group to join', async (ctx) => {

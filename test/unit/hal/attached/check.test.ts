@@ -58,10 +58,27 @@ describe('a configuration without mistakes becomes a plan [attached-1]', () => {
   })
 
   it('on a board without a known header, lines go by the kernel’s names', () => {
-    expect(problems([relay('boiler', 'GPIO17')], undefined, genericX64)).toEqual([])
+    expect(problems([relay('boiler', 'gpio-ich/GPIO17')], undefined, genericX64)).toEqual([])
     expect(problems([relay('boiler', 11)], undefined, genericX64)).toEqual([
-      'hardware.parts[0] (boiler): Generic x86-64 machine has no known header: name the line as the kernel does, not 11',
+      'hardware.parts[0] (boiler): Generic x86-64 machine has no known header: write <chip>/<line name> or <chip>#<offset>, not 11',
     ])
+  })
+
+  it('on such a board a line has its chip, so that it cannot be named in two ways unseen [attached-2]', () => {
+    const both = (one: string, other: string) =>
+      problems([relay('boiler', one), relay('porch', other)], undefined, genericX64)
+    const porch = 'hardware.parts[1] (porch):'
+    for (const bare of ['GPIO17', '17', 'gpio-ich/', 'gpio-ich#x', 'gpio-ich#0x11', '/GPIO17'])
+      expect(both('gpio-ich/GPIO17', bare)).toEqual([
+        `${porch} Generic x86-64 machine has no known header: "${bare}" names no line; write <chip>/<line name> or <chip>#<offset>`,
+      ])
+    expect(both('gpio-ich/GPIO17', 'gpio-ich/GPIO17')).toEqual([
+      `${porch} line gpio-ich/GPIO17 is already used by hardware.parts[0] (boiler)`,
+    ])
+    expect(both('gpio-ich#17', 'gpio-ich#017')).toEqual([
+      `${porch} line gpio-ich#17 is already used by hardware.parts[0] (boiler)`,
+    ])
+    expect(both('gpio-ich#17', 'other#17')).toEqual([])
   })
 })
 
