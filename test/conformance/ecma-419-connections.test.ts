@@ -31,10 +31,10 @@ it('data and clock: pins of another bus are refused with what was given', async 
   expect(refused.attributes['problem']).toMatch(/it asked for data on pin 27, and was given i2c-1, 3, 5/)
 })
 
-it('port: a stream is read as it arrives', async () => {
+it.each(['uart-0', '/dev/ttyUSB0'])('port: a stream on %s is read as it arrives', async (bus) => {
   await using test = await attach([
     part('particles.js', {
-      bus: 'uart-0',
+      bus,
       sampleEveryMs: 1_500,
       options: { emulates: 'pms5003', channels: 'pm25' },
     }),

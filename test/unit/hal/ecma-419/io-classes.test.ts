@@ -2,7 +2,26 @@
  * What ECMA-419 asks of every IO class (clauses 8 and 9), their callbacks, and what a configuration gives a module.
  */
 import { describe, expect, it } from 'vitest'
+import type { Io } from '../../../../hal/contract/io.ts'
+import { createIoClasses } from '../../../../hal/ecma-419/io-classes.ts'
+import { createEmulatedIo } from '../../../../hal/sim/bus/index.ts'
+import { testHost } from '../host.ts'
 import { buffer, moduleWorld, type Name, pinsAt, places, serialAt } from './module-io.ts'
+
+/** Somebody else's `Io`, whose counter goes on reporting. */
+function lateWorld() {
+  const { host, clock } = testHost()
+  const emulated = { report: () => {} }
+  const io: Io = {
+    ...createEmulatedIo({ host }).io,
+    pulseCount({ onReadable }) {
+      emulated.report = () => onReadable?.()
+      return { read: () => 0, write: () => {}, close: () => {} }
+    },
+  }
+  const { PulseCount } = createIoClasses(io, pinsAt, 'm', clock)
+  return { emulated, createWith: (options: object) => new PulseCount({ signal: 11, ...options }) }
+}
 
 const names = Object.keys(places) as Name[]
 
@@ -81,6 +100,16 @@ describe('callbacks have the instance as `this`, come later, and end with `close
     await Promise.resolve()
     expect([...triggers].sort()).toEqual([0b01, 0b10, 0b10])
     expect(bank['read']?.()).toBe(0b10)
+  })
+
+  it('one that the machine makes after `close` does not arrive', () => {
+    const { emulated, createWith } = lateWorld()
+    let calls = 0
+    const count = createWith({ onReadable: () => (calls += 1) })
+    emulated.report()
+    count.close()
+    emulated.report()
+    expect(calls).toBe(1)
   })
 
   it('PulseCount.onReadable', async () => {
