@@ -3,7 +3,7 @@
  * (SBAS444, "Config Register", OS). Voltages are those between the inputs that the driver's channels mean.
  */
 import type { Emulator } from '../contract/emulator.ts'
-import { registerTarget } from './emulated-registers.ts'
+import { type Registers, registerPart, wordBytes } from './emulated-registers.ts'
 import { Exposure } from './exposure.ts'
 
 const powerOnConfiguration = 0x8583
@@ -51,7 +51,13 @@ export const emulatedAds1115: Emulator = ({ host, options }) => {
     if (register === 1) return configuration | (readyAtMs === undefined ? 0x8000 : 0)
     return thresholds[register - 2] ?? 0
   }
-  const target = registerTarget({
+  const powerOn = () => {
+    configuration = powerOnConfiguration
+    thresholds = [0x8000, 0x7fff]
+    conversion = 0
+    readyAtMs = undefined
+  }
+  const registers: Registers = {
     written(register, bytes) {
       settle()
       const word = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)
@@ -60,20 +66,8 @@ export const emulatedAds1115: Emulator = ({ host, options }) => {
     },
     read(register, byteLength) {
       settle()
-      const word = wordAt(register & 3)
-      return Uint8Array.from({ length: byteLength }, (_, at) => (at % 2 === 0 ? word >> 8 : word & 0xff))
-    },
-  })
-  return {
-    i2c: target,
-    set: (quantity, value) => exposure.set(quantity, value),
-    world: () => exposure.all(),
-    powerOn() {
-      configuration = powerOnConfiguration
-      thresholds = [0x8000, 0x7fff]
-      conversion = 0
-      readyAtMs = undefined
-      target.reset()
+      return wordBytes(wordAt(register & 3), byteLength)
     },
   }
+  return registerPart(exposure, registers, powerOn)
 }

@@ -2,7 +2,8 @@
  * An I2C target whose first written byte is a register pointer, as most parts have it: further bytes go into registers, reads
  * start at the pointer. What a register holds is the part's business.
  */
-import type { EmulatedI2c } from '../contract/emulator.ts'
+import type { EmulatedI2c, EmulatedPart } from '../contract/emulator.ts'
+import type { Exposure } from './exposure.ts'
 
 export interface Registers {
   /** `bytes` were written to register `register` and those after it. */
@@ -27,3 +28,21 @@ export function registerTarget(registers: Registers): EmulatedI2c & { reset(): v
     read: (byteLength) => registers.read(pointer, byteLength),
   }
 }
+
+/** A part that is such a target and nothing else; `powerOn` makes its registers what they are when power comes. */
+export function registerPart(exposure: Exposure, registers: Registers, powerOn: () => void): EmulatedPart {
+  const target = registerTarget(registers)
+  return {
+    i2c: target,
+    set: (quantity, value) => exposure.set(quantity, value),
+    world: () => exposure.all(),
+    powerOn() {
+      powerOn()
+      target.reset()
+    },
+  }
+}
+
+/** As parts with registers of 16 bits send them, the higher byte first, over again for a longer read. */
+export const wordBytes = (word: number, byteLength: number): Uint8Array =>
+  Uint8Array.from({ length: byteLength }, (_, at) => (at % 2 === 0 ? word >> 8 : word & 0xff))

@@ -1,7 +1,7 @@
 /** A GNSS receiver of several constellations: RMC, VTG and GGA every second, as a talker GN sends them. `fix` 0 takes its view of the sky away. */
 import type { Emulator } from '../contract/emulator.ts'
-import type { Cancel } from '../contract/host.ts'
 import { Exposure } from './exposure.ts'
+import { sendsEvery } from './sends-every.ts'
 
 const everyMs = 1000
 const knots = (mPerS: number) => (mPerS * 3600) / 1852
@@ -51,20 +51,7 @@ export const emulatedGnss: Emulator = ({ host }) => {
     ]
   }
   return {
-    serial: {
-      receive: () => {},
-      start(send) {
-        let cancel: Cancel = () => {}
-        const again = () => {
-          cancel = host.clock.after(everyMs, () => {
-            for (const body of sentences()) send(sentence(body))
-            again()
-          })
-        }
-        again()
-        return () => cancel()
-      },
-    },
+    serial: sendsEvery(host.clock, everyMs, () => sentences().map(sentence)),
     set: (quantity, value) => exposure.set(quantity, value),
     world: () => exposure.all(),
   }

@@ -3,7 +3,7 @@
  * worked out from the registers in whole numbers, as the part does (SBOS448G, equations 4 and 5).
  */
 import type { Emulator } from '../contract/emulator.ts'
-import { registerTarget } from './emulated-registers.ts'
+import { type Registers, registerPart, wordBytes } from './emulated-registers.ts'
 import { Exposure } from './exposure.ts'
 
 const powerOnConfiguration = 0x399f
@@ -56,22 +56,14 @@ export const emulatedIna219: Emulator = ({ host, options }) => {
     start()
   }
   powerOn()
-  const target = registerTarget({
+  const access: Registers = {
     written,
     read(register, byteLength) {
       settle()
       const word = (registers[register] ?? 0) & 0xffff
       if (register === 3) registers[2] = (registers[2] ?? 0) & ~2
-      return Uint8Array.from({ length: byteLength }, (_, at) => (at % 2 === 0 ? word >> 8 : word & 0xff))
-    },
-  })
-  return {
-    i2c: target,
-    set: (quantity, value) => exposure.set(quantity, value),
-    world: () => exposure.all(),
-    powerOn() {
-      powerOn()
-      target.reset()
+      return wordBytes(word, byteLength)
     },
   }
+  return registerPart(exposure, access, powerOn)
 }

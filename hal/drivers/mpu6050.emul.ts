@@ -3,7 +3,7 @@
  * more (PS-MPU-6000A-00, section 6.1). Scales are those of table rows "sensitivity" in PS-MPU-6000A-00, sections 6.1, 6.2.
  */
 import type { Emulator } from '../contract/emulator.ts'
-import { registerTarget } from './emulated-registers.ts'
+import { type Registers, registerPart } from './emulated-registers.ts'
 import { Exposure } from './exposure.ts'
 
 const stepsPerG = [16_384, 8192, 4096, 2048]
@@ -62,21 +62,15 @@ export const emulatedMpu6050: Emulator = ({ host }) => {
     }
   }
   powerOn()
-  const target = registerTarget({
+  const registers: Registers = {
     written,
     read(register, byteLength) {
       measure()
       return Uint8Array.from({ length: byteLength }, (_, at) => memory[(register + at) & 0x7f] ?? 0)
     },
-  })
-  return {
-    i2c: target,
-    set: (quantity, value) => exposure.set(quantity, value),
-    world: () => exposure.all(),
-    powerOn() {
-      powerOn()
-      resettingUntilMs = 0
-      target.reset()
-    },
   }
+  return registerPart(exposure, registers, () => {
+    powerOn()
+    resettingUntilMs = 0
+  })
 }

@@ -1,7 +1,7 @@
 /** PMS5003 in active mode: a frame of appendix I of its manual (V2.3) every second. */
 import type { Emulator } from '../contract/emulator.ts'
-import type { Cancel } from '../contract/host.ts'
 import { Exposure } from './exposure.ts'
+import { sendsEvery } from './sends-every.ts'
 
 const everyMs = 1000
 
@@ -19,20 +19,7 @@ export const emulatedPms5003: Emulator = ({ host }) => {
     return Uint8Array.from([...bytes, sum >> 8, sum & 0xff])
   }
   return {
-    serial: {
-      receive: () => {},
-      start(send) {
-        let cancel: Cancel = () => {}
-        const again = () => {
-          cancel = host.clock.after(everyMs, () => {
-            send(frame())
-            again()
-          })
-        }
-        again()
-        return () => cancel()
-      },
-    },
+    serial: sendsEvery(host.clock, everyMs, () => [frame()]),
     set: (quantity, value) => exposure.set(quantity, value),
     world: () => exposure.all(),
   }

@@ -3,7 +3,7 @@
  * 7.5.2); a shut-down part converts only when the one-shot bit is set. Registers wrap within two bytes, as on the parts.
  */
 import type { Emulator } from '../contract/emulator.ts'
-import { registerTarget } from './emulated-registers.ts'
+import { type Registers, registerPart } from './emulated-registers.ts'
 import { Exposure } from './exposure.ts'
 
 interface Build {
@@ -79,7 +79,7 @@ function emulator(build: Build): Emulator {
       if (register === 1) return configuration
       return limits[register - 2] ?? []
     }
-    const target = registerTarget({
+    const registers: Registers = {
       written(register, bytes) {
         const which = register & 3
         if (which === 1) configure(bytes)
@@ -89,19 +89,13 @@ function emulator(build: Build): Emulator {
         const bytes = bytesOf(register & 3)
         return Uint8Array.from({ length: byteLength }, (_, at) => bytes[at % bytes.length] ?? 0)
       },
-    })
-    return {
-      i2c: target,
-      set: (quantity, value) => exposure.set(quantity, value),
-      world: () => exposure.all(),
-      powerOn() {
-        configuration = [...build.powerOnConfiguration]
-        limits = powerOnLimits()
-        converted = 0
-        readyAtMs = host.clock.monotonicMs() + build.conversionMs
-        target.reset()
-      },
     }
+    return registerPart(exposure, registers, () => {
+      configuration = [...build.powerOnConfiguration]
+      limits = powerOnLimits()
+      converted = 0
+      readyAtMs = host.clock.monotonicMs() + build.conversionMs
+    })
   }
 }
 
