@@ -3,8 +3,8 @@
  * memory; the control loop ends it when it stands still.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Host } from '../contract/host.ts'
 import { sayNativeCalls } from '../linux/native-calls.ts'
+import { threadHost } from '../thread-host.ts'
 import { SensorThread } from './sensor-thread.ts'
 import {
   beatAt,
@@ -15,7 +15,6 @@ import {
   type ToThread,
 } from './worker-messages.ts'
 
-const logLinesPerS = 20
 /** Buffers are outside the heap, whose limit does not count them. */
 const bufferBytesMax = 64e6
 
@@ -32,7 +31,8 @@ setInterval(() => {
   if (arrayBuffers > bufferBytesMax) endSaying(`its buffers hold ${Math.round(arrayBuffers / 1e6)} MB`)
 }, beatEveryMs)
 
-const thread = await SensorThread.open(init, realHost(), post)
+const host = threadHost((level, message, fields) => post({ type: 'log', level, message, fields }))
+const thread = await SensorThread.open(init, host, post)
 // What a part started itself and nobody awaits must not end its neighbours.
 process.on('uncaughtException', (error) => thread.threw(error))
 port.on('message', (message: ToThread) => {
@@ -47,30 +47,4 @@ port.on('message', (message: ToThread) => {
 function endSaying(why: string): void {
   post({ type: 'ending', why })
   process.exit(1)
-}
-
-function realHost(): Host {
-  let second = 0
-  let lines = 0
-  const log = (level: 'debug' | 'info' | 'warn' | 'error') => {
-    return (message: string, fields: Record<string, unknown> = {}) => {
-      const now = Math.floor(performance.now() / 1000)
-      if (now !== second) lines = 0
-      second = now
-      lines += 1
-      if (lines <= logLinesPerS) post({ type: 'log', level, message, fields })
-    }
-  }
-  return {
-    clock: {
-      nowMs: () => Date.now(),
-      monotonicMs: () => performance.now(),
-      after(delayMs, fn) {
-        const timer = setTimeout(fn, delayMs)
-        return () => clearTimeout(timer)
-      },
-    },
-    log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
-    random: () => Math.random(),
-  }
 }

@@ -9,13 +9,13 @@ import { openMachine } from '../attached/machine.ts'
 import { Providers } from '../attached/providers.ts'
 import { parts } from '../drivers/index.ts'
 import { ProviderRegistry } from '../drivers/provider-registry.ts'
+import { threadHost } from '../thread-host.ts'
 import { Audit } from './audit.ts'
 import { drivenActuators, safeValues } from './driven.ts'
 import { Outputs } from './outputs.ts'
 import type { SafetyPlan } from './plan.ts'
 import { readPlan } from './plan-file.ts'
 import { planSinks } from './sinks.ts'
-import { threadHost } from './thread-host.ts'
 
 /** A bus in trouble gives up by then; whoever waits for this program has waited long enough. */
 const secondsMax = 20

@@ -85,8 +85,3 @@ export type FromThread =
   /** Something that nobody awaited threw; the thread ends. */
   | { readonly type: 'crashed'; readonly message: string }
   | { readonly type: 'closed' }
-
-/** CLOCK_MONOTONIC, milliseconds: the same in every thread of a process, where `performance.now` is not. */
-export function sharedMonotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000n) / 1_000
-}

@@ -5,6 +5,7 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { sayNativeCalls } from '../linux/native-calls.ts'
+import { threadHost } from '../thread-host.ts'
 import {
   type FromThread,
   mainBeatAt,
@@ -15,7 +16,6 @@ import {
   threadBeatEveryMs,
 } from './messages.ts'
 import { openWatchdogOf } from './open-watchdog.ts'
-import { threadHost } from './thread-host.ts'
 import { plainError, ThreadRoom } from './thread-room.ts'
 
 /** Driving everything safe takes milliseconds; a part that hangs does not keep a crashed thread alive. */

@@ -7,13 +7,13 @@ import { describe, expect, test } from 'vitest'
 import type { Command } from '../../hal/contract/actuator.ts'
 import { actuatorKinds, type ComponentInfo } from '../../hal/contract/component.ts'
 import type { ActuatorDriver, Options } from '../../hal/contract/driver.ts'
-import { HalError } from '../../hal/contract/errors.ts'
 import { defaultOptions } from '../../hal/drivers/options.ts'
 import { withPart } from '../../hal/safety/driven.ts'
 import { SafetyKernel } from '../../hal/safety/kernel.ts'
 import { isShown } from '../../runtime/things/effect.ts'
 import { kinds } from '../../runtime/things/kinds/index.ts'
 import { type ActuatorPart, ActuatorRig, safeValues } from './actuator-rig.ts'
+import { halError } from './hal-error.ts'
 
 export function actuatorDriverSuite(part: ActuatorPart): void {
   for (const options of variants(part.driver)) {
@@ -35,18 +35,6 @@ function variants({ options }: ActuatorDriver): Options[] {
     return rule.choices.filter((choice) => choice !== rule.default).map((choice) => ({ [name]: choice }))
   })
   return [{}, ...others]
-}
-
-/** The HalError that `act` throws; anything else fails the test. */
-function halError(act: () => unknown): HalError {
-  try {
-    act()
-  } catch (error) {
-    if (!(error instanceof HalError)) throw error
-    expect(error.message).not.toContain('\n')
-    return error
-  }
-  throw new Error('it was not refused')
 }
 
 function infoOf(driver: ActuatorDriver, options: Options): ComponentInfo {

@@ -6,11 +6,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { DriverContext, Provider, ProviderDriver } from '../../hal/contract/driver.ts'
 import type { EmulatedPart, Emulator } from '../../hal/contract/emulator.ts'
-import { HalError } from '../../hal/contract/errors.ts'
 import type { DigitalBank, Pwm } from '../../hal/contract/io.ts'
 import { defaultOptions } from '../../hal/drivers/options.ts'
 import { createEmulatedIo } from '../../hal/sim/bus/index.ts'
 import { testHost } from '../unit/hal/host.ts'
+import { halError } from './hal-error.ts'
 import { never, placeOf } from './sensor-rig.ts'
 
 export interface ProviderPart {
@@ -62,17 +62,6 @@ class ProviderRig {
     }
     return driver.open(context, never)
   }
-}
-
-function halError(act: () => unknown): HalError {
-  try {
-    act()
-  } catch (error) {
-    if (!(error instanceof HalError)) throw error
-    expect(error.message).not.toContain('\n')
-    return error
-  }
-  throw new Error('it was not refused')
 }
 
 const rejection = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error)

@@ -1,29 +1,9 @@
 /** I2C, SPI and the watchdog as a real Node process sees them; ioctls are answered by a preloaded library. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { FakeMachine, type MachinePlan, type MachineProcess } from '../fixtures/fake-machine.ts'
-import { compileHardware, hasGcc } from '../fixtures/native-library.ts'
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { FakeMachine, type MachinePlan } from '../fixtures/fake-machine.ts'
 import type { OnMachine } from '../fixtures/on-machine.ts'
-
-let folder: string
-let library: string
-let pi: FakeMachine
-let piProcess: MachineProcess
-beforeAll(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'ganglion-buses-'))
-  if (!hasGcc) return
-  library = compileHardware(folder)
-  pi = new FakeMachine(plan)
-  piProcess = pi.start({ preload: [library] })
-})
-afterAll(async () => {
-  await piProcess?.[Symbol.asyncDispose]()
-  pi?.[Symbol.dispose]()
-  rmSync(folder, { recursive: true, force: true })
-})
-beforeEach((ctx) => ctx.skip(!hasGcc, 'gcc is not installed'))
+import { SharedMachine } from '../fixtures/shared-machine.ts'
 
 /** A Raspberry Pi 5 whose kernel counted the header's I2C bus as number 6. */
 const plan: MachinePlan = {
@@ -33,12 +13,13 @@ const plan: MachinePlan = {
   files: { 'sys/bus/platform/devices/1f00074000.i2c/i2c-6/name': 'Synopsys DesignWare I2C adapter\n' },
 }
 
-const onPi = <Result>(body: (on: OnMachine) => Promise<Result>) => piProcess.run(body)
+const pi = SharedMachine.use(plan)
+const onPi = <Result>(body: (on: OnMachine) => Promise<Result>) => pi.run(body)
 
 /** A Raspberry Pi 5 with more in its /sys. */
 async function onPiWith<Result>(more: Partial<MachinePlan>, body: (on: OnMachine) => Promise<Result>) {
   using machine = new FakeMachine({ ...plan, ...more, files: { ...plan.files, ...more.files } })
-  return await machine.run(body, { preload: [library] })
+  return await machine.run(body, { preload: pi.preload })
 }
 
 test('a bus is found by the address of its controller, whatever its number', async () => {
@@ -277,7 +258,7 @@ test('the watchdog is set, fed, and told goodbye only by close', async () => {
       watchdog.close()
       return { identity, timeoutS, canStop, fed: fake.fed(), said, closed: failure(() => watchdog.feed()) }
     },
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(seen).toEqual({
     identity: 'Fake watchdog',
@@ -294,7 +275,7 @@ test('a watchdog that cannot be set so long is refused and left stopped', async 
   using machine = new FakeMachine(plan)
   const said = await machine.run(
     async ({ openWatchdog, roots, failure }) => failure(() => openWatchdog(`${roots.dev}/watchdog`, 60)),
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(said).toMatch(/^out-of-range: watchdog .*, 60 s .*\[EINVAL\]$/)
   expect(readFileSync(machine.path('dev/watchdog'), 'utf8')).toBe('V')
@@ -307,7 +288,7 @@ test('a process that dies does not tell the watchdog goodbye', async () => {
       openWatchdog(`${roots.dev}/watchdog`, 10).feed()
       process.kill(process.pid, 'SIGKILL')
     },
-    { preload: [library] },
+    { preload: pi.preload },
   )
   await expect(run).rejects.toThrow('SIGKILL')
   expect(readFileSync(machine.path('dev/watchdog'), 'utf8')).toBe('')

@@ -1,29 +1,9 @@
 /** GPIO as a real Node process sees it: the character device's second ABI, answered by a preloaded library. */
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { FakeMachine, type MachineProcess } from '../fixtures/fake-machine.ts'
-import { compileHardware, hasGcc } from '../fixtures/native-library.ts'
+import { chmodSync, chownSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { FakeMachine } from '../fixtures/fake-machine.ts'
 import type { OnMachine } from '../fixtures/on-machine.ts'
-
-let folder: string
-let library: string
-let pi: FakeMachine
-let piProcess: MachineProcess
-beforeAll(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'ganglion-gpio-'))
-  if (!hasGcc) return
-  library = compileHardware(folder)
-  pi = new FakeMachine(plan)
-  piProcess = pi.start({ preload: [library] })
-})
-afterAll(async () => {
-  await piProcess?.[Symbol.asyncDispose]()
-  pi?.[Symbol.dispose]()
-  rmSync(folder, { recursive: true, force: true })
-})
-beforeEach((ctx) => ctx.skip(!hasGcc, 'gcc is not installed'))
+import { SharedMachine } from '../fixtures/shared-machine.ts'
 
 /** As a Raspberry Pi 5: the header's chip is not number 0, and its lines have names. */
 const plan = {
@@ -37,7 +17,8 @@ const plan = {
   ],
 }
 
-const onPi = <Result>(body: (on: OnMachine) => Promise<Result>) => piProcess.run(body)
+const pi = SharedMachine.use(plan)
+const onPi = <Result>(body: (on: OnMachine) => Promise<Result>) => pi.run(body)
 
 test('an output has its first value from the moment it is requested, and what is written after it', async () => {
   const levels = await onPi(async ({ io, fake }) => {
@@ -124,7 +105,7 @@ test('a bank of 32 lines uses its highest bit', async () => {
         bank.read(),
       ]
     },
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(seen).toEqual([1, 1, 0, 0x80000001])
 })
@@ -138,7 +119,7 @@ test('lines of two chips in one bank are refused', async () => {
   const said = await machine.run(
     async ({ io, failure }) =>
       failure(() => io.digitalBank({ mode: 'output', pins: [{ pin: 'left#0' }, { pin: 'right#1' }] })),
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(said).toBe(
     'unsupported: one bank cannot hold lines of two chips: left#0 is on left, right#1 on right',
@@ -157,7 +138,7 @@ test('one line under two names is refused with both, in one bank and in two requ
       failure(() => io.digital({ mode: 'output', pin: 'left/LAMP' })),
       failure(() => io.digital({ mode: 'input', pin: 'left#1' })),
     ],
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(said).toEqual([
     'busy: left/LAMP and left#1 are one line (left line 1)',
@@ -333,7 +314,7 @@ test('a chip that cannot be looked at matters only to who needs it', async () =>
         failure(() => elsewhere.digital({ pin: 'usb-expander#3', mode: 'output' })),
       ]
     },
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(said).toEqual([
     'nothing',
@@ -349,7 +330,7 @@ test('a machine without the chip says which chips there are', async () => {
   })
   const said = await machine.run(
     async ({ io, failure }) => failure(() => io.digital({ pin: 11, mode: 'output' })),
-    { preload: [library] },
+    { preload: pi.preload },
   )
   expect(said).toBe('not-present: GPIO17: there is no GPIO chip pinctrl-rp1, there are: pinctrl-bcm2711')
 })
@@ -413,14 +394,14 @@ test('a user who may not use the chip is told which group to join', async (ctx) 
   ctx.skip(process.getuid?.() !== 0, 'only root can become another user')
   using machine = new FakeMachine(plan)
   chmodSync(machine.folder, 0o755)
-  chmodSync(folder, 0o755)
+  chmodSync(pi.folder, 0o755)
   for (const node of plan.nodes) {
     chmodSync(machine.path(`dev/${node}`), 0o660)
     chownSync(machine.path(`dev/${node}`), 0, gidOfGames)
   }
   const said = await machine.run(
     async ({ io, failure }) => failure(() => io.digital({ pin: 11, mode: 'output' })),
-    { preload: [library], uid: nobody },
+    { preload: pi.preload, uid: nobody },
   )
   expect(said).toMatch(
     /^permission: .*gpiochip0: no permission; run: sudo usermod -aG games \$USER and log in again$/,
