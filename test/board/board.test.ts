@@ -125,7 +125,7 @@ test('the temperature changed from outside is seen on MQTT within 2 s', async ()
   await until(() => expect(Number(state('sensor.hall_temperature'))).toBeCloseTo(37.5, 0), 2_000)
 })
 
-test('a command from the network drives the line, and the entity says so', async () => {
+test('[board-1] a command from the network drives the line, and the entity says so', async () => {
   expect(await relay()).toBe('not driven on')
   await switchRelay('on')
   await relayBecomes('driven on', 5_000)

@@ -125,7 +125,7 @@ function measures(sensor: SensorPart): void {
     },
   )
 
-  test('beyond its range it gives no value as ok', async () => {
+  test('beyond its range it gives no value as ok [drivers-1]', async () => {
     const rig = new SensorRig(sensor)
     const part = rig.attach('one')
     const ranges = driver.ranges?.(rig.options) ?? {}
@@ -193,7 +193,7 @@ function livesAndDies(sensor: SensorPart): void {
     expect(Object.keys((await rig.sample(device)).channels)).not.toEqual([])
   })
 
-  test('a signal that aborts while it opens or measures ends that at once', async () => {
+  test('a signal that aborts while it opens or measures ends that at once [drivers-5]', async () => {
     const rig = new SensorRig(sensor)
     rig.attach('one')
     const reason = new Error('no longer wanted')
@@ -227,7 +227,7 @@ function refusesOptions({ driver }: SensorPart): void {
 function survivesI2c(sensor: SensorPart): void {
   const { driver } = sensor
 
-  test('at an address where nothing is: no-acknowledge in one line that names part, bus and address', async () => {
+  test('at an address where nothing is: no-acknowledge in one line that names part, bus and address [drivers-7]', async () => {
     const rig = new SensorRig(sensor)
     const error = await halError(rig.open('nobody'))
     expect(error.code).toBe('no-acknowledge')
@@ -276,7 +276,7 @@ function survivesI2c(sensor: SensorPart): void {
     await recovers(rig, device, part, before)
   })
 
-  test('when its power failed between two samples, no wrong value is given as ok', async () => {
+  test('when its power failed between two samples, no wrong value is given as ok [drivers-1]', async () => {
     const rig = new SensorRig(sensor)
     const part = rig.attach('one')
     await using device = await rig.open('one')
@@ -298,7 +298,7 @@ function survivesI2c(sensor: SensorPart): void {
     }
   })
 
-  test('whatever bytes come, there is a finite value or a HalError', async () => {
+  test('whatever bytes come, there is a finite value or a HalError [drivers-2]', async () => {
     const bytes = fc.infiniteStream(fc.integer({ min: 0, max: 255 }))
     await fc.assert(
       fc.asyncProperty(bytes, fc.boolean(), async (stream, beforeOpening) => {

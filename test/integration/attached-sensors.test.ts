@@ -95,7 +95,7 @@ describe('a module from disk cannot stop the others', () => {
     ...more,
   })
 
-  it('one that stands still is ended, named and started again; the built-in drivers go on [attached-7]', async () => {
+  it('one that stands still is ended, named and started again; the built-in drivers go on [attached-6] [attached-7]', async () => {
     await using test = await attach([
       cellar,
       module('stuck', 'hangs.js', { options: { channels: 'temperature' } }),

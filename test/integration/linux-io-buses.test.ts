@@ -127,7 +127,7 @@ test('each error of the kernel has its code', async () => {
   })
 })
 
-test('a stuck bus is a timeout, after the 50 ms that were set at open and not the second of the kernel', async () => {
+test('[hal-linux-6] a stuck bus is a timeout, after the 50 ms that were set at open and not the second of the kernel', async () => {
   const seen = await onPi(async ({ io, fake, failure }) => {
     const part = io.i2c({ bus: 'i2c-1', address: 0x48 })
     fake.i2cError(process.getBuiltinModule('node:os').constants.errno.ETIMEDOUT)
@@ -281,7 +281,7 @@ test('a watchdog that cannot be set so long is refused and left stopped', async 
   expect(readFileSync(machine.path('dev/watchdog'), 'utf8')).toBe('V')
 })
 
-test('a process that dies does not tell the watchdog goodbye', async () => {
+test('[hal-linux-8] a process that dies does not tell the watchdog goodbye', async () => {
   using machine = new FakeMachine(plan)
   const run = machine.run(
     async ({ openWatchdog, roots }) => {

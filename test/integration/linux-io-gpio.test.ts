@@ -201,7 +201,7 @@ test('promises that a callback settles go on at once, and an error in it is not 
   expect(seen).toEqual({ rising: true, error: 'from the callback' })
 })
 
-test('edges that nobody could keep are counted on the next one', async () => {
+test('[hal-linux-7] edges that nobody could keep are counted on the next one', async () => {
   const { missed, seen } = await onPi(async ({ io, fake, until }) => {
     let seen = 0
     let missed = 0
@@ -279,7 +279,7 @@ test('a quadrature encoder counts four a turn of its phases, down when it turns 
   expect(counts).toEqual([4, -1])
 })
 
-test('each pin that must not be used is refused with what it is', async () => {
+test('[hal-linux-5] each pin that must not be used is refused with what it is', async () => {
   const said = await onPi(async ({ io, failure }) =>
     [1, 6, 27, 41, 'GPIO99'].map((pin) => failure(() => io.digital({ pin, mode: 'output' }))),
   )
@@ -367,7 +367,7 @@ test('an input cannot be written, an output reports no edges', async () => {
   ])
 })
 
-test('lines of a thread that is ended in the middle are given back', async () => {
+test('[hal-linux-8] lines of a thread that is ended in the middle are given back', async () => {
   const held = await onPi(async ({ io, roots, board, failure }) => {
     const { Worker } = process.getBuiltinModule('node:worker_threads')
     const { once } = process.getBuiltinModule('node:events')

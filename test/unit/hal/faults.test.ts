@@ -12,7 +12,7 @@ const devices = `
 `
 
 describe('a stuck device', () => {
-  test('takes commands, answers, and does not move', async () => {
+  test('[hal-contract-2] takes commands, answers, and does not move', async () => {
     await using home = await openHome(devices)
     home.sim.fault('light.lamp', { kind: 'stuck' })
     const seen = home.watch('light.lamp')

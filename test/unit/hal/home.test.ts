@@ -42,7 +42,7 @@ describe('a home file', () => {
     expect(entity(line).state).toBe(state)
   })
 
-  test('gives classes, units and features in short, lower case', () => {
+  test('[hal-contract-3] gives classes, units and features in short, lower case', () => {
     expect(
       entity(
         '{id: cover.x, attributes: {device_class: cover.CoverDeviceClass.GARAGE, supported_features: [cover.CoverEntityFeature.SET_POSITION]}}',

@@ -94,7 +94,7 @@ function isLegal(
   return coherent && limits.every(([name, max]) => inRange(name, max))
 }
 
-test('[hal-sim-1] any sequence of valid commands and faults leaves every device legal and reported in full', async () => {
+test('[hal-sim-1] [hal-contract-1] any sequence of valid commands and faults leaves every device legal and reported in full', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       await using home = await openHome(entities)

@@ -61,7 +61,7 @@ async function running(sensors: readonly PlannedSensor[]) {
 }
 
 describe('sensors on the pins of an expander', () => {
-  it('report a change when it happens, long before they are sampled', async () => {
+  it('report a change when it happens, long before they are sampled [drivers-14]', async () => {
     await using room = await running([motion, door]).then((made) => ({
       ...made,
       [Symbol.asyncDispose]: () => made.thread[Symbol.asyncDispose](),

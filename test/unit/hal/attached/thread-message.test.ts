@@ -19,7 +19,7 @@ describe('messages of a thread of sensors', () => {
       expect(isFromThread(message), JSON.stringify(message)).toBe(true)
   })
 
-  it('do not pass with a value, a time, a channel or a quality that cannot be', () => {
+  it('do not pass with a value, a time, a channel or a quality that cannot be [attached-11]', () => {
     const value = (value: unknown, quality: unknown = 'ok') => ({
       reading: { ...reading, channels: { temperature: { value, quality } } },
       faults: [],
