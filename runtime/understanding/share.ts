@@ -14,6 +14,8 @@ export function complete(parts: readonly Clause[]): Clause[] {
         all: last.all,
         both: last.both,
         words: [...last.words, ...part.words],
+        // `not the garage, half`: the name was refused, so what follows is, too.
+        ...(last.stop ? { stop: last.stop } : {}),
         text: `${last.text}, ${part.text}`,
       }
       continue
