@@ -26,7 +26,7 @@ beforeEach(async (ctx) => {
   const socket = path.join(folder, 'part.sock')
   socat = spawn('socat', [`UNIX-LISTEN:${socket}`, `PTY,link=${port}`], { stdio: 'inherit' })
   await until(() => existsSync(socket))
-  part = createConnection(socket)
+  part = await connect(socket)
   await until(() => existsSync(port))
   const board = boards.find(({ id }) => id === 'generic-x64')
   if (!board) throw new Error('no generic board')
@@ -44,6 +44,18 @@ afterEach(async () => {
   }
   rmSync(folder, { recursive: true, force: true })
 })
+
+/** The socket is there a moment before it listens. */
+async function connect(socket: string, deadlineMs = performance.now() + waitMsMax): Promise<Socket> {
+  const connection = createConnection(socket)
+  try {
+    await once(connection, 'connect')
+    return connection
+  } catch (error) {
+    if (performance.now() > deadlineMs) throw error
+    return connect(socket, deadlineMs)
+  }
+}
 
 async function until(condition: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + waitMsMax
