@@ -1,5 +1,4 @@
 /** The door to the HAL for composition roots: everything else knows `hal/contract` by type only. */
-import { openAccelerator } from './accelerators/index.ts'
 import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
 import type { Driver } from './contract/driver.ts'
 import { HalError } from './contract/errors.ts'
@@ -54,7 +53,10 @@ const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
  */
 export function createHal(boards: readonly Board[]): Hal {
   return {
-    openAccelerator,
+    async openAccelerator(config, cpu, host) {
+      const accelerators = await import('./accelerators/index.ts')
+      return accelerators.openAccelerator(config, cpu, host)
+    },
     async openBoard(options, host, signal) {
       signal.throwIfAborted()
       const roots = options.roots ?? defaultRoots

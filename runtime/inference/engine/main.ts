@@ -15,8 +15,6 @@ import type { FromEngine } from '../../wire/engine-protocol.ts'
 import { FrameError, readFrames, writeFrame } from '../../wire/frames.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { Engine } from './engine.ts'
-import { FileModels } from './oip/file-models.ts'
-import { serveOip } from './oip/oip-server.ts'
 
 const pipeFd = 3
 const exitCodes = { ok: 0, usage: 2, protocol: 3 }
@@ -100,8 +98,13 @@ function serveSupervisor(threads: number): void {
   engine.start()
 }
 
-function serveSocket(socketPath: string): void {
+/** Loaded here only: an HTTP server is 8 MB that the runtime's own engine does not need. */
+async function serveSocket(socketPath: string): Promise<void> {
   offerToOutOfMemory()
+  const [{ FileModels }, { serveOip }] = await Promise.all([
+    import('./oip/file-models.ts'),
+    import('./oip/oip-server.ts'),
+  ])
   const warn = (line: string) => void process.stderr.write(`${line}\n`)
   const server = serveOip(
     new FileModels({ clock: realClock, warn }, { queueMax, intraOpThreads: 1 }),
@@ -113,10 +116,10 @@ function serveSocket(socketPath: string): void {
   process.stdin.resume()
 }
 
-function main([first, second]: readonly string[]): void {
+async function main([first, second]: readonly string[]): Promise<void> {
   if (first !== '--oip') serveSupervisor(threadsOf(first))
   else if (second === undefined) quit(exitCodes.usage, 'usage: engine --oip SOCKET')
-  else serveSocket(second)
+  else await serveSocket(second)
 }
 
-main(process.argv.slice(2))
+await main(process.argv.slice(2))
