@@ -9,7 +9,7 @@ import type { Log } from '../base/log.ts'
 import { programPath } from '../base/program.ts'
 import type { StatusResult } from '../wire/messages.ts'
 import { CpuAccelerator } from './cpu-accelerator.ts'
-import { EngineSupervisor } from './engine-supervisor.ts'
+import { EngineSupervisor } from './supervisor/engine-supervisor.ts'
 
 export interface AcceleratorsDeps {
   readonly clock: Clock

@@ -12,7 +12,7 @@ import type {
 } from '../../hal/contract/accelerator.ts'
 import { InferError, type Tensor } from '../wire/infer.ts'
 import { datatypes } from '../wire/tensor.ts'
-import type { EngineStatus, EngineSupervisor } from './engine-supervisor.ts'
+import type { EngineStatus, EngineSupervisor } from './supervisor/engine-supervisor.ts'
 
 const format = 'onnx'
 const states: Readonly<Record<EngineStatus['state'], AcceleratorHealth['state']>> = {

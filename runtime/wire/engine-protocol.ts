@@ -29,6 +29,19 @@ export const engineModel = v.object({
   /** Where given, the graph must agree, and only these are computed and answered. */
   outputs: v.optional(v.array(tensorSpec)),
   options: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+  /** Of pipeline `steps`: what is done before and after the graph, in order (`steps.ts`). */
+  steps: v.optional(v.pipe(v.array(v.looseObject({ step: name })), v.maxLength(64))),
+  /** Memory that it is said to need, megabytes; replaced by what is measured once it was loaded. */
+  memoryMb: v.optional(v.pipe(v.number(), v.minValue(0))),
+  /** Stays loaded whatever else wants its memory. */
+  pin: v.optional(v.boolean()),
+  /** Requests that may run as one, stacked along the first axis; and how long the first of them may wait for others. */
+  batch: v.optional(
+    v.object({
+      max: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
+      delayMs: v.pipe(v.number(), v.minValue(0), v.maxValue(1000)),
+    }),
+  ),
 })
 export type EngineModel = v.InferOutput<typeof engineModel>
 
@@ -74,6 +87,9 @@ export const inferErrorCodes = [
   'engine-lost',
   'engine-stopped',
   'overloaded',
+  'memory',
+  'refused',
+  'unavailable',
   'run',
 ] as const satisfies readonly import('./infer.ts').InferErrorCode[]
 
@@ -82,7 +98,11 @@ const inferResponse = v.union([
   v.object({
     id: name,
     final: v.literal(true),
-    error: v.object({ code: v.picklist(inferErrorCodes), message: line }),
+    error: v.object({
+      code: v.picklist(inferErrorCodes),
+      message: line,
+      retryAfterMs: v.optional(v.pipe(v.number(), v.minValue(0))),
+    }),
   }),
 ])
 

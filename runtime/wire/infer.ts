@@ -30,8 +30,19 @@ export type Tensor = {
 }[Datatype]
 
 export type Priority = 'control' | 'interactive' | 'background'
-/** How far the inputs may travel. */
-export type Privacy = 'device' | 'site' | 'cloud'
+/** How far a value may travel. Strictest first: `device` never leaves it, `site` stays in the home, `cloud` may go anywhere. */
+export const privacies = ['device', 'site', 'cloud'] as const
+export type Privacy = (typeof privacies)[number]
+
+/** The strictest of some labels: what is made of several values travels no further than the most private of them. */
+export function strictest(first: Privacy, ...others: readonly Privacy[]): Privacy {
+  return others.reduce((a, b) => (privacies.indexOf(b) < privacies.indexOf(a) ? b : a), first)
+}
+
+/** True when something labelled `label` may go to a place as far away as `reach`. */
+export function mayTravel(label: Privacy, reach: Privacy): boolean {
+  return privacies.indexOf(label) >= privacies.indexOf(reach)
+}
 
 export interface InferRequest {
   readonly id: string
@@ -51,6 +62,14 @@ export interface InferChunk {
   readonly outputs: readonly Tensor[]
   /** Time spent in the models themselves, milliseconds; on the final chunk. */
   readonly modelMs?: number
+  /** Label of the outputs: that of the inputs, or stricter. Absent: that of the request. */
+  readonly privacy?: Privacy
+  /** Where it ran: id of a route, of a backend behind it after a slash (`gateway/pool`); on the final chunk. */
+  readonly route?: string
+  /** Id of the router's decision, for `ganglion why`; on the final chunk. */
+  readonly decision?: string
+  /** The answer was kept from an earlier request with the same inputs; on the final chunk. */
+  readonly cached?: boolean
 }
 
 export type InferErrorCode =
@@ -62,16 +81,37 @@ export type InferErrorCode =
   | 'engine-lost'
   | 'engine-stopped'
   | 'overloaded'
+  /** It does not fit into the memory that models may use here, whatever is unloaded. */
+  | 'memory'
+  /** Policy leaves no place where it may run: privacy, or what the user allows. */
+  | 'refused'
+  /** No place where it may run can be reached now. */
+  | 'unavailable'
   | 'run'
 
 export class InferError extends CodedError<InferErrorCode> {
   override readonly name = 'InferError'
+  /** For `overloaded`: when trying again makes sense, milliseconds from now. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    code: InferErrorCode,
+    message: string,
+    options: { readonly retryable?: boolean; readonly cause?: unknown; readonly retryAfterMs?: number } = {},
+  ) {
+    super(code, message, options)
+    this.retryAfterMs = options.retryAfterMs
+  }
 }
 
 export interface InferFailure {
   readonly id: string
   readonly final: true
-  readonly error: { readonly code: InferErrorCode; readonly message: string }
+  readonly error: {
+    readonly code: InferErrorCode
+    readonly message: string
+    readonly retryAfterMs?: number | undefined
+  }
 }
 
 export type InferResponse = InferChunk | InferFailure

@@ -5,7 +5,7 @@
 import * as v from 'valibot'
 import { jsonRecord } from './messages.ts'
 
-export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault'] as const
+export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault', 'infer', 'why'] as const
 export type RpcMethod = (typeof rpcMethods)[number]
 
 export const rpcRequest = v.looseObject({
@@ -38,6 +38,20 @@ export const faultParams = v.looseObject({
     }),
   ),
 })
+
+/**
+ * `infer`: one inference by the device's router, so wherever its policy sends it. Tensors are unchecked here: the engine
+ * names the wrong one. Larger inputs are fetched from the gateway under `ticket`, as recordings are.
+ */
+export const inferParams = v.looseObject({
+  model: v.string(),
+  inputs: v.optional(v.array(v.unknown())),
+  ticket: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))),
+  priority: v.optional(v.picklist(['control', 'interactive', 'background']), 'interactive'),
+  privacy: v.optional(v.picklist(['device', 'site', 'cloud']), 'device'),
+})
+/** `why`: the router's decision of this id, or the latest ones. */
+export const whyParams = v.looseObject({ decision: v.optional(v.string()) })
 
 export const rpcErrorCodes = [
   'bad-request',

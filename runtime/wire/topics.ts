@@ -49,6 +49,20 @@ export class Topics {
     return this.#device(caller, 'reply')
   }
 
+  /**
+   * Of one worker of a gateway: `infer/<model>` takes requests, `advert` says what it offers (retained), `cancel` takes ids of
+   * requests nobody waits for. Workers are told apart by id, so that several share one broker. `+` subscribes to every one's.
+   */
+  gatewayInfer(worker: string, model: string): string {
+    return this.#device('gateway', worker, 'infer', model)
+  }
+  gatewayAdvert(worker: string): string {
+    return this.#device('gateway', worker, 'advert')
+  }
+  gatewayCancel(worker: string): string {
+    return this.#device('gateway', worker, 'cancel')
+  }
+
   /** What a topic under `<base>/<device>/` means; undefined for any other topic. */
   parse(topic: string): DeviceTopic | undefined {
     if (!topic.startsWith(`${this.base}/`)) return undefined

@@ -84,6 +84,7 @@ const violations: Readonly<Record<string, readonly Plant[]>> = {
   ],
   'runtime-imports-no-gateway': [plant('runtime/cli/a.ts', 'gateway/gateway.ts')],
   'gateway-sees-wire-base-engine': [
+    plant('gateway/g.ts', 'runtime/inference/accelerators.ts', true),
     plant('gateway/a.ts', 'runtime/things/entity.ts', true),
     plant('gateway/b.ts', 'hal/contract/component.ts', true),
   ],

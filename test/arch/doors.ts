@@ -25,6 +25,7 @@ export const fences: Readonly<Record<string, readonly string[]>> = {
   fastify: ['^gateway/api/'],
   '@fastify/static': ['^gateway/api/'],
   'cbor-x': ['^runtime/wire/'],
+  'lru-cache': ['^gateway/offload/'],
   commander: ['^runtime/cli/', '^gateway/main\\.ts$'],
   yaml: [
     '^hal/sim/',
@@ -133,9 +134,9 @@ const roomRules: Rule[] = [
   ),
   rule(
     'gateway-sees-wire-base-engine',
-    'The gateway speaks the wire, runs the same engine and knows no device from inside.',
+    'The gateway speaks the wire, keeps and runs the same models in the same engine, and knows no device from inside.',
     { path: '^gateway/', pathNot: dashboard },
-    { path: '^(boards|hal|runtime)/', pathNot: '^runtime/(wire|base|inference/engine)/' },
+    { path: '^(boards|hal|runtime)/', pathNot: '^runtime/((wire|base|inference/(engine|supervisor|store|models))/|inference/inference\\.ts$)' },
   ),
   rule(
     'dashboard-sees-only-itself-and-wire',

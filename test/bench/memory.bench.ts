@@ -4,7 +4,7 @@
  * and the command that started it, and the two baselines.
  */
 import { realClock, sleep } from '../../runtime/base/clock.ts'
-import { leanFlags } from '../../runtime/inference/engine-child.ts'
+import { leanFlags } from '../../runtime/inference/supervisor/engine-child.ts'
 import { BareNode } from './bare-node.ts'
 import type { BareRun } from './bare-speech.ts'
 import type { Benchmark, BenchmarkContext, Measurement } from './benchmark.ts'

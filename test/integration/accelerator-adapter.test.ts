@@ -13,7 +13,7 @@ import type { Accelerator } from '../../hal/contract/accelerator.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
 import { CpuAccelerator } from '../../runtime/inference/cpu-accelerator.ts'
-import { EngineSupervisor } from '../../runtime/inference/engine-supervisor.ts'
+import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { engineCommand, f32, host, onnxFixtures, textModel } from './accelerator-models.ts'
 
 const never = new AbortController().signal

@@ -5,7 +5,7 @@ import type { OipAccelerator } from '../../hal/accelerators/oip.accelerator.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
 import { CpuAccelerator } from '../../runtime/inference/cpu-accelerator.ts'
-import { EngineSupervisor } from '../../runtime/inference/engine-supervisor.ts'
+import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { acceleratorSuite } from '../conformance/accelerator.suite.ts'
 import { engineCommand, host, onnxFixtures } from './accelerator-models.ts'
 

@@ -2,8 +2,8 @@
  * What the supervisor knows of its models: which there are, which are wanted loaded (and so load again after a restart),
  * and who waits for that. A model that ends the engine twice while it loads is not tried again by itself.
  */
-import type { EngineModel, EngineModelStatus, TensorSpec } from '../wire/engine-protocol.ts'
-import { InferError } from '../wire/infer.ts'
+import type { EngineModel, EngineModelStatus, TensorSpec } from '../../wire/engine-protocol.ts'
+import { InferError } from '../../wire/infer.ts'
 
 const fatalLoadsMax = 2
 

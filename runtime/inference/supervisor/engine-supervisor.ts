@@ -3,17 +3,17 @@
  * streamed nothing is tried once more on the next engine, within its deadline; the rest fails as `engine-lost`. An engine
  * that has not answered a request by its deadline and a grace time hangs in native code, and is replaced.
  */
-import type { Cancel, Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
-import { type BackoffOptions, backoffMs } from '../base/retry.ts'
-import type { EngineModel, EngineModelStatus, FromEngine } from '../wire/engine-protocol.ts'
-import { type InferChunk, InferError, type InferRequest, type InferResponse } from '../wire/infer.ts'
+import type { Cancel, Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
+import type { EngineModel, EngineModelStatus, FromEngine } from '../../wire/engine-protocol.ts'
+import { type InferChunk, InferError, type InferRequest, type InferResponse } from '../../wire/infer.ts'
 import { ChunkStream } from './chunk-stream.ts'
-import { PriorityQueue } from './engine/priority-queue.ts'
+import { PriorityQueue } from '../engine/priority-queue.ts'
 import { EngineChild } from './engine-child.ts'
 import { EngineModels, type ModelSignature } from './engine-models.ts'
-import type { Inference } from './inference.ts'
+import type { Inference } from '../inference.ts'
 
 export interface EngineSupervisorOptions {
   readonly models: readonly EngineModel[]
@@ -35,7 +35,7 @@ export interface EngineSupervisorOptions {
 }
 
 const defaults = {
-  entry: new URL('./engine/main.ts', import.meta.url),
+  entry: new URL('../engine/main.ts', import.meta.url),
   execArgv: [],
   intraOpThreads: 1,
   start: 'lazy',

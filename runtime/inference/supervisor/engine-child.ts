@@ -5,12 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import type { Clock } from '../base/clock.ts'
-import type { Log } from '../base/log.ts'
-import { type FromEngine, fromEngine, type ToEngine } from '../wire/engine-protocol.ts'
-import { readFrames, writeFrame } from '../wire/frames.ts'
-import { wireLimits } from '../wire/limits.ts'
-import { check } from '../wire/messages.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { type FromEngine, fromEngine, type ToEngine } from '../../wire/engine-protocol.ts'
+import { readFrames, writeFrame } from '../../wire/frames.ts'
+import { wireLimits } from '../../wire/limits.ts'
+import { check } from '../../wire/messages.ts'
 
 export interface EngineChildOptions {
   readonly entry: string | URL

@@ -2,8 +2,8 @@
  * The answer to one request on its way to its one reader: chunks in, an async iterable out. Bounded: a reader that falls
  * too far behind loses the answer, not our memory.
  */
-import { BoundedQueue } from '../base/queue.ts'
-import { type InferChunk, InferError } from '../wire/infer.ts'
+import { BoundedQueue } from '../../base/queue.ts'
+import { type InferChunk, InferError } from '../../wire/infer.ts'
 
 /** A minute of speech streams fewer partial texts. */
 const chunksMax = 1024
