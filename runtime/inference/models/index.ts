@@ -1,9 +1,9 @@
 /** The models that Ganglion knows: an explicit list; the store fetches none of them before it is asked. */
-import type { ModelManifest } from '../store/manifest.ts'
+import type { ModelManifestInput } from '../store/manifest.ts'
 import { moonshineTinyEn } from './moonshine-tiny-en.model.ts'
 import { sileroVad } from './silero-vad.model.ts'
 
-export const models: readonly ModelManifest[] = [sileroVad, moonshineTinyEn]
+export const models: readonly ModelManifestInput[] = [sileroVad, moonshineTinyEn]
 
 /** The ones that hearing needs. */
 export const voiceModels: readonly string[] = [sileroVad.name, moonshineTinyEn.name]

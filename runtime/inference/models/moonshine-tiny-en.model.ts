@@ -1,9 +1,9 @@
 /** Moonshine tiny, English, int8: speech to text. Source: https://github.com/moonshine-ai/moonshine-js (MIT). */
-import type { ModelManifest } from '../store/manifest.ts'
+import type { ModelManifestInput } from '../store/manifest.ts'
 
 const npmPackage = '@moonshine-ai/moonshine-js@0.1.29'
 
-export const moonshineTinyEn: ModelManifest = {
+export const moonshineTinyEn: ModelManifestInput = {
   name: 'moonshine-tiny-en',
   version: '0.1.29',
   description: 'Speech to text, English, 27 M parameters, int8',

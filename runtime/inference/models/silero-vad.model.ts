@@ -1,7 +1,7 @@
 /** Silero VAD v5: is somebody speaking? Source: https://github.com/snakers4/silero-vad (MIT). */
-import type { ModelManifest } from '../store/manifest.ts'
+import type { ModelManifestInput } from '../store/manifest.ts'
 
-export const sileroVad: ModelManifest = {
+export const sileroVad: ModelManifestInput = {
   name: 'silero-vad',
   version: '5.0.0',
   description: 'Voice activity detection: the probability of speech in each 32 ms of sound',

@@ -44,7 +44,26 @@ export const modelManifest = v.object({
   /** Who made it, as the licence asks to be said. */
   attribution: line,
   /** How the engine runs it. */
-  pipeline: v.picklist(['tensor', 'silero-vad', 'moonshine']),
+  pipeline: v.picklist(['tensor', 'steps', 'silero-vad', 'moonshine']),
+  /** Of pipeline `steps`: what is done before and after the graph (`runtime/wire/steps.ts`). */
+  steps: v.optional(v.pipe(v.array(v.looseObject({ step: line })), v.minLength(1), v.maxLength(64))),
+  /** Options of the pipeline. */
+  options: v.optional(v.record(line, v.union([v.string(), v.number(), v.boolean()]))),
+  /** What it does, for those who ask by task: OpenAI's API, perception. */
+  task: v.optional(name),
+  /** The same inputs give the same outputs: it may be asked again, elsewhere, or of two at once. */
+  idempotent: v.optional(v.boolean(), false),
+  /** How long an answer may be kept for the same inputs, seconds. Only where idempotent. */
+  cacheS: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400))),
+  /** Requests that may run as one, along the first axis, and how long the first may wait for others. */
+  batch: v.optional(
+    v.object({
+      max: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
+      delayMs: v.pipe(v.number(), v.minValue(0), v.maxValue(1000)),
+    }),
+  ),
+  /** Stays loaded whatever else wants its memory. */
+  pin: v.optional(v.boolean(), false),
   files: v.pipe(
     v.array(v.object({ role: name, path: relativePath, source, sha256: digest, bytes })),
     v.minLength(1),
@@ -59,6 +78,8 @@ export const modelManifest = v.object({
 })
 
 export type ModelManifest = v.InferOutput<typeof modelManifest>
+/** As a person writes it, without what has a default. */
+export type ModelManifestInput = v.InferInput<typeof modelManifest>
 export type ModelFile = ModelManifest['files'][number]
 
 /** True for a path that stays below the folder it is joined to. */

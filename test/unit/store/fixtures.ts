@@ -43,6 +43,8 @@ export function manifestOf(
       sha256: file.sha256 ?? sha256(file.content),
       bytes: file.content.byteLength,
     })),
+    idempotent: false,
+    pin: false,
     memoryMb: 1,
     inputs: [{ name: 'x', datatype: 'FP32', shape: [-1], description: 'anything' }],
     outputs: [{ name: 'y', datatype: 'FP32', shape: [-1], description: 'anything' }],

@@ -1,0 +1,36 @@
+/** What a backend is: somewhere the gateway can have a model run. One file each, and a line in `index.ts`. */
+import type { TensorSpec } from '../../../runtime/wire/engine-protocol.ts'
+import type { InferChunk, InferRequest, Privacy } from '../../../runtime/wire/infer.ts'
+
+export interface ServedModel {
+  readonly name: string
+  readonly version: string
+  /** What it does for those who ask by task and not by tensor: `transcription`, `embeddings`, `chat`. */
+  readonly task?: string | undefined
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** The same inputs give the same outputs: a request may be tried again elsewhere. */
+  readonly idempotent: boolean
+  /** How long an answer may be kept for the same inputs, seconds; absent: not at all. */
+  readonly cacheS?: number | undefined
+}
+
+export interface BackendHealth {
+  readonly state: 'ok' | 'starting' | 'away'
+  /** One line, unless it is well. */
+  readonly reason?: string
+  readonly running: number
+  readonly queued: number
+}
+
+export interface Backend extends AsyncDisposable {
+  /** As the configuration names it; `pool` for the gateway's own engines. */
+  readonly id: string
+  /** Where it computes: what is labelled stricter never goes there. */
+  readonly reach: Exclude<Privacy, 'device'>
+  /** What it offers now; empty while it cannot be reached. */
+  models(): readonly ServedModel[]
+  /** Streams the answer; the last chunk is `final`. Throws InferError. Aborting cancels there too, where it can. */
+  infer(request: InferRequest, signal: AbortSignal): AsyncIterable<InferChunk>
+  health(): BackendHealth
+}

@@ -1,0 +1,40 @@
+/**
+ * A place where a model can run, as the router sees it: the engine on this device, an accelerator's adapter, a worker of the
+ * gateway. Looking at a route costs nothing and asks nobody: it answers from what it knows.
+ */
+import type { InferChunk, InferRequest, Privacy } from '../../wire/infer.ts'
+
+export interface Route {
+  /** `engine`, `accelerator/hailo`, `gateway/<worker>`: shown by `ganglion why`. */
+  readonly id: string
+  /** How far a request travels that goes there. Values labelled stricter never take it. */
+  readonly reach: Privacy
+  /** What it offers for a model now, or one line why it does not. */
+  offer(model: string): RouteOffer | RouteRefusal
+  /**
+   * Streams the answer as `Inference.infer` does. Throws InferError. `streamed` nothing and a retryable error: the router may
+   * go on with the next route.
+   */
+  infer(request: Omit<InferRequest, 'id'>, signal: AbortSignal): AsyncIterable<InferChunk>
+}
+
+export interface RouteOffer {
+  readonly usable: true
+  /** Expected wait before a request that comes now would run, milliseconds, as the route itself says. */
+  readonly queueMs: number
+  /** The model is not loaded there: what loading it first is expected to take, milliseconds. */
+  readonly loadMs: number
+  /** Time in the model that the route itself advertises (p95), where it does, milliseconds. */
+  readonly modelMs?: number
+  /** Price of one request, in the currency of the configuration; 0 where nobody pays by the request. */
+  readonly price: number
+  /** Joules of this device for one request, by the stated model; absent: not known. */
+  readonly energyJ?: number
+  /** The same inputs give the same outputs: it may be asked again, twice, or of two at once. */
+  readonly idempotent: boolean
+}
+
+export interface RouteRefusal {
+  readonly usable: false
+  readonly whyNot: string
+}
