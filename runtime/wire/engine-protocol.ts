@@ -63,20 +63,60 @@ export const toEngine = v.variant('t', [
   v.object({ t: v.literal('models'), models: v.pipe(v.array(engineModel), v.maxLength(64)) }),
   v.object({ t: v.literal('load'), model: name }),
   v.object({ t: v.literal('unload'), model: name }),
+  /** What loaded models may take together, megabytes; absent: as much as there is. Room is made at once. */
+  v.object({ t: v.literal('limits'), budgetMb: v.optional(v.pipe(v.number(), v.minValue(0))) }),
   v.object({ t: v.literal('infer'), request: inferRequest }),
   v.object({ t: v.literal('cancel'), id: name }),
+  /** Asks for a status, which comes between two steps. */
   v.object({ t: v.literal('status') }),
   v.object({ t: v.literal('stop') }),
 ])
 export type ToEngine = v.InferOutput<typeof toEngine>
 
 export const engineModelStates = ['present', 'loading', 'loaded', 'failed'] as const
+
+/** What became of one model's requests since the engine started, and of the model itself. */
+export const engineModelFigures = v.object({
+  /** What its being loaded takes, megabytes: as declared until it was measured. */
+  memoryMb: v.number(),
+  measured: v.boolean(),
+  pinned: v.boolean(),
+  loads: count,
+  /** Times that it made room for another. */
+  evictions: count,
+  /** Requests that wait, for the model or for their turn. */
+  queued: count,
+  /** Requests between their first step and their last. */
+  running: count,
+  answered: count,
+  /** Dropped at their deadline; those that had not begun never ran. */
+  expired: count,
+  /** Turned away: queue full, no memory, bad input. */
+  refused: count,
+  /** Runs that stacked several requests, and the rows they had together. */
+  batches: count,
+  batchedRows: count,
+  /** Time inside the model of one request, milliseconds, over the last `samples` requests (at most 256). */
+  runMs: v.object({ samples: count, p50: v.number(), p95: v.number() }),
+})
+export type EngineModelFigures = v.InferOutput<typeof engineModelFigures>
+
 export const engineModelStatus = v.object({
   name,
   state: v.picklist(engineModelStates),
   reason: v.optional(line),
+  figures: v.optional(engineModelFigures),
 })
 export type EngineModelStatus = v.InferOutput<typeof engineModelStatus>
+
+/** Memory of all models together, megabytes. */
+export const engineMemory = v.object({
+  budgetMb: v.optional(v.number()),
+  /** What loaded models, and those loading, are counted with. */
+  usedMb: v.number(),
+  pinnedMb: v.number(),
+})
+export type EngineMemory = v.InferOutput<typeof engineMemory>
 
 export const inferErrorCodes = [
   'model-unknown',
@@ -112,12 +152,31 @@ export const fromEngine = v.variant('t', [
     t: v.literal('loaded'),
     model: name,
     ms: v.number(),
+    /** What it is counted with, megabytes. */
+    memoryMb: v.optional(v.number()),
     /** What the graph takes and gives, for models that hand tensors through. */
     inputs: v.optional(v.array(tensorSpec)),
     outputs: v.optional(v.array(tensorSpec)),
   }),
-  v.object({ t: v.literal('failed'), model: name, message: line }),
+  v.object({
+    t: v.literal('failed'),
+    model: name,
+    message: line,
+    /** `memory`: nothing is wrong with the model, there is no room for it now. */
+    code: v.optional(v.picklist(['model-load', 'memory'])),
+  }),
+  /**
+   * A loaded model made room for another; it loads again at its next request. A `load` sent meanwhile is answered after
+   * this by a `loaded` or `failed` of its own.
+   */
+  v.object({ t: v.literal('evicted'), model: name, memoryMb: v.number() }),
   v.object({ t: v.literal('response'), response: inferResponse }),
-  v.object({ t: v.literal('status'), models: v.array(engineModelStatus), rssMb: v.number() }),
+  v.object({
+    t: v.literal('status'),
+    models: v.array(engineModelStatus),
+    /** Resident memory of the whole process. */
+    rssMb: v.number(),
+    memory: v.optional(engineMemory),
+  }),
 ])
 export type FromEngine = v.InferOutput<typeof fromEngine>
