@@ -66,9 +66,10 @@ export class Topics {
   /** What a topic under `<base>/<device>/` means; undefined for any other topic. */
   parse(topic: string): DeviceTopic | undefined {
     if (!topic.startsWith(`${this.base}/`)) return undefined
-    const [device = '', kind, name = '', ...rest] = topic.slice(this.base.length + 1).split('/')
+    const [device = '', kind, name, ...rest] = topic.slice(this.base.length + 1).split('/')
     if (!isTopicId(device) || rest.length > 0) return undefined
-    if (kind === 'availability' || kind === 'home') return name === '' ? { kind, device } : undefined
+    if (kind === 'availability' || kind === 'home') return name === undefined ? { kind, device } : undefined
+    if (name === undefined) return undefined
     if (!isTopicId(name)) return undefined
     if (kind === 'state' || kind === 'set') return { kind, device, entity: name }
     if (kind === 'event') return { kind, device, event: name }

@@ -12,7 +12,7 @@ describe('a manifest', () => {
   test.each(models.map((model) => [model.name, model]))(
     '%s of the shipped list is well formed [models-1]',
     (_name, model) => {
-      expect(parseManifest(model)).toEqual(model)
+      expect(parseManifest(model)).toMatchObject(model)
       for (const { source } of model.files) {
         const parsed = parseSource(source)
         if (parsed?.kind === 'npm') expect(model.packageBytes).toHaveProperty([parsed.spec])

@@ -46,6 +46,12 @@ describe('Topics', () => {
     )
   })
 
+  test('a level without a name is no topic', () => {
+    const topics = new Topics('ganglion')
+    expect(topics.parse('ganglion/hub/home/')).toBeUndefined()
+    expect(topics.parse('ganglion/hub/state')).toBeUndefined()
+  })
+
   test('no id climbs a level or matches others: what has a slash, a wildcard or a control character is refused [wire-2]', () => {
     const hostile = fc
       .tuple(fc.string(), fc.constantFrom('/', '#', '+x', '\0', '\n', ' ', 'é', '$'), fc.string())
