@@ -136,7 +136,10 @@ const roomRules: Rule[] = [
     'gateway-sees-wire-base-engine',
     'The gateway speaks the wire, keeps and runs the same models in the same engine, and knows no device from inside.',
     { path: '^gateway/', pathNot: dashboard },
-    { path: '^(boards|hal|runtime)/', pathNot: '^runtime/((wire|base|inference/(engine|supervisor|store|models))/|inference/inference\\.ts$)' },
+    {
+      path: '^(boards|hal|runtime)/',
+      pathNot: '^runtime/((wire|base|inference/(engine|supervisor|store|models))/|inference/inference\\.ts$)',
+    },
   ),
   rule(
     'dashboard-sees-only-itself-and-wire',

@@ -9,11 +9,11 @@ import type { Log } from '../../base/log.ts'
 import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
 import type { EngineModel, EngineModelStatus, FromEngine } from '../../wire/engine-protocol.ts'
 import { type InferChunk, InferError, type InferRequest, type InferResponse } from '../../wire/infer.ts'
-import { ChunkStream } from './chunk-stream.ts'
 import { PriorityQueue } from '../engine/priority-queue.ts'
+import type { Inference } from '../inference.ts'
+import { ChunkStream } from './chunk-stream.ts'
 import { EngineChild } from './engine-child.ts'
 import { EngineModels, type ModelSignature } from './engine-models.ts'
-import type { Inference } from '../inference.ts'
 
 export interface EngineSupervisorOptions {
   readonly models: readonly EngineModel[]
