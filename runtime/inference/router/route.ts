@@ -2,7 +2,7 @@
  * A place where a model can run, as the router sees it: the engine on this device, an accelerator's adapter, a worker of the
  * gateway. Looking at a route costs nothing and asks nobody: it answers from what it knows.
  */
-import type { InferChunk, InferRequest, Privacy } from '../../wire/infer.ts'
+import type { InferChunk, InferErrorCode, InferRequest, Privacy } from '../../wire/infer.ts'
 
 export interface Route {
   /** `engine`, `accelerator/hailo`, `gateway/<worker>`: shown by `ganglion why`. */
@@ -32,9 +32,27 @@ export interface RouteOffer {
   readonly energyJ?: number
   /** The same inputs give the same outputs: it may be asked again, twice, or of two at once. */
   readonly idempotent: boolean
+  /** The link to there, where the route measures it; absent: the router goes by the answers that came over it. */
+  readonly link?: RouteLink
+  /** Memory of this device that it would have to take first, megabytes; absent or 0: none. */
+  readonly memoryMb?: number
+  /** Largest request it takes, bytes of its tensors; absent: any that the envelope allows. */
+  readonly bytesMax?: number
+}
+
+/** A link as it was measured lately: quantiles, since one lost packet makes a mean mean nothing. */
+export interface RouteLink {
+  /** Median time of a small message there and back, milliseconds. */
+  readonly rttMs: number
+  /** The same, 95th percentile; absent: twice the median. */
+  readonly rttP95Ms?: number
+  /** Towards the route. */
+  readonly bytesPerS: number
 }
 
 export interface RouteRefusal {
   readonly usable: false
   readonly whyNot: string
+  /** What the caller is told when no other route takes it; absent: `unavailable`. */
+  readonly code?: InferErrorCode
 }
