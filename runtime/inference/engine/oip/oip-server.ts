@@ -8,7 +8,7 @@ import { isAbsolute } from 'node:path'
 import { messageOf } from '../../../base/errors.ts'
 import { version } from '../../../base/version.ts'
 import { InferError, type InferErrorCode } from '../../../wire/infer.ts'
-import { oipResponse, oipTensors, parseOipRequest } from '../../../wire/oip.ts'
+import { type OipBody, oipResponse, oipTensors, parseOipRequest } from '../../../wire/oip.ts'
 import { datatypes } from '../../../wire/tensor.ts'
 import type { FileModels } from './file-models.ts'
 
@@ -35,7 +35,7 @@ interface Exchange {
 
 interface Reply {
   readonly json?: unknown
-  readonly tensors?: readonly Uint8Array[]
+  readonly infer?: OipBody
 }
 
 interface Route {
@@ -93,12 +93,9 @@ async function answer(models: FileModels, request: IncomingMessage, response: Se
 async function infer({ request, body, models, gone }: Exchange, name: string): Promise<Reply> {
   signature(models, name)
   const header = request.headers['inference-header-content-length']
-  const { inputs, deadlineMs } = parseOipRequest(
-    body,
-    header === undefined ? body.byteLength : Number(header),
-  )
-  const outputs = await models.infer(name, inputs, deadlineMs ?? deadlineMsDefault, gone)
-  return { tensors: oipResponse(name, outputs) }
+  const asked = parseOipRequest(body, header === undefined ? body.byteLength : Number(header))
+  const outputs = await models.infer(name, asked.inputs, asked.deadlineMs ?? deadlineMsDefault, gone)
+  return { infer: oipResponse({ model: name, outputs }, asked) }
 }
 
 async function load({ body, models }: Exchange, name: string): Promise<Reply> {
@@ -161,12 +158,12 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-function send(response: ServerResponse, { json, tensors }: Reply): void {
-  const parts = tensors ?? (json === undefined ? [] : [Buffer.from(JSON.stringify(json))])
+function send(response: ServerResponse, { json, infer }: Reply): void {
+  const parts = infer?.parts ?? (json === undefined ? [] : [Buffer.from(JSON.stringify(json))])
   response.writeHead(200, {
-    'Content-Type': tensors ? 'application/octet-stream' : 'application/json',
+    'Content-Type': infer?.contentType ?? 'application/json',
     'Content-Length': parts.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    ...(tensors ? { 'Inference-Header-Content-Length': tensors[0]?.byteLength } : {}),
+    ...(infer?.jsonBytes === undefined ? {} : { 'Inference-Header-Content-Length': infer.jsonBytes }),
   })
   for (const part of parts) response.write(part)
   response.end()

@@ -48,15 +48,17 @@ test('[accelerators-3] what the client sends is what the server reads, bit for b
       const { parts, jsonBytes, totalBytes } = inferRequest(inputs, 1500)
       const body = joined(parts)
       expect(body.byteLength).toBe(totalBytes)
-      expect(parseOipRequest(body, jsonBytes)).toEqual({ inputs, deadlineMs: 1500 })
+      expect(parseOipRequest(body, jsonBytes)).toMatchObject({ inputs, deadlineMs: 1500, binary: true })
     }),
   )
 })
 
+const asBinary = { id: undefined, outputs: undefined, binary: true }
+
 test('[accelerators-3] what the server answers is what the client reads, bit for bit', () => {
   fc.assert(
     fc.property(tensors, (outputs) => {
-      const parts = oipResponse('m', outputs)
+      const { parts } = oipResponse({ model: 'm', outputs }, asBinary)
       expect(inferResponse(joined(parts), parts[0]?.byteLength ?? 0)).toEqual(outputs)
     }),
   )
@@ -69,7 +71,7 @@ test('[accelerators-3] an answer with bytes missing or too many is an error, whe
   })
   fc.assert(
     fc.property(cut, ({ outputs, share }) => {
-      const parts = oipResponse('m', outputs)
+      const { parts } = oipResponse({ model: 'm', outputs }, asBinary)
       const jsonBytes = parts[0]?.byteLength ?? 0
       const body = joined(parts)
       const failed = expect.objectContaining({ code: 'run' })
