@@ -2,7 +2,7 @@
  * What listeners know of inference at the gateway, whether they speak MQTT, the Open Inference Protocol or OpenAI's: one
  * request in, a stream of chunks out, whichever backend answers. Admission, retries, circuits and the cache are behind it.
  */
-import type { InferChunk, InferRequest } from '../../runtime/wire/infer.ts'
+import type { InferChunk, InferRequest, Privacy } from '../../runtime/wire/infer.ts'
 import type { ServedModel } from './backends/backend.ts'
 
 export interface ServingRequest extends Omit<InferRequest, 'id'> {
@@ -21,6 +21,12 @@ export interface ModelLoad {
   readonly p50Ms?: number
   readonly p95Ms?: number
   readonly loaded: boolean
+  /** What loading it first is expected to take, milliseconds. */
+  readonly loadMs?: number
+  /** The nearest place where it runs: `cloud` when no backend on this site has it. Absent: `site`. */
+  readonly reach?: Exclude<Privacy, 'device'>
+  /** Of one request, in the currency of the configuration. Absent: nobody pays by the request. */
+  readonly price?: number
 }
 
 export interface Serving {

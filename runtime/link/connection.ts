@@ -8,10 +8,10 @@ import { connect as connectTls } from 'node:tls'
 import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
+import { FilteredSocket } from '../wire/filtered-socket.ts'
 import { wireLimits } from '../wire/limits.ts'
 import type { BrokerAddress } from './broker-address.ts'
 import { LinkError } from './errors.ts'
-import { FilteredSocket } from './filtered-socket.ts'
 
 export type ProtocolVersion = 4 | 5
 

@@ -11,6 +11,7 @@ import type { BadMessages } from './bad-messages.ts'
 import type { InboundMessage } from './connection.ts'
 import { RecentIds } from './recent-ids.ts'
 import type { RpcServer } from './rpc-server.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 /** `entity` is the topic's last level; `raw` the payload as it came. Must not throw for what a sender can cause. */
 export type SetHandler = (entity: string, message: SetMessage, raw: Uint8Array) => void
@@ -40,18 +41,25 @@ export class Inbound {
   readonly #deviceId: string
   readonly #birthTopic: string
   readonly #rpc: RpcServer
+  readonly #subscriptions: Subscriptions
   readonly #events: InboundEvents
   readonly #recent = new RecentIds(recentMax)
   #setHandler: SetHandler | undefined
 
   constructor(
-    deps: { readonly log: Log; readonly bad: BadMessages; readonly rpc: RpcServer },
+    deps: {
+      readonly log: Log
+      readonly bad: BadMessages
+      readonly rpc: RpcServer
+      readonly subscriptions: Subscriptions
+    },
     options: InboundOptions,
     events: InboundEvents,
   ) {
     this.#log = deps.log
     this.#bad = deps.bad
     this.#rpc = deps.rpc
+    this.#subscriptions = deps.subscriptions
     this.#topics = new Topics(options.base)
     this.#deviceId = options.deviceId
     this.#birthTopic = `${options.discoveryPrefix}/status`
@@ -75,11 +83,14 @@ export class Inbound {
   }
 
   /** What is wrong with the message, if anything. */
-  #dispatch({ topic, payload, retained }: InboundMessage): string | undefined {
+  #dispatch(message: InboundMessage): string | undefined {
+    const { topic, payload, retained } = message
     if (topic === this.#birthTopic) {
       if (!retained && textOf(payload) === 'online') this.#events.onBirth()
       return undefined
     }
+    const verdict = this.#subscriptions.accept(message)
+    if (verdict !== false) return verdict
     const parsed = this.#topics.parse(topic)
     if (parsed?.device !== this.#deviceId) return 'a topic that was not asked for'
     if (parsed.kind === 'availability') {

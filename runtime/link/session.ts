@@ -22,6 +22,7 @@ import type { EventPriority, Outbox } from './outbox.ts'
 import { RetainedValues } from './retained.ts'
 import { type RpcHandler, RpcServer } from './rpc-server.ts'
 import { Sender } from './sender.ts'
+import { type MessageTaker, Subscriptions } from './subscriptions.ts'
 
 export interface LinkDeps {
   readonly clock: Clock
@@ -84,6 +85,8 @@ const retainedBytesMax = 8 * 1024 * 1024
 const goodConnectionMs = 10_000
 /** So many lost in a row, and it is time to say what may be behind it. */
 const shortConnectionsMax = 3
+/** Publishes of other rooms that wait for their turn: what a device may have unanswered at its gateways, and cancels. */
+const publishesMax = 128
 const clientIdOf = (deviceId: string) => `ganglion-${deviceId}`
 /** Saying goodbye: the last publish and the DISCONNECT. */
 const goodbyeMsMax = 2_000
@@ -100,6 +103,7 @@ export class Link implements AsyncDisposable {
   readonly #sender: Sender
   readonly #rpc: RpcServer
   readonly #inbound: Inbound
+  readonly #subscriptions: Subscriptions
   readonly #listeners = new Set<(connected: boolean) => void>()
   readonly #stop = new AbortController()
   readonly #availabilityTopic: string
@@ -136,15 +140,16 @@ export class Link implements AsyncDisposable {
     this.#retained = new RetainedValues({ topicsMax: retainedTopicsMax, bytesMax: retainedBytesMax })
     this.#sender = new Sender(
       { clock, log, outbox, retained: this.#retained },
-      { inFlightMax: inflightMax, answersMax: 4 * rpcCallsMax },
+      { inFlightMax: inflightMax, answersMax: 4 * rpcCallsMax + publishesMax },
     )
     this.#rpc = new RpcServer(
       { clock, log },
       { callsMax: rpcCallsMax, replyTopics: { base, discoveryPrefix } },
       (topic, payload) => this.#sender.answer(topic, payload),
     )
+    this.#subscriptions = new Subscriptions(log)
     this.#inbound = new Inbound(
-      { log, bad, rpc: this.#rpc },
+      { log, bad, rpc: this.#rpc, subscriptions: this.#subscriptions },
       { base, deviceId, discoveryPrefix },
       {
         onBirth: () => this.#republish((topic) => topic.startsWith(`${discoveryPrefix}/`)),
@@ -173,6 +178,17 @@ export class Link implements AsyncDisposable {
   onRpc(handler: RpcHandler): Cancel {
     this.#rpc.setHandler(handler)
     return () => this.#rpc.setHandler(undefined)
+  }
+
+  /**
+   * Hands what arrives on topics that fit `filter` to `taker`, on this connection and every later one; `+` stands for a level.
+   * One taker a filter. A connection on which the broker refuses the filter goes on without it, and says so.
+   */
+  subscribe(filter: string, taker: MessageTaker): Cancel {
+    this.#assertOpen()
+    const cancel = this.#subscriptions.add(filter, taker)
+    this.#connection?.subscribe([filter]).catch((error) => this.#subscribeFailed(error))
+    return cancel
   }
 
   /**
@@ -206,6 +222,15 @@ export class Link implements AsyncDisposable {
     const payload = sized(topic, JSON.stringify(message))
     await this.#outbox.append({ id: message.id, topic, priority, payload })
     return message.id
+  }
+
+  /**
+   * QoS 1, for what is worth nothing on a later connection. Resolves when the broker has it; rejects with LinkError
+   * `disconnected`, `refused`, or `too-large` (the message, or too many wait to be sent).
+   */
+  async publish(topic: string, payload: string | Uint8Array): Promise<void> {
+    this.#assertOpen()
+    await this.#sender.answer(topic, sized(topic, payload))
   }
 
   /** QoS 0: for what is worthless when late. False when it was dropped, as always while not connected. */
@@ -292,21 +317,29 @@ export class Link implements AsyncDisposable {
 
   async #onConnected(connection: Connection): Promise<void> {
     this.#problem = undefined
+    const filters = [...this.#inbound.filters, ...this.#subscriptions.filters]
     try {
       // Before anybody reads `online`: who reads it may command at once.
-      await connection.subscribe(this.#inbound.filters)
+      await connection.subscribe(filters)
     } catch (error) {
       if (!connection.open) return
-      this.#problem = `the broker refused the subscriptions: ${messageOf(error)}`
-      this.#log.error('subscriptions refused', { reason: messageOf(error) })
+      this.#subscribeFailed(error)
     }
     this.#connection = connection
+    const late = this.#subscriptions.filters.filter((filter) => !filters.includes(filter))
+    if (late.length > 0) connection.subscribe(late).catch((error) => this.#subscribeFailed(error))
     this.#log.info('connected', {
       broker: this.#address.display,
       mqtt: this.#protocolVersion === 5 ? '5' : '3.1.1',
     })
     this.#sender.start(connection)
     this.#notify(true)
+  }
+
+  #subscribeFailed(error: unknown): void {
+    if (error instanceof LinkError && error.code === 'disconnected') return
+    this.#problem = `the broker refused the subscriptions: ${messageOf(error)}`
+    this.#log.error('subscriptions refused', { reason: messageOf(error) })
   }
 
   #onEnded(ended: string): void {

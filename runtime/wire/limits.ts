@@ -10,6 +10,8 @@ export const wireLimits = {
   uploadBytesMax: 256 * 1024 * 1024,
   /** A recording that a device takes into memory: two minutes of 48 kHz stereo float. */
   recordingBytesMax: 48 * 1024 * 1024,
+  /** One request or answer that goes to or comes from a gateway by ticket: what one frame to its engine can hold. */
+  ticketBytesMax: 48 * 1024 * 1024,
   /** Text said to the device, characters: longer than any command a person speaks. */
   utteranceCharsMax: 500,
   /** Entities of one device; keeps the retained home description under the payload limit. */

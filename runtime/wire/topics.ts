@@ -11,6 +11,30 @@ export type DeviceTopic =
   | { readonly kind: 'event'; readonly device: string; readonly event: string }
   | { readonly kind: 'rpc'; readonly device: string; readonly method: string }
 
+export const gatewayAsks = ['infer', 'ticket', 'cancel'] as const
+export type GatewayAsk = (typeof gatewayAsks)[number]
+
+export type GatewayTopic =
+  | { readonly kind: 'advert'; readonly worker: string }
+  | { readonly kind: GatewayAsk; readonly worker: string; readonly device: string }
+
+/** Levels that mean something else where a device stands in the worker's place: a device may be called `gateway`. */
+const deviceLevels: ReadonlySet<string> = new Set([
+  'availability',
+  'home',
+  'state',
+  'set',
+  'event',
+  'rpc',
+  'reply',
+  'twin',
+])
+
+/** A topic id that is not taken for something else below `<base>/gateway/`. */
+export function isWorkerId(id: string): boolean {
+  return isTopicId(id) && !deviceLevels.has(id)
+}
+
 export function isTopicId(id: string): boolean {
   return idPattern.test(id)
 }
@@ -44,23 +68,35 @@ export class Topics {
   rpc(device: string, method: string): string {
     return this.#device(device, 'rpc', method)
   }
-  /** Where answers to a caller go; carried inside the request as `replyTo`. */
-  reply(caller: string): string {
-    return this.#device(caller, 'reply')
+  /** Where answers to a caller go; carried inside the request as `replyTo`. `key`: one of several, known to few. */
+  reply(caller: string, key?: string): string {
+    return this.#device(caller, 'reply', ...(key === undefined ? [] : [key]))
+  }
+  /** Whose reply topic this is; undefined for any other topic. */
+  replyOf(topic: string): string | undefined {
+    if (!topic.startsWith(`${this.base}/`)) return undefined
+    const [caller = '', kind, key, ...rest] = topic.slice(this.base.length + 1).split('/')
+    const fits = isTopicId(caller) && kind === 'reply' && rest.length === 0
+    return fits && (key === undefined || isTopicId(key)) ? caller : undefined
   }
 
-  /**
-   * Of one worker of a gateway: `infer/<model>` takes requests, `advert` says what it offers (retained), `cancel` takes ids of
-   * requests nobody waits for. Workers are told apart by id, so that several share one broker. `+` subscribes to every one's.
-   */
-  gatewayInfer(worker: string, model: string): string {
-    return this.#device('gateway', worker, 'infer', model)
-  }
+  /** What one worker of a gateway offers, retained. Workers are told apart by id, so that several share one broker. */
   gatewayAdvert(worker: string): string {
-    return this.#device('gateway', worker, 'advert')
+    return this.#worker(worker, 'advert')
   }
-  gatewayCancel(worker: string): string {
-    return this.#device('gateway', worker, 'cancel')
+  /** What `device` asks of a worker: `infer` takes requests, `ticket` asks for a place to upload one, `cancel` takes ids. */
+  gatewayAsk(worker: string, ask: GatewayAsk, device: string): string {
+    return this.#worker(worker, ask, device)
+  }
+  /** What a topic under `<base>/gateway/<worker>/` means; undefined for any other topic. */
+  parseGateway(topic: string): GatewayTopic | undefined {
+    const prefix = `${this.base}/gateway/`
+    if (!topic.startsWith(prefix)) return undefined
+    const [worker = '', kind, device, ...rest] = topic.slice(prefix.length).split('/')
+    if (!isWorkerId(worker) || rest.length > 0) return undefined
+    if (kind === 'advert') return device === undefined ? { kind, worker } : undefined
+    const ask = gatewayAsks.find((one) => one === kind)
+    return ask && device !== undefined && isTopicId(device) ? { kind: ask, worker, device } : undefined
   }
 
   /** What a topic under `<base>/<device>/` means; undefined for any other topic. */
@@ -75,6 +111,12 @@ export class Topics {
     if (kind === 'event') return { kind, device, event: name }
     if (kind === 'rpc') return { kind, device, method: name }
     return undefined
+  }
+
+  #worker(worker: string, ...rest: string[]): string {
+    if (worker !== '+' && !isWorkerId(worker))
+      throw new Error(`not a worker id: ${JSON.stringify(worker.slice(0, 100))}`)
+    return this.#device('gateway', worker, ...rest)
   }
 
   #device(device: string, ...rest: string[]): string {

@@ -1,7 +1,7 @@
 /** The filter on the byte stream from the broker, against packets written as MQTT 3.1.1, section 3.3 says. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { PacketFilter } from '../../../runtime/link/packet-filter.ts'
+import { PacketFilter } from '../../../runtime/wire/packet-filter.ts'
 
 const bytesMax = 300
 
