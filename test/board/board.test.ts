@@ -86,9 +86,9 @@ const until = (holds: () => unknown, timeout: number) => vi.waitFor(holds, { tim
 /** Starts the device in the background; its log is /tmp/log, its process id in /tmp/pid. */
 async function startDevice(safety = '{}'): Promise<void> {
   latest.clear()
-  await guest.write('/root/device.yaml', config(safety))
+  await guest.write('/tmp/device.yaml', config(safety))
   await guest.run(
-    'node /opt/ganglion/ganglion.js device --config /root/device.yaml > /tmp/log 2>&1 & echo $! > /tmp/pid',
+    'node /opt/ganglion/ganglion.js device --config /tmp/device.yaml > /tmp/log 2>&1 & echo $! > /tmp/pid',
   )
   try {
     await until(() => expect(latest.get(topic('availability'))).toBe('online'), 60_000)
@@ -152,12 +152,12 @@ test('killing the runtime leaves the line safe', async () => {
 })
 
 test('a lease that expires drops the line, though the main thread stands still', async () => {
-  await guest.write('/root/stall.mjs', stall)
+  await guest.write('/tmp/stall.mjs', stall)
   // Longer than a lease, so that it is the lease that ends.
   await startDevice('{silenceMsMax: 30000}')
   await switchRelay('on')
   await relayBecomes('driven on', 10_000)
-  await guest.run('node /root/stall.mjs $(cat /tmp/pid) 25000 > /tmp/stall 2>&1 & true')
+  await guest.run('node /tmp/stall.mjs $(cat /tmp/pid) 25000 > /tmp/stall 2>&1 & true')
   await relayBecomes('not driven on', 20_000)
   await guest.run('kill -9 $(cat /tmp/pid)')
 })

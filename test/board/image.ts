@@ -32,8 +32,7 @@ for m in /lib/modules/*; do insmod $m || echo "insmod $m failed"; done
 ip link set lo up
 i=0; while [ ! -d /sys/class/net/eth0 ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
 ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2
-export HOME=/root PATH=/bin
-mkdir -p /root
+export HOME=/tmp PATH=/bin
 stty -echo
 echo ${readyLine}
 # From a file: a shell that takes its terminal for a person prompts and echoes.
