@@ -13,6 +13,8 @@ export interface ServedModel {
   readonly idempotent: boolean
   /** How long an answer may be kept for the same inputs, seconds; absent: not at all. */
   readonly cacheS?: number | undefined
+  /** False: the first request has to load it. Absent: it is always ready. */
+  readonly loaded?: boolean | undefined
 }
 
 export interface BackendHealth {
@@ -28,8 +30,14 @@ export interface Backend extends AsyncDisposable {
   readonly id: string
   /** Where it computes: what is labelled stricter never goes there. */
   readonly reach: Exclude<Privacy, 'device'>
+  /** Requests for one model that it takes at once; more wait at the gateway. */
+  readonly concurrency: number
+  /** How many of those really run side by side, for estimates: the workers of a pool. */
+  readonly parallel: number
   /** What it offers now; empty while it cannot be reached. */
   models(): readonly ServedModel[]
+  /** Offers it, or would if it could be reached: by its configuration, or because it did before. */
+  knows(model: string): boolean
   /** Streams the answer; the last chunk is `final`. Throws InferError. Aborting cancels there too, where it can. */
   infer(request: InferRequest, signal: AbortSignal): AsyncIterable<InferChunk>
   health(): BackendHealth

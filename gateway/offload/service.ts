@@ -1,0 +1,426 @@
+/**
+ * Inference at the gateway: one request in, a stream of chunks out, from whichever backend may and can answer. Policy first
+ * (labels, what is offered), then a place (`admission.ts`), then attempts: the best backend whose circuit is closed, and another
+ * try only where nothing was streamed, repeating does no harm, the budget has a token and there is time.
+ */
+import type { Clock } from '../../runtime/base/clock.ts'
+import { sleep } from '../../runtime/base/clock.ts'
+import { messageOf } from '../../runtime/base/errors.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import { backoffMs } from '../../runtime/base/retry.ts'
+import {
+  type InferChunk,
+  InferError,
+  type InferErrorCode,
+  mayTravel,
+  type Tensor,
+} from '../../runtime/wire/infer.ts'
+import { Admission, type AdmissionOptions } from './admission.ts'
+import type { Backend, BackendHealth, ServedModel } from './backends/backend.ts'
+import { CircuitBreaker, type CircuitOptions, circuitDefaults, type Pass } from './circuit-breaker.ts'
+import { RetryBudget } from './retry-budget.ts'
+import type { ModelLoad, Serving, ServingRequest } from './serving.ts'
+
+export interface ServiceDeps {
+  readonly clock: Clock
+  readonly log: Log
+  /** In order of preference among equals. Closed with the service. */
+  readonly backends: readonly Backend[]
+}
+
+export interface ServiceOptions extends AdmissionOptions {
+  readonly circuit?: CircuitOptions
+}
+
+/** One backend as health shows it. */
+export interface BackendReport extends BackendHealth {
+  readonly id: string
+  readonly reach: Backend['reach']
+  readonly models: readonly string[]
+  /** Models that are not asked for there now, because they failed lately. */
+  readonly open: readonly string[]
+}
+
+export interface ServiceHealth {
+  readonly queued: number
+  readonly backends: readonly BackendReport[]
+}
+
+/** The first, and two more. */
+const attemptsMax = 3
+const retryBackoff = { firstMs: 50, maxMs: 1_000 }
+/** The longest that anybody may wait for an answer: a long generation. */
+const deadlineMsMax = 60 * 60_000
+/** Shorter silence says more of the caller's patience than of the backend. */
+const hangMs = 5_000
+
+/** Circuits and budgets that are kept: far more than models; an upstream could name new ones for ever. */
+const keptMax = 4096
+
+/** It never began there: another try does no harm, whatever the model. */
+const neverBegan: ReadonlySet<InferErrorCode> = new Set([
+  'unavailable',
+  'overloaded',
+  'memory',
+  'model-unknown',
+  'model-load',
+  'engine-stopped',
+])
+/** What says that a backend is not well. */
+const faults: ReadonlySet<InferErrorCode> = new Set(['unavailable', 'engine-lost', 'model-load'])
+
+interface Offer {
+  readonly backend: Backend
+  readonly model: ServedModel
+}
+
+/** One request on its way through. */
+interface Journey {
+  readonly request: ServingRequest
+  readonly expiresAtMs: number
+  /** Aborts at the deadline, or when the caller has gone. */
+  readonly signal: AbortSignal
+  readonly tried: Set<Backend>
+  /** Time in the model, of the answer. */
+  modelMs: number | undefined
+  streamed: boolean
+}
+
+export class InferenceService implements Serving, AsyncDisposable {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #backends: readonly Backend[]
+  readonly #options: ServiceOptions
+  readonly #admission: Admission
+  readonly #circuits = new Map<string, CircuitBreaker>()
+  readonly #budgets = new Map<string, RetryBudget>()
+  readonly #closed = new AbortController()
+  #closing: Promise<void> | undefined
+
+  constructor(deps: ServiceDeps, options: ServiceOptions) {
+    this.#clock = deps.clock
+    this.#log = deps.log
+    this.#backends = deps.backends
+    this.#options = options
+    this.#admission = new Admission(deps.clock, options)
+  }
+
+  /** Each name once: as the first backend offers it. */
+  models(): readonly ServedModel[] {
+    const byName = new Map<string, ServedModel>()
+    for (const backend of this.#backends)
+      for (const model of backend.models()) if (!byName.has(model.name)) byName.set(model.name, model)
+    return [...byName.values()]
+  }
+
+  /** Backends that have the model, or would have it if they could be reached. */
+  whoKnows(model: string): readonly Pick<Backend, 'id' | 'reach'>[] {
+    return this.#backends.filter((backend) => backend.knows(model))
+  }
+
+  load(): readonly ModelLoad[] {
+    return this.models().map(({ name, loaded = true }) => {
+      const load = this.#admission.load(name) ?? { queued: 0, running: 0, queueMs: 0 }
+      return { model: name, ...load, loaded }
+    })
+  }
+
+  health(): ServiceHealth {
+    return {
+      queued: this.#admission.queued,
+      backends: this.#backends.map((backend) => {
+        const models = backend.models().map(({ name }) => name)
+        const open = models.filter((name) => (this.#circuit(backend, name)?.state ?? 'closed') !== 'closed')
+        return { id: backend.id, reach: backend.reach, models, open, ...backend.health() }
+      }),
+    }
+  }
+
+  async *infer(request: ServingRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
+    this.#check(request)
+    const offers = this.#offers(request)
+    const limit = new AbortController()
+    const expiresAtMs = this.#clock.monotonicMs() + request.deadlineMs
+    const cancelLimit = this.#clock.after(request.deadlineMs, () => limit.abort(late(request)))
+    const journey: Journey = {
+      request,
+      expiresAtMs,
+      signal: AbortSignal.any([signal, limit.signal, this.#closed.signal]),
+      tried: new Set(),
+      modelMs: undefined,
+      streamed: false,
+    }
+    try {
+      const place = await this.#admission.enter(this.#applicant(request, offers), journey.signal)
+      try {
+        yield* this.#attempts(journey)
+      } finally {
+        place.leave(journey.modelMs)
+      }
+    } catch (error) {
+      throw this.#outcome(error, signal, limit.signal)
+    } finally {
+      cancelLimit()
+      // The reader may have left in the middle: whoever still works for it stops.
+      limit.abort(gone())
+    }
+  }
+
+  /** Whoever waits or is served is told `engine-stopped`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#closed.abort(stopped())
+    await Promise.all(this.#backends.map((backend) => backend[Symbol.asyncDispose]()))
+  }
+
+  #check({ privacy, deadlineMs, inputs }: ServingRequest): void {
+    if (this.#closed.signal.aborted) throw stopped()
+    if (privacy === 'device')
+      throw new InferError('refused', 'inputs labelled device never leave the device: a gateway refuses them')
+    if (!(deadlineMs > 0 && deadlineMs <= deadlineMsMax))
+      throw new InferError('bad-input', `the deadline is not within 1 to ${deadlineMsMax} ms`)
+    if (bytesOf(inputs) > this.#options.bytesMax)
+      throw new InferError('bad-input', `the inputs have more than ${this.#options.bytesMax} bytes`)
+  }
+
+  /** Throws `model-unknown`, `refused`, `unavailable` where there is none. */
+  #offers({ model, privacy }: ServingRequest): readonly Offer[] {
+    const known = this.#backends.filter((backend) => backend.knows(model))
+    if (known.length === 0) {
+      const names = this.models().map(({ name }) => name)
+      throw new InferError('model-unknown', `no model is named ${model}; there are: ${listOf(names)}`)
+    }
+    const allowed = known.filter((backend) => mayTravel(privacy, backend.reach))
+    if (allowed.length === 0)
+      throw new InferError(
+        'refused',
+        `model ${model} is served in the ${known[0]?.reach} only (${listOf(known.map(({ id }) => id))}), and inputs labelled ${privacy} may not go there`,
+      )
+    const offers = allowed.flatMap((backend) => {
+      const served = backend.models().find(({ name }) => name === model)
+      return served ? [{ backend, model: served }] : []
+    })
+    if (offers.length > 0) return offers
+    const why = allowed.map((backend) => `${backend.id}: ${backend.health().reason ?? 'not ready'}`)
+    throw new InferError('unavailable', `model ${model} cannot be reached now (${why.join('; ')})`, {
+      retryable: true,
+    })
+  }
+
+  #applicant(request: ServingRequest, offers: readonly Offer[]) {
+    const sum = (of: (backend: Backend) => number) =>
+      offers.reduce((all, { backend }) => all + of(backend), 0)
+    return {
+      model: request.model,
+      caller: request.caller,
+      priority: request.priority,
+      deadlineMs: request.deadlineMs,
+      bytes: bytesOf(request.inputs),
+      concurrency: sum(({ concurrency }) => concurrency),
+      parallel: sum(({ parallel }) => parallel),
+    }
+  }
+
+  async *#attempts(journey: Journey): AsyncGenerator<InferChunk, void, undefined> {
+    const { request } = journey
+    const budget = this.#budget(request.model)
+    budget.onRequest()
+    for (let attempt = 1; ; attempt += 1) {
+      const { offer, pass } = this.#choose(journey)
+      const startMs = this.#clock.monotonicMs()
+      journey.tried.add(offer.backend)
+      try {
+        yield* this.#attempt(journey, offer)
+        pass.succeeded()
+        return
+      } catch (error) {
+        this.#judge(error, pass, startMs, journey)
+        const waitMs = this.#retryInMs(error, attempt, journey, offer)
+        if (waitMs === undefined || !budget.take()) throw error
+        this.#log.info('trying again', {
+          model: request.model,
+          backend: offer.backend.id,
+          why: (error as InferError).code,
+          waitMs,
+        })
+        await sleep(this.#clock, waitMs, journey.signal)
+      } finally {
+        pass.abandoned()
+      }
+    }
+  }
+
+  async *#attempt(journey: Journey, { backend }: Offer): AsyncGenerator<InferChunk, void, undefined> {
+    const { request, signal, expiresAtMs } = journey
+    signal.throwIfAborted()
+    const { caller: _, ...asked } = request
+    const startMs = this.#clock.monotonicMs()
+    const id = this.#clock.newId()
+    const chunks = backend.infer({ ...asked, id, deadlineMs: expiresAtMs - startMs }, signal)
+    for await (const chunk of untilAborted(chunks, signal)) {
+      journey.streamed = true
+      if (!chunk.final) yield { ...chunk, id }
+      else {
+        journey.modelMs = chunk.modelMs ?? this.#clock.monotonicMs() - startMs
+        yield { ...chunk, id, route: backend.id }
+        return
+      }
+    }
+    throw new InferError('engine-lost', `${backend.id} ended its answer before the end`, { retryable: true })
+  }
+
+  /** The best backend now, and the right to ask it. Throws `unavailable` while every circuit is open. */
+  #choose(journey: Journey): { offer: Offer; pass: Pass } {
+    const ranked = this.#offers(journey.request)
+      .map((offer) => ({ offer, rank: rankOf(offer.backend, journey.tried) }))
+      .sort((a, b) => byRank(a.rank, b.rank))
+      .map(({ offer }) => ({ offer, circuit: this.#circuitOf(offer.backend, offer.model.name) }))
+    for (const { offer, circuit } of ranked) {
+      const pass = circuit.enter()
+      if (pass) return { offer, pass }
+    }
+    const names = listOf(ranked.map(({ offer }) => offer.backend.id))
+    throw new InferError('unavailable', `model ${journey.request.model} failed lately at ${names}`, {
+      retryable: true,
+      retryAfterMs: Math.ceil(Math.min(...ranked.map(({ circuit }) => circuit.closedForMs))),
+    })
+  }
+
+  #judge(error: unknown, pass: Pass, startMs: number, { signal }: Journey): void {
+    const lastedMs = this.#clock.monotonicMs() - startMs
+    if (signal.aborted) {
+      const hung = signal.reason instanceof InferError && signal.reason.code === 'deadline'
+      if (hung && lastedMs >= hangMs) pass.failed()
+      else pass.abandoned()
+    } else if (!(error instanceof InferError)) pass.failed()
+    else if (faults.has(error.code) || (error.code === 'run' && error.retryable)) pass.failed()
+    else if (error.code === 'deadline' && lastedMs >= hangMs) pass.failed()
+    // A caller's mistake was found by a backend that is well; a full one is well too.
+    else if (error.code === 'bad-input') pass.succeeded()
+    else pass.abandoned()
+  }
+
+  /** When to try again, or undefined: not at all. */
+  #retryInMs(
+    error: unknown,
+    attempt: number,
+    journey: Journey,
+    { backend, model }: Offer,
+  ): number | undefined {
+    if (!(error instanceof InferError) || attempt >= attemptsMax) return undefined
+    if (journey.streamed || journey.signal.aborted) return undefined
+    const elsewhere = this.#offers(journey.request).some((one) => !journey.tried.has(one.backend))
+    const harmless = neverBegan.has(error.code) || (error.retryable && model.idempotent)
+    // Where it does not fit or is not known, asking the same one again changes nothing.
+    const changes = error.retryable || elsewhere
+    if (!harmless || !changes) return undefined
+    const backedOffMs = backoffMs(attempt - 1, retryBackoff, this.#clock.random())
+    const waitMs = elsewhere ? 0 : Math.max(backedOffMs, error.retryAfterMs ?? 0)
+    const leftMs = journey.expiresAtMs - this.#clock.monotonicMs()
+    if (waitMs >= leftMs) return undefined
+    this.#log.debug('an attempt failed', { backend: backend.id, model: model.name, why: messageOf(error) })
+    return waitMs
+  }
+
+  #outcome(error: unknown, caller: AbortSignal, limit: AbortSignal): InferError {
+    if (this.#closed.signal.aborted) return stopped()
+    if (caller.aborted) return gone()
+    if (limit.aborted) return limit.reason as InferError
+    if (error instanceof InferError) return error
+    this.#log.error('a backend failed in a way that it should not', { error: messageOf(error) })
+    return new InferError('run', 'the gateway failed; its log says why', { cause: error })
+  }
+
+  #circuit(backend: Backend, model: string): CircuitBreaker | undefined {
+    return this.#circuits.get(`${backend.id} ${model}`)
+  }
+
+  #circuitOf(backend: Backend, model: string): CircuitBreaker {
+    const key = `${backend.id} ${model}`
+    let circuit = this.#circuits.get(key)
+    if (!circuit) {
+      if (this.#circuits.size >= keptMax)
+        for (const [other, one] of this.#circuits) if (one.state === 'closed') this.#circuits.delete(other)
+      circuit = new CircuitBreaker(this.#clock, this.#options.circuit ?? circuitDefaults)
+      this.#circuits.set(key, circuit)
+    }
+    return circuit
+  }
+
+  #budget(model: string): RetryBudget {
+    let budget = this.#budgets.get(model)
+    if (!budget) {
+      if (this.#budgets.size >= keptMax) this.#budgets.clear()
+      budget = new RetryBudget()
+      this.#budgets.set(model, budget)
+    }
+    return budget
+  }
+}
+
+/** Smaller is better: not tried yet, near before far, well before ailing, then the least busy. */
+function rankOf(backend: Backend, tried: ReadonlySet<Backend>): readonly number[] {
+  const { state, running, queued } = backend.health()
+  return [
+    tried.has(backend) ? 1 : 0,
+    backend.reach === 'site' ? 0 : 1,
+    ['ok', 'starting', 'away'].indexOf(state),
+    (running + queued) / backend.concurrency,
+  ]
+}
+
+function byRank(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((part, index) => part !== b[index])
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0)
+}
+
+/** Ends with the signal, whatever the source does. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  aborted.catch(() => {})
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted])
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    // Not waited for: a source that hangs would hang its reader.
+    iterator.return?.().catch(() => {})
+  }
+}
+
+function bytesOf(inputs: readonly Tensor[]): number {
+  return inputs.reduce(
+    (sum, { data }) =>
+      sum + (Array.isArray(data) ? data.reduce((all, text) => all + text.length * 2, 0) : data.byteLength),
+    0,
+  )
+}
+
+function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, 20).join(', ')
+  return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown || 'none'
+}
+
+function late({ model, deadlineMs }: ServingRequest): InferError {
+  return new InferError('deadline', `${model} did not answer within ${Math.round(deadlineMs)} ms`, {
+    retryable: true,
+  })
+}
+
+function gone(): InferError {
+  return new InferError('cancelled', 'cancelled by its caller')
+}
+
+function stopped(): InferError {
+  return new InferError('engine-stopped', 'the gateway is stopping')
+}
