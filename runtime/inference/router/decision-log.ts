@@ -1,0 +1,66 @@
+/**
+ * The router's decisions, the latest ones, in memory and nowhere else: when someone asks what in a home tells a lot about
+ * them, so it is not written to a disk. No inputs, no outputs.
+ */
+import type { Decision, DecisionAttempt } from '../../wire/decisions.ts'
+
+/** A quarter of an hour of a busy device; some 1 kB each. */
+const keptMax = 500
+const listedMax = 20
+const linesMax = 16
+const attemptsMax = 32
+
+/** A decision while its request is under way. */
+export interface OpenDecision {
+  readonly id: string
+  /** What was tried; ends when `end` is called, once. */
+  attempt(attempt: Pick<DecisionAttempt, 'route' | 'kind' | 'model' | 'startMs'>): {
+    end(end: Pick<DecisionAttempt, 'outcome' | 'error'> & { readonly endMs: number }): void
+  }
+  note(line: string): void
+  end(result: NonNullable<Decision['result']>): void
+}
+
+type Kept = { -readonly [K in keyof Decision]: Decision[K] }
+
+export class DecisionLog {
+  readonly #kept = new Map<string, Kept>()
+
+  open(decision: Omit<Decision, 'attempts' | 'notes' | 'result'>): OpenDecision {
+    const kept: Kept = { ...decision, attempts: [], notes: [] }
+    this.#kept.set(kept.id, kept)
+    const oldest = this.#kept.keys().next().value
+    if (this.#kept.size > keptMax && oldest !== undefined) this.#kept.delete(oldest)
+    return {
+      id: kept.id,
+      attempt(begun) {
+        const attempt: DecisionAttempt = { ...begun, outcome: 'under way' }
+        if (kept.attempts.length < attemptsMax) kept.attempts.push(attempt)
+        return {
+          end(end) {
+            if (attempt.outcome === 'under way') Object.assign(attempt, end)
+          },
+        }
+      },
+      note(line) {
+        if (kept.notes.length < linesMax) kept.notes.push(line.slice(0, 500))
+      },
+      end(result) {
+        kept.result ??= result
+      },
+    }
+  }
+
+  of(id: string): Decision | undefined {
+    const kept = this.#kept.get(id)
+    return kept && structuredClone(kept)
+  }
+
+  /** The latest ones, newest first. */
+  latest(): Decision[] {
+    return [...this.#kept.values()]
+      .slice(-listedMax)
+      .reverse()
+      .map((one) => structuredClone(one))
+  }
+}
