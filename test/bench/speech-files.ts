@@ -5,7 +5,7 @@ import { silentLog } from '../../runtime/base/log.ts'
 import { models } from '../../runtime/inference/models/index.ts'
 import { defaultModelsDir } from '../../runtime/inference/store/models-dir.ts'
 import { type LocalModel, ModelStore } from '../../runtime/inference/store/store.ts'
-import { resample } from '../../runtime/perception/hearing/resample.ts'
+import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { readWav } from '../../runtime/perception/hearing/wav.ts'
 import { firstRecording } from '../../runtime/perception/samples/first-recording.ts'
 

@@ -12,7 +12,7 @@ import { defaultModelsDir } from '../../runtime/inference/store/models-dir.ts'
 import { ModelStore } from '../../runtime/inference/store/store.ts'
 import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { Hearing } from '../../runtime/perception/hearing/hearing.ts'
-import { resample } from '../../runtime/perception/hearing/resample.ts'
+import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { readWav } from '../../runtime/perception/hearing/wav.ts'
 import { encodeWav, sine } from '../unit/perception/sounds.ts'
 

@@ -10,10 +10,10 @@ import type { Microphone } from '../../../hal/contract/microphone.ts'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import { Resampler } from '../../inference/engine/steps/resampler.ts'
 import { InferError } from '../../inference/inference.ts'
 import { Channel } from './channel.ts'
 import type { Heard } from './heard.ts'
-import { Resampler } from './resample.ts'
 import { SampleBuffer } from './sample-buffer.ts'
 import {
   frameSamples,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Resampler, resample } from '../../../runtime/perception/hearing/resample.ts'
+import { Resampler, resample } from '../../../runtime/inference/engine/steps/resampler.ts'
 import { rms, sine } from './sounds.ts'
 
 const rate = fc.integer({ min: 8_000, max: 192_000 })
