@@ -12,10 +12,10 @@ import type {
 } from '../../hal/contract/accelerator.ts'
 import { InferError, type Tensor } from '../wire/infer.ts'
 import { datatypes } from '../wire/tensor.ts'
-import type { EngineStatus, EngineSupervisor } from './supervisor/engine-supervisor.ts'
+import type { EngineState, Engines } from './supervisor/engines.ts'
 
 const format = 'onnx'
-const states: Readonly<Record<EngineStatus['state'], AcceleratorHealth['state']>> = {
+const states: Readonly<Record<EngineState, AcceleratorHealth['state']>> = {
   // Starts with its first model.
   idle: 'ok',
   running: 'ok',
@@ -30,11 +30,11 @@ const inEngine = (model: string) => `accelerator/${model}`
 export class CpuAccelerator implements Accelerator {
   readonly id = 'cpu'
   readonly name = 'CPU'
-  readonly #engine: EngineSupervisor
+  readonly #engine: Engines
   readonly #models = new Set<string>()
 
   /** The engine belongs to the caller: closing this frees its models and leaves the engine running. */
-  constructor(engine: EngineSupervisor) {
+  constructor(engine: Engines) {
     this.#engine = engine
   }
 

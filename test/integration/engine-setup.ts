@@ -8,10 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { realClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
-import {
-  EngineSupervisor,
-  type EngineSupervisorOptions,
-} from '../../runtime/inference/supervisor/engine-supervisor.ts'
+import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
+import type { EngineSupervisorOptions } from '../../runtime/inference/supervisor/supervisor-options.ts'
 import type { EngineModel } from '../../runtime/wire/engine-protocol.ts'
 import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../runtime/wire/infer.ts'
 import { addModel, moonshineShapedDecoder, moonshineShapedEncoder, slowModel } from '../fixtures/onnx.ts'

@@ -1,82 +1,44 @@
 /**
  * Keeps an engine process running and speaks to it. The engine may die at any moment: what was under way and had
  * streamed nothing is tried once more on the next engine, within its deadline; the rest fails as `engine-lost`. An engine
- * that has not answered a request by its deadline and a grace time hangs in native code, and is replaced.
+ * that has not answered a request by its deadline and a grace time hangs in native code, and is replaced. So is one whose
+ * memory has crept past its limit: it ends what it runs, and requests wait for the next one.
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
-import type { EngineModel, EngineModelStatus, FromEngine } from '../../wire/engine-protocol.ts'
-import { type InferChunk, InferError, type InferRequest, type InferResponse } from '../../wire/infer.ts'
+import { backoffMs } from '../../base/retry.ts'
+import type { EngineModel, FromEngine } from '../../wire/engine-protocol.ts'
+import {
+  type InferChunk,
+  InferError,
+  type InferFailure,
+  type InferRequest,
+  type InferResponse,
+} from '../../wire/infer.ts'
 import { PriorityQueue } from '../engine/priority-queue.ts'
-import type { Inference } from '../inference.ts'
-import { ChunkStream } from './chunk-stream.ts'
 import { EngineChild } from './engine-child.ts'
-import { EngineModels, type ModelSignature } from './engine-models.ts'
+import { EngineModels } from './engine-models.ts'
+import type {
+  EngineProcess,
+  EngineState,
+  EngineStatus,
+  Engines,
+  ModelOutlook,
+  ModelSignature,
+} from './engines.ts'
+import { type Flight, newFlight, onTheWire } from './flight.ts'
+import { Readings } from './readings.ts'
+import { type EngineSupervisorOptions, supervisorDefaults } from './supervisor-options.ts'
 
-export interface EngineSupervisorOptions {
-  readonly models: readonly EngineModel[]
-  /** The engine's main module; from source when not given. */
-  readonly entry?: string | URL
-  readonly execArgv?: readonly string[]
-  /** Threads of one session, where the model does not say. */
-  readonly intraOpThreads?: number
-  /** `lazy` starts the process at the first request or preload. */
-  readonly start?: 'eager' | 'lazy'
-  readonly restart?: BackoffOptions
-  /** Requests under way or waiting; above it `overloaded`. */
-  readonly queueMax?: number
-  readonly startDeadlineMs?: number
-  readonly loadDeadlineMs?: number
-  /** After a deadline, how long the engine may stay silent: the longest single native run that is still healthy. */
-  readonly graceMs?: number
-  readonly stopDeadlineMs?: number
-}
-
-const defaults = {
-  entry: new URL('../engine/main.ts', import.meta.url),
-  execArgv: [],
-  intraOpThreads: 1,
-  start: 'lazy',
-  restart: { firstMs: 100, maxMs: 10_000 },
-  queueMax: 64,
-  startDeadlineMs: 15_000,
-  loadDeadlineMs: 60_000,
-  graceMs: 5_000,
-  stopDeadlineMs: 2_000,
-} as const
-
-export interface EngineStatus {
-  /** `idle`: not started yet; `restarting`: waits before the next start. */
-  readonly state: 'idle' | 'starting' | 'running' | 'restarting' | 'stopped'
-  readonly pid: number | undefined
-  readonly restarts: number
-  readonly inFlight: number
-  readonly models: readonly EngineModelStatus[]
-  /** Resident memory as the engine last said; undefined when it did not answer. */
-  readonly rssMb: number | undefined
-}
-
-/** One request on its way. */
-interface Flight {
-  readonly id: string
-  readonly request: Omit<InferRequest, 'id'>
-  readonly priority: InferRequest['priority']
-  readonly expiresAtMs: number
-  readonly stream: ChunkStream
-  /** Handed to the engine that runs now. */
-  sent: boolean
-  retried: boolean
-  streamed: boolean
-  /** Its reader has gone or was told; it stays until the engine has let go of it. */
-  settled: boolean
-  cancelTimer: Cancel
-}
+/** Requests whose model was never timed are taken to last so long, milliseconds. */
+const unknownMs = 20
+/** A start, as long as none was timed, milliseconds. */
+const unknownStartMs = 400
 
 type Options = Required<EngineSupervisorOptions>
 
-export class EngineSupervisor implements Inference, AsyncDisposable {
+export class EngineSupervisor implements Engines {
   readonly #clock: Clock
   readonly #log: Log
   readonly #options: Options
@@ -84,14 +46,19 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
   readonly #flights = new Map<string, Flight>()
   readonly #unsent: PriorityQueue<Flight>
   #child: EngineChild | undefined
-  #state: EngineStatus['state'] = 'idle'
+  readonly #readings: Readings
+  #budgetMb: number | undefined
+  #state: EngineState = 'idle'
   #pipeFull = false
+  /** `drain`: to be replaced, takes nothing new; `end`: was told to end. */
+  #replacing: 'drain' | 'end' | undefined
+  #replaced = 0
   #starts = 0
+  #startMs = unknownStartMs
   #failedStarts = 0
   #cancelTimer: Cancel = () => {}
   /** Settles with the first start; only an eager `open` looks at it. */
   readonly #firstStart = Promise.withResolvers<void>()
-  #onStatus = new Set<(rssMb: number) => void>()
   #closing: Promise<void> | undefined
 
   private constructor(deps: { readonly clock: Clock; readonly log: Log }, options: Options) {
@@ -100,6 +67,15 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     this.#options = options
     this.#unsent = new PriorityQueue(options.queueMax)
     this.#models.set(options.models)
+    this.#budgetMb = options.budgetMb
+    this.#readings = new Readings(
+      {
+        clock: this.#clock,
+        ask: () => this.#state === 'running' && this.#send({ t: 'status' }),
+        onCreep: (rssMb) => this.#onCreep(rssMb),
+      },
+      { everyMs: options.readEveryMs, memory: options.memory },
+    )
     this.#firstStart.promise.catch(() => {})
   }
 
@@ -110,7 +86,7 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     signal: AbortSignal,
   ): Promise<EngineSupervisor> {
     signal.throwIfAborted()
-    const supervisor = new EngineSupervisor(deps, { ...defaults, ...options })
+    const supervisor = new EngineSupervisor(deps, { ...supervisorDefaults, ...options })
     if (options.start !== 'eager') return supervisor
     const onAbort = () => supervisor.#firstStart.reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
@@ -147,23 +123,19 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     }
   }
 
-  /** Models that it may run. */
   get models(): readonly EngineModel[] {
     return this.#models.list
   }
 
-  /** What a model takes and gives: known once a model of tensors was loaded. */
   signatureOf(name: string): ModelSignature | undefined {
     return this.#models.signatureOf(name)
   }
 
-  /** Replaces the list of models. What is the same as before stays loaded. */
   setModels(models: readonly EngineModel[]): void {
     this.#models.set(models)
     if (this.#state === 'running') this.#send({ t: 'models', models: this.#models.list })
   }
 
-  /** Loads a model now instead of at its first request. Throws InferError `model-unknown`, `model-load`, `engine-stopped`. */
   async preload(name: string, signal?: AbortSignal): Promise<void> {
     if (this.#state === 'stopped') throw stopped()
     const { loaded, leave } = this.#models.want(name)
@@ -184,22 +156,51 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     }
   }
 
-  /** Frees a model's memory until it is next used. */
   unload(name: string): void {
     this.#models.unwant(name)
     if (this.#state === 'running') this.#send({ t: 'unload', model: name })
   }
 
-  async status(): Promise<EngineStatus> {
-    const rssMb = await this.#askRss()
+  setBudget(budgetMb: number | undefined): void {
+    this.#budgetMb = budgetMb
+    if (this.#state === 'running') this.#sendLimits()
+  }
+
+  outlook(name: string): ModelOutlook | undefined {
+    const entry = this.#models.get(name)
+    if (!entry) return undefined
+    const modelMs = entry.times.quantiles()
+    return {
+      state: entry.state,
+      ...(entry.reason === undefined ? {} : { reason: entry.reason }),
+      queued: [...this.#flights.values()].filter(({ request }) => request.model === name).length,
+      queueMs: this.#waitMs(),
+      ...(entry.loadMs === undefined ? {} : { loadMs: entry.loadMs }),
+      ...(modelMs === undefined ? {} : { modelMs }),
+      ...(entry.memoryMb === undefined ? {} : { memoryMb: entry.memoryMb }),
+    }
+  }
+
+  /** What is known without asking. */
+  get process(): EngineProcess {
     return {
       state: this.#state,
       pid: this.pid,
       restarts: Math.max(0, this.#starts - 1),
+      replaced: this.#replaced,
       inFlight: this.#flights.size,
-      models: this.#models.states(),
-      rssMb,
+      rssMb: this.#readings.last?.rssMb,
     }
+  }
+
+  get full(): boolean {
+    return this.#flights.size >= this.#options.queueMax
+  }
+
+  async status(): Promise<EngineStatus> {
+    const reading = this.#state === 'running' ? await this.#readings.ask() : undefined
+    const process = { ...this.process, rssMb: reading?.rssMb }
+    return { ...process, models: this.#models.states(), memory: reading?.memory, processes: [process] }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,12 +210,14 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#state = 'stopped'
+    this.#replacing = undefined
     this.#cancelTimer()
     for (const flight of [...this.#flights.values()]) {
       flight.stream.fail(stopped())
       this.#forget(flight)
     }
     this.#models.stop()
+    this.#readings.stop()
     this.#firstStart.reject(stopped())
     await this.#child?.stop(this.#clock, this.#options.stopDeadlineMs)
   }
@@ -223,22 +226,13 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
 
   #take(request: Omit<InferRequest, 'id'>): Flight {
     if (this.#state === 'stopped') throw stopped()
-    if (this.#flights.size >= this.#options.queueMax)
-      throw new InferError('overloaded', `${this.#flights.size} requests are under way, no more are taken`, {
-        retryable: true,
-      })
-    const flight: Flight = {
-      id: this.#clock.newId(),
-      request,
-      priority: request.priority,
-      expiresAtMs: this.#clock.monotonicMs() + request.deadlineMs,
-      stream: new ChunkStream(),
-      sent: false,
-      retried: false,
-      streamed: false,
-      settled: false,
-      cancelTimer: () => {},
+    if (this.full) {
+      const line = `${this.#flights.size} requests are under way, no more are taken`
+      throw new InferError('overloaded', line, { retryable: true, retryAfterMs: Math.ceil(this.#waitMs()) })
     }
+    const refusal = this.#models.refusal(request.model, this.#clock.monotonicMs())
+    if (refusal) throw refusal
+    const flight = newFlight(this.#clock, request)
     flight.cancelTimer = this.#clock.after(request.deadlineMs, () => this.#onExpired(flight))
     this.#flights.set(flight.id, flight)
     this.#unsent.push(flight)
@@ -247,24 +241,30 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     return flight
   }
 
+  /** Expected time until everything taken is answered, milliseconds: one thing runs at a time, batches as one. */
+  #waitMs(): number {
+    const counts = new Map<string, number>()
+    for (const { request } of this.#flights.values())
+      counts.set(request.model, (counts.get(request.model) ?? 0) + 1)
+    let ms = this.#state === 'running' ? 0 : this.#startMs
+    for (const [name, count] of counts) {
+      const entry = this.#models.get(name)
+      const runs = Math.ceil(count / (entry?.model.batch?.max ?? 1))
+      ms += runs * (entry?.times.quantiles()?.p50 ?? unknownMs)
+    }
+    return ms
+  }
+
   /** Hands the engine what it has room for, the most urgent first. */
   #pump(): void {
-    while (this.#state === 'running' && !this.#pipeFull) {
+    while (this.#state === 'running' && !this.#pipeFull && !this.#replacing) {
       const flight = this.#unsent.peek()
       if (!flight) return
       this.#unsent.remove(flight)
-      const leftMs = Math.max(0, flight.expiresAtMs - this.#clock.monotonicMs())
       try {
         flight.sent = true
-        this.#send({
-          t: 'infer',
-          request: {
-            ...flight.request,
-            inputs: [...flight.request.inputs],
-            id: flight.id,
-            deadlineMs: leftMs,
-          },
-        })
+        this.#send({ t: 'infer', request: onTheWire(flight, this.#clock.monotonicMs()) })
+        this.#models.onAsked(flight.request.model)
       } catch (error) {
         flight.stream.fail(new InferError('bad-input', `the inputs are ${messageOf(error)}`))
         this.#forget(flight)
@@ -285,6 +285,10 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     flight.cancelTimer()
     this.#unsent.remove(flight)
     this.#flights.delete(flight.id)
+    const { model } = flight.request
+    if (![...this.#flights.values()].some(({ request }) => request.model === model))
+      this.#models.onNotAsked(model)
+    if (this.#replacing === 'drain' && ![...this.#flights.values()].some(({ sent }) => sent)) this.#swap()
   }
 
   #onExpired(flight: Flight): void {
@@ -310,16 +314,44 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     const flight = this.#flights.get(response.id)
     if (!flight) return
     if ('error' in response) {
-      const { code, message } = response.error
-      flight.stream.fail(
-        new InferError(code, message, { retryable: code === 'deadline' || code === 'overloaded' }),
-      )
+      flight.stream.fail(failureIn(response.error))
     } else {
       flight.streamed = true
       flight.stream.push(response)
       this.#failedStarts = 0
     }
-    if (response.final) this.#forget(flight)
+    if (!response.final) return
+    if (!('error' in response)) this.#models.onAnswered(flight.request.model, response.modelMs)
+    this.#readings.onWork()
+    this.#forget(flight)
+  }
+
+  // Replacing an engine whose memory has crept past its limit [inference-7]
+
+  #onCreep(rssMb: number): void {
+    if (this.#replacing || this.#state !== 'running') return
+    this.#log.warn('engine memory is over its limit, it will be replaced', { rssMb: Math.round(rssMb) })
+    this.#replacing = 'drain'
+    this.#readings.rest()
+    this.#cancelTimer = this.#clock.after(this.#options.drainMsMax, () => this.#onDrainedTooLong())
+    if (![...this.#flights.values()].some(({ sent }) => sent)) this.#swap()
+  }
+
+  /** An answer that has begun to stream cannot begin again: it ends in this engine. Any other runs again in the next. */
+  #onDrainedTooLong(): void {
+    if ([...this.#flights.values()].some(({ sent, streamed, settled }) => sent && streamed && !settled)) {
+      this.#log.warn('engine is not replaced yet: an answer is still under way')
+      this.#replacing = undefined
+      this.#pump()
+    } else this.#swap()
+  }
+
+  #swap(): void {
+    this.#cancelTimer()
+    this.#replacing = 'end'
+    const child = this.#child
+    if ([...this.#flights.values()].some(({ sent }) => sent)) child?.kill('was replaced while a run went on')
+    else void child?.stop(this.#clock, this.#options.stopDeadlineMs)
   }
 
   // The process
@@ -359,7 +391,10 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     if (this.#state !== 'starting') return
     this.#cancelTimer()
     this.#state = 'running'
+    this.#startMs = ms
     this.#log.info('engine ready', { pid: this.pid, ms: Math.round(ms) })
+    this.#readings.onStarted()
+    this.#sendLimits()
     this.#send({ t: 'models', models: this.#models.list })
     for (const model of this.#models.wanted) {
       this.#models.onReload(model)
@@ -373,18 +408,24 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     switch (message.t) {
       case 'loaded':
         this.#failedStarts = 0
-        this.#models.onLoaded(message.model, signatureIn(message))
+        this.#models.onLoaded(message.model, { ...message, signature: signatureIn(message) })
+        this.#readings.onWork()
         this.#log.info('model loaded', { model: message.model, ms: Math.round(message.ms) })
         break
       case 'failed':
-        this.#models.onFailed(message.model, message.message)
+        this.#models.onFailed(message.model, message.message, message.code)
         this.#log.error('model did not load', { model: message.model, reason: message.message })
+        break
+      case 'evicted':
+        this.#models.onEvicted(message.model)
+        this.#log.info('model made room', { model: message.model, memoryMb: message.memoryMb })
         break
       case 'response':
         this.#onResponse(message.response as InferResponse)
         break
       case 'status':
-        for (const tell of this.#onStatus) tell(message.rssMb)
+        this.#models.onFigures(message.models)
+        this.#readings.onStatus(message, this.#budgetMb)
     }
   }
 
@@ -392,52 +433,58 @@ export class EngineSupervisor implements Inference, AsyncDisposable {
     this.#child = undefined
     this.#cancelTimer()
     if (this.#state === 'stopped') return
+    this.#state = 'restarting'
+    const replaced = this.#replacing === 'end'
+    this.#replacing = undefined
+    if (replaced) {
+      this.#onReplaced(reason)
+      return
+    }
     const delayMs = backoffMs(this.#failedStarts, this.#options.restart, this.#clock.random())
     this.#failedStarts += 1
     this.#log.error('engine lost', { reason, inFlight: this.#flights.size, restartInMs: delayMs })
-    this.#state = 'restarting'
     this.#firstStart.reject(new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
-    this.#models.onLost()
+    this.#models.onLost(this.#clock.monotonicMs())
     for (const flight of [...this.#flights.values()]) this.#onFlightLost(flight, reason)
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#start())
   }
 
+  #onReplaced(reason: string): void {
+    this.#replaced += 1
+    this.#models.onReplaced()
+    for (const flight of [...this.#flights.values()]) this.#onFlightLost(flight, reason)
+    this.#start()
+  }
+
   #onFlightLost(flight: Flight, reason: string): void {
     if (!flight.sent) return
-    if (!flight.settled && !flight.streamed && !flight.retried) {
+    const refusal = this.#models.refusal(flight.request.model, this.#clock.monotonicMs())
+    if (!refusal && !flight.settled && !flight.streamed && !flight.retried) {
       flight.retried = true
       flight.sent = false
       this.#unsent.push(flight)
       return
     }
-    flight.stream.fail(new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
+    flight.stream.fail(refusal ?? new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
     this.#forget(flight)
+  }
+
+  #sendLimits(): void {
+    this.#send({ t: 'limits', ...(this.#budgetMb === undefined ? {} : { budgetMb: this.#budgetMb }) })
   }
 
   #send(message: Parameters<EngineChild['send']>[0]): void {
     if (this.#child && !this.#child.send(message)) this.#pipeFull = true
   }
-
-  async #askRss(): Promise<number | undefined> {
-    if (this.#state !== 'running') return undefined
-    const { promise, resolve } = Promise.withResolvers<number | undefined>()
-    // An engine in the middle of a native run is healthy and silent.
-    const cancel = this.#clock.after(statusWaitMs, () => resolve(undefined))
-    this.#onStatus.add(resolve)
-    this.#send({ t: 'status' })
-    try {
-      return await promise
-    } finally {
-      cancel()
-      this.#onStatus.delete(resolve)
-    }
-  }
 }
-
-const statusWaitMs = 500
 
 function signatureIn({ inputs, outputs }: FromEngine & { t: 'loaded' }): ModelSignature | undefined {
   return inputs && outputs ? { inputs, outputs } : undefined
+}
+
+function failureIn({ code, message, retryAfterMs }: InferFailure['error']): InferError {
+  const retryable = code === 'deadline' || code === 'overloaded'
+  return new InferError(code, message, { retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
 }
 
 function cancelled(): InferError {
