@@ -10,6 +10,7 @@ import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
+import { perceptionSchema } from './perception.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -44,7 +45,7 @@ const schema = v.strictObject({
   hardware: v.optional(hardwareSchema),
   /**
    * Camera: a V4L2 device (`/dev/video0`), or `rpicam:0` for one on a Raspberry Pi's own connector.
-   * It is opened for programs that take frames; nothing of this version looks through it. Absent: none.
+   * Who looks through it is in `perception`. Absent: none.
    */
   camera: v.optional(v.string()),
   /** Adapters of accelerators: programs that speak the Open Inference Protocol (`hal/accelerators/README.md`). */
@@ -79,6 +80,8 @@ const schema = v.strictObject({
     }),
     {},
   ),
+  /** What is looked at and what is felt (`runtime/perception`). */
+  perception: v.optional(perceptionSchema, {}),
   models: v.optional(v.strictObject({ dir: v.optional(v.string(), () => defaultModelsDir()) }), {}),
   outbox: v.optional(
     v.strictObject({
