@@ -29,7 +29,9 @@ export type Tensor = {
   }
 }[Datatype]
 
-export type Priority = 'control' | 'interactive' | 'background'
+/** The most urgent first. */
+export const priorities = ['control', 'interactive', 'background'] as const
+export type Priority = (typeof priorities)[number]
 /** How far a value may travel. Strictest first: `device` never leaves it, `site` stays in the home, `cloud` may go anywhere. */
 export const privacies = ['device', 'site', 'cloud'] as const
 export type Privacy = (typeof privacies)[number]

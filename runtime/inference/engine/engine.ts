@@ -14,6 +14,8 @@ export interface EngineDeps {
   /** Resolves when the reader has taken enough of what was sent. */
   readonly drained: () => Promise<void>
   readonly rssBytes: () => number
+  /** What native code holds in this process, megabytes. */
+  readonly nativeMb: () => number
   /** Called on `stop`, after everything that waited was answered. */
   readonly onStop: () => void
   /** One line about a message that was ignored. */
@@ -23,6 +25,8 @@ export interface EngineDeps {
 export interface EngineOptions {
   /** Requests under way or waiting; the sender bounds its own too. */
   readonly queueMax: number
+  /** Of one model; as many as all, where not given. */
+  readonly modelQueueMax?: number
   readonly intraOpThreads: number
 }
 
@@ -33,19 +37,25 @@ export class Engine {
 
   constructor(deps: EngineDeps, options: EngineOptions) {
     this.#deps = deps
+    const { send } = deps
     this.#models = new ModelTable(deps.clock, {
       pipelines,
       intraOpThreads: options.intraOpThreads,
-      onLoaded: (model, ms, signature) =>
-        deps.send({
+      nativeMb: deps.nativeMb,
+      onLoaded: ({ model, ms, memoryMb, signature }) =>
+        send({
           t: 'loaded',
           model,
           ms,
+          memoryMb,
           ...(signature ? { inputs: [...signature.inputs], outputs: [...signature.outputs] } : {}),
         }),
-      onFailed: (model, message) => deps.send({ t: 'failed', model, message }),
+      onFailed: (model, { code, message }) =>
+        send({ t: 'failed', model, message, code: code === 'memory' ? 'memory' : 'model-load' }),
+      onEvicted: (model, memoryMb) => send({ t: 'evicted', model, memoryMb }),
+      onFreed: () => this.#scheduler.wake(),
     })
-    const respond = (response: InferResponse) => deps.send({ t: 'response', response } as FromEngine)
+    const respond = (response: InferResponse) => send({ t: 'response', response } as FromEngine)
     this.#scheduler = new Scheduler(
       { clock: deps.clock, models: this.#models, respond, drained: deps.drained },
       options,
@@ -67,6 +77,9 @@ export class Engine {
       case 'models':
         this.#models.set(message.models)
         break
+      case 'limits':
+        this.#models.setBudget(message.budgetMb)
+        break
       case 'load':
         void this.#models.load(message.model)
         break
@@ -84,6 +97,7 @@ export class Engine {
           t: 'status',
           models: this.#models.states(),
           rssMb: this.#deps.rssBytes() / 2 ** 20,
+          memory: this.#models.memory(),
         })
         break
       case 'stop':

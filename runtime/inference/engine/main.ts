@@ -15,11 +15,14 @@ import type { FromEngine } from '../../wire/engine-protocol.ts'
 import { FrameError, readFrames, writeFrame } from '../../wire/frames.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { Engine } from './engine.ts'
+import { nativeMemoryMb } from './native-memory.ts'
 
 const pipeFd = 3
 const exitCodes = { ok: 0, usage: 2, protocol: 3 }
 /** More than the supervisor ever has under way, so that `overloaded` is its to say first. */
 const queueMax = 64
+/** What floods one model leaves a quarter of the places for the others. */
+const modelQueueMax = 48
 
 function openPipe(): Socket {
   try {
@@ -81,10 +84,11 @@ function serveSupervisor(threads: number): void {
       send: (message) => send(pipe, message),
       drained: () => drained(pipe),
       rssBytes: () => process.memoryUsage.rss(),
+      nativeMb: nativeMemoryMb,
       onStop: () => pipe.end(() => process.exit(exitCodes.ok)),
       warn: (line) => void process.stderr.write(`${line}\n`),
     },
-    { queueMax, intraOpThreads: threads },
+    { queueMax, modelQueueMax, intraOpThreads: threads },
   )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   pipe.on('end', () => process.exit(exitCodes.ok))

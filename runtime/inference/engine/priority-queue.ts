@@ -1,12 +1,14 @@
-/** A bounded queue in three classes: the most urgent class first, first come first served within one. */
-import type { Priority } from '../../wire/infer.ts'
+/** A bounded queue in three classes: the most urgent class first, the earliest deadline first within one, then first come. */
+import { type Priority, priorities } from '../../wire/infer.ts'
 
-export class PriorityQueue<T extends { readonly priority: Priority }> {
-  readonly #classes: Readonly<Record<Priority, Set<T>>> = {
-    control: new Set(),
-    interactive: new Set(),
-    background: new Set(),
-  }
+export interface Queued {
+  readonly priority: Priority
+  /** On a clock that all items share. */
+  readonly expiresAtMs: number
+}
+
+export class PriorityQueue<T extends Queued> {
+  readonly #classes: Readonly<Record<Priority, T[]>> = { control: [], interactive: [], background: [] }
   readonly max: number
 
   constructor(max: number) {
@@ -15,30 +17,38 @@ export class PriorityQueue<T extends { readonly priority: Priority }> {
 
   get size(): number {
     const { control, interactive, background } = this.#classes
-    return control.size + interactive.size + background.size
+    return control.length + interactive.length + background.length
   }
 
   /** False when the queue is full; the item was not taken. */
   push(item: T): boolean {
     if (this.size >= this.max) return false
-    this.#classes[item.priority].add(item)
+    const items = this.#classes[item.priority]
+    let at = items.length
+    while (at > 0 && (items[at - 1] as T).expiresAtMs > item.expiresAtMs) at -= 1
+    items.splice(at, 0, item)
     return true
   }
 
   /** What goes next; it stays in the queue. */
   peek(): T | undefined {
-    for (const item of this) return item
-    return undefined
+    const { control, interactive, background } = this.#classes
+    return control[0] ?? interactive[0] ?? background[0]
   }
 
   remove(item: T): void {
-    this.#classes[item.priority].delete(item)
+    const items = this.#classes[item.priority]
+    const at = items.indexOf(item)
+    if (at >= 0) items.splice(at, 1)
   }
 
-  /** In the order of service. Items may be removed meanwhile. */
+  /** Those of one class, in the order of service. */
+  of(priority: Priority): readonly T[] {
+    return this.#classes[priority]
+  }
+
+  /** In the order of service, as they are now: items may be removed meanwhile. */
   *[Symbol.iterator](): Generator<T, void, undefined> {
-    yield* this.#classes.control
-    yield* this.#classes.interactive
-    yield* this.#classes.background
+    yield* priorities.flatMap((priority) => this.#classes[priority])
   }
 }

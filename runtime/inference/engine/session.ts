@@ -2,6 +2,7 @@
  * One ONNX Runtime session on the CPU, and tensors to and from it. `run` and `open` are synchronous native calls: the
  * event loop stands still in them and turns once between two. Callers await between runs, so frames are seen there.
  */
+import { availableParallelism } from 'node:os'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -55,6 +56,7 @@ export class Session {
         interOpNumThreads: 1,
         executionMode: 'sequential',
         logSeverityLevel: 3,
+        extra: { session: spinning(options.intraOpThreads) },
       })
       return new Session(session, clock)
     } catch (cause) {
@@ -82,6 +84,16 @@ export class Session {
   async release(): Promise<void> {
     await this.#session.release()
   }
+}
+
+/**
+ * ONNX Runtime's threads wait for work by spinning, also between runs. With a core to spare they may while a run lasts:
+ * it makes many small operators quicker. Where they have every core, they would take the control loop's.
+ */
+function spinning(threads: number): Record<string, unknown> {
+  return threads < availableParallelism()
+    ? { force_spinning_stop: '1' }
+    : { intra_op: { allow_spinning: '0' } }
 }
 
 /** An output by name; its absence is the model file's mistake. */

@@ -2,15 +2,17 @@
 import type { TensorSpec } from '../../wire/engine-protocol.ts'
 import { InferError, type Tensor } from '../../wire/infer.ts'
 import { tensorFault } from '../../wire/tensor.ts'
+import { notFiniteAt } from './finite.ts'
 
 export interface InputSpec extends TensorSpec {
   readonly optional?: boolean
 }
 
-/** The inputs by name. Throws InferError `bad-input`. */
+/** The inputs by name; with numbers only, unless `allowNaN`. Throws InferError `bad-input`. */
 export function checkInputs(
   inputs: readonly unknown[],
   specs: readonly InputSpec[],
+  { allowNaN = false }: { readonly allowNaN?: boolean } = {},
 ): ReadonlyMap<string, Tensor> {
   const given = new Map<string, Tensor>()
   for (const input of inputs) {
@@ -24,6 +26,7 @@ export function checkInputs(
   for (const name of given.keys())
     if (!specs.some((spec) => spec.name === name))
       throw bad(`input ${name} is not known; expected ${describeAll(specs)}`)
+  if (!allowNaN) for (const tensor of given.values()) checkFinite(tensor)
   return given
 }
 
@@ -54,6 +57,12 @@ function checkInput(tensor: Tensor | undefined, spec: InputSpec): void {
   }
   if (tensor.datatype !== spec.datatype || !shapesAgree(spec.shape, tensor.shape))
     throw bad(`input ${spec.name} is ${describe(tensor)}; expected ${describe(spec)}`)
+}
+
+function checkFinite(tensor: Tensor): void {
+  const at = notFiniteAt(tensor)
+  if (at !== undefined)
+    throw bad(`input ${tensor.name} is ${String(tensor.data[at])} at element ${at}; expected finite numbers`)
 }
 
 function shapesAgree(expected: readonly (number | string)[], actual: readonly (number | string)[]): boolean {

@@ -82,6 +82,8 @@ export class Bench {
   #check = () => {}
   onMessage: (message: FromEngine) => void = () => {}
   drained = Promise.resolve()
+  /** What native code holds, as the engine sees it. */
+  nativeMb = 0
   readonly engine = new Engine(
     {
       clock: this.clock,
@@ -93,6 +95,7 @@ export class Bench {
       },
       drained: () => this.drained,
       rssBytes: () => 2 ** 20,
+      nativeMb: () => this.nativeMb,
       onStop: () => {
         this.stops += 1
       },

@@ -34,8 +34,11 @@ class Counts {
   readonly table = new ModelTable(new VirtualClock(), {
     pipelines: [this.kind],
     intraOpThreads: 1,
+    nativeMb: () => 0,
     onLoaded: () => {},
     onFailed: () => {},
+    onEvicted: () => {},
+    onFreed: () => {},
   })
 
   constructor() {
@@ -60,6 +63,7 @@ test('a model is released once, when it was unloaded and nobody uses it', async 
   one.done()
   expect(counts.releases).toBe(0)
   other.done()
+  await counts.released.promise
   expect(counts.releases).toBe(1)
 })
 
@@ -71,6 +75,7 @@ test('a model that is removed while it loads is released after whoever waited fo
   const { done } = await using
   expect(counts.releases).toBe(0)
   done()
+  await counts.released.promise
   expect(counts.releases).toBe(1)
 })
 
@@ -82,6 +87,7 @@ test('who waited for a load that failed does not count as a user of the next', a
   counts.loading.resolve()
   await counts.table.load('m')
   counts.table.unload('m')
+  await counts.released.promise
   expect(counts.releases).toBe(1)
 })
 

@@ -123,7 +123,7 @@ test('[engine-5] work past its deadline is answered with deadline, waiting or un
     if (message.t === 'response' && !message.response.final) bench.clock.advance(200)
   }
   bench.infer('runs', 'stt', [sound(10)], { deadlineMs: 1000 })
-  bench.infer('waits', 'add', [f32('a', 1), f32('b', 1)], { deadlineMs: 500 })
+  bench.infer('waits', 'add', [f32('a', 1), f32('b', 1)], { deadlineMs: 500, priority: 'background' })
   expect(await bench.error('runs')).toBe('deadline: not finished within its 1000 ms')
   expect(await bench.error('waits')).toBe('deadline: not finished within its 500 ms')
   expect(bench.order).toEqual(['waits', 'runs'])

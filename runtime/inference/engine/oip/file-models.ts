@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/clock.ts'
 import type { FromEngine } from '../../../wire/engine-protocol.ts'
 import { InferError, type InferResponse, type Tensor } from '../../../wire/infer.ts'
 import { Engine } from '../engine.ts'
+import { nativeMemoryMb } from '../native-memory.ts'
 import type { ModelSignature } from '../pipelines/pipeline.ts'
 
 export interface FileModelsDeps {
@@ -36,6 +37,7 @@ export class FileModels {
         // Answers are whole and wait in memory for their connection: the queue bounds how many.
         drained: async () => {},
         rssBytes: () => process.memoryUsage.rss(),
+        nativeMb: nativeMemoryMb,
         onStop: () => {},
         warn: deps.warn,
       },

@@ -16,8 +16,17 @@ export interface Pipeline {
   readonly signature?: ModelSignature
   /** Inputs are unchecked. Steps throw InferError `bad-input` or `run`. */
   run(inputs: readonly unknown[], meter: Meter): Steps
+  /**
+   * Runs several requests as one, where the model's `batch` allows. Their inputs are unchecked, but agree in names,
+   * datatypes and all axes but the first (`batch.ts`). Gives each its outputs, in their order, or the mistake in its own
+   * inputs. Throws when the run itself fails; then each is run alone. `load` refuses a model whose graph cannot.
+   */
+  runTogether?(requests: readonly (readonly unknown[])[], meter: Meter): Promise<readonly Together[]>
   release(): Promise<void>
 }
+
+/** Of one request among several: its outputs, or why it was not run. */
+export type Together = readonly Tensor[] | InferError
 
 export interface ModelSignature {
   readonly inputs: readonly TensorSpec[]
@@ -61,9 +70,11 @@ export async function loadPipeline(
     return session
   }
   try {
-    return await kind.load({ model, open })
+    const pipeline = await kind.load({ model, open })
+    if (!model.batch || pipeline.runTogether) return pipeline
+    throw new InferError('model-load', `model ${model.name}: pipeline ${kind.name} runs no batches`)
   } catch (error) {
-    await Promise.all(opened.map((session) => session.release()))
+    for (const session of opened) await session.release()
     throw error
   }
 }
@@ -80,5 +91,15 @@ export function numberOption(
   throw new InferError(
     'model-load',
     `model ${model.name}: option ${name} is ${JSON.stringify(value)}; expected a number from ${bounds.min} to ${bounds.max}`,
+  )
+}
+
+/** True where the model's options say `allowNaN`: it knows what to do with what is no number. */
+export function allowsNaN(model: EngineModel): boolean {
+  const value = model.options?.['allowNaN'] ?? false
+  if (typeof value === 'boolean') return value
+  throw new InferError(
+    'model-load',
+    `model ${model.name}: option allowNaN is ${JSON.stringify(value)}; expected true or false`,
   )
 }
