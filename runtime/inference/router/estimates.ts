@@ -131,8 +131,10 @@ export class Estimates {
 
   #transfer(route: Pick<Route, 'id' | 'reach'>, offer: RouteOffer, bytes: number, nowMs: number): Transfer {
     const link = this.#link(route)
-    if (!offer.link) {
-      if (!link.measured || nowMs - link.newestMs <= this.#staleMs) return link.transfer(bytes)
+    const fresh = link.measured && nowMs - link.newestMs <= this.#staleMs
+    // Whole answers say more than the small messages that a route measures with; until there are some, they have to do.
+    if (fresh || !offer.link) {
+      if (fresh || !link.measured) return link.transfer(bytes)
       const hope = new LinkMeter(priors[route.reach]).transfer(bytes)
       const last = link.transfer(bytes)
       return { p50Ms: Math.min(hope.p50Ms, last.p50Ms), p95Ms: Math.min(hope.p95Ms, last.p95Ms) }

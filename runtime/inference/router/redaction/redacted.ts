@@ -3,10 +3,11 @@
  * in a picture or a sound is hidden by no pattern, and its label decides.
  */
 import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../../wire/infer.ts'
-import type { Redactor, Restorer } from './redactor.ts'
+import { changeTexts, parseJson } from './json-texts.ts'
+import type { RedactionSession, Redactor, Restorer } from './redactor.ts'
 
 /** Parameter of a request whose text streams in pieces, `delta`, rather than as the whole so far. */
-export const textStreamParameter = 'text_stream'
+const streamParameter = 'text_stream'
 
 export interface Redacted {
   readonly request: Omit<InferRequest, 'id'>
@@ -14,38 +15,113 @@ export interface Redacted {
   readonly back: (chunk: InferChunk) => InferChunk
 }
 
-/** Throws InferError `bad-input` for a text that is too long. */
+/** Throws InferError `bad-input` for a text that is too long or nested too deep to be looked at. */
 export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>): Redacted {
   const session = redactor.session()
   try {
-    const inputs = request.inputs.map((tensor) => withTexts(tensor, (text) => session.redact(text)))
+    const inputs = request.inputs.map((tensor) => withTexts(tensor, (text) => hide(session, text)))
     if (session.size === 0) return { request, back: (chunk) => chunk }
-    const pieces = new Map<string, Restorer>()
-    const inPieces = request.parameters?.[textStreamParameter] === 'delta'
-    const restorer = (name: string, at: number) => {
-      const key = `${name}\n${at}`
-      const one = pieces.get(key) ?? session.restorer()
-      pieces.set(key, one)
-      return one
-    }
-    const back = (tensor: Tensor, final: boolean): Tensor =>
-      withTexts(tensor, (text, at) => {
-        if (inPieces) {
-          const shown = restorer(tensor.name, at).push(text)
-          return final ? shown + restorer(tensor.name, at).end() : shown
-        }
-        if (final) return session.restore(text)
-        // The whole so far: what may be half a placeholder waits for the next piece.
-        return session.restorer().push(text)
-      })
-    return {
-      request: { ...request, inputs },
-      back: (chunk) => ({ ...chunk, outputs: chunk.outputs.map((one) => back(one, chunk.final)) }),
-    }
+    const way = new WayBack(session, request.parameters?.[streamParameter] === 'delta')
+    return { request: { ...request, inputs }, back: (chunk) => way.chunk(chunk) }
   } catch (error) {
     if (error instanceof RangeError) throw new InferError('bad-input', error.message, { cause: error })
     throw error
   }
+}
+
+function hide(session: RedactionSession, text: string): string {
+  const json = parseJson(text)
+  return json ? JSON.stringify(changeTexts(json, (one) => session.redact(one))) : session.redact(text)
+}
+
+class WayBack {
+  readonly #session: RedactionSession
+  readonly #inPieces: boolean
+  /** By where a piece belongs. */
+  readonly #restorers = new Map<string, Restorer>()
+
+  constructor(session: RedactionSession, inPieces: boolean) {
+    this.#session = session
+    this.#inPieces = inPieces
+  }
+
+  chunk(chunk: InferChunk): InferChunk {
+    const outputs = chunk.outputs.map((tensor) =>
+      withTexts(tensor, (text, at) => this.#text(text, `${tensor.name} ${at}`, chunk.final)),
+    )
+    return { ...chunk, outputs }
+  }
+
+  #text(text: string, place: string, final: boolean): string {
+    const json = parseJson(text)
+    if (json) return JSON.stringify(this.#json(json, place))
+    if (this.#inPieces) {
+      const shown = this.#restorer(place).push(text)
+      return final ? shown + this.#restorer(place).end() : shown
+    }
+    // The whole so far: what may be half a placeholder waits for the next one.
+    return final ? this.#session.restore(text) : this.#session.restorer().push(text)
+  }
+
+  #json(json: object, place: string): unknown {
+    const { choices } = json as { readonly choices?: unknown }
+    if (!Array.isArray(choices) || !choices.some((choice) => isRecord(choice) && 'delta' in choice))
+      return changeTexts(json, (text) => this.#session.restore(text))
+    return { ...json, choices: choices.map((choice: unknown) => this.#choice(choice, place)) }
+  }
+
+  /** A piece of a streamed chat: what was held back of a text comes with its next piece, or with the end of the choice. */
+  #choice(choice: unknown, place: string): unknown {
+    if (!isRecord(choice)) return choice
+    const where = (path: string) => `${place} ${String(choice['index'])} ${path}`
+    const delta = changePieces(choice['delta'], (text, path) => {
+      // Arguments are JSON in pieces: what is put back has to be escaped as a part of it.
+      return this.#restorer(where(path), path.endsWith('.arguments')).push(text)
+    })
+    if (choice['finish_reason'] == null || !isRecord(delta)) return { ...choice, delta }
+    const held = this.#restorers.get(where('.content'))?.end() ?? ''
+    if (held === '') return { ...choice, delta }
+    return { ...choice, delta: { ...delta, content: `${String(delta['content'] ?? '')}${held}` } }
+  }
+
+  #restorer(place: string, escaped = false): Restorer {
+    const one = this.#restorers.get(place) ?? this.#session.restorer(escaped)
+    this.#restorers.set(place, one)
+    return one
+  }
+}
+
+/** As `changeTexts`, where no text is JSON by itself: pieces are not. */
+function changePieces(value: unknown, change: (text: string, path: string) => string, path = ''): unknown {
+  if (Array.isArray(value))
+    return value.map((one, at) => changePieces(one, change, `${path}.${indexOf(one, at)}`))
+  if (!isRecord(value)) return value
+  const entries = Object.entries(value).map(([key, one]): [string, unknown] => {
+    const inside = `${path}.${key}`
+    return [
+      key,
+      typeof one === 'string' && pieceKeys.has(key) ? change(one, inside) : changePieces(one, change, inside),
+    ]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Keys of a streamed chat whose texts come in pieces. */
+const pieceKeys: ReadonlySet<string> = new Set([
+  'content',
+  'refusal',
+  'reasoning_content',
+  'reasoning',
+  'arguments',
+])
+
+/** Pieces of a tool's call say which call they belong to. */
+function indexOf(value: unknown, at: number): unknown {
+  return isRecord(value) ? (value['index'] ?? at) : at
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function withTexts(tensor: Tensor, change: (text: string, at: number) => string): Tensor {

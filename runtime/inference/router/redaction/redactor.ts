@@ -122,16 +122,17 @@ export class RedactionSession {
     return out + text.slice(at)
   }
 
-  /** Placeholders of this session become what they stand for; others stay as they are. */
-  restore(text: string): string {
+  /** Placeholders of this session become what they stand for, `escaped` as in a JSON string; others stay as they are. */
+  restore(text: string, escaped = false): string {
     return text.replace(placeholderForm, (found, kind: string, number: string) => {
-      return this.#hidden.get(`${kind.toUpperCase()}_${Number(number)}`) ?? found
+      const hidden = this.#hidden.get(`${kind.toUpperCase()}_${Number(number)}`)
+      return hidden === undefined ? found : escaped ? JSON.stringify(hidden).slice(1, -1) : hidden
     })
   }
 
   /** The same for a text that comes in pieces: a placeholder may be split anywhere. */
-  restorer(): Restorer {
-    return new Restorer((text) => this.restore(text))
+  restorer(escaped = false): Restorer {
+    return new Restorer((text) => this.restore(text, escaped))
   }
 
   #placeholder(kind: Kind, text: string): string {

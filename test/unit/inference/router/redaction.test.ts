@@ -246,6 +246,72 @@ describe('on the way to the cloud', () => {
     expect(chunks.map(({ outputs }) => outputs[0]?.data[0])).toEqual(shows)
   })
 
+  it('a chat stays JSON, and only what people wrote in it is hidden', async () => {
+    const chat = {
+      model: 'gpt',
+      seed: 4111111111111111,
+      tool_choice: 'auto',
+      messages: [
+        { role: 'user', content: 'Anna says "rtsp://a:b@cam.example/x"' },
+        { role: 'tool', tool_call_id: 'call_AbCdEf0123456789AbCdEf01', content: '{"where":"Kitchen"}' },
+        {
+          role: 'user',
+          content: [
+            { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAABBBBcccc1111AAAABBBB' } },
+          ],
+        },
+      ],
+    }
+    const reply = {
+      choices: [
+        {
+          message: {
+            role: 'assistant',
+            content: 'Hi [PERSON_1]',
+            tool_calls: [{ function: { arguments: '{"url":"[URL_1]"}' } }],
+          },
+        },
+      ],
+    }
+    const { home, sent } = clouds({ answer: () => ({ outputs: [text(JSON.stringify(reply), 'response')] }) })
+    const answer = await home.answer(ask({ inputs: [text(JSON.stringify(chat), 'request')] }))
+    const [first, tool, picture] = chat.messages
+    expect(JSON.parse(String(sent()))).toEqual({
+      ...chat,
+      messages: [
+        { ...first, content: '[PERSON_1] says "[URL_1]' },
+        { ...tool, content: '{"where":"[AREA_1]"}' },
+        picture,
+      ],
+    })
+    const { message } = JSON.parse(String(answer.outputs[0]?.data[0])).choices[0]
+    expect(message.content).toBe('Hi Anna')
+    expect(JSON.parse(message.tool_calls[0].function.arguments).url).toBe('rtsp://a:b@cam.example/x"')
+  })
+
+  it('a chat that streams is put together again: texts, and arguments of tools as JSON [router-11]', async () => {
+    const piece = (delta: object, finish: string | null = null) =>
+      text(JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] }), 'event')
+    const call = (part: string) => ({ tool_calls: [{ index: 0, function: { arguments: part } }] })
+    const streams = async function* () {
+      yield { final: false, outputs: [piece({ role: 'assistant', content: 'Hi [PER' })] }
+      yield { final: false, outputs: [piece({ content: 'SON_1], [' })] }
+      yield { final: false, outputs: [piece(call('{"url":"[UR'))] }
+      yield { final: false, outputs: [piece(call('L_1]"}'))] }
+      yield { final: false, outputs: [piece({}, 'stop')] }
+      yield { final: true, outputs: [] }
+    }
+    const { home } = clouds({ answer: streams })
+    const body = { messages: [{ role: 'user', content: 'Anna: rtsp://a:b@cam.example/"x' }], stream: true }
+    const chunks = await home.chunks(ask({ inputs: [text(JSON.stringify(body), 'request')] }))
+    const deltas = chunks
+      .flatMap(({ outputs }) => outputs)
+      .map((output) => JSON.parse(String(output.data[0])).choices[0].delta)
+    expect(deltas.map((delta) => delta.content ?? '').join('')).toBe('Hi Anna, [')
+    const parts = deltas.map((delta) => delta.tool_calls?.[0].function.arguments ?? '').join('')
+    expect(JSON.parse(parts).url).toBe('rtsp://a:b@cam.example/"x')
+  })
+
   it('what stays on the site goes as it is', async () => {
     const home = house([place('gateway/a', 'site')], {}, { redactor: () => redactor })
     await home.answer(ask({ inputs: [text('I am Anna')] }))
