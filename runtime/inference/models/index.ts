@@ -2,8 +2,9 @@
 import type { ModelManifestInput } from '../store/manifest.ts'
 import { moonshineTinyEn } from './moonshine-tiny-en.model.ts'
 import { sileroVad } from './silero-vad.model.ts'
+import { useLite } from './use-lite.model.ts'
 
-export const models: readonly ModelManifestInput[] = [sileroVad, moonshineTinyEn]
+export const models: readonly ModelManifestInput[] = [sileroVad, moonshineTinyEn, useLite]
 
 /** The ones that hearing needs. */
 export const voiceModels: readonly string[] = [sileroVad.name, moonshineTinyEn.name]

@@ -44,7 +44,7 @@ export const modelManifest = v.object({
   /** Who made it, as the licence asks to be said. */
   attribution: line,
   /** How the engine runs it. */
-  pipeline: v.picklist(['tensor', 'steps', 'silero-vad', 'moonshine']),
+  pipeline: v.picklist(['tensor', 'steps', 'silero-vad', 'moonshine', 'use-lite']),
   /** Of pipeline `steps`: what is done before and after the graph (`runtime/wire/steps.ts`). */
   steps: v.optional(v.pipe(v.array(v.looseObject({ step: line })), v.minLength(1), v.maxLength(64))),
   /** Options of the pipeline. */

@@ -3,5 +3,6 @@ import { moonshinePipeline } from './moonshine.pipeline.ts'
 import type { PipelineKind } from './pipeline.ts'
 import { sileroVadPipeline } from './silero-vad.pipeline.ts'
 import { tensorPipeline } from './tensor.pipeline.ts'
+import { useLitePipeline } from './use-lite.pipeline.ts'
 
-export const pipelines: readonly PipelineKind[] = [tensorPipeline, sileroVadPipeline, moonshinePipeline]
+export const pipelines: readonly PipelineKind[] = [tensorPipeline, sileroVadPipeline, moonshinePipeline, useLitePipeline]
