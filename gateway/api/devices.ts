@@ -1,6 +1,7 @@
 /** The API's work on devices: which one is meant, the call, and the check that its answer is what the wire says. */
 import type { Readable } from 'node:stream'
 import type * as v from 'valibot'
+import { type WhyResult, whyResult } from '../../runtime/wire/decisions.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import {
   type CommandReport,
@@ -87,6 +88,14 @@ export class Devices {
   async status(device: string): Promise<StatusResult> {
     if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
     return this.#call(this.#online(device), 'status', {}, this.#deps.deadlines.statusMs, statusResult)
+  }
+
+  /** Where the device had models run lately, and why; or the one decision that is asked for. */
+  async decisions(device: string, decision?: string): Promise<WhyResult> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    const { statusMs } = this.#deps.deadlines
+    const asked = decision === undefined ? {} : { decision }
+    return this.#call(this.#online(device), 'why', asked, statusMs, whyResult)
   }
 
   async #call<T>(

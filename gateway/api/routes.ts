@@ -58,6 +58,11 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health }: Ro
     devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
   }))
   app.get('/api/devices/:id/status', (request) => devices.status(idOf(request)))
+  app.get('/api/devices/:id/decisions', (request) => devices.decisions(idOf(request)))
+  app.get('/api/devices/:id/decisions/:decision', (request) => {
+    const { decision } = request.params as { decision: string }
+    return devices.decisions(idOf(request), decision)
+  })
   app.get('/api/entities', () => ({
     devices: site.directory.devices(),
     entities: site.directory.entities(),

@@ -1,13 +1,15 @@
-/** What this device answers when it is called over the wire: say, hear, command, status, fault. */
+/** What this device answers when it is called over the wire: say, hear, command, status, fault, why. */
 
 import type { SimControl } from '../../hal/contract/board.ts'
 import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
+import type { Router } from '../inference/router/router.ts'
 import { RpcError } from '../link/rpc-server.ts'
 import type { Voice } from '../perception/voice.ts'
+import type { WhyResult } from '../wire/decisions.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check, type SayResult, type StatusResult } from '../wire/messages.ts'
-import { commandParams, faultParams, hearParams, type RpcMethod, sayParams } from '../wire/rpc.ts'
+import { commandParams, faultParams, hearParams, type RpcMethod, sayParams, whyParams } from '../wire/rpc.ts'
 import type { Assistant } from './assistant.ts'
 import { fetchRecording } from './recording.ts'
 
@@ -18,6 +20,8 @@ export interface CallDeps {
   readonly voice: Voice | undefined
   readonly sim: SimControl | undefined
   readonly status: () => Promise<StatusResult>
+  /** What decides where models run; absent where there is none. */
+  readonly router?: Pick<Router, 'decision' | 'decisions'> | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -44,6 +48,7 @@ export class Calls {
       const { entity, command } = params(commandParams, request)
       return assistant.command({ entity, command, ...caller }, signal)
     }
+    if (method === 'why') return this.#why(params(whyParams, request))
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
   }
@@ -69,6 +74,18 @@ export class Calls {
     } catch (error) {
       throw asRpcError(error)
     }
+  }
+
+  #why({ decision }: { decision?: string | undefined }): WhyResult {
+    const { router } = this.#deps
+    if (!router) throw new RpcError('unsupported', 'this device decides nothing about where models run')
+    if (decision === undefined) return { decisions: router.decisions() }
+    const found = router.decision(decision)
+    if (found) return { decisions: [found] }
+    throw new RpcError(
+      'not-found',
+      `no decision ${decision.slice(0, 64)}: only the latest ones are kept, until a restart`,
+    )
   }
 
   #fault(request: { entity: string; fault: { kind: string } | null }): { entity: string } {

@@ -170,6 +170,12 @@ function addHubCommands(program: Command, run: Run): void {
     .action((file: string, options) =>
       run(options, async (context) => (await import('./commands/say.ts')).hear(file, options, context)),
     )
+  ofHub(program.command('why').argument('[id]', 'id of a decision; default: the latest ones'))
+    .description('where a device had its models run, and why there')
+    .option('--device <id>', 'which device, where there are several')
+    .action((id: string | undefined, options) =>
+      run(options, async (context) => (await import('./commands/why.ts')).why(id, options, context)),
+    )
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')

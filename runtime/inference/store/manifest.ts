@@ -62,6 +62,40 @@ export const modelManifest = v.object({
       delayMs: v.pipe(v.number(), v.minValue(0), v.maxValue(1000)),
     }),
   ),
+  /**
+   * It answers where it is sure; otherwise `large` does, which takes the same inputs and gives the same outputs. How sure:
+   * highest probability of `output` after temperature scaling; both numbers from `scripts/models/calibrate.ts`.
+   */
+  cascade: v.optional(
+    v.object({
+      large: name,
+      threshold: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+      temperature: v.pipe(v.number(), v.minValue(0.01), v.maxValue(100)),
+      output: line,
+    }),
+  ),
+  /** Places where it can be cut in two models, the first of which runs here and the second at the gateway. */
+  split: v.optional(
+    v.object({
+      cuts: v.pipe(
+        v.array(
+          v.object({
+            /** In between, and its size. */
+            tensor: line,
+            bytes,
+            /** Time in the layers before and after, milliseconds, measured on one machine. */
+            headMs: v.pipe(v.number(), v.minValue(0)),
+            tailMs: v.pipe(v.number(), v.minValue(0)),
+            /** Models whose outputs and inputs are that tensor. */
+            head: name,
+            tail: name,
+          }),
+        ),
+        v.minLength(1),
+        v.maxLength(64),
+      ),
+    }),
+  ),
   /** Stays loaded whatever else wants its memory. */
   pin: v.optional(v.boolean(), false),
   files: v.pipe(
