@@ -1,0 +1,53 @@
+/** Puts one request to a gateway over HTTP, under the ticket that the gateway gave. */
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { messageOf } from '../../base/errors.ts'
+import { InferError, type InferErrorCode } from '../../wire/infer.ts'
+
+/** `accepted`: it is on its way to the model. Else the error, and whether the gateway may have taken the request all the same. */
+export type Uploaded =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly error: InferError; readonly mayRun: boolean }
+
+const refusals: Readonly<Record<number, InferErrorCode>> = {
+  400: 'bad-input',
+  413: 'bad-input',
+  429: 'overloaded',
+}
+
+/** Rejects with the signal's reason when it aborts, and never else. */
+export async function upload(url: string, body: Uint8Array, signal: AbortSignal): Promise<Uploaded> {
+  const target = new URL(url)
+  try {
+    const response = await put(target, body, signal)
+    response.resume()
+    const status = response.statusCode ?? 0
+    if (status >= 200 && status < 300) return { accepted: true }
+    const code = refusals[status] ?? 'unavailable'
+    const retryS = Number(response.headers['retry-after'])
+    const retry = Number.isFinite(retryS) ? { retryAfterMs: retryS * 1000 } : {}
+    const error = new InferError(code, `the gateway at ${target.host} refused the upload (${status})`, {
+      retryable: code !== 'bad-input',
+      ...retry,
+    })
+    return { accepted: false, error, mayRun: false }
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    const message = `the gateway at ${target.host} does not answer: ${messageOf(error)}`
+    const failure = new InferError('unavailable', message, { retryable: true, cause: error })
+    // Not even a connection: nobody can have read anything.
+    const mayRun = (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'
+    return { accepted: false, error: failure, mayRun }
+  }
+}
+
+async function put(url: URL, body: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> {
+  // Loaded when it is needed, as in base/http-get.
+  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+  const headers: OutgoingHttpHeaders = {
+    'content-type': 'application/cbor',
+    'content-length': body.byteLength,
+  }
+  return new Promise((resolve, reject) => {
+    request(url, { method: 'PUT', headers, signal }, resolve).on('error', reject).end(body)
+  })
+}

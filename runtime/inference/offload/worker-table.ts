@@ -1,0 +1,101 @@
+/**
+ * The gateways' workers as their adverts describe them, each believed for a limited time from its receipt, on this device's own
+ * clock. Of several that offer a model the one with the shorter expected wait is taken, out of two picked at random (Mitzenmacher, "The Power of
+ * Two Choices in Randomized Load Balancing", 2001): the adverts are a second old, and everybody's going for the very best one would make it
+ * the worst.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { type Advert, type AdvertModel, advertLifeMs, advertRetainedLifeMs } from '../../wire/offload.ts'
+import { LinkMeter } from './link-meter.ts'
+
+/** More workers than a site has; each advert has at most 128 KiB. */
+const workersMax = 32
+
+export interface Candidate {
+  readonly worker: string
+  readonly model: AdvertModel
+  /** Expected wait there, milliseconds. */
+  readonly waitMs: number
+}
+
+interface Entry {
+  advert: Advert
+  untilMs: number
+  /** It said that it is overloaded: not asked before this. */
+  busyUntilMs: number
+  readonly meter: LinkMeter
+}
+
+export class WorkerTable {
+  readonly #clock: Clock
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** False when there are too many workers already. */
+  put(advert: Advert, retained: boolean): boolean {
+    const untilMs = this.#clock.monotonicMs() + (retained ? advertRetainedLifeMs : advertLifeMs)
+    const entry = this.#entries.get(advert.worker)
+    if (entry) Object.assign(entry, { advert, untilMs })
+    else if (this.#entries.size >= workersMax) return false
+    else this.#entries.set(advert.worker, { advert, untilMs, busyUntilMs: 0, meter: new LinkMeter() })
+    return true
+  }
+
+  has(worker: string): boolean {
+    return this.#entries.has(worker)
+  }
+  forget(worker: string): void {
+    this.#entries.delete(worker)
+  }
+  get workers(): string[] {
+    return [...this.#entries.keys()]
+  }
+  /** Those whose last advert is too old to be believed. */
+  expired(): string[] {
+    const nowMs = this.#clock.monotonicMs()
+    return [...this.#entries].filter(([, { untilMs }]) => untilMs <= nowMs).map(([worker]) => worker)
+  }
+
+  meter(worker: string): LinkMeter | undefined {
+    return this.#entries.get(worker)?.meter
+  }
+
+  /** The worker wants to be left alone for so long. */
+  busy(worker: string, retryAfterMs: number): void {
+    const entry = this.#entries.get(worker)
+    if (entry) entry.busyUntilMs = this.#clock.monotonicMs() + retryAfterMs
+  }
+  /** Milliseconds until it may be asked again. */
+  busyMs(worker: string): number {
+    const untilMs = this.#entries.get(worker)?.busyUntilMs ?? 0
+    return Math.max(0, untilMs - this.#clock.monotonicMs())
+  }
+
+  /** Every worker that offers the model now. `unanswered`: what this device has there that its advert may not know of. */
+  candidates(model: string, unanswered: (worker: string) => number): Candidate[] {
+    const nowMs = this.#clock.monotonicMs()
+    const found: Candidate[] = []
+    for (const [worker, { advert, untilMs, meter }] of this.#entries) {
+      const offered = advert.models.find(({ name }) => name === model)
+      if (!offered || untilMs <= nowMs) continue
+      const own = unanswered(worker) * (offered.p50Ms ?? 1)
+      const load = offered.loaded ? 0 : (offered.loadMs ?? 0)
+      found.push({ worker, model: offered, waitMs: offered.queueMs + own + load + meter.oneWayMs })
+    }
+    return found
+  }
+
+  /** Best first: the better of two picked at random, then the others, for when those have no credits left. */
+  ranked(candidates: readonly Candidate[]): string[] {
+    const left = [...candidates]
+    const pick = () => left.splice(Math.floor(this.#clock.random() * left.length), 1)
+    const [one, other] = [...pick(), ...pick()]
+    const pair = [one, other].filter((candidate) => candidate !== undefined)
+    pair.sort((a, b) => a.waitMs - b.waitMs)
+    left.sort((a, b) => a.waitMs - b.waitMs)
+    return [...pair, ...left].map(({ worker }) => worker)
+  }
+}
