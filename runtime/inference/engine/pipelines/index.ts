@@ -2,7 +2,14 @@
 import { moonshinePipeline } from './moonshine.pipeline.ts'
 import type { PipelineKind } from './pipeline.ts'
 import { sileroVadPipeline } from './silero-vad.pipeline.ts'
+import { stepsPipeline } from './steps.pipeline.ts'
 import { tensorPipeline } from './tensor.pipeline.ts'
 import { useLitePipeline } from './use-lite.pipeline.ts'
 
-export const pipelines: readonly PipelineKind[] = [tensorPipeline, sileroVadPipeline, moonshinePipeline, useLitePipeline]
+export const pipelines: readonly PipelineKind[] = [
+  tensorPipeline,
+  stepsPipeline,
+  sileroVadPipeline,
+  moonshinePipeline,
+  useLitePipeline,
+]
