@@ -86,6 +86,8 @@ const felt = v.strictObject({
   historyDays: v.optional(number(0.01, 730), 60),
   /** A model trained by `scripts/models/train-anomaly.py`. Absent: history is recorded, nothing is judged. */
   model: v.optional(modelName),
+  /** Rows that the model judges at once, as it was trained. */
+  window: v.optional(whole(2, 512), 16),
   /** Windows of the last `of` that must be over the limit. The model's limit was chosen for the values it was trained with. */
   need: v.optional(whole(1, 60), 3),
   of: v.optional(whole(1, 60), 5),

@@ -8,9 +8,11 @@ import type { Component } from '../../hal/contract/component.ts'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import type { Finding, PerceptionConfig, WatchedConfig } from '../config/perception.ts'
+import type { FeltConfig, Finding, PerceptionConfig, WatchedConfig } from '../config/perception.ts'
 import type { Inference } from '../inference/inference.ts'
 import type { EntityRegistry } from '../things/registry.ts'
+import { Detector } from './feeling/detector.ts'
+import { HistoryError, HistoryFile, historyPath } from './feeling/history-file.ts'
 import { type FfmpegLimits, ffmpegDefaults, fileFrames, streamFrames } from './seeing/ffmpeg-frames.ts'
 import { cameraFrames, type FrameSource } from './seeing/frame-source.ts'
 import { frameSizes, Looking, seeingModels } from './seeing/looking.ts'
@@ -33,16 +35,18 @@ export class Perception implements AsyncDisposable {
   /** Registered already; to be described with the rest of the home. */
   readonly components: readonly Component[]
   readonly watchers: readonly Watcher[]
+  readonly detectors: readonly Detector[]
   readonly #problems: readonly string[]
   readonly #stack: AsyncDisposableStack
 
   private constructor(
-    parts: Pick<Perception, 'components' | 'watchers'>,
+    parts: Pick<Perception, 'components' | 'watchers' | 'detectors'>,
     problems: readonly string[],
     stack: AsyncDisposableStack,
   ) {
     this.components = parts.components
     this.watchers = parts.watchers
+    this.detectors = parts.detectors
     this.#problems = problems
     this.#stack = stack
   }
@@ -69,12 +73,24 @@ export class Perception implements AsyncDisposable {
         problems.push(`seeing ${watched.id}: no camera is configured (device.camera)`)
       }
     }
-    return new Perception({ components, watchers }, problems, stack.move())
+    const detectors: Detector[] = []
+    for (const felt of config.feeling) {
+      try {
+        const detector = stack.use(await detectorOf(deps, felt))
+        for (const component of detector.components) stack.defer(register(deps.registry, component))
+        components.push(...detector.components)
+        detectors.push(detector)
+      } catch (error) {
+        if (!(error instanceof HistoryError)) throw error
+        problems.push(`feeling ${felt.id}: ${messageOf(error)}`)
+      }
+    }
+    return new Perception({ components, watchers, detectors }, problems, stack.move())
   }
 
   /** One line for each thing that is not perceived and should be. */
   get problems(): string[] {
-    return [...this.#problems, ...this.watchers.flatMap((watcher) => watcher.problems)]
+    return [...this.#problems, ...[...this.watchers, ...this.detectors].flatMap(({ problems }) => problems)]
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -136,11 +152,7 @@ function sightingsOf(deps: PerceptionDeps, watched: WatchedConfig, simulated: bo
   return new Sightings(
     {
       clock: deps.clock,
-      onSeen: (seen) => {
-        deps
-          .publishEvent('seen', seen)
-          .catch((error) => deps.log.warn('an event was not kept', { reason: messageOf(error) }))
-      },
+      onSeen: (seen) => publish(deps, 'seen', seen),
     },
     {
       ...{ id, name, find, threshold, need, of, simulated },
@@ -171,4 +183,29 @@ function watcherOf(
     },
     { id, wish: { width, height, framesPerS }, motionShare, settleLooks: of + 1 },
   )
+}
+
+const msPerDay = 86_400_000
+
+async function detectorOf(deps: PerceptionDeps, felt: FeltConfig): Promise<Detector> {
+  const { id, name = id, area, channels, everyS, historyDays, model, window, need, of, privacy } = felt
+  const everyMs = everyS * 1000
+  const rowsMax = Math.max(window, Math.floor((historyDays * msPerDay) / everyMs))
+  const history = await HistoryFile.open(historyPath(deps.stateDir, id), { channels, everyMs, rowsMax })
+  const onFelt = (event: object) => publish(deps, 'felt', event)
+  const log = deps.log.named('feeling')
+  const simulated = channels.some((channel) => deps.registry.get(channel)?.info.simulated ?? false)
+  return Detector.open(
+    { clock: deps.clock, log, inference: deps.inference, registry: deps.registry, history, onFelt },
+    {
+      ...{ id, name, channels, everyMs, need, of, privacy, simulated },
+      windowRows: window,
+      ...(area === undefined ? {} : { area }),
+      ...(model === undefined ? {} : { model }),
+    },
+  )
+}
+
+function publish({ publishEvent, log }: PerceptionDeps, kind: string, event: object): void {
+  publishEvent(kind, event).catch((error) => log.warn('an event was not kept', { reason: messageOf(error) }))
 }

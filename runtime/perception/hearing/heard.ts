@@ -2,8 +2,8 @@
 export interface Heard {
   /** As the model writes it, capitals and punctuation included; empty when nobody spoke. */
   readonly text: string
-  /** Where speech was, from the start of the recording or of listening. */
-  readonly segments: readonly { readonly startMs: number; readonly endMs: number }[]
+  /** Where speech was, from the start of the recording or of listening; of a recording also what was said there. */
+  readonly segments: readonly { readonly startMs: number; readonly endMs: number; readonly text?: string }[]
   readonly audioMs: number
   /** Time spent finding speech. */
   readonly vadMs: number

@@ -101,14 +101,13 @@ export class Hearing {
     const detectedMs = this.#clock.monotonicMs()
     const texts: string[] = []
     for (const { start, end } of segments) {
-      const before = texts.map((text) => `${text} `).join('')
-      const partial = onPartial && ((text: string) => onPartial(before + text))
-      const text = await this.#words(samples.subarray(start, end), signal, partial)
-      if (text !== '') texts.push(text)
+      const before = joined(texts)
+      const partial = onPartial && ((text: string) => onPartial(before === '' ? text : `${before} ${text}`))
+      texts.push(await this.#words(samples.subarray(start, end), signal, partial))
     }
     return {
-      text: texts.join(' '),
-      segments: segments.map(inMilliseconds),
+      text: joined(texts),
+      segments: segments.map((segment, index) => ({ ...inMilliseconds(segment), text: texts[index] ?? '' })),
       audioMs: samples.length / (hearingRateHz / 1000),
       vadMs: detectedMs - startedMs,
       transcribeMs: this.#clock.monotonicMs() - detectedMs,
@@ -144,4 +143,8 @@ export class Hearing {
     const text = await this.#models.transcribe(audio, signal, onPartial)
     return isPlausible(text, audio.length / (hearingRateHz / 1000)) ? text : ''
   }
+}
+
+function joined(texts: readonly string[]): string {
+  return texts.filter((text) => text !== '').join(' ')
 }

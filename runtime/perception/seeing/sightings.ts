@@ -6,8 +6,8 @@
 import type { Component, Json } from '../../../hal/contract/component.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Finding } from '../../config/perception.ts'
+import { AgreedValue, type AgreementOptions, Presence } from '../agreement.ts'
 import { MadeSensor } from '../made-sensor.ts'
-import { AgreedValue, type AgreementOptions, Presence } from './agreement.ts'
 import type { Frame } from './frame-source.ts'
 import type { Line, Looking } from './looking.ts'
 
