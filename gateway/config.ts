@@ -9,6 +9,12 @@ import * as v from 'valibot'
 import { messageOf, UsageError } from '../runtime/base/errors.ts'
 import type { Credential } from './broker/credentials.ts'
 import { isLoopbackHost } from './errors.ts'
+import {
+  type InferenceConfig,
+  inferenceConfig,
+  inferenceSchema,
+  upstreamsSchema,
+} from './inference-config.ts'
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024))
 const port = v.pipe(
@@ -77,6 +83,10 @@ export const gatewaySchema = v.strictObject({
     }),
     {},
   ),
+  /** Models that this gateway serves. */
+  inference: v.optional(inferenceSchema, {}),
+  /** Servers elsewhere that run models for it. */
+  upstreams: v.optional(upstreamsSchema, []),
 })
 export type GatewaySection = v.InferInput<typeof gatewaySchema>
 
@@ -104,6 +114,7 @@ export interface GatewayConfig {
     readonly hosts: readonly string[]
     readonly token?: string
   }
+  readonly inference: InferenceConfig
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -127,6 +138,7 @@ export function loadConfig(section: unknown, where: string, env: Environment): G
       hosts: http.hosts,
       ...(token && { token }),
     },
+    inference: inferenceConfig(result.output.inference, result.output.upstreams, where, env, secret),
   }
 }
 

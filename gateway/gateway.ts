@@ -14,6 +14,7 @@ import { Tickets } from './api/tickets.ts'
 import { Broker } from './broker/broker.ts'
 import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
+import { openInference } from './offload/open.ts'
 
 export interface GatewayDeps {
   readonly clock: Clock
@@ -54,6 +55,9 @@ export class Gateway implements AsyncDisposable {
         : undefined
     const tickets = opening.use(await openTickets(deps, config))
     const site = opening.use(Site.open({ clock, log: log.named('site') }, busOptions(config, broker)))
+    const inference = opening.use(
+      await openInference({ clock, log: log.named('inference') }, config.inference, signal),
+    )
     const deadlines = { ...defaultCallDeadlines, ...deps.deadlines }
     const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines })
     const startedMs = clock.monotonicMs()
@@ -62,12 +66,23 @@ export class Gateway implements AsyncDisposable {
         version: deps.version,
         uptimeMs: Math.round(clock.monotonicMs() - startedMs),
         site,
+        inference,
         ...(broker && { broker }),
       })
     const access = new Access(config.http)
     const http: HttpApi = opening.use(
       await HttpApi.open(
-        { clock, log: log.named('http'), site, devices, tickets, access, health },
+        {
+          clock,
+          log: log.named('http'),
+          version: deps.version,
+          site,
+          devices,
+          tickets,
+          access,
+          health,
+          inference,
+        },
         { host: config.http.host, port: config.http.port, dashboard: deps.dashboard },
         signal,
       ),

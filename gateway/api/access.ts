@@ -3,8 +3,8 @@
  *
  * Host: against DNS rebinding a request must name this gateway by a loopback name, an IP address or a configured name.
  * Origin: against cross-site requests one that changes something must come from the gateway's own page or from no page.
- * Token: beyond loopback every API request but a ticket (its id is a secret itself) needs the bearer token, or the cookie
- * that `POST /api/session` gives a page for it.
+ * Token: beyond loopback every API request (/api, /v1, /v2) but a ticket (its id is a secret itself) needs the bearer token, or
+ * the cookie that `POST /api/session` gives a page for it.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
@@ -23,6 +23,8 @@ export interface AccessOptions {
 interface Asked {
   readonly method: string
   readonly path: string
+  /** Pattern of the route that answers, where one does: what decides, however the path was written. */
+  readonly route: string | undefined
   readonly headers: IncomingHttpHeaders
 }
 
@@ -49,8 +51,9 @@ export class Access {
       )
     const changes = asked.method !== 'GET' && asked.method !== 'HEAD'
     if (changes) checkOrigin(asked.headers, host)
-    if (!asked.path.startsWith('/api/') || asked.path.startsWith('/api/tickets/')) return
-    if (asked.path === '/api/session' && changes) return
+    const place = asked.route ?? asked.path
+    if (!isApi(place) && !isApi(asked.path)) return
+    if (place.startsWith('/api/tickets/') || (place === '/api/session' && changes)) return
     if (!this.#authorized(asked.headers))
       throw new ApiError('unauthorized', 'this gateway needs its token: Authorization: Bearer <token>')
   }
@@ -77,6 +80,8 @@ export class Access {
     return cookie !== undefined && same(cookie.slice(sessionCookie.length + 1), this.#cookie ?? '')
   }
 }
+
+const isApi = (place: string) => /^\/(?:api|v1|v2)(?:\/|$)/.test(place)
 
 function checkOrigin(headers: IncomingHttpHeaders, host: string): void {
   const { origin } = headers

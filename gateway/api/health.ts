@@ -1,5 +1,6 @@
 /** How the gateway is: what GET /api/health answers. `problems` has one line for each thing that is not as it should be. */
 import type { Broker, BrokerStats } from '../broker/broker.ts'
+import type { InferenceService, ServiceHealth } from '../offload/service.ts'
 import type { Site } from './site.ts'
 
 export interface Health {
@@ -12,6 +13,7 @@ export interface Health {
     readonly builtIn: boolean
   } & Partial<BrokerStats>
   readonly devices: readonly ReturnType<Site['deviceSummary']>[]
+  readonly inference: ServiceHealth
   readonly badMessages: number
   readonly pages: { readonly listening: number; readonly dropped: number }
   readonly problems: readonly string[]
@@ -23,16 +25,19 @@ export interface HealthDeps {
   readonly site: Site
   /** Absent: another broker is used. */
   readonly broker?: Broker
+  readonly inference: InferenceService
 }
 
-export function readHealth({ version, uptimeMs, site, broker }: HealthDeps): Health {
+export function readHealth({ version, uptimeMs, site, broker, inference: service }: HealthDeps): Health {
   const devices = site.directory.devices().map(({ id }) => site.deviceSummary(id))
   const stats = broker?.stats()
+  const inference = service.health()
   const problems = [
     ...brokerProblems(site, stats),
     ...(devices.length === 0 ? ['no device has been seen'] : []),
     ...devices.filter((one) => one.availability === 'offline').map(({ id }) => `device ${id} is offline`),
     ...site.badMessages.problems(),
+    ...inferenceProblems(inference),
   ]
   const { bus, events } = site
   return {
@@ -41,10 +46,20 @@ export function readHealth({ version, uptimeMs, site, broker }: HealthDeps): Hea
     uptimeMs,
     broker: { url: bus.url, connected: bus.connected, builtIn: broker !== undefined, ...stats },
     devices,
+    inference,
     badMessages: site.badMessages.total,
     pages: { listening: events.consumers, dropped: events.dropped },
     problems,
   }
+}
+
+function inferenceProblems({ backends }: ServiceHealth): string[] {
+  return backends.flatMap(({ id, state, reason, open }) => [
+    ...(reason === undefined
+      ? []
+      : [`inference backend ${id} is ${state === 'ok' ? 'incomplete' : state}: ${reason}`]),
+    ...open.map((model) => `inference backend ${id} failed lately with ${model}`),
+  ])
 }
 
 function brokerProblems({ bus }: Site, stats: BrokerStats | undefined): string[] {

@@ -1,5 +1,5 @@
 /**
- * The HTTP server: the API under /api and the built dashboard at /. Every request passes `Access` first; every error is
+ * The HTTP server: the API under /api, models for anybody's client under /v1 and /v2, and the built dashboard at /. Every request passes `Access` first; every error is
  * answered as `{error: {code, message}}`, one line, without internals.
  */
 import { existsSync } from 'node:fs'
@@ -11,8 +11,12 @@ import { withDeadline } from '../../runtime/base/deadline.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { listenError } from '../errors.ts'
+import type { InferenceService } from '../offload/service.ts'
 import { securityHeaders } from './access.ts'
 import { ApiError, toApiError } from './api-error.ts'
+import { BodyBudget } from './body-budget.ts'
+import { addOipApi } from './oip-api.ts'
+import { addOpenAiApi } from './openai-api.ts'
 import { addRoutes, type RoutesDeps } from './routes.ts'
 
 export interface HttpApiOptions {
@@ -26,12 +30,16 @@ export interface HttpApiOptions {
 export interface HttpApiDeps extends RoutesDeps {
   readonly clock: Clock
   readonly log: Log
+  readonly version: string
+  readonly inference: InferenceService
 }
 
 /** The largest command or utterance, with room. */
 const jsonBytesMax = 64 * 1024
 /** Sockets at once; the event stream has its own, smaller, maximum. */
 const connectionsMax = 256
+/** Bodies of inference requests at once: four of the largest frames, or of the largest recordings. */
+const bodiesBytesMax = 256 * 2 ** 20
 /** For a whole request to arrive: a recording of 256 MB over 10 Mbit/s. */
 const requestMs = 240_000
 const closeMs = 3_000
@@ -62,6 +70,9 @@ export class HttpApi implements AsyncDisposable {
     app.server.maxConnections = connectionsMax
     addRules(app, deps)
     addRoutes(app, deps)
+    const bodies = new BodyBudget(bodiesBytesMax)
+    addOipApi(app, { ...deps, bodies })
+    addOpenAiApi(app, { ...deps, bodies })
     addDashboard(app, options.dashboard)
     try {
       const { host, port } = options
@@ -93,9 +104,10 @@ function addRules(app: FastifyInstance, { access, log }: HttpApiDeps): void {
   )
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
-    if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store')
+    if (/^\/(?:api|v1|v2)\b/.test(request.url)) reply.header('cache-control', 'no-store')
     const path = request.url.split('?', 1)[0] as string
-    access.check({ method: request.method, path, headers: request.headers })
+    const route = request.routeOptions.url
+    access.check({ method: request.method, path, route, headers: request.headers })
   })
   app.setNotFoundHandler((request) => {
     throw new ApiError('not-found', `no ${request.method} ${request.url.split('?', 1)[0]}`)

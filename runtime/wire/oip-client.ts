@@ -124,20 +124,28 @@ const tensorMetadata = v.object({
 const modelMetadata = v.object({
   name,
   versions: v.optional(v.array(v.string()), []),
+  platform: v.optional(v.string(), ''),
   inputs: v.pipe(v.array(tensorMetadata), v.maxLength(256)),
   outputs: v.pipe(v.array(tensorMetadata), v.maxLength(256)),
 })
 
 export interface OipModel {
+  /** The newest; empty where the server has none. */
   readonly version: string
+  readonly platform: string
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
 }
 
 /** GET v2/models/<name>. Throws InferError `run`, also for datatypes that our envelope does not have. */
 export function parseModelMetadata(body: Uint8Array): OipModel {
-  const { versions, inputs, outputs } = checked(modelMetadata, jsonOf(body), 'the model metadata')
-  return { version: versions.at(-1) ?? '', inputs: inputs.map(specOf), outputs: outputs.map(specOf) }
+  const { versions, platform, inputs, outputs } = checked(modelMetadata, jsonOf(body), 'the model metadata')
+  return {
+    version: versions.at(-1) ?? '',
+    platform,
+    inputs: inputs.map(specOf),
+    outputs: outputs.map(specOf),
+  }
 }
 
 function specOf({ name, datatype, shape }: v.InferOutput<typeof tensorMetadata>): TensorSpec {

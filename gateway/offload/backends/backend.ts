@@ -5,6 +5,8 @@ import type { InferChunk, InferRequest, Privacy } from '../../../runtime/wire/in
 export interface ServedModel {
   readonly name: string
   readonly version: string
+  /** What runs it, as the Open Inference Protocol names platforms: `onnxruntime_onnx`. */
+  readonly platform?: string | undefined
   /** What it does for those who ask by task and not by tensor: `transcription`, `embeddings`, `chat`. */
   readonly task?: string | undefined
   readonly inputs: readonly TensorSpec[]

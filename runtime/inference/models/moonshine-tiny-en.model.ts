@@ -10,6 +10,8 @@ export const moonshineTinyEn: ModelManifestInput = {
   licence: 'MIT',
   attribution: 'Moonshine, © 2025 Useful Sensors, Inc.',
   pipeline: 'moonshine',
+  task: 'transcription',
+  idempotent: true,
   files: [
     {
       role: 'encoder',

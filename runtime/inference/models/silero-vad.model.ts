@@ -8,6 +8,7 @@ export const sileroVad: ModelManifestInput = {
   licence: 'MIT',
   attribution: 'Silero VAD, © 2020-present Silero Team; ISC-licensed package @ricky0123/vad-web',
   pipeline: 'silero-vad',
+  idempotent: true,
   files: [
     {
       role: 'model',

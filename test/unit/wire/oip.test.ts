@@ -288,6 +288,7 @@ describe('a server elsewhere', () => {
     }
     expect(parseModelMetadata(body(model))).toEqual({
       version: '2',
+      platform: 'onnxruntime_onnx',
       inputs: [{ name: 'x', datatype: 'FP32', shape: ['d0', 3] }],
       outputs: [{ name: 'y', datatype: 'INT64', shape: ['d0', 1] }],
     })

@@ -1,0 +1,72 @@
+/** Looks after a server elsewhere: asks how it is again and again, sooner while it is away, and remembers what it said. */
+import { type Clock, sleep } from '../../../runtime/base/clock.ts'
+import { withDeadline } from '../../../runtime/base/deadline.ts'
+import { messageOf } from '../../../runtime/base/errors.ts'
+import type { Log } from '../../../runtime/base/log.ts'
+import { backoffMs } from '../../../runtime/base/retry.ts'
+import type { BackendHealth } from './backend.ts'
+
+/** For all its metadata: small, but of up to hundreds of models. */
+const lookMs = 15_000
+const awayBackoff = { firstMs: 500, maxMs: 15_000 }
+
+export interface HealthPollDeps {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class HealthPoll implements AsyncDisposable {
+  readonly #deps: HealthPollDeps
+  readonly #everyMs: number
+  readonly #look: (signal: AbortSignal) => Promise<void>
+  readonly #onAway: () => void
+  readonly #stop = new AbortController()
+  #state: BackendHealth['state'] = 'starting'
+  #reason = 'it was not asked yet'
+  readonly #polling: Promise<void>
+
+  /** `look` refreshes what is known, and throws where the server cannot be used. */
+  constructor(
+    deps: HealthPollDeps,
+    everyMs: number,
+    look: (signal: AbortSignal) => Promise<void>,
+    onAway: () => void,
+  ) {
+    this.#deps = deps
+    this.#everyMs = everyMs
+    this.#look = look
+    this.#onAway = onAway
+    this.#polling = this.#poll(this.#stop.signal)
+  }
+
+  get state(): { readonly state: BackendHealth['state']; readonly reason?: string } {
+    return this.#state === 'ok' ? { state: 'ok' } : { state: this.#state, reason: this.#reason }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#polling
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await withDeadline(clock, 'its health', lookMs, this.#look, signal)
+        if (this.#state !== 'ok') log.info('backend is ready')
+        this.#state = 'ok'
+        failures = 0
+      } catch (error) {
+        if (signal.aborted) return
+        const reason = messageOf(error)
+        if (this.#state !== 'away' || this.#reason !== reason) log.warn('backend is away', { reason })
+        this.#state = 'away'
+        this.#reason = reason
+        this.#onAway()
+        failures += 1
+      }
+      const waitMs = failures === 0 ? this.#everyMs : backoffMs(failures - 1, awayBackoff, clock.random())
+      await sleep(clock, waitMs, signal).catch(() => {})
+    }
+  }
+}

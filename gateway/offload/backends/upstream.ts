@@ -1,0 +1,244 @@
+/**
+ * HTTP/1.1 to a server elsewhere, trusting nothing of it: connecting, silence and size are bounded, a redirect is refused (what
+ * is sent is personal, and goes to nobody but the configured server), half an answer is none. `node:http`, because `fetch` costs
+ * 20 MB at its first use. The key is in a header and nowhere else: neither errors nor logs have it.
+ */
+import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { Clock } from '../../../runtime/base/clock.ts'
+import { messageOf } from '../../../runtime/base/errors.ts'
+import { InferError } from '../../../runtime/wire/infer.ts'
+
+export interface UpstreamOptions {
+  /** Names it in errors. */
+  readonly id: string
+  /** Without a slash at the end. */
+  readonly url: string
+  readonly key?: string | undefined
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST'
+  /** Below the URL; starts with a slash. */
+  readonly path: string
+  readonly headers?: OutgoingHttpHeaders
+  readonly parts?: readonly Uint8Array[]
+  /** The largest answer; of a stream, of all of it. */
+  readonly bytesMax: number
+  readonly signal: AbortSignal
+}
+
+export interface Head {
+  readonly status: number
+  readonly header: (name: string) => string | undefined
+}
+
+export interface Answer extends Head {
+  readonly body: Buffer
+}
+
+export interface Streamed extends Head {
+  /** Throws InferError; leaving the loop ends the connection. */
+  readonly chunks: AsyncGenerator<Buffer>
+}
+
+/** Connections to one server; more requests wait for one. */
+const connectionsMax = 128
+/** A server in reach has answered the handshake by then. */
+const connectMs = 5_000
+/** Within an answer that has begun. Servers of language models send comments or tokens more often. */
+const silenceMs = 60_000
+/** Of a connection that the other side has closed. */
+const closedCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
+
+export class Upstream implements Disposable {
+  readonly id: string
+  readonly #url: URL
+  readonly #key: string | undefined
+  readonly #clock: Clock
+  #agent: Agent | undefined
+
+  constructor(clock: Clock, options: UpstreamOptions) {
+    this.id = options.id
+    this.#url = new URL(options.url)
+    this.#key = options.key
+    this.#clock = clock
+  }
+
+  /** The whole answer, whatever its status but a redirect. Throws InferError. */
+  async ask(call: Call): Promise<Answer> {
+    const { chunks, ...head } = await this.stream(call)
+    const parts: Buffer[] = []
+    for await (const chunk of chunks) parts.push(chunk)
+    return { ...head, body: Buffer.concat(parts) }
+  }
+
+  /** The answer as it comes. Throws InferError. */
+  async stream(call: Call): Promise<Streamed> {
+    call.signal.throwIfAborted()
+    const { request, agent } = await this.#open()
+    const incoming = await this.#send(request, agent, call, true)
+    const status = incoming.statusCode ?? 0
+    if (status >= 300 && status < 400) {
+      incoming.destroy()
+      throw new InferError('run', `${this.id} redirects elsewhere (${status}), which is not followed`)
+    }
+    const header = (name: string) => {
+      const value = incoming.headers[name]
+      return Array.isArray(value) ? value[0] : value
+    }
+    return { status, header, chunks: this.#read(incoming, call) }
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent?.destroy()
+  }
+
+  async #open() {
+    // Loaded when it is needed: TLS alone is 5 MB.
+    const { Agent, request } =
+      this.#url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+    this.#agent ??= new Agent({ keepAlive: true, maxSockets: connectionsMax, scheduling: 'lifo' })
+    return { request, agent: this.#agent }
+  }
+
+  #send(
+    request: typeof import('node:http').request,
+    agent: Agent,
+    call: Call,
+    isFirst: boolean,
+  ): Promise<IncomingMessage> {
+    const { method, path, headers, parts = [], signal } = call
+    return new Promise((resolve, reject) => {
+      const sent = request(`${this.#url.href.replace(/\/$/, '')}${path}`, {
+        agent,
+        method,
+        signal,
+        headers: {
+          accept: 'application/json',
+          ...headers,
+          ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
+          ...(method === 'POST' && { 'content-length': sizeOf(parts) }),
+        },
+      })
+      const connected = this.#watchConnect(sent)
+      sent.on('response', resolve)
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        if (signal.aborted) return reject(signal.reason)
+        // An idle connection is the server's to close, and that may cross with a request: then it was never read.
+        const crossed = sent.reusedSocket && closedCodes.has(error.code ?? '')
+        if (crossed && isFirst) this.#send(request, agent, call, false).then(resolve, reject)
+        else reject(connected() ? this.#lost(error) : this.#unreachable(error))
+      })
+      for (const part of parts) sent.write(part)
+      sent.end()
+    })
+  }
+
+  /** Gives up a connection that is not made in time. Tells whether it was made. */
+  #watchConnect(sent: ClientRequest): () => boolean {
+    let connected = false
+    sent.on('socket', (socket) => {
+      if (!socket.connecting) {
+        connected = true
+        return
+      }
+      const cancel = this.#clock.after(connectMs, () =>
+        sent.destroy(new Error(`no connection within ${connectMs / 1000} s`)),
+      )
+      const done = this.#url.protocol === 'https:' ? 'secureConnect' : 'connect'
+      socket.once(done, () => {
+        connected = true
+        cancel()
+      })
+      socket.once('close', cancel)
+    })
+    return () => connected
+  }
+
+  async *#read(incoming: IncomingMessage, { bytesMax, signal }: Call): AsyncGenerator<Buffer> {
+    const promised = Number(incoming.headers['content-length'] ?? 0)
+    let bytes = 0
+    let silent = false
+    const watch = () =>
+      this.#clock.after(silenceMs, () => {
+        silent = true
+        incoming.destroy()
+      })
+    let cancelSilence = watch()
+    try {
+      if (promised > bytesMax) throw this.#tooLarge(bytesMax)
+      for await (const chunk of incoming as AsyncIterable<Buffer>) {
+        cancelSilence()
+        bytes += chunk.byteLength
+        if (bytes > bytesMax) throw this.#tooLarge(bytesMax)
+        yield chunk
+        cancelSilence = watch()
+      }
+      if (!incoming.complete) throw this.#lost(new Error('the answer was cut off'))
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (silent) throw this.#lost(new Error(`silent for ${silenceMs / 1000} s within an answer`))
+      throw error instanceof InferError ? error : this.#lost(error)
+    } finally {
+      cancelSilence()
+      if (!incoming.complete) incoming.destroy()
+    }
+  }
+
+  #unreachable(cause: unknown): InferError {
+    return new InferError(
+      'unavailable',
+      `${this.id} cannot be reached: ${messageOf(cause) || codeOf(cause)}`,
+      {
+        retryable: true,
+        cause,
+      },
+    )
+  }
+
+  #lost(cause: unknown): InferError {
+    return new InferError(
+      'engine-lost',
+      `${this.id}: the connection broke: ${messageOf(cause) || codeOf(cause)}`,
+      {
+        retryable: true,
+        cause,
+      },
+    )
+  }
+
+  #tooLarge(bytesMax: number): InferError {
+    return new InferError('run', `${this.id} sends more than ${bytesMax} bytes`)
+  }
+}
+
+/** Of several failed addresses Node tells only a code. */
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? 'no reason given'
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+const messageCharsMax = 300
+
+/** What a status other than 200 means. `said` is the server's own reason, already out of its body. */
+export function refusalOf(id: string, { status, header }: Head, said: string | undefined): InferError {
+  const words = (said ?? 'no reason given').replace(/\s+/g, ' ').slice(0, messageCharsMax)
+  const line = `${id} answered ${status}: ${words}`
+  const options = { retryable: true, ...retryAfterOf(header('retry-after')) }
+  if (status === 401 || status === 403)
+    return new InferError('unavailable', `${id} refuses the gateway's key (${status})`, { retryable: true })
+  if (status === 404) return new InferError('model-unknown', line)
+  if (status === 408 || status === 504) return new InferError('deadline', line, { retryable: true })
+  if (status === 429 || status === 503) return new InferError('overloaded', line, options)
+  if (status >= 400 && status < 500) return new InferError('bad-input', line)
+  return new InferError('run', line, { retryable: true })
+}
+
+/** Seconds; the other form, a date, needs two clocks to agree. */
+function retryAfterOf(value: string | undefined): { retryAfterMs?: number } {
+  if (value === undefined || !/^\d{1,5}(\.\d+)?$/.test(value)) return {}
+  return { retryAfterMs: Math.round(Number(value) * 1000) }
+}

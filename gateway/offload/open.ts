@@ -1,0 +1,22 @@
+/** Opens the backends of a configuration and the service in front of them. */
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import { backendKinds } from './backends/index.ts'
+import type { BackendsConfig } from './backends/kind.ts'
+import { InferenceService, type ServiceOptions } from './service.ts'
+
+/** Waits for no server and no download: they become ready later, and health says so. */
+export async function openInference(
+  deps: { readonly clock: Clock; readonly log: Log },
+  config: BackendsConfig & ServiceOptions,
+  signal: AbortSignal,
+): Promise<InferenceService> {
+  await using stack = new AsyncDisposableStack()
+  const opened = []
+  for (const kind of backendKinds)
+    for (const backend of await kind.open(deps, config, signal)) opened.push(stack.use(backend))
+  const { queueMax, bytesMax } = config
+  const service = new InferenceService({ ...deps, backends: opened }, { queueMax, bytesMax })
+  stack.move()
+  return service
+}
