@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/base/clock.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { backendKinds } from './backends/index.ts'
 import type { BackendsConfig } from './backends/kind.ts'
+import { ResultCache } from './result-cache.ts'
 import { InferenceService, type ServiceOptions } from './service.ts'
 
 /** Waits for no server and no download: they become ready later, and health says so. */
@@ -16,7 +17,10 @@ export async function openInference(
   for (const kind of backendKinds)
     for (const backend of await kind.open(deps, config, signal)) opened.push(stack.use(backend))
   const { queueMax, bytesMax } = config
-  const service = new InferenceService({ ...deps, backends: opened }, { queueMax, bytesMax })
+  const service = new InferenceService(
+    { ...deps, backends: opened, cache: new ResultCache(deps.clock) },
+    { queueMax, bytesMax },
+  )
   stack.move()
   return service
 }

@@ -18,6 +18,7 @@ import {
 import { Admission, type AdmissionOptions } from './admission.ts'
 import type { Backend, BackendHealth, ServedModel } from './backends/backend.ts'
 import { CircuitBreaker, type CircuitOptions, circuitDefaults, type Pass } from './circuit-breaker.ts'
+import { cacheKey, type ResultCache } from './result-cache.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { ModelLoad, Serving, ServingRequest } from './serving.ts'
 
@@ -26,6 +27,8 @@ export interface ServiceDeps {
   readonly log: Log
   /** In order of preference among equals. Closed with the service. */
   readonly backends: readonly Backend[]
+  /** Answers of models that may be kept; absent: none are. */
+  readonly cache?: ResultCache
 }
 
 export interface ServiceOptions extends AdmissionOptions {
@@ -90,6 +93,7 @@ export class InferenceService implements Serving, AsyncDisposable {
   readonly #clock: Clock
   readonly #log: Log
   readonly #backends: readonly Backend[]
+  readonly #cache: ResultCache | undefined
   readonly #options: ServiceOptions
   readonly #admission: Admission
   readonly #circuits = new Map<string, CircuitBreaker>()
@@ -101,6 +105,7 @@ export class InferenceService implements Serving, AsyncDisposable {
     this.#clock = deps.clock
     this.#log = deps.log
     this.#backends = deps.backends
+    this.#cache = deps.cache
     this.#options = options
     this.#admission = new Admission(deps.clock, options)
   }
@@ -139,6 +144,31 @@ export class InferenceService implements Serving, AsyncDisposable {
   async *infer(request: ServingRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
     this.#check(request)
     const offers = this.#offers(request)
+    const keeping = this.#keeping(request, offers)
+    const kept =
+      keeping && this.#cache?.get(keeping.key, { id: this.#clock.newId(), privacy: request.privacy })
+    if (kept) return yield* kept
+    const chunks: InferChunk[] = []
+    for await (const chunk of this.#fresh(request, offers, signal)) {
+      if (keeping) chunks.push(chunk)
+      // Before it is read: a reader may leave at the last chunk.
+      if (keeping && chunk.final) this.#cache?.put(keeping.key, chunks, request.privacy, keeping.cacheS)
+      yield chunk
+    }
+  }
+
+  /** Under which name, and for how long, an answer may be kept. */
+  #keeping(request: ServingRequest, offers: readonly Offer[]): { key: string; cacheS: number } | undefined {
+    const model = offers[0]?.model
+    if (!this.#cache || !model?.idempotent || model.cacheS === undefined) return undefined
+    return { key: cacheKey(model, request), cacheS: model.cacheS }
+  }
+
+  async *#fresh(
+    request: ServingRequest,
+    offers: readonly Offer[],
+    signal: AbortSignal,
+  ): AsyncGenerator<InferChunk, void, undefined> {
     const limit = new AbortController()
     const expiresAtMs = this.#clock.monotonicMs() + request.deadlineMs
     const cancelLimit = this.#clock.after(request.deadlineMs, () => limit.abort(late(request)))
