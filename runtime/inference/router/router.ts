@@ -178,6 +178,8 @@ export class Router implements Inference, AsyncDisposable {
     split: SplitPlan | undefined,
     signal: AbortSignal,
     onDecision: (decision: OpenDecision) => void = () => {},
+    /** Of a part of a cut model: the cut was chosen for it to run there. */
+    prefer?: string,
   ): AsyncGenerator<InferChunk, void, undefined> {
     const { clock } = this.#deps
     const startMs = clock.monotonicMs()
@@ -185,6 +187,7 @@ export class Router implements Inference, AsyncDisposable {
     this.#hedges.earn()
     this.#probes.earn()
     const { choice, usable } = this.#choose(request, bytes, request.deadlineMs, new Map(), true)
+    const first = usable.find(({ route }) => route.id === prefer) ?? usable[0]
     const conditions = this.#conditions()
     const decision = this.#decisions.open({
       id: clock.newId(),
@@ -196,11 +199,10 @@ export class Router implements Inference, AsyncDisposable {
       bytes,
       conditions: describe(conditions, this.#options.hotC),
       candidates: [...choice.candidates],
-      ...(choice.ranked[0] === undefined ? {} : { route: choice.ranked[0] }),
-      reason: choice.reason,
+      ...(first === undefined ? {} : { route: first.route.id }),
+      reason: first && first.route.id === prefer ? 'the cut was chosen for this place' : choice.reason,
     })
     onDecision(decision)
-    const [first] = usable
     if (split) {
       const answer = await this.#split(request, split, usable, startMs, decision, signal)
       if (answer) {
@@ -381,21 +383,25 @@ export class Router implements Inference, AsyncDisposable {
     signal: AbortSignal,
   ): Promise<InferChunk | undefined> {
     const nowMs = this.#deps.clock.monotonicMs()
-    const whole = Math.min(Infinity, ...usable.map(({ estimate }) => estimate.p50Ms))
     const look = (model: string, bytes: number) =>
       this.#choose({ ...request, model }, bytes, request.deadlineMs, new Map(), false).usable.map((one) => ({
         id: one.route.id,
         local: one.route.reach === 'device',
         estimate: this.#estimates.of(one.route, model, one.offer, bytes, nowMs),
       }))
+    const whole = usable.map(({ route, estimate }) => ({
+      id: route.id,
+      local: route.reach === 'device',
+      estimate,
+    }))
     const cut = chooseCut(plan, requestBytes(request), look, whole, request.deadlineMs)
     if (!cut) return undefined
     decision.note(`cut at ${cut.tensor}: head on ${cut.headRoute}, tail on ${cut.tailRoute}, ${cut.why}`)
     try {
-      const head = await this.#part(request, { model: cut.head }, startMs, signal)
+      const head = await this.#part(request, { model: cut.head }, cut.headRoute, startMs, signal)
       // What is in between is as private as what went in, or more.
       const between = { model: cut.tail, inputs: head.outputs, privacy: head.privacy ?? request.privacy }
-      const tail = await this.#part(request, between, startMs, signal)
+      const tail = await this.#part(request, between, cut.tailRoute, startMs, signal)
       const latencyMs = this.#deps.clock.monotonicMs() - startMs
       const route = `${head.route ?? cut.headRoute}+${tail.route ?? cut.tailRoute}`
       decision.end({ ok: true, latencyMs, route })
@@ -420,11 +426,13 @@ export class Router implements Inference, AsyncDisposable {
   async #part(
     request: Request,
     change: Pick<Request, 'model'> & Partial<Request>,
+    prefer: string,
     startMs: number,
     signal: AbortSignal,
   ): Promise<InferChunk> {
     const leftMs = request.deadlineMs - (this.#deps.clock.monotonicMs() - startMs)
-    return this.#final({ ...request, ...change, deadlineMs: Math.max(1, leftMs) }, undefined, signal)
+    const part = { ...request, ...change, deadlineMs: Math.max(1, leftMs) }
+    return this.#final(part, undefined, signal, () => {}, prefer)
   }
 
   /** The last chunk of a routed request. */
@@ -433,8 +441,10 @@ export class Router implements Inference, AsyncDisposable {
     split: SplitPlan | undefined,
     signal: AbortSignal,
     onDecision?: (decision: OpenDecision) => void,
+    prefer?: string,
   ): Promise<InferChunk> {
-    for await (const chunk of this.#route(request, split, signal, onDecision)) if (chunk.final) return chunk
+    for await (const chunk of this.#route(request, split, signal, onDecision, prefer))
+      if (chunk.final) return chunk
     throw new InferError('run', `${request.model} ended without an answer`)
   }
 }

@@ -41,31 +41,36 @@ export interface ChosenCut extends Cut {
 const marginShare = 0.1
 
 /**
- * The quickest cut, where it beats the quickest whole (`wholeMs`) by a margin and makes the deadline; undefined otherwise.
- * `look` says where a part could run that gets so many bytes. A part that was never run somewhere is expected to take its
- * share of what its other part takes, or what it took when it was cut.
+ * The quickest cut, where it beats the quickest `whole` by a margin and makes the deadline; undefined otherwise. `look` says
+ * where a part could run that gets so many bytes. A part that was never run at a place is expected to take its share of what
+ * the whole takes there, and where that is not known either, what it took when it was cut.
  */
 export function chooseCut(
   plan: SplitPlan,
   inputBytes: number,
   look: (model: string, bytes: number) => readonly PartRoute[],
-  wholeMs: number,
+  whole: readonly PartRoute[],
   deadlineMs: number,
 ): ChosenCut | undefined {
+  const wholeMs = Math.min(Infinity, ...whole.map(({ estimate }) => estimate.p50Ms))
+  const speed = (local: boolean, { headMs, tailMs }: Cut) => {
+    const there = whole.find((one) => one.local === local)?.estimate
+    return there && there.basis !== 'guessed' && headMs + tailMs > 0 ? there.serviceMs / (headMs + tailMs) : 1
+  }
   let chosen: ChosenCut | undefined
   for (const cut of plan.cuts) {
     const head = look(cut.head, inputBytes).find(({ local }) => local)
     const tail = look(cut.tail, cut.bytes).find(({ local }) => !local)
     if (!head || !tail) continue
-    const headMs = partMs(head.estimate, cut.headMs)
-    const tailMs = partMs(tail.estimate, cut.tailMs)
+    const headMs = partMs(head.estimate, cut.headMs * speed(true, cut))
+    const tailMs = partMs(tail.estimate, cut.tailMs * speed(false, cut))
     const p50Ms = headMs + tailMs
     const p95Ms =
       p50Ms + (head.estimate.p95Ms - head.estimate.p50Ms) + (tail.estimate.p95Ms - tail.estimate.p50Ms)
     if (p95Ms > deadlineMs || p50Ms > (1 - marginShare) * wholeMs) continue
     if (chosen && chosen.p50Ms <= p50Ms) continue
-    const whole = Number.isFinite(wholeMs) ? `; ${Math.round(wholeMs)} ms whole` : ''
-    const why = `${Math.round(headMs)} ms here, ${cut.bytes} bytes to move, ${Math.round(p50Ms)} ms in all${whole}`
+    const against = Number.isFinite(wholeMs) ? `; ${Math.round(wholeMs)} ms whole` : ''
+    const why = `${Math.round(headMs)} ms here, ${cut.bytes} bytes to move, ${Math.round(p50Ms)} ms in all${against}`
     chosen = { ...cut, headRoute: head.id, tailRoute: tail.id, p50Ms, why }
   }
   return chosen

@@ -14,10 +14,12 @@ import {
 
 export type Request = Omit<InferRequest, 'id'>
 
+type Offered = Partial<RouteOffer> | RouteRefusal
+
 export interface Place {
   readonly id: string
   readonly reach: Privacy
-  offer: Partial<RouteOffer> | RouteRefusal
+  offer: Offered | ((model: string) => Offered)
   /** Milliseconds until it answers; Infinity: never. */
   takesMs: number
   fails: InferError | undefined
@@ -86,10 +88,11 @@ function routeOf(one: Place, clock: VirtualClock, asked: Asked[]): Route {
   return {
     id: one.id,
     reach: one.reach,
-    offer: () =>
-      'usable' in one.offer && one.offer.usable === false
-        ? one.offer
-        : { usable: true, queueMs: 0, loadMs: 0, price: 0, idempotent: true, ...one.offer },
+    offer: (model) => {
+      const offer = typeof one.offer === 'function' ? one.offer(model) : one.offer
+      if (offer.usable === false) return offer
+      return { usable: true, queueMs: 0, loadMs: 0, price: 0, idempotent: true, ...offer }
+    },
     async *infer(request, signal) {
       const mine: Asked = { place: one.id, request, ended: 'no' }
       asked.push(mine)

@@ -1,0 +1,120 @@
+/** `ganglion why`: from a router's decision over the wire and the gateway's API to a person's terminal. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text as textOf } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Gateway } from '../../gateway/gateway.ts'
+import { Calls } from '../../runtime/assistant/calls.ts'
+import { realClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { Redactor } from '../../runtime/inference/router/redaction/redactor.ts'
+import type { Route } from '../../runtime/inference/router/route.ts'
+import { Router } from '../../runtime/inference/router/router.ts'
+import { InferError } from '../../runtime/wire/infer.ts'
+import { until } from './broker-raw.ts'
+import { openGateway, ScriptedDevice } from './gateway-device.ts'
+
+const main = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
+const forever = new AbortController().signal
+let gateway: Gateway
+let device: ScriptedDevice
+let router: Router
+let url: string
+
+const engine: Route = {
+  id: 'engine',
+  reach: 'device',
+  offer: () => ({ usable: true, queueMs: 0, loadMs: 0, modelMs: 30, price: 0, idempotent: true }),
+  async *infer() {
+    yield { id: 'x', final: true, outputs: [], modelMs: 3 }
+  },
+}
+const away: Route = {
+  id: 'gateway/a',
+  reach: 'site',
+  offer: () => ({ usable: true, queueMs: 0, loadMs: 0, modelMs: 1, price: 0, idempotent: true }),
+  // biome-ignore lint/correctness/useYield: it fails before it says anything.
+  async *infer() {
+    throw new InferError('unavailable', 'the gateway has gone', { retryable: true })
+  },
+}
+
+beforeEach(async () => {
+  gateway = await openGateway()
+  url = gateway.httpUrl
+  device = await ScriptedDevice.open(gateway.mqttUrl)
+  const deps = {
+    clock: realClock,
+    log: silentLog,
+    routes: () => [engine, away],
+    redactor: () => new Redactor(),
+  }
+  router = new Router(deps, { probeShare: 0 })
+  // Only `why` is called: nothing else of a device is there.
+  const calls = new Calls({ clock: realClock, router } as unknown as ConstructorParameters<typeof Calls>[0])
+  device.answer = async (call) => {
+    try {
+      return { result: await calls.answer('why', call, forever) }
+    } catch (error) {
+      const { code, message } = error as { code: string; message: string }
+      return { error: { code, message } }
+    }
+  }
+  await device.online()
+  await until('the device is known', async () => {
+    const answer = (await (await fetch(`${url}/api/devices`)).json()) as {
+      devices: { availability: string }[]
+    }
+    return answer.devices[0]?.availability === 'online'
+  })
+})
+afterEach(async () => {
+  await device[Symbol.asyncDispose]()
+  await gateway[Symbol.asyncDispose]()
+  await router[Symbol.asyncDispose]()
+})
+
+async function decide(privacy: 'device' | 'site'): Promise<string> {
+  const request = { model: 'vww', priority: 'interactive', deadlineMs: 5000, privacy, inputs: [] } as const
+  const [last] = await Array.fromAsync(router.infer(request, forever))
+  return last?.decision ?? ''
+}
+
+async function ganglion(...args: string[]) {
+  const child = spawn(process.execPath, [main, ...args, '--url', url])
+  const [out, err, [status]] = await Promise.all([
+    textOf(child.stdout),
+    textOf(child.stderr),
+    once(child, 'close'),
+  ])
+  return { out, err, status }
+}
+
+it('a person reads what happened, where and why, in plain words [router-5]', async () => {
+  const id = await decide('site')
+  const { out, err } = await ganglion('why', id)
+  expect(err).toBe('')
+  expect(out).toContain('vww: answered by engine after')
+  expect(out).toContain('may not leave this site')
+  expect(out).toContain('sent to gateway/a first: costs least')
+  expect(out).toContain('gateway/a was asked: failed (unavailable): the gateway has gone')
+  expect(out).toContain('engine was asked next: answered')
+})
+
+it('without an id the latest are listed; with --json a machine reads them [router-5]', async () => {
+  const first = await decide('device')
+  const second = await decide('device')
+  const { out } = await ganglion('why')
+  expect(out.indexOf(second)).toBeLessThan(out.indexOf(first))
+  const json = JSON.parse((await ganglion('why', first, '--json')).out)
+  expect(json.decisions[0]).toMatchObject({ id: first, model: 'vww', privacy: 'device', route: 'engine' })
+  const refused = json.decisions[0].candidates.find((one: { route: string }) => one.route === 'gateway/a')
+  expect(refused.whyNot).toBe('labelled device: it may not travel as far as site')
+})
+
+it('a decision that is not kept is a mistake of one line', async () => {
+  const { err, status } = await ganglion('why', 'nonesuch')
+  expect(err).toContain('no decision nonesuch: only the latest ones are kept')
+  expect(status).toBe(2)
+})
