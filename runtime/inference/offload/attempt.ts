@@ -69,6 +69,7 @@ export class Attempt {
   #heardMs: number
   #nextSeq = 0
   #fetching = false
+  #uploading = false
   /** What would let the worker begin has left this device. */
   #mayHaveRun = false
   #ended = false
@@ -86,6 +87,8 @@ export class Attempt {
 
   /** The worker has not said anything of it for longer than one that works on it would. */
   get silent(): boolean {
+    // What goes over HTTP has its own ways to fail.
+    if (this.#uploading || this.#fetching) return false
     return this.#deps.clock.monotonicMs() - this.#heardMs > silentMsMax
   }
 
@@ -160,9 +163,11 @@ export class Attempt {
     this.#deps.meter?.sample(0, this.#deps.clock.monotonicMs() - this.#sentMs)
     const body = this.#options.envelope()
     this.#mayHaveRun = true
+    this.#uploading = true
     this.#sentMs = this.#deps.clock.monotonicMs()
     try {
       const uploaded = await upload(`${address}/api/tickets/${ticket}`, body, this.#stop.signal)
+      this.#uploading = false
       this.heard()
       if (uploaded.accepted)
         this.#deps.meter?.sample(body.byteLength, this.#deps.clock.monotonicMs() - this.#sentMs)
@@ -217,6 +222,7 @@ export class Attempt {
       const url = `${address}/api/tickets/${ticket}`
       const parsed = parseOutputs(await httpGet(url, wireLimits.ticketBytesMax, this.#stop.signal))
       this.#fetching = false
+      this.heard()
       if (this.#ended) return
       if (!parsed.ok) {
         this.lose(`the answer of ${this.worker} makes no sense: ${parsed.reason}`)

@@ -236,7 +236,9 @@ export class OffloadClient implements AsyncDisposable {
   /** Throws InferError for what cannot be sent at all, and `overloaded` when too much waits already. */
   #admit(request: Asked, reach: OffloadReach): Job {
     const { priority, deadlineMs } = request
-    const bytes = tensorBytes(request.inputs) + envelopeBytes
+    const { parameters } = request
+    const words = parameters === undefined ? 0 : 4 * JSON.stringify(parameters).length
+    const bytes = tensorBytes(request.inputs) + words + envelopeBytes
     if (this.#stop.signal.aborted) throw new InferError('unavailable', 'the device is stopping')
     const found = this.#offers.check(request, bytes, reach)
     const nowMs = this.#clock.monotonicMs()

@@ -11,7 +11,6 @@ export type Uploaded =
 const refusals: Readonly<Record<number, InferErrorCode>> = {
   400: 'bad-input',
   413: 'bad-input',
-  429: 'overloaded',
 }
 
 /** Rejects with the signal's reason when it aborts, and never else. */
@@ -23,11 +22,8 @@ export async function upload(url: string, body: Uint8Array, signal: AbortSignal)
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return { accepted: true }
     const code = refusals[status] ?? 'unavailable'
-    const retryS = Number(response.headers['retry-after'])
-    const retry = Number.isFinite(retryS) ? { retryAfterMs: retryS * 1000 } : {}
     const error = new InferError(code, `the gateway at ${target.host} refused the upload (${status})`, {
       retryable: code !== 'bad-input',
-      ...retry,
     })
     return { accepted: false, error, mayRun: false }
   } catch (error) {

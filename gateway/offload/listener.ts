@@ -1,0 +1,446 @@
+/**
+ * The MQTT listener of a gateway's worker: says what it offers, takes requests from devices, has the service answer them, and sends
+ * the answers on their way, small ones as messages and large ones by ticket. Nothing is taken on trust: each device is held to
+ * its credits, a repeated id runs once, what nobody waits for any more is cancelled down to the backend.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Cancel, Clock } from '../../runtime/base/clock.ts'
+import { messageOf } from '../../runtime/base/errors.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import { encodeCbor } from '../../runtime/wire/cbor.ts'
+import { type InferChunk, InferError, type Tensor } from '../../runtime/wire/infer.ts'
+import { wireLimits } from '../../runtime/wire/limits.ts'
+import {
+  advertEveryMs,
+  aliveEveryMs,
+  cancelMessage,
+  encodeMessage,
+  type InferMessage,
+  inferMessage,
+  parseMessage,
+  ticketMessage,
+} from '../../runtime/wire/offload.ts'
+import { tensorFault } from '../../runtime/wire/tensor.ts'
+import { type GatewayTopic, Topics } from '../../runtime/wire/topics.ts'
+import { advertOf } from './advert.ts'
+import { DeviceShares, type ShareLimits, shareDefaults } from './device-shares.ts'
+import type { Serving } from './serving.ts'
+import { OffloadTickets, TicketError, type TicketLimits, ticketDefaults } from './tickets.ts'
+import { WorkerBus } from './worker-bus.ts'
+
+export interface OffloadListenerDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly serving: Serving
+  /** Counts a message that is not what its topic promises, against the device that sent it. */
+  readonly bad: (device: string, reason: string) => void
+}
+
+export interface OffloadListenerOptions {
+  /** Names this worker; unique per broker. */
+  readonly worker: string
+  /** First levels of every topic. */
+  readonly base: string
+  readonly url: string
+  readonly clientId: string
+  readonly username?: string
+  readonly password?: string
+  readonly shares?: Partial<ShareLimits>
+  readonly tickets?: Partial<TicketLimits>
+}
+
+export interface OffloadListenerStats {
+  readonly connected: boolean
+  readonly running: number
+  readonly answered: number
+  readonly failed: number
+  readonly cancelled: number
+  /** Requests beyond a device's credits that were told so, and those that were not even answered. */
+  readonly refused: number
+  readonly dropped: number
+  readonly ticketsRefused: number
+}
+
+/** A request that is being answered. */
+interface Job {
+  readonly device: string
+  readonly message: InferMessage
+  readonly bytes: number
+  readonly arrivedMs: number
+  readonly abort: AbortController
+}
+
+/** Ids that were answered: a redelivery follows within seconds. */
+const recentMax = 4_096
+const advertCheckMs = 1_000
+const retryAfterMs = 1_000
+/** For what runs to be told that the worker stops. */
+const drainMs = 500
+const statusBytesMax = 64
+
+export class OffloadListener implements AsyncDisposable {
+  readonly worker: string
+  /** For the HTTP API. */
+  readonly tickets: OffloadTickets
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #serving: Serving
+  readonly #bad: OffloadListenerDeps['bad']
+  readonly #topics: Topics
+  readonly #shares: DeviceShares
+  readonly #bus: WorkerBus
+  readonly #jobs = new Map<string, Job>()
+  readonly #running = new Set<Promise<void>>()
+  /** Tickets for requests whose upload is awaited. */
+  readonly #awaited = new Map<string, string>()
+  readonly #recent = new LRUCache<string, true>({ max: recentMax })
+  #advert = ''
+  #advertMs = Number.NEGATIVE_INFINITY
+  #cancelAdvert: Cancel | undefined
+  #cancelAlive: Cancel | undefined
+  #answered = 0
+  #failed = 0
+  #cancelled = 0
+  #closing: Promise<void> | undefined
+
+  /** Starts connecting and returns at once. Throws when the worker's id is no topic level of its own. */
+  static async open(
+    deps: OffloadListenerDeps,
+    options: OffloadListenerOptions,
+    signal?: AbortSignal,
+  ): Promise<OffloadListener> {
+    signal?.throwIfAborted()
+    return new OffloadListener(deps, options)
+  }
+
+  private constructor(deps: OffloadListenerDeps, options: OffloadListenerOptions) {
+    const { clock, log } = deps
+    const { worker, base, shares, tickets, ...connection } = options
+    this.worker = worker
+    this.#clock = clock
+    this.#log = log
+    this.#serving = deps.serving
+    this.#bad = deps.bad
+    this.#topics = new Topics(base)
+    this.#shares = new DeviceShares(clock, { ...shareDefaults, ...shares })
+    this.tickets = new OffloadTickets(clock, { ...ticketDefaults, ...tickets })
+    const filters = [
+      ...(['infer', 'ticket', 'cancel'] as const).map((ask) => this.#topics.gatewayAsk(worker, ask, '+')),
+      this.#topics.availability('+'),
+    ]
+    this.#bus = WorkerBus.open(
+      { clock, log },
+      { ...connection, filters, advertTopic: this.#topics.gatewayAdvert(worker) },
+      {
+        onMessage: (topic, payload, retained) => this.#onMessage(topic, payload, retained),
+        onOversized: (topic, bytes) => this.#onOversized(topic, bytes),
+        onConnection: (connected) => this.#onConnection(connected),
+      },
+    )
+  }
+
+  get connected(): boolean {
+    return this.#bus.connected
+  }
+
+  stats(): OffloadListenerStats {
+    return {
+      connected: this.#bus.connected,
+      running: this.#jobs.size,
+      answered: this.#answered,
+      failed: this.#failed,
+      cancelled: this.#cancelled,
+      refused: this.#shares.refused,
+      dropped: this.#shares.dropped,
+      ticketsRefused: this.tickets.refused,
+    }
+  }
+
+  /** Takes the advert back; whoever waits is told `engine-stopped`, and asks another worker. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelAdvert?.()
+    this.#cancelAlive?.()
+    const stopping = new InferError('engine-stopped', `the gateway ${this.worker} is stopping`)
+    for (const { abort } of this.#jobs.values()) abort.abort(stopping)
+    let cancel = () => {}
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(drainMs, resolve)
+    })
+    await Promise.race([Promise.allSettled(this.#running), late])
+    cancel()
+    this.tickets[Symbol.dispose]()
+    await this.#bus[Symbol.asyncDispose]()
+  }
+
+  #onConnection(connected: boolean): void {
+    this.#cancelAdvert?.()
+    if (connected) {
+      this.#log.info('offers its models', { worker: this.worker })
+      this.#advert = ''
+      this.#sayAdvert()
+      return
+    }
+    // Devices were told by the will: they ask elsewhere, and no answer would reach them.
+    const lost = new InferError('cancelled', 'the connection to the broker was lost')
+    for (const { abort } of this.#jobs.values()) abort.abort(lost)
+  }
+
+  /** When it changed, once a second at most, and every so often so that everybody knows that the worker lives. */
+  #sayAdvert(): void {
+    const text = JSON.stringify(advertOf(this.worker, this.#serving, this.#shares.credits()))
+    const nowMs = this.#clock.monotonicMs()
+    if (text !== this.#advert || nowMs - this.#advertMs >= advertEveryMs - advertCheckMs) {
+      this.#advert = text
+      this.#advertMs = nowMs
+      void this.#bus.publish(this.#topics.gatewayAdvert(this.worker), text, true)
+    }
+    this.#cancelAdvert = this.#clock.after(advertCheckMs, () => this.#sayAdvert())
+  }
+
+  #onMessage(topic: string, payload: Uint8Array, retained: boolean): void {
+    const asked = this.#topics.parseGateway(topic)
+    if (asked && asked.kind !== 'advert') {
+      const complaint = retained ? 'a retained request' : this.#onAsk(asked, payload)
+      if (complaint !== undefined) this.#bad(asked.device, complaint)
+      return
+    }
+    const about = this.#topics.parse(topic)
+    const gone = about?.kind === 'availability' && payload.byteLength <= statusBytesMax
+    if (gone && new TextDecoder().decode(payload) === 'offline')
+      this.#cancel(about.device, () => true, 'the device went away')
+  }
+
+  #onOversized(topic: string, bytes: number): void {
+    const asked = this.#topics.parseGateway(topic)
+    const device = asked && asked.kind !== 'advert' ? asked.device : 'somebody'
+    this.#bad(device, `${bytes} bytes, more than any message of ours`)
+  }
+
+  /** What is wrong with the message, if anything. */
+  #onAsk(asked: Exclude<GatewayTopic, { kind: 'advert' }>, payload: Uint8Array): string | undefined {
+    const { kind, device } = asked
+    if (kind === 'cancel') {
+      const parsed = parseMessage(cancelMessage, payload)
+      if (!parsed.ok) return parsed.reason
+      const ids = new Set(parsed.value.ids)
+      this.#cancel(device, (id) => ids.has(id), 'nobody waits for it any more')
+      for (const id of ids) {
+        const ticket = this.#awaited.get(`${device} ${id}`)
+        if (ticket !== undefined) this.tickets.forget(ticket)
+      }
+      return undefined
+    }
+    if (this.#shares.ignores(device)) return 'more requests than it has credits for'
+    if (kind === 'ticket') return this.#giveTicket(device, payload)
+    const parsed = parseMessage(inferMessage, payload)
+    if (!parsed.ok) return parsed.reason
+    const message = parsed.value
+    const complaint = this.#notNew(device, message)
+    if (complaint !== undefined) return complaint === '' ? undefined : complaint
+    if (!this.#enter(device, message, payload.byteLength)) return undefined
+    this.#begin(device, message, payload.byteLength, this.#clock.monotonicMs())
+    return undefined
+  }
+
+  /** Answers go to the device that asks and to nobody else. Empty: a repetition, which is nobody's fault. */
+  #notNew(device: string, { id, replyTo }: { id: string; replyTo: string }): string | undefined {
+    if (this.#topics.replyOf(replyTo) !== device) return 'replyTo is not a reply topic of this device'
+    const key = `${device} ${id}`
+    if (this.#jobs.has(key) || this.#recent.has(key)) return ''
+    this.#recent.set(key, true)
+    return undefined
+  }
+
+  /** False when the device has no credit left; it was told, or has been told often enough. */
+  #enter(device: string, { id, replyTo }: { id: string; replyTo: string }, bytes: number): boolean {
+    const entry = this.#shares.enter(device, bytes)
+    if (entry === 'entered') return true
+    if (entry === 'dropped') this.#bad(device, 'more requests than it has credits for')
+    else {
+      const error = new InferError('overloaded', `${device} has as much unanswered here as it may`, {
+        retryAfterMs,
+      })
+      this.#fail(replyTo, id, error)
+    }
+    return false
+  }
+
+  #giveTicket(device: string, payload: Uint8Array): string | undefined {
+    const parsed = parseMessage(ticketMessage, payload)
+    if (!parsed.ok) return parsed.reason
+    const { id, replyTo, bytes } = parsed.value
+    const complaint = this.#notNew(device, parsed.value)
+    if (complaint !== undefined) return complaint === '' ? undefined : complaint
+    if (bytes > wireLimits.ticketBytesMax) {
+      const limit = `${bytes} bytes, more than the ${wireLimits.ticketBytesMax} that a gateway takes`
+      this.#fail(replyTo, id, new InferError('bad-input', limit))
+      return undefined
+    }
+    if (!this.#enter(device, parsed.value, bytes)) return undefined
+    const key = `${device} ${id}`
+    const ticket = this.tickets.expect({
+      bytesMax: bytes,
+      onArrived: (body, tookMs) => {
+        this.#arrived(device, parsed.value, body, tookMs)
+        this.#awaited.delete(key)
+      },
+      onGone: () => {
+        this.#awaited.delete(key)
+        this.#shares.leave(device, bytes)
+      },
+    })
+    if (ticket === undefined) {
+      this.#shares.leave(device, bytes)
+      this.#fail(replyTo, id, new InferError('overloaded', 'too many uploads are awaited', { retryAfterMs }))
+      return undefined
+    }
+    this.#awaited.set(key, ticket)
+    void this.#bus.publish(replyTo, encodeMessage({ t: 'ticket', id, ticket }))
+    return undefined
+  }
+
+  #arrived(
+    device: string,
+    asked: { id: string; replyTo: string; bytes: number },
+    body: Uint8Array,
+    tookMs: number,
+  ): void {
+    const parsed = parseMessage(inferMessage, body, asked.bytes)
+    if (!parsed.ok) throw new TicketError('malformed', `not a request: ${parsed.reason}`)
+    const { id, replyTo } = parsed.value
+    if (id !== asked.id || replyTo !== asked.replyTo)
+      throw new TicketError('malformed', 'not the request that the ticket is for')
+    this.#begin(device, parsed.value, asked.bytes, this.#clock.monotonicMs() - tookMs)
+  }
+
+  /** `sentMs`: when the deadline began to run, as far as is known here. */
+  #begin(device: string, message: InferMessage, bytes: number, sentMs: number): void {
+    const job: Job = { device, message, bytes, arrivedMs: sentMs, abort: new AbortController() }
+    const key = `${device} ${message.id}`
+    this.#jobs.set(key, job)
+    const run = this.#run(job).finally(() => {
+      this.#jobs.delete(key)
+      this.#running.delete(run)
+      this.#shares.leave(device, bytes)
+    })
+    this.#running.add(run)
+    this.#cancelAlive ??= this.#clock.after(aliveEveryMs, () => this.#sayAlive())
+  }
+
+  async #run(job: Job): Promise<void> {
+    const { signal } = job.abort
+    try {
+      await this.#answer(job)
+      this.#answered += 1
+    } catch (error) {
+      this.#failed += 1
+      const reason: unknown = signal.aborted ? signal.reason : error
+      const failure = reason instanceof InferError ? reason : new InferError('run', messageOf(reason))
+      if (!(error instanceof InferError)) this.#log.error('answering failed', { reason: messageOf(error) })
+      // Whoever cancelled knows.
+      if (failure.code !== 'cancelled') await this.#fail(job.message.replyTo, job.message.id, failure, job)
+    }
+  }
+
+  async #answer(job: Job): Promise<void> {
+    const { device, message, abort, arrivedMs } = job
+    const { model, priority, privacy, inputs, parameters } = message
+    if (privacy === 'device')
+      throw new InferError('refused', 'inputs labelled device do not belong on a gateway')
+    const fault = inputs.map(tensorFault).find((one) => one !== undefined)
+    if (fault !== undefined) throw new InferError('bad-input', fault)
+    const deadlineMs = message.deadlineMs - (this.#clock.monotonicMs() - arrivedMs)
+    if (deadlineMs <= 0) throw new InferError('deadline', `${model}: its deadline passed on the way`)
+    const request = {
+      caller: device,
+      model,
+      priority,
+      privacy,
+      deadlineMs,
+      inputs: inputs as readonly Tensor[],
+      ...(parameters && { parameters }),
+    }
+    let seq = 0
+    for await (const chunk of this.#serving.infer(request, abort.signal)) {
+      abort.signal.throwIfAborted()
+      await this.#bus.publish(message.replyTo, this.#encode(job, chunk, seq))
+      if (chunk.final) return
+      seq += 1
+    }
+    abort.signal.throwIfAborted()
+    throw new InferError('engine-lost', `${model} ended its answer before the end`)
+  }
+
+  /** One reply: with the outputs, or with the ticket that they can be fetched by. */
+  #encode(job: Job, chunk: InferChunk, seq: number): Uint8Array {
+    const { outputs, final, modelMs, privacy, route, cached } = chunk
+    const head = {
+      t: 'chunk',
+      id: job.message.id,
+      seq,
+      final,
+      ...(modelMs !== undefined && { modelMs }),
+      ...(privacy !== undefined && { privacy }),
+      ...(route !== undefined && { route }),
+      ...(cached !== undefined && { cached }),
+      ...(final && this.#lastOf(job)),
+    }
+    const reply = encodeMessage({ ...head, outputs })
+    if (reply.byteLength <= wireLimits.mqttPayloadBytesMax) return reply
+    const body = encodeCbor(outputs)
+    const large = `the answer has ${body.byteLength} bytes`
+    if (body.byteLength > wireLimits.ticketBytesMax)
+      throw new InferError(
+        'run',
+        `${large}, more than the ${wireLimits.ticketBytesMax} that may leave a gateway`,
+      )
+    const ticket = this.tickets.keep(job.device, body)
+    if (ticket === undefined)
+      throw new InferError('overloaded', `${large}, and there is no room for it`, { retryAfterMs })
+    return encodeMessage({ ...head, ticket })
+  }
+
+  /** What goes with the last reply to a request. */
+  #lastOf({ arrivedMs }: Job) {
+    return { tookMs: this.#clock.monotonicMs() - arrivedMs, credits: this.#shares.credits() }
+  }
+
+  async #fail(
+    replyTo: string,
+    id: string,
+    { code, message, retryAfterMs }: InferError,
+    job?: Job,
+  ): Promise<void> {
+    const error = {
+      code,
+      message: message.slice(0, 1000),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    }
+    const last = job ? this.#lastOf(job) : { credits: this.#shares.credits() }
+    await this.#bus.publish(replyTo, encodeMessage({ t: 'failed', id, error, ...last }))
+  }
+
+  #cancel(device: string, which: (id: string) => boolean, why: string): void {
+    for (const job of this.#jobs.values()) {
+      if (job.device !== device || !which(job.message.id) || job.abort.signal.aborted) continue
+      this.#cancelled += 1
+      job.abort.abort(new InferError('cancelled', why))
+    }
+  }
+
+  /** Tells whoever waits for long that the request was not lost. */
+  #sayAlive(): void {
+    const ids = new Map<string, string[]>()
+    for (const { message } of this.#jobs.values())
+      ids.set(message.replyTo, [...(ids.get(message.replyTo) ?? []), message.id])
+    for (const [replyTo, waiting] of ids)
+      void this.#bus.publish(replyTo, encodeMessage({ t: 'alive', ids: waiting }))
+    this.#cancelAlive =
+      this.#jobs.size > 0 ? this.#clock.after(aliveEveryMs, () => this.#sayAlive()) : undefined
+  }
+}
