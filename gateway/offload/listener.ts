@@ -68,6 +68,8 @@ interface Job {
   readonly bytes: number
   readonly arrivedMs: number
   readonly abort: AbortController
+  /** Its device has its credits again. */
+  released: boolean
 }
 
 /** Ids that were answered: a redelivery follows within seconds. */
@@ -320,16 +322,29 @@ export class OffloadListener implements AsyncDisposable {
 
   /** `sentMs`: when the deadline began to run, as far as is known here. */
   #begin(device: string, message: InferMessage, bytes: number, sentMs: number): void {
-    const job: Job = { device, message, bytes, arrivedMs: sentMs, abort: new AbortController() }
+    const job: Job = {
+      device,
+      message,
+      bytes,
+      arrivedMs: sentMs,
+      abort: new AbortController(),
+      released: false,
+    }
     const key = `${device} ${message.id}`
     this.#jobs.set(key, job)
     const run = this.#run(job).finally(() => {
       this.#jobs.delete(key)
       this.#running.delete(run)
-      this.#shares.leave(device, bytes)
+      this.#release(job)
     })
     this.#running.add(run)
     this.#cancelAlive ??= this.#clock.after(aliveEveryMs, () => this.#sayAlive())
+  }
+
+  #release(job: Job): void {
+    if (job.released) return
+    job.released = true
+    this.#shares.leave(job.device, job.bytes)
   }
 
   async #run(job: Job): Promise<void> {
@@ -342,6 +357,7 @@ export class OffloadListener implements AsyncDisposable {
       const reason: unknown = signal.aborted ? signal.reason : error
       const failure = reason instanceof InferError ? reason : new InferError('run', messageOf(reason))
       if (!(error instanceof InferError)) this.#log.error('answering failed', { reason: messageOf(error) })
+      this.#release(job)
       // Whoever cancelled knows.
       if (failure.code !== 'cancelled') await this.#fail(job.message.replyTo, job.message.id, failure, job)
     }
@@ -368,7 +384,10 @@ export class OffloadListener implements AsyncDisposable {
     let seq = 0
     for await (const chunk of this.#serving.infer(request, abort.signal)) {
       abort.signal.throwIfAborted()
-      await this.#bus.publish(message.replyTo, this.#encode(job, chunk, seq))
+      const reply = this.#encode(job, chunk, seq)
+      // Before the device reads it: its next request may be here sooner than our broker's acknowledgement.
+      if (chunk.final) this.#release(job)
+      await this.#bus.publish(message.replyTo, reply)
       if (chunk.final) return
       seq += 1
     }
