@@ -1,0 +1,409 @@
+/** What goes wrong between devices and gateways, provoked: workers that die, floods, slow readers, misused tickets. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type InferChunk, InferError } from '../../runtime/wire/infer.ts'
+import { wireLimits } from '../../runtime/wire/limits.ts'
+import { encodeMessage, parseMessage, reply as replySchema } from '../../runtime/wire/offload.ts'
+import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { type Behaviour, echo, final, floats, never, part, ScriptedServing } from '../fixtures/serving.ts'
+import {
+  all,
+  anySignal,
+  asked,
+  eventually,
+  failure,
+  offered,
+  openDevice,
+  openWorker,
+  type TestDevice,
+} from './offload-setup.ts'
+
+const small = floats('x', new Float32Array(100))
+const large = floats('x', new Float32Array(100_000))
+let stack: AsyncDisposableStack
+let broker: TestBroker
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  broker = stack.use(await startAedes())
+})
+afterEach(() => stack.disposeAsync())
+
+const worker = async (
+  name: string,
+  serving: ScriptedServing,
+  options: Parameters<typeof openWorker>[3] = {},
+) => stack.use(await openWorker(broker.url, name, serving, options))
+const device = async (options: Parameters<typeof openDevice>[2] = {}) =>
+  stack.use(await openDevice(broker.url, 'd1', options))
+const infer = (from: TestDevice, model: string, changes: Parameters<typeof asked>[2] = {}) =>
+  from.client.infer(asked(model, [small], changes), anySignal())
+const bothThere = (from: TestDevice) =>
+  eventually(() => expect(from.client.stats().workers.toSorted()).toEqual(['w1', 'w2']))
+
+/** Parts as they are released, then the end. */
+function staged(): { answer: Behaviour; release: (parts: number) => void } {
+  let allowed = 0
+  let wake = () => {}
+  return {
+    release(parts) {
+      allowed += parts
+      wake()
+    },
+    async *answer(_, signal) {
+      signal.addEventListener('abort', () => wake())
+      for (let sent = 0; sent < 3; sent += 1) {
+        while (sent >= allowed && !signal.aborted)
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        signal.throwIfAborted()
+        yield sent === 2 ? final(small) : part(small)
+      }
+    },
+  }
+}
+
+test('[offload-5] what a worker that stops had not answered, another one answers', async () => {
+  const stuck = new ScriptedServing({ m: { answer: never } })
+  const w1 = await worker('w1', stuck)
+  const from = await device()
+  await offered(from, 'm')
+  const answers = Promise.all(Array.from({ length: 8 }, () => all(infer(from, 'm'))))
+  await eventually(() => expect(stuck.running).toBe(8))
+  const healthy = new ScriptedServing({ m: { answer: echo } })
+  await worker('w2', healthy)
+  await bothThere(from)
+  await w1[Symbol.asyncDispose]()
+  expect((await answers).map((chunks) => chunks.at(-1)?.route)).toEqual(Array(8).fill('gateway/w2'))
+  expect(healthy.began).toHaveLength(8)
+  expect(from.client.stats()).toMatchObject({ answered: 8, moved: 8, failed: 0, waiting: 0, unanswered: 0 })
+})
+
+test('[offload-5] a model that may not run twice fails honestly when its worker stops', async () => {
+  const stuck = new ScriptedServing({ m: { answer: never, idempotent: false } })
+  const w1 = await worker('w1', stuck)
+  const from = await device()
+  await offered(from, 'm')
+  const failed = failure(infer(from, 'm'))
+  await eventually(() => expect(stuck.running).toBe(1))
+  const other = new ScriptedServing({ m: { answer: echo, idempotent: false } })
+  await worker('w2', other)
+  await bothThere(from)
+  await w1[Symbol.asyncDispose]()
+  const error = await failed
+  expect(error.code).toBe('engine-lost')
+  expect(error.message).toContain('may not run twice')
+  expect(other.began).toHaveLength(0)
+})
+
+test('[offload-5] one that was refused never ran, and is asked elsewhere whatever its model', async () => {
+  const busy = new ScriptedServing({
+    m: {
+      idempotent: false,
+      // biome-ignore lint/correctness/useYield: it refuses before its first chunk
+      async *answer() {
+        throw new InferError('overloaded', 'the queue is full', { retryAfterMs: 60_000 })
+      },
+    },
+  })
+  await worker('w1', busy)
+  const from = await device()
+  await offered(from, 'm')
+  const alone = await failure(infer(from, 'm'))
+  expect(alone).toMatchObject({ code: 'overloaded', retryAfterMs: 60_000 })
+  await worker('w2', new ScriptedServing({ m: { answer: echo, idempotent: false } }))
+  await bothThere(from)
+  const routes = await Promise.all(Array.from({ length: 4 }, () => all(infer(from, 'm'))))
+  expect(routes.map((chunks) => chunks[0]?.route)).toEqual(Array(4).fill('gateway/w2'))
+})
+
+test('[offload-6] a worker that vanishes in the middle of an answer is an honest error, and nothing is said twice', async () => {
+  const one = staged()
+  const serving = new ScriptedServing({ m: { answer: one.answer } })
+  const w1 = await worker('w1', serving)
+  const other = new ScriptedServing({ m: { answer: echo } })
+  const from = await device()
+  await offered(from, 'm')
+  const chunks = infer(from, 'm')[Symbol.asyncIterator]()
+  one.release(1)
+  expect((await chunks.next()).value).toMatchObject({ final: false })
+  await worker('w2', other)
+  await bothThere(from)
+  await w1[Symbol.asyncDispose]()
+  const error: InferError = await chunks.next().then(
+    () => expect.fail('it went on'),
+    (thrown: InferError) => thrown,
+  )
+  expect(error.code).toBe('engine-lost')
+  expect(error.message).toContain('in the middle of the answer')
+  expect(other.began).toHaveLength(0)
+})
+
+test('[offload-6] an answer of which nothing was read starts over, and its reader never knows', async () => {
+  const one = staged()
+  const serving = new ScriptedServing({ m: { answer: one.answer } })
+  const w1 = await worker('w1', serving)
+  const from = await device()
+  await offered(from, 'm')
+  const chunks = infer(from, 'm')[Symbol.asyncIterator]()
+  const first = chunks.next()
+  await eventually(() => expect(serving.running).toBe(1))
+  await worker('w2', new ScriptedServing({ m: { answer: echo } }))
+  await bothThere(from)
+  await w1[Symbol.asyncDispose]()
+  expect((await first).value).toMatchObject({ final: true, route: 'gateway/w2' })
+})
+
+test('[offload-7] a device never has more unanswered than its credits, and the rest waits its turn', async () => {
+  const gates: (() => void)[] = []
+  const serving = new ScriptedServing({
+    m: {
+      async *answer() {
+        await new Promise<void>((resolve) => gates.push(resolve))
+        yield final()
+      },
+    },
+  })
+  const w1 = await worker('w1', serving, { shares: { requestsPerDeviceMax: 3 } })
+  const from = await device()
+  await offered(from, 'm')
+  const answers = Array.from({ length: 10 }, () => all(infer(from, 'm')))
+  for (let answered = 0; answered < 10; answered += 1) {
+    await eventually(() => expect(gates.length).toBeGreaterThan(0))
+    gates.shift()?.()
+    await Promise.race(answers)
+  }
+  await Promise.all(answers)
+  expect(serving.runningMax).toBeLessThanOrEqual(3)
+  expect(w1.listener.stats()).toMatchObject({ refused: 0, dropped: 0, answered: 10 })
+})
+
+test('[offload-7] a slow gateway fills no memory: beyond the bound it is overloaded at once, background first', async () => {
+  const serving = new ScriptedServing({ m: { answer: never } })
+  await worker('w1', serving, { shares: { requestsPerDeviceMax: 1 } })
+  const from = await device({ requestsMax: 3 })
+  await offered(from, 'm')
+  const stop = new AbortController()
+  const ask = (priority: 'background' | 'interactive') =>
+    failure(from.client.infer(asked('m', [small], { priority }), stop.signal))
+  const first = ask('interactive')
+  await eventually(() => expect(serving.running).toBe(1))
+  const background = ask('background')
+  const second = ask('interactive')
+  expect(from.client.stats()).toMatchObject({ waiting: 2, unanswered: 1 })
+  const third = ask('interactive')
+  expect(await background).toMatchObject({ code: 'overloaded', retryAfterMs: 1000 })
+  expect((await ask('interactive')).code).toBe('overloaded')
+  expect(from.client.stats()).toMatchObject({ waiting: 2, unanswered: 1 })
+  stop.abort()
+  expect((await Promise.all([first, second, third])).map(({ code }) => code)).toEqual(
+    Array(3).fill('cancelled'),
+  )
+  expect(from.client.stats()).toMatchObject({ waiting: 0, unanswered: 0, bytes: 0 })
+})
+
+test('[offload-8] a device that floods is told so, then ignored; the others never notice', async () => {
+  const held = new ScriptedServing({ hold: { answer: never }, echo: { answer: echo } })
+  const w1 = await worker('w1', held, { shares: { requestsPerDeviceMax: 4 } })
+  const peer = stack.use(await Peer.connect(broker.url, ['ganglion/mad/reply/k']))
+  const message = (n: number) =>
+    encodeMessage({
+      id: `flood-${n}`,
+      replyTo: 'ganglion/mad/reply/k',
+      model: 'hold',
+      priority: 'control',
+      deadlineMs: 20_000,
+      privacy: 'site',
+      inputs: [],
+    })
+  const flood = Array.from({ length: 500 }, (_, n) => peer.say('ganglion/gateway/w1/infer/mad', message(n)))
+  const good = await device()
+  await offered(good, 'echo')
+  for (let n = 0; n < 20; n += 1) expect(await all(infer(good, 'echo'))).toHaveLength(1)
+  await Promise.all(flood)
+  await eventually(() => {
+    const { refused, dropped } = w1.listener.stats()
+    expect(refused + dropped).toBe(496)
+  })
+  const { refused, dropped, running } = w1.listener.stats()
+  expect(running).toBe(4)
+  expect(dropped).toBeGreaterThan(refused)
+  expect(w1.bad.length).toBe(dropped)
+  await peer.until('the refusals', () => peer.heard.length >= refused)
+  const told = peer.heard.map(({ payload }) => parseMessage(replySchema, payload))
+  const refusal = told.find((one) => one.ok && one.value.t === 'failed')
+  expect(refusal).toMatchObject({ ok: true, value: { error: { code: 'overloaded', retryAfterMs: 1000 } } })
+})
+
+test('[offload-8] a reader that falls behind loses its answer, not our memory', async () => {
+  const piece = floats('y', new Float32Array(25_000))
+  const serving = new ScriptedServing({
+    m: {
+      async *answer() {
+        for (let n = 0; n < 2000; n += 1) yield part(piece)
+        yield final()
+      },
+    },
+  })
+  await worker('w1', serving)
+  const from = await device()
+  await offered(from, 'm')
+  const chunks: AsyncIterator<InferChunk> = infer(from, 'm')[Symbol.asyncIterator]()
+  await chunks.next()
+  await eventually(() => expect(from.client.stats().unanswered).toBe(0))
+  await expect(chunks.next()).rejects.toMatchObject({ code: 'overloaded' })
+  await eventually(() => expect(serving.running).toBe(0))
+})
+
+test('[offload-10] what is labelled device never leaves it, and is refused by a gateway that gets it all the same', async () => {
+  const serving = new ScriptedServing({ m: { answer: echo } })
+  await worker('w1', serving)
+  const from = await device()
+  await offered(from, 'm')
+  expect((await failure(infer(from, 'm', { privacy: 'device' }))).code).toBe('refused')
+  const peer = stack.use(await Peer.connect(broker.url, ['ganglion/d9/reply/k']))
+  const request = { id: 'private', replyTo: 'ganglion/d9/reply/k', model: 'm', priority: 'control' }
+  await peer.say(
+    'ganglion/gateway/w1/infer/d9',
+    encodeMessage({ ...request, deadlineMs: 1000, privacy: 'device', inputs: [small] }),
+  )
+  const answer = await peer.hear('the refusal', () => true)
+  expect(parseMessage(replySchema, answer.payload)).toMatchObject({ value: { error: { code: 'refused' } } })
+  expect(serving.began).toHaveLength(0)
+})
+
+test('a label may be tightened by the gateway, and never loosened', async () => {
+  const serving = new ScriptedServing({
+    tight: {
+      async *answer() {
+        yield { ...final(), privacy: 'site' }
+      },
+    },
+    loose: {
+      async *answer() {
+        yield { ...final(), privacy: 'cloud' }
+      },
+    },
+  })
+  await worker('w1', serving)
+  const from = await device()
+  await offered(from, 'tight')
+  const [tight] = await all(infer(from, 'tight', { privacy: 'cloud' }))
+  const [loose] = await all(infer(from, 'loose', { privacy: 'site' }))
+  expect([tight?.privacy, loose?.privacy]).toEqual(['site', 'site'])
+})
+
+test('models that run in the cloud only are another route', async () => {
+  await worker('w1', new ScriptedServing({ m: { answer: echo, load: { reach: 'cloud', price: 0.01 } } }))
+  const from = await device()
+  await eventually(() => expect(from.client.offer('m', 'cloud')).toMatchObject({ usable: true, price: 0.01 }))
+  expect(from.client.offer('m', 'site')).toMatchObject({
+    usable: false,
+    whyNot: 'the gateways run m in the cloud',
+  })
+  expect((await failure(infer(from, 'm'))).code).toBe('unavailable')
+  const cloud = from.client.infer(asked('m', [small]), anySignal(), 'cloud')
+  expect((await failure(cloud)).code).toBe('refused')
+})
+
+test('[offload-11] a large request goes to the configured address alone, and nowhere where there is none', async () => {
+  const serving = new ScriptedServing({ m: { answer: echo } })
+  await worker('w1', serving)
+  const from = await device()
+  await offered(from, 'm')
+  const error = await failure(from.client.infer(asked('m', [large]), anySignal()))
+  expect(error.message).toContain('no HTTP address of a gateway is configured')
+})
+
+test('[offload-11] of two workers a large request goes to one whose address answers', async () => {
+  const one = new ScriptedServing({ m: { answer: echo } })
+  const two = new ScriptedServing({ m: { answer: echo } })
+  await worker('w1', one)
+  const second = await worker('w2', two)
+  const from = await device({ gatewayUrls: [second.http, 'http://127.0.0.1:1'] })
+  await bothThere(from)
+  for (let n = 0; n < 4; n += 1)
+    expect(await all(from.client.infer(asked('m', [large]), anySignal()))).toMatchObject([
+      { route: 'gateway/w2' },
+    ])
+  expect(one.began).toHaveLength(0)
+})
+
+/** Asks w1 for a ticket in the name of d9; the worker's lives `lifeMs`. */
+async function ticketFor(bytes: number, lifeMs?: number) {
+  const serving = new ScriptedServing({ m: { answer: echo } })
+  const limits = lifeMs === undefined ? {} : { tickets: { lifeMs } }
+  const w1 = await worker('w1', serving, { shares: { requestsPerDeviceMax: 1 }, ...limits })
+  const peer = stack.use(await Peer.connect(broker.url, ['ganglion/d9/reply/k']))
+  const ask = { id: 'upload', replyTo: 'ganglion/d9/reply/k' }
+  await peer.say('ganglion/gateway/w1/ticket/d9', encodeMessage({ ...ask, bytes }))
+  const answer = await peer.hear('the ticket', () => true)
+  const parsed = parseMessage(replySchema, answer.payload)
+  if (!parsed.ok) throw new Error(parsed.reason)
+  const ticket = parsed.value.t === 'ticket' ? parsed.value.ticket : ''
+  const request = {
+    ...ask,
+    model: 'm',
+    priority: 'interactive',
+    deadlineMs: 5000,
+    privacy: 'site',
+    inputs: [small],
+  }
+  const put = (body: Uint8Array, id = ticket) =>
+    fetch(`${w1.http}/api/tickets/${id}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/cbor' },
+      body: Buffer.from(body),
+    }).then(({ status }) => status)
+  return { w1, serving, peer, parsed: parsed.value, put, request, ask }
+}
+
+test('[offload-12] a ticket is good once', async () => {
+  const { put, request, serving, peer } = await ticketFor(10_000)
+  expect(await put(encodeMessage(request))).toBe(202)
+  await peer.until('the answer', () => peer.heard.length === 2)
+  expect(await put(encodeMessage(request))).toBe(404)
+  expect(serving.began).toHaveLength(1)
+})
+
+test('[offload-12] a guessed ticket is none, and is counted', async () => {
+  const { put, request, w1, serving } = await ticketFor(10_000)
+  expect(await put(encodeMessage(request), 'A'.repeat(32))).toBe(404)
+  expect(w1.listener.stats().ticketsRefused).toBe(1)
+  expect(serving.began).toHaveLength(0)
+})
+
+test('[offload-12] more than was announced is refused, and so is another request than the one announced', async () => {
+  const { put, request, w1, serving } = await ticketFor(200)
+  expect(await put(encodeMessage(request))).toBe(413)
+  expect(serving.began).toHaveLength(0)
+  await w1[Symbol.asyncDispose]()
+})
+
+test('[offload-12] a ticket takes the request that it was asked for', async () => {
+  const { put, request, serving } = await ticketFor(10_000)
+  expect(await put(encodeMessage({ ...request, replyTo: 'ganglion/d9/reply/other' }))).toBe(400)
+  expect(serving.began).toHaveLength(0)
+})
+
+test('[offload-12] a ticket that is never used expires, and gives back what it held', async () => {
+  const { put, request, peer, ask } = await ticketFor(10_000, 50)
+  await eventually(() => {
+    void peer.say(
+      'ganglion/gateway/w1/ticket/d9',
+      encodeMessage({ ...ask, id: `again-${peer.heard.length}`, bytes: 10 }),
+    )
+    const kinds = peer.heard.map(({ payload }) => {
+      const parsed = parseMessage(replySchema, payload)
+      return parsed.ok ? parsed.value.t : ''
+    })
+    expect(kinds.filter((kind) => kind === 'ticket').length).toBeGreaterThan(1)
+  })
+  expect(await put(encodeMessage(request))).toBe(404)
+})
+
+test('[offload-12] a gigabyte gets no ticket', async () => {
+  const { parsed } = await ticketFor(1024 ** 3)
+  expect(parsed).toMatchObject({ t: 'failed', error: { code: 'bad-input' } })
+  expect(wireLimits.ticketBytesMax).toBeLessThan(1024 ** 3)
+})
