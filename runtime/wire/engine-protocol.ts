@@ -35,7 +35,7 @@ export const engineModel = v.object({
   memoryMb: v.optional(v.pipe(v.number(), v.minValue(0))),
   /** Stays loaded whatever else wants its memory. */
   pin: v.optional(v.boolean()),
-  /** Requests that may run as one, stacked along the first axis; and how long the first of them may wait for others. */
+  /** Rows of several requests that may run as one, stacked along the first axis; and how long the first may wait for others. */
   batch: v.optional(
     v.object({
       max: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),

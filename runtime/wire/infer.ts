@@ -53,6 +53,7 @@ export interface InferRequest {
   /** Time left when sent, milliseconds: a relative limit, so no two clocks need to agree. */
   readonly deadlineMs: number
   readonly privacy: Privacy
+  /** Not to be written to before the answer is there: they are sent, and sent again, as they are. */
   readonly inputs: readonly Tensor[]
   readonly parameters?: Readonly<Record<string, string | number | boolean>>
 }

@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
+import { engineOverhead } from './engine-overhead.bench.ts'
 import { halIo } from './hal-io.bench.ts'
 import { intents } from './intents.bench.ts'
 import { loopLateness } from './loop-lateness.bench.ts'
@@ -25,6 +26,7 @@ const benchmarks: readonly Benchmark[] = [
   speech,
   speechLive,
   loopLateness,
+  engineOverhead,
   memory,
   intents,
   slowSubscriber,

@@ -13,6 +13,8 @@ export interface EngineDeps {
   readonly send: (message: FromEngine) => void
   /** Resolves when the reader has taken enough of what was sent. */
   readonly drained: () => Promise<void>
+  /** Nothing reads this memory of a request's inputs any more. */
+  readonly doneWith?: (buffer: ArrayBufferLike) => void
   readonly rssBytes: () => number
   /** What native code holds in this process, megabytes. */
   readonly nativeMb: () => number
@@ -57,7 +59,13 @@ export class Engine {
     })
     const respond = (response: InferResponse) => send({ t: 'response', response } as FromEngine)
     this.#scheduler = new Scheduler(
-      { clock: deps.clock, models: this.#models, respond, drained: deps.drained },
+      {
+        clock: deps.clock,
+        models: this.#models,
+        respond,
+        drained: deps.drained,
+        doneWith: deps.doneWith ?? (() => {}),
+      },
       options,
     )
   }

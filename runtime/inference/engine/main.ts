@@ -8,11 +8,11 @@
  */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { Socket } from 'node:net'
+import { type OnReadOpts, Socket } from 'node:net'
 import { realClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { FromEngine } from '../../wire/engine-protocol.ts'
-import { FrameError, readFrames, writeFrame } from '../../wire/frames.ts'
+import { FrameError, frameReading, PayloadMemory, writeFrame } from '../../wire/frames.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { Engine } from './engine.ts'
 import { nativeMemoryMb } from './native-memory.ts'
@@ -24,9 +24,9 @@ const queueMax = 64
 /** What floods one model leaves a quarter of the places for the others. */
 const modelQueueMax = 48
 
-function openPipe(): Socket {
+function openPipe(onread: OnReadOpts): Socket {
   try {
-    return new Socket({ fd: pipeFd, readable: true, writable: true })
+    return new Socket({ fd: pipeFd, readable: true, writable: true, onread })
   } catch {
     return quit(
       exitCodes.usage,
@@ -75,14 +75,23 @@ async function drained(pipe: Socket): Promise<void> {
 }
 
 function serveSupervisor(threads: number): void {
-  const pipe = openPipe()
+  const memory = new PayloadMemory()
+  const pipe: Socket = openPipe(
+    frameReading(
+      wireLimits.frameBytesMax,
+      memory,
+      (message) => engine.handle(message),
+      (error) => quit(exitCodes.protocol, `the engine's pipe broke: ${error.message}`),
+    ),
+  )
   offerToOutOfMemory()
-  const engine = new Engine(
+  const engine: Engine = new Engine(
     {
       clock: realClock,
       pid: process.pid,
       send: (message) => send(pipe, message),
       drained: () => drained(pipe),
+      doneWith: (buffer) => memory.giveBack(buffer),
       rssBytes: () => process.memoryUsage.rss(),
       nativeMb: nativeMemoryMb,
       onStop: () => pipe.end(() => process.exit(exitCodes.ok)),
@@ -93,12 +102,7 @@ function serveSupervisor(threads: number): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   pipe.on('end', () => process.exit(exitCodes.ok))
   pipe.on('error', () => process.exit(exitCodes.ok))
-  readFrames(
-    pipe,
-    wireLimits.frameBytesMax,
-    (message) => engine.handle(message),
-    (error) => quit(exitCodes.protocol, `the engine's pipe broke: ${error.message}`),
-  )
+  pipe.resume()
   engine.start()
 }
 

@@ -41,6 +41,10 @@ interface Job {
   readonly figures: ModelFigures | undefined
   share: Share | undefined
   begun: boolean
+  /** In a batch that runs: its inputs are read until that ends. */
+  together: boolean
+  /** An output lies in the memory of its inputs. */
+  aliased: boolean
   /** Once it has begun. */
   use?: Use
   steps?: Steps
@@ -53,6 +57,8 @@ export interface SchedulerDeps {
   readonly respond: (response: InferResponse) => void
   /** Resolves when the other side has taken enough of what was sent. */
   readonly drained: () => Promise<void>
+  /** Nothing reads this memory of a request's inputs any more. */
+  readonly doneWith: (buffer: ArrayBufferLike) => void
 }
 
 export interface SchedulerOptions {
@@ -131,6 +137,8 @@ export class Scheduler {
       figures: models.figuresOf(model),
       share: models.modelOf(model)?.batch ? shareOf(request.inputs) : undefined,
       begun: false,
+      together: false,
+      aliased: false,
     }
   }
 
@@ -230,6 +238,7 @@ export class Scheduler {
   async #together(jobs: readonly Job[]): Promise<void> {
     const meter = { modelMs: 0 }
     let use: Use | undefined
+    for (const job of jobs) job.together = true
     try {
       use = await this.#deps.models.use(jobs[0]?.model ?? '')
       const { pipeline, step } = use
@@ -243,6 +252,10 @@ export class Scheduler {
       else for (const job of jobs) this.#endWith(job, error)
     } finally {
       use?.done()
+      for (const job of jobs) {
+        job.together = false
+        if (!this.#jobs.has(job.request.id)) this.#doneWithInputs(job)
+      }
     }
   }
 
@@ -280,6 +293,7 @@ export class Scheduler {
   }
 
   #chunk(job: Job, outputs: readonly Tensor[], final: boolean): InferResponse {
+    job.aliased ||= outputs.some((output) => job.request.inputs.some((input) => shareMemory(input, output)))
     if (this.#deps.models.modelOf(job.model)?.options?.['allowNaN'] !== true) checkAnswer(outputs)
     return { id: job.request.id, final, outputs, ...(final ? { modelMs: job.meter.modelMs } : {}) }
   }
@@ -321,14 +335,34 @@ export class Scheduler {
     if (figures && job.begun) figures.running -= 1
     else if (figures) figures.queued -= 1
     // The pipeline ends first, behind a step that is under way; then the model is let go.
-    void steps
-      ?.return([])
+    void (steps ? steps.return([]) : Promise.resolve())
       .catch(() => {})
-      .finally(() => use?.done())
+      .finally(() => {
+        use?.done()
+        this.#doneWithInputs(job)
+      })
     return true
+  }
+
+  #doneWithInputs(job: Job): void {
+    if (job.together || job.aliased) return
+    for (const input of job.request.inputs) {
+      const buffer = bufferOf(input)
+      if (buffer) this.#deps.doneWith(buffer)
+    }
   }
 
   #fail(id: string, code: InferErrorCode, message: string): void {
     this.#deps.respond({ id, final: true, error: { code, message: message.slice(0, 4096) } })
   }
+}
+
+function bufferOf(tensor: unknown): ArrayBufferLike | undefined {
+  const data = (tensor as { data?: unknown } | null)?.data
+  return ArrayBuffer.isView(data) ? data.buffer : undefined
+}
+
+function shareMemory(one: unknown, other: unknown): boolean {
+  const buffer = bufferOf(one)
+  return buffer !== undefined && buffer === bufferOf(other)
 }

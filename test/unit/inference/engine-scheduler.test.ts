@@ -110,6 +110,7 @@ test('[engine-5] a request that is cancelled in a step is answered once and lets
       clock: new VirtualClock(),
       models: counts.table,
       drained: async () => {},
+      doneWith: () => {},
       respond: (response) => responses.push(response),
     },
     { queueMax: 1 },

@@ -14,7 +14,10 @@ export type Steps = AsyncGenerator<readonly Tensor[] | undefined, readonly Tenso
 export interface Pipeline {
   /** What the graph itself takes and gives, where the pipeline hands tensors through. */
   readonly signature?: ModelSignature
-  /** Inputs are unchecked. Steps throw InferError `bad-input` or `run`. */
+  /**
+   * Inputs are unchecked, and read no more after the last step. Outputs are never written to again: they may still wait to
+   * be sent. Steps throw InferError `bad-input` or `run`.
+   */
   run(inputs: readonly unknown[], meter: Meter): Steps
   /**
    * Runs several requests as one, where the model's `batch` allows. Their inputs are unchecked, but agree in names,
