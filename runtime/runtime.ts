@@ -9,17 +9,15 @@ import type { Clock } from './base/clock.ts'
 import { withDeadline } from './base/deadline.ts'
 import { messageOf, UsageError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
-import { programPath } from './base/program.ts'
 import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
-import { Accelerators } from './inference/accelerators.ts'
-import { models, voiceModels } from './inference/models/index.ts'
-import { ModelStore } from './inference/store/store.ts'
-import { EngineSupervisor } from './inference/supervisor/engine-supervisor.ts'
+import { type DeviceInference, openInference } from './inference/device-inference.ts'
+import { voiceModels } from './inference/models/index.ts'
 import { Outbox } from './link/outbox.ts'
 import { Link } from './link/session.ts'
 import { deviceStatus } from './observe/status.ts'
+import { Perception, perceptionModels } from './perception/perception.ts'
 import { Voice } from './perception/voice.ts'
 import { Actuation } from './things/actuation.ts'
 import { attachBoard } from './things/hal-source.ts'
@@ -66,7 +64,7 @@ export class Runtime implements AsyncDisposable {
     const openedMs = clock.monotonicMs()
 
     const board = stack.use(await openBoard(deps, config, signal))
-    const home = homeMessage(config.id, board)
+    homeMessage(config.id, board)
     const registry = new EntityRegistry(board.layout.areas)
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
     const actuation = new Actuation({ clock, registry, authority: leases })
@@ -88,7 +86,24 @@ export class Runtime implements AsyncDisposable {
     })
 
     const stop = new AbortController()
-    const voice = config.voice.enabled ? await openVoice(deps, config, stack, signal) : undefined
+    const inference = stack.use(await openInference({ ...deps, board, registry, link }, config, signal))
+    const { router, served } = inference
+    served.want(perceptionModels(config.perception))
+    const perception = stack.use(
+      await Perception.open(
+        {
+          ...{ clock, log, registry, inference: router, camera: board.camera },
+          publishEvent: (kind, event) => link.publishEvent(kind, event, 'event'),
+          stateDir: config.stateDir,
+        },
+        config.perception,
+        signal,
+      ),
+    )
+    const voice = config.voice.enabled
+      ? stack.use(await openVoice(deps, inference, config, signal))
+      : undefined
+    const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     stack.defer(
       link.onSet((entity, { id, ttlMs, ...command }) => {
@@ -101,22 +116,17 @@ export class Runtime implements AsyncDisposable {
         void assistant.command({ entity, command, ...meta }, stop.signal)
       }),
     )
-    const accelerators = stack.use(await Accelerators.open(deps, config.accelerators, signal))
-    const status = () => deviceStatus({ clock, config, board, link, voice, accelerators, openedMs })
+    const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
     const calls = new Calls({
-      clock,
-      assistant,
-      voice: voice?.voice,
-      sim: board.sim,
-      status,
+      ...{ clock, assistant, voice, sim: board.sim, status, router },
       recordingsFrom: config.gateway,
     })
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
     if (voice && board.microphone)
-      stack.use(listenLive({ clock, log, voice: voice.voice, assistant, microphone: board.microphone }))
+      stack.use(listenLive({ clock, log, voice, assistant, microphone: board.microphone }))
     // First of all when closing: what still waits for its effect is ended.
     stack.defer(() => stop.abort())
-    return new Runtime({ device: config.id, registry, assistant, link, voice: voice?.voice }, stack.move())
+    return new Runtime({ device: config.id, registry, assistant, link, voice }, stack.move())
   }
 
   /** Stops listening, finishes what is under way as far as deadlines allow, closes the hardware last. */
@@ -161,21 +171,11 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
   return new Leases({ clock, log, safety }, { networkGraceMs: networkGraceS * 1000, keeps })
 }
 
-async function openVoice(
-  deps: RuntimeDeps,
-  config: DeviceConfig,
-  stack: AsyncDisposableStack,
+function openVoice(
+  { clock, log }: RuntimeDeps,
+  { router, served }: DeviceInference,
+  { voice: { audioSMax } }: DeviceConfig,
   signal: AbortSignal,
-) {
-  const { clock, log } = deps
-  const { audioSMax, threads } = config.voice
-  const engineOptions = { entry: programPath('engine'), models: [], intraOpThreads: threads }
-  const engine = stack.use(await EngineSupervisor.open({ clock, log }, engineOptions, signal))
-  const store = stack.use(
-    await ModelStore.open({ clock, log }, { dir: config.models.dir, manifests: models }, signal),
-  )
-  const voice = stack.use(
-    await Voice.open({ clock, log, store, engine }, { models: voiceModels, audioSMax }, signal),
-  )
-  return { voice, engine }
+): Promise<Voice> {
+  return Voice.open({ clock, log, inference: router, served }, { models: voiceModels, audioSMax }, signal)
 }

@@ -1,5 +1,5 @@
-/** What this device answers when it is called over the wire: say, hear, command, status, fault, why. */
-
+/** What this device answers when it is called over the wire: say, hear, command, status, fault, infer, why. */
+import * as v from 'valibot'
 import type { SimControl } from '../../hal/contract/board.ts'
 import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
@@ -9,8 +9,19 @@ import type { Voice } from '../perception/voice.ts'
 import type { WhyResult } from '../wire/decisions.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check, type SayResult, type StatusResult } from '../wire/messages.ts'
-import { commandParams, faultParams, hearParams, type RpcMethod, sayParams, whyParams } from '../wire/rpc.ts'
+import {
+  commandParams,
+  faultParams,
+  hearParams,
+  type InferResult,
+  inferParams,
+  type RpcMethod,
+  rpcRequest,
+  sayParams,
+  whyParams,
+} from '../wire/rpc.ts'
 import type { Assistant } from './assistant.ts'
+import { inferCall } from './infer-call.ts'
 import { fetchRecording } from './recording.ts'
 
 export interface CallDeps {
@@ -21,10 +32,12 @@ export interface CallDeps {
   readonly sim: SimControl | undefined
   readonly status: () => Promise<StatusResult>
   /** What decides where models run; absent where there is none. */
-  readonly router?: Pick<Router, 'decision' | 'decisions'> | undefined
+  readonly router?: Pick<Router, 'decision' | 'decisions' | 'infer'> | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
+
+const inferRpc = v.looseObject({ ...inferParams.entries, deadlineMs: rpcRequest.entries.deadlineMs })
 
 /** A page or a terminal, as it says; but whoever reaches the broker can say so, hence no higher rank than the broker's. */
 const caller = { principal: 'mqtt:user', viaNetwork: true } as const
@@ -48,6 +61,7 @@ export class Calls {
       const { entity, command } = params(commandParams, request)
       return assistant.command({ entity, command, ...caller }, signal)
     }
+    if (method === 'infer') return this.#infer(params(inferRpc, request), signal)
     if (method === 'why') return this.#why(params(whyParams, request))
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
@@ -74,6 +88,12 @@ export class Calls {
     } catch (error) {
       throw asRpcError(error)
     }
+  }
+
+  #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferResult> {
+    const { router, clock, recordingsFrom } = this.#deps
+    if (!router) throw new RpcError('unsupported', 'this device runs no models')
+    return inferCall({ clock, inference: router, inputsFrom: recordingsFrom }, request, signal)
   }
 
   #why({ decision }: { decision?: string | undefined }): WhyResult {

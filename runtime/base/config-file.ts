@@ -1,6 +1,6 @@
-/** Reads one section of a YAML configuration file. The schema of the section is its reader's. */
+/** Reads YAML files that people write: configurations by section, and others. What they may hold is their reader's to check. */
 import { readFileSync, statSync } from 'node:fs'
-import { parseDocument } from 'yaml'
+import { parseDocument, stringify } from 'yaml'
 import { messageOf, UsageError } from './errors.ts'
 
 /** Sections that a file may hold. */
@@ -20,19 +20,29 @@ export function readConfigSection(file: string, section: 'device' | 'gateway'): 
 }
 
 function parse(file: string): Record<string, unknown> {
+  const root = readYaml(file, `the configuration ${file}`, fileBytesMax) ?? {}
+  if (!isRecord(root)) throw new UsageError(`${file}: must hold the sections ${sections.join(' and ')}`)
+  return root
+}
+
+/** What a YAML file holds. Throws UsageError that names the file, as `what` where it cannot be read, and the place in it. */
+export function readYaml(file: string, what: string, bytesMax: number): unknown {
   let text: string
   try {
-    if (statSync(file).size > fileBytesMax) throw new UsageError(`larger than ${fileBytesMax} bytes`)
+    if (statSync(file).size > bytesMax) throw new UsageError(`larger than ${bytesMax} bytes`)
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new UsageError(`cannot read the configuration ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UsageError(`cannot read ${what}: ${messageOf(error)}`, { cause: error })
   }
   const document = parseDocument(text, { prettyErrors: true })
   const [error] = document.errors
   if (error) throw new UsageError(`${file}: ${messageOf(error).split('  ')[0]}`)
-  const root = document.toJS({ maxAliasCount: 20 }) ?? {}
-  if (!isRecord(root)) throw new UsageError(`${file}: must hold the sections ${sections.join(' and ')}`)
-  return root
+  return document.toJS({ maxAliasCount: 20 })
+}
+
+/** YAML of a value, as a person would write it. */
+export function yamlOf(value: unknown): string {
+  return stringify(value, { lineWidth: 110 })
 }
 
 /** True for an object that holds keys and values. */

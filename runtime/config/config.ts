@@ -10,6 +10,7 @@ import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
+import { inferenceSchema } from './inference.ts'
 import { perceptionSchema } from './perception.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
@@ -75,13 +76,15 @@ const schema = v.strictObject({
       microphone: v.optional(v.string()),
       /** Longest recording that is listened to, seconds: a command takes under ten. */
       audioSMax: v.optional(count(600), 120),
-      /** Threads of the speech models. One leaves the other cores to the control loop. */
-      threads: v.optional(count(16), 1),
+      /** Threads of the speech models. Absent: as of all models (`inference.threads`). */
+      threads: v.optional(count(16)),
     }),
     {},
   ),
   /** What is looked at and what is felt (`runtime/perception`). */
   perception: v.optional(perceptionSchema, {}),
+  /** What models may use of this board, and where requests to them may go. */
+  inference: v.optional(inferenceSchema, {}),
   models: v.optional(v.strictObject({ dir: v.optional(v.string(), () => defaultModelsDir()) }), {}),
   outbox: v.optional(
     v.strictObject({

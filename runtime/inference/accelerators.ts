@@ -6,25 +6,26 @@ import type { Accelerator, AcceleratorConfig } from '../../hal/contract/accelera
 import type { Hal } from '../../hal/contract/board.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import { programPath } from '../base/program.ts'
 import type { StatusResult } from '../wire/messages.ts'
 import { CpuAccelerator } from './cpu-accelerator.ts'
-import { EngineSupervisor } from './supervisor/engine-supervisor.ts'
+import type { Engines } from './supervisor/engines.ts'
 
 export interface AcceleratorsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly hal: Hal
+  /** What the CPU behind them runs in: it sets a list of models of its own. */
+  readonly engines: Engines
 }
 
 export type AcceleratorStatus = NonNullable<StatusResult['accelerators']>[number]
 
 export class Accelerators implements AsyncDisposable {
-  readonly #list: readonly Accelerator[]
+  readonly list: readonly Accelerator[]
   readonly #stack: AsyncDisposableStack
 
   private constructor(list: readonly Accelerator[], stack: AsyncDisposableStack) {
-    this.#list = list
+    this.list = list
     this.#stack = stack
   }
 
@@ -33,15 +34,12 @@ export class Accelerators implements AsyncDisposable {
     configs: readonly AcceleratorConfig[],
     signal: AbortSignal,
   ): Promise<Accelerators> {
-    const { clock, log, hal } = deps
+    signal.throwIfAborted()
+    const { clock, log, hal, engines } = deps
     await using stack = new AsyncDisposableStack()
     const list: Accelerator[] = []
     if (configs.length > 0) {
-      // An engine of its own, started by the first work that falls back: the voice's list of models is not shared.
-      const engine = stack.use(
-        await EngineSupervisor.open({ clock, log }, { entry: programPath('engine'), models: [] }, signal),
-      )
-      const cpu = stack.use(new CpuAccelerator(engine))
+      const cpu = stack.use(new CpuAccelerator(engines))
       const host = { clock, log: log.named('accelerator'), random: () => clock.random() }
       for (const config of configs) list.push(stack.use(await hal.openAccelerator(config, cpu, host)))
     }
@@ -55,7 +53,7 @@ export class Accelerators implements AsyncDisposable {
   /** Each as it is now, with what runs elsewhere and why. */
   status(): Promise<AcceleratorStatus[]> {
     return Promise.all(
-      this.#list.map(async (accelerator) => {
+      this.list.map(async (accelerator) => {
         const { state, reason, restarts, memoryCap, fallback } = await accelerator.health()
         return {
           id: accelerator.id,

@@ -4,11 +4,12 @@ import type { SafetyStatus } from '../../hal/contract/safety.ts'
 import type { Clock } from '../base/clock.ts'
 import { version } from '../base/version.ts'
 import type { DeviceConfig } from '../config/config.ts'
-import type { Accelerators } from '../inference/accelerators.ts'
-import type { EngineSupervisor } from '../inference/supervisor/engine-supervisor.ts'
+import type { DeviceInference } from '../inference/device-inference.ts'
 import type { Link } from '../link/session.ts'
+import type { Perception } from '../perception/perception.ts'
 import type { Voice } from '../perception/voice.ts'
 import type { StatusResult } from '../wire/messages.ts'
+import { inferenceStatus } from './inference-status.ts'
 import { pssMb } from './memory.ts'
 
 export interface StatusDeps {
@@ -16,8 +17,10 @@ export interface StatusDeps {
   readonly config: DeviceConfig
   readonly board: OpenBoard
   readonly link: Link
-  readonly voice: { readonly voice: Voice; readonly engine: EngineSupervisor } | undefined
-  readonly accelerators: Accelerators
+  /** Absent where it is switched off. */
+  readonly voice: Voice | undefined
+  readonly perception: Perception
+  readonly inference: DeviceInference
   /** Monotonic time at which the device was up. */
   readonly openedMs: number
 }
@@ -25,8 +28,10 @@ export interface StatusDeps {
 export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
   const { clock, config, board, link, voice } = deps
   const { problem, connected, broker, outboxEvents, outboxBytes, outboxDropped, badMessages } = link.stats()
-  const problems = [problem, voice?.voice.problem].filter((line) => line !== undefined)
-  const accelerators = await deps.accelerators.status()
+  const inference = await inferenceStatus(deps.inference)
+  const lines = [problem, voice?.problem, ...deps.perception.problems, ...inference.problems]
+  const problems = lines.filter((line) => line !== undefined)
+  const accelerators = await deps.inference.accelerators.status()
   for (const { id, reason } of accelerators) if (reason) problems.push(`accelerator ${id}: ${reason}`)
   const safety = board.safety && (await board.safety.status())
   problems.push(...safetyProblems(safety))
@@ -41,8 +46,9 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
       version,
       uptimeMs: Math.round(clock.monotonicMs() - deps.openedMs),
     },
-    processes: await processes(voice?.engine),
-    models: (await voice?.voice.models()) ?? [],
+    processes: await processes(inference.processes),
+    models: inference.models,
+    engine: inference.engine,
     ...(accelerators.length > 0 ? { accelerators } : {}),
     link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
     ...(board.camera ? { camera: { id: board.camera.info.id, name: board.camera.info.name } } : {}),
@@ -78,15 +84,14 @@ function safetyOnTheWire(safety: SafetyStatus): NonNullable<StatusResult['safety
   }
 }
 
-async function processes(engine: EngineSupervisor | undefined): Promise<StatusResult['processes']> {
+async function processes(
+  engines: readonly { readonly pid: number | undefined; readonly state: string }[],
+): Promise<StatusResult['processes']> {
   const list = [await processEntry('runtime', process.pid, 'running')]
-  if (!engine) return list
-  const enginePid = engine.pid
-  list.push(
-    enginePid === undefined
-      ? { name: 'engine', pid: 0, state: 'stopped' }
-      : await processEntry('engine', enginePid, 'running'),
-  )
+  for (const [index, { pid, state }] of engines.entries()) {
+    const name = engines.length === 1 ? 'engine' : `engine ${index + 1}`
+    list.push(pid === undefined ? { name, pid: 0, state } : await processEntry(name, pid, state))
+  }
   return list
 }
 

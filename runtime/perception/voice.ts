@@ -10,9 +10,8 @@ import { sleep } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { backoffMs } from '../base/retry.ts'
-import type { LocalModel, ModelStore } from '../inference/store/store.ts'
-import type { EngineSupervisor } from '../inference/supervisor/engine-supervisor.ts'
-import type { StatusResult } from '../wire/messages.ts'
+import type { Inference } from '../inference/inference.ts'
+import type { ServedModels } from '../inference/served-models.ts'
 import type { Heard } from './hearing/heard.ts'
 import { Hearing } from './hearing/hearing.ts'
 
@@ -31,8 +30,8 @@ export interface VoiceOptions {
 interface Deps {
   readonly clock: Clock
   readonly log: Log
-  readonly store: ModelStore
-  readonly engine: EngineSupervisor
+  readonly inference: Inference
+  readonly served: Pick<ServedModels, 'ensure' | 'engines'>
 }
 
 type State =
@@ -57,7 +56,7 @@ export class Voice implements AsyncDisposable {
     this.#deps = deps
     this.#options = options
     this.#hearing = new Hearing(
-      { inference: deps.engine, clock: deps.clock, log: deps.log },
+      { inference: deps.inference, clock: deps.clock, log: deps.log },
       { audioSMax: options.audioSMax },
     )
   }
@@ -93,26 +92,6 @@ export class Voice implements AsyncDisposable {
     return this.#hearing
   }
 
-  /** The speech models for the status answer. */
-  async models(): Promise<StatusResult['models']> {
-    const loaded = new Map((await this.#engineModels()).map((model) => [model.name, model]))
-    const statuses = await this.#deps.store.list()
-    return statuses
-      .filter(({ manifest }) => this.#options.models.includes(manifest.name))
-      .map(({ manifest, present }) => {
-        const inEngine = loaded.get(manifest.name)
-        const state = inEngine ? inEngine.state : present ? 'present' : 'absent'
-        const reason = inEngine?.reason ?? (state === 'absent' ? this.problem : undefined)
-        return {
-          name: manifest.name,
-          version: manifest.version,
-          state,
-          megabytes: manifest.memoryMb,
-          ...(reason ? { reason } : {}),
-        }
-      })
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await this.#starting
@@ -121,11 +100,6 @@ export class Voice implements AsyncDisposable {
   #assertReady(): void {
     const { problem } = this
     if (problem !== undefined) throw new VoiceError(problem)
-  }
-
-  async #engineModels() {
-    const status = await this.#deps.engine.status().catch(() => undefined)
-    return status?.models ?? []
   }
 
   async #start(signal: AbortSignal): Promise<void> {
@@ -145,10 +119,8 @@ export class Voice implements AsyncDisposable {
   }
 
   async #load(signal: AbortSignal): Promise<void> {
-    const { store, engine } = this.#deps
-    const local: LocalModel[] = []
-    for (const name of this.#options.models) local.push(await store.ensure(name, { signal }))
-    engine.setModels(local.map(({ name, pipeline, files }) => ({ name, pipeline, files })))
-    for (const { name } of local) await engine.preload(name, signal)
+    const { served } = this.#deps
+    for (const name of this.#options.models) await served.ensure(name, { signal })
+    for (const name of this.#options.models) await served.engines.preload(name, signal)
   }
 }

@@ -1,5 +1,6 @@
 /** Publishes the home: what there is (also in Home Assistant's terms) and what it is doing, as retained values. */
 import type { OpenBoard } from '../../hal/contract/board.ts'
+import type { Component } from '../../hal/contract/component.ts'
 import type { Cancel } from '../base/clock.ts'
 import { UsageError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
@@ -35,8 +36,12 @@ export function publishHome({ link, registry, home }: Deps): Cancel {
   return registry.onReport(publishState)
 }
 
-/** The home as it is described on the wire. Throws UsageError where it is more than the wire takes. */
-export function homeMessage(device: string, board: OpenBoard): HomeMessage {
+/** The home as it is described on the wire, with what is perceived in it. Throws UsageError where it is more than the wire takes. */
+export function homeMessage(
+  device: string,
+  board: OpenBoard,
+  perceived: readonly Component[] = [],
+): HomeMessage {
   const home: HomeMessage = {
     v: 1,
     device: { id: device, name: device, board: board.board.name, simulated: board.simulated, version },
@@ -44,7 +49,7 @@ export function homeMessage(device: string, board: OpenBoard): HomeMessage {
       ...area,
       ...(aliases ? { aliases: [...aliases] } : {}),
     })),
-    entities: board.components.map(({ info: { features, choices, ...info } }) => ({
+    entities: [...board.components, ...perceived].map(({ info: { features, choices, ...info } }) => ({
       ...info,
       ...(features ? { features: [...features] } : {}),
       ...(choices ? { choices: [...choices] } : {}),

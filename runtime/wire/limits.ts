@@ -12,6 +12,8 @@ export const wireLimits = {
   recordingBytesMax: 48 * 1024 * 1024,
   /** One request or answer that goes to or comes from a gateway by ticket: what one frame to its engine can hold. */
   ticketBytesMax: 48 * 1024 * 1024,
+  /** Inputs of one inference that a device fetches: what one frame to its engine takes, and some for names. */
+  inputsBytesMax: 60 * 1024 * 1024,
   /** Text said to the device, characters: longer than any command a person speaks. */
   utteranceCharsMax: 500,
   /** Entities of one device; keeps the retained home description under the payload limit. */

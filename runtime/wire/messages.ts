@@ -3,6 +3,7 @@
  * Each has a version `v`; unknown fields are ignored (forward compatibility), wrong ones refuse the message.
  */
 import * as v from 'valibot'
+import { tensorSpec } from './engine-protocol.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
@@ -193,8 +194,44 @@ export const statusResult = v.object({
       name: text,
       version: text,
       state: v.picklist(['absent', 'present', 'loading', 'loaded', 'failed']),
+      /** Memory that it is counted with: as declared until it was measured. */
       megabytes: v.number(),
+      measured: v.optional(v.boolean()),
       reason: v.optional(text),
+      description: v.optional(text),
+      licence: v.optional(text),
+      /** `ganglion`: shipped; else the folder that a person put it into. */
+      from: v.optional(text),
+      pinned: v.optional(v.boolean()),
+      loads: v.optional(v.number()),
+      evictions: v.optional(v.number()),
+      /** Requests that wait and that run. */
+      queued: v.optional(v.number()),
+      running: v.optional(v.number()),
+      answered: v.optional(v.number()),
+      /** Time in the model over the last requests, milliseconds. */
+      p50Ms: v.optional(ms),
+      p95Ms: v.optional(ms),
+      inputs: v.optional(v.array(tensorSpec)),
+      outputs: v.optional(v.array(tensorSpec)),
+    }),
+  ),
+  /** What runs the models: one process or several, and their memory. */
+  engine: v.optional(
+    v.object({
+      state: v.picklist(['idle', 'starting', 'running', 'restarting', 'stopped']),
+      workers: v.number(),
+      threads: v.number(),
+      /** Why so many, one line each. */
+      reasons: v.array(text),
+      budgetMb: v.number(),
+      /** What loaded models are counted with. */
+      usedMb: v.optional(v.number()),
+      /** Of all its processes. */
+      rssMb: v.optional(v.number()),
+      restarts: v.number(),
+      /** Times that a process was replaced because its memory had crept past its limit. */
+      replaced: v.number(),
     }),
   ),
   /** Adapters that are configured; absent where none is. */

@@ -3,7 +3,9 @@
  * so it works on MQTT 3.1.1. One answer a call.
  */
 import * as v from 'valibot'
+import { privacies, type Tensor } from './infer.ts'
 import { jsonRecord } from './messages.ts'
+import { isTensor } from './tensor.ts'
 
 export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault', 'infer', 'why'] as const
 export type RpcMethod = (typeof rpcMethods)[number]
@@ -49,7 +51,21 @@ export const inferParams = v.looseObject({
   ticket: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))),
   priority: v.optional(v.picklist(['control', 'interactive', 'background']), 'interactive'),
   privacy: v.optional(v.picklist(['device', 'site', 'cloud']), 'device'),
+  parameters: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
 })
+/** Answer to `infer`: outputs, where it ran, the router's decision for `ganglion why`, and how long it took. */
+export const inferResult = v.object({
+  outputs: v.array(v.custom<Tensor>(isTensor, 'is not a tensor')),
+  route: v.string(),
+  decision: v.optional(v.string()),
+  /** Label of the outputs. */
+  privacy: v.picklist(privacies),
+  /** From the call to its answer, and of that in the model, milliseconds. */
+  ms: v.number(),
+  modelMs: v.optional(v.number()),
+  cached: v.optional(v.boolean()),
+})
+export type InferResult = v.InferOutput<typeof inferResult>
 /** `why`: the router's decision of this id, or the latest ones. */
 export const whyParams = v.looseObject({ decision: v.optional(v.string()) })
 

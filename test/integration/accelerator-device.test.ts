@@ -6,6 +6,7 @@ import { realClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../runtime/config/config.ts'
 import { Accelerators } from '../../runtime/inference/accelerators.ts'
+import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { engineCommand } from './accelerator-models.ts'
 
 const never = new AbortController().signal
@@ -13,7 +14,9 @@ const log = createLog({ level: 'error', json: false, write: () => {}, nowMs: () 
 
 async function configured(accelerators: Parameters<typeof loadDeviceConfig>[0]['accelerators']) {
   const config = loadDeviceConfig({ accelerators })
-  return Accelerators.open({ clock: realClock, log, hal: createHal(boards) }, config.accelerators, never)
+  const engines = await EngineSupervisor.open({ clock: realClock, log }, { models: [] }, never)
+  const deps = { clock: realClock, log, hal: createHal(boards), engines }
+  return Accelerators.open(deps, config.accelerators, never)
 }
 
 /** The status once this adapter is well. */

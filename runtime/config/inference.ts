@@ -1,0 +1,25 @@
+/** `device.inference`: what models may use of this board, and where they are found. */
+import * as v from 'valibot'
+
+const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
+const model = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/, 'must be the name of a model'))
+
+export const inferenceSchema = v.strictObject({
+  /** Memory of all loaded models together, megabytes. Absent: as the board is described, half of the memory at most. */
+  budgetMb: v.optional(count(1_000_000)),
+  /** Threads of one model. Absent: as measured by `ganglion models tune`, else the cores but one. */
+  threads: v.optional(count(64)),
+  /** Engine processes. Absent: one. */
+  workers: v.optional(count(16)),
+  /** Folders of models besides the one of `ganglion models add`: each holds NAME/model.yaml. */
+  folders: v.optional(v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.maxLength(8)), []),
+  /**
+   * How far requests may travel whose own label allows it: `device` keeps everything here, `site` allows the gateway,
+   * `cloud` also what the gateway passes on.
+   */
+  allow: v.optional(v.picklist(['device', 'site', 'cloud']), 'site'),
+  /** Models that stay loaded whatever else wants their memory. */
+  pin: v.optional(v.pipe(v.array(model), v.maxLength(16)), []),
+})
+
+export type InferenceSection = v.InferOutput<typeof inferenceSchema>
