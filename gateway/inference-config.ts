@@ -1,5 +1,5 @@
 /** The sections `inference` and `upstreams` of the gateway's configuration: what is served here, and which servers elsewhere. */
-import { availableParallelism, totalmem } from 'node:os'
+import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { UsageError } from '../runtime/base/errors.ts'
 import type { BackendsConfig, UpstreamConfig } from './offload/backends/kind.ts'
@@ -18,11 +18,13 @@ const count = (min: number, max: number) =>
 export const inferenceSchema = v.strictObject({
   /** Models of `ganglion models list` that this gateway fetches and serves. */
   models: v.optional(v.pipe(v.array(modelName), v.maxLength(64)), []),
+  /** Folders with a folder a model: `model.yaml` and the files that it names. */
+  folders: v.optional(v.pipe(v.array(text), v.maxLength(16)), []),
   /** Memory of loaded models, megabytes; half of the machine's where not said. */
   budgetMb: v.optional(count(16, 16 * 2 ** 20)),
-  /** Engine processes; each loads its own copy of a model. */
-  workers: v.optional(count(1, 64), 1),
-  /** Threads of one session; the cores less one, divided among the workers, where not said. */
+  /** Engine processes, each with its own copy of a model; one a core but one where not said. */
+  workers: v.optional(count(1, 64)),
+  /** Threads of one session; as many as the cores leave to each worker where not said. */
   threads: v.optional(count(1, 256)),
   /** Requests that wait, of all models together: seconds of work for most. */
   queueMax: v.optional(count(1, 10_000), 256),
@@ -92,7 +94,7 @@ export function inferenceConfig(
   env: Environment,
   secret: ReadSecret,
 ): InferenceConfig {
-  const { models, budgetMb, workers, threads, queueMax, inputsMb } = inference
+  const { models, folders, budgetMb, workers, threads, queueMax, inputsMb } = inference
   const seen = new Set(['pool'])
   for (const [index, { id }] of upstreams.entries()) {
     if (seen.has(id))
@@ -105,15 +107,9 @@ export function inferenceConfig(
     queueMax,
     bytesMax: inputsMb * 2 ** 20,
     pool:
-      models.length === 0
+      models.length + folders.length === 0
         ? undefined
-        : {
-            models: [...new Set(models)],
-            workers,
-            budgetMb: budgetMb ?? Math.floor(totalmem() / 2 ** 21),
-            // This process needs a core too: more threads than cores only wait for each other.
-            threads: threads ?? Math.max(1, Math.floor((availableParallelism() - 1) / workers)),
-          },
+        : { models, folders: folders.map((folder) => resolve(folder)), workers, budgetMb, threads },
     upstreams: upstreams.map((one, index) => upstreamConfig(one, `${where}.upstreams.${index}`, env, secret)),
   }
 }

@@ -15,6 +15,8 @@ const deadlineMsDefault = 60_000
 const text = v.pipe(v.string(), v.minLength(1, 'has an empty text'))
 /** OpenAI, "Create embeddings": at most 2,048 inputs. */
 const textsMax = 2048
+/** As many as a model here takes in one request; nobody's work holds up everybody else's for long. */
+const textsAtOnce = 256
 const embeddingsBody = v.object({
   model: v.optional(v.string()),
   input: v.union(
@@ -40,26 +42,34 @@ async function embed({ inference }: OpenAiDeps, request: FastifyRequest, reply: 
   const model = modelOf(inference, parsed.output.model, 'embeddings')
   const texts = [input].flat()
   const call = httpCall(request)
-  const { outputs, route = '' } = await lastOf(
-    inference.infer(
-      {
-        caller: call.caller,
-        model: model.name,
-        priority: call.priority ?? 'interactive',
-        deadlineMs: call.deadlineMs ?? deadlineMsDefault,
-        privacy: labelOf(inference, call, model.name),
-        inputs: [textTensor(inputName(model), ...texts)],
-        ...(dimensions !== undefined && { parameters: { dimensions } }),
-      },
-      hungUp(reply),
-    ),
-  )
-  const rows = rowsOf(outputs, texts.length, route)
+  const gone = hungUp(reply)
+  const rows: Float32Array[] = []
+  let tokens = 0
+  let from = ''
+  for (let at = 0; at < texts.length; at += textsAtOnce) {
+    const part = texts.slice(at, at + textsAtOnce)
+    const { outputs, route = '' } = await lastOf(
+      inference.infer(
+        {
+          caller: call.caller,
+          model: model.name,
+          priority: call.priority ?? 'interactive',
+          deadlineMs: call.deadlineMs ?? deadlineMsDefault,
+          privacy: labelOf(inference, call, model.name),
+          inputs: [textTensor(inputName(model), ...part)],
+          ...(dimensions !== undefined && { parameters: { dimensions } }),
+        },
+        gone,
+      ),
+    )
+    rows.push(...rowsOf(outputs, part.length, route))
+    tokens += tokensIn(outputs)
+    from = route
+  }
   const length = rows[0]?.length ?? 0
   if (dimensions !== undefined && dimensions !== length)
     throw new OpenAiRequestError(`model ${model.name} gives ${length} dimensions only`, 'dimensions')
-  const tokens = tokensIn(outputs)
-  reply.header('ganglion-route', route)
+  reply.header('ganglion-route', from)
   return {
     object: 'list',
     data: rows.map((row, index) => ({ object: 'embedding', index, embedding: encoded(row, format) })),
@@ -86,7 +96,7 @@ function rowsOf(outputs: readonly Tensor[], texts: number, route: string): Float
 /** 0 where nobody counted: a model here has no tokens of OpenAI's kind. */
 function tokensIn(outputs: readonly Tensor[]): number {
   const tokens = outputs.find(({ name }) => name === 'tokens')
-  return tokens?.datatype === 'INT32' ? (tokens.data[0] ?? 0) : 0
+  return tokens?.datatype === 'INT32' ? tokens.data.reduce((sum, count) => sum + count, 0) : 0
 }
 
 /** Base 64 of little-endian 32-bit floats, as OpenAI's clients ask for by default. */

@@ -126,7 +126,8 @@ export class InferenceService implements Serving, AsyncDisposable {
   load(): readonly ModelLoad[] {
     return this.models().map(({ name, loaded = true }) => {
       const load = this.#admission.load(name) ?? { queued: 0, running: 0, queueMs: 0 }
-      return { model: name, ...load, loaded }
+      const near = this.whoKnows(name).some(({ reach }) => reach === 'site')
+      return { model: name, ...load, loaded, reach: near ? 'site' : 'cloud' }
     })
   }
 

@@ -14,9 +14,12 @@ export interface UpstreamModel {
 /** The gateway's own engines. */
 export interface PoolConfig {
   readonly models: readonly string[]
+  /** Each holds one folder a model that a person added. */
+  readonly folders: readonly string[]
+  /** Undefined: as the machine allows. */
   readonly budgetMb: number | undefined
-  readonly workers: number
-  readonly threads: number
+  readonly workers: number | undefined
+  readonly threads: number | undefined
 }
 
 /** A server elsewhere; secrets are read. */

@@ -1,0 +1,301 @@
+/** One request in, an answer from whichever backend may and can: policy, retries, circuits, deadlines; on a virtual clock. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ResultCache } from '../../../../gateway/offload/result-cache.ts'
+import { InferenceService } from '../../../../gateway/offload/service.ts'
+import type { ServingRequest } from '../../../../gateway/offload/serving.ts'
+import { VirtualClock } from '../../../../runtime/base/clock.ts'
+import { silentLog } from '../../../../runtime/base/log.ts'
+import { type InferChunk, InferError } from '../../../../runtime/wire/infer.ts'
+import { model, number, ScriptedBackend, type Step } from './scripted-backend.ts'
+
+const never = new AbortController().signal
+let clock: VirtualClock
+beforeEach(() => {
+  clock = new VirtualClock()
+})
+
+const serve = (...backends: ScriptedBackend[]) =>
+  new InferenceService(
+    { clock, log: silentLog, backends, cache: new ResultCache(clock) },
+    { queueMax: 10, bytesMax: 1000 },
+  )
+const asked = (more: Partial<ServingRequest> = {}): ServingRequest => ({
+  caller: 'device-1',
+  model: 'm',
+  priority: 'interactive',
+  deadlineMs: 10_000,
+  privacy: 'cloud',
+  inputs: [number(1)],
+  ...more,
+})
+const chunksOf = async (service: InferenceService, request: ServingRequest, signal = never) => {
+  const chunks: InferChunk[] = []
+  for await (const chunk of service.infer(request, signal)) chunks.push(chunk)
+  return chunks
+}
+/** The last chunk, or the error; time passes as it must. */
+const ask = (service: InferenceService, more: Partial<ServingRequest> = {}, signal = never) =>
+  clock.run(() =>
+    chunksOf(service, asked(more), signal).then(
+      (chunks) => chunks.at(-1) as InferChunk,
+      (error: unknown) => error as InferError,
+    ),
+  )
+const retryable = (code: InferError['code'], more: object = {}) =>
+  new InferError(code, `${code} for the test`, { retryable: true, ...more })
+const always = (...steps: Step[]) => ({ script: () => steps })
+
+describe('[offload-1] policy', () => {
+  test('what is labelled device is refused, wherever the model is', async () => {
+    const near = new ScriptedBackend('near')
+    expect(await ask(serve(near), { privacy: 'device' })).toMatchObject({ code: 'refused' })
+    expect(near.requests).toEqual([])
+  })
+
+  test('what is labelled site never goes to a cloud, also when the site is away or fails', async () => {
+    const cloud = new ScriptedBackend('cloud', { reach: 'cloud' })
+    expect(await ask(serve(cloud), { privacy: 'site' })).toMatchObject({
+      code: 'refused',
+      message: expect.stringMatching(/cloud only.*labelled site/),
+    })
+    const near = new ScriptedBackend('near', always(retryable('unavailable')))
+    expect(await ask(serve(cloud, near), { privacy: 'site' })).toMatchObject({ code: 'unavailable' })
+    near.state = { state: 'away', reason: 'unplugged', running: 0, queued: 0 }
+    expect(await ask(serve(cloud, near), { privacy: 'site' })).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/near: unplugged/),
+    })
+    expect(cloud.requests).toEqual([])
+  })
+
+  test('near comes before far, and what is labelled cloud may go far when near fails', async () => {
+    const cloud = new ScriptedBackend('cloud', { reach: 'cloud' })
+    const near = new ScriptedBackend('near')
+    const service = serve(cloud, near)
+    expect(await ask(service)).toMatchObject({ final: true, route: 'near' })
+    near.script = () => [retryable('unavailable')]
+    expect(await ask(service)).toMatchObject({ final: true, route: 'cloud' })
+  })
+
+  test('a model that nobody has is unknown, and the ones that there are are named', async () => {
+    expect(await ask(serve(new ScriptedBackend('near')), { model: 'x' })).toMatchObject({
+      code: 'model-unknown',
+      message: 'no model is named x; there are: m',
+    })
+  })
+
+  test('a name is shown once, as the first backend offers it', () => {
+    const first = new ScriptedBackend('a', { models: [model('m', { task: 'chat' })] })
+    expect(serve(first, new ScriptedBackend('b')).models()).toEqual(first.served)
+  })
+
+  test('inputs beyond the bound, and a deadline that is none, are bad input', async () => {
+    const service = serve(new ScriptedBackend('near'))
+    const big = { name: 'x', datatype: 'UINT8', shape: [1001], data: new Uint8Array(1001) } as const
+    expect(await ask(service, { inputs: [big] })).toMatchObject({ code: 'bad-input' })
+    for (const deadlineMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(await ask(service, { deadlineMs })).toMatchObject({ code: 'bad-input' })
+  })
+})
+
+describe('[offload-3] trying again', () => {
+  test('elsewhere at once, where there is another', async () => {
+    const [a, b] = [new ScriptedBackend('a', always(retryable('run'))), new ScriptedBackend('b')]
+    expect(await ask(serve(a, b))).toMatchObject({ route: 'b' })
+    expect(clock.monotonicMs()).toBe(0)
+    expect([a.requests.length, b.requests.length]).toEqual([1, 1])
+  })
+
+  test('at the same one after a back-off, three times in all', async () => {
+    const only = new ScriptedBackend('only', always(retryable('engine-lost')))
+    expect(await ask(serve(only))).toMatchObject({ code: 'engine-lost' })
+    expect(only.requests).toHaveLength(3)
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(25 + 50)
+    // Each attempt has what is left of the time, and an id of its own.
+    const [first, second] = only.requests
+    expect(second?.deadlineMs).toBeLessThan(first?.deadlineMs ?? 0)
+    expect(second?.id).not.toBe(first?.id)
+  })
+
+  test('never once something was streamed: no word comes twice', async () => {
+    const a = new ScriptedBackend('a', always(1, 2, retryable('engine-lost')))
+    const b = new ScriptedBackend('b')
+    const seen: number[] = []
+    const error = await clock.run(async () => {
+      try {
+        for await (const { outputs } of serve(a, b).infer(asked(), never))
+          seen.push(Number(outputs[0]?.data[0]))
+      } catch (error) {
+        return error
+      }
+    })
+    expect([seen, (error as InferError).code, b.requests.length]).toEqual([[1, 2], 'engine-lost', 0])
+  })
+
+  test('not what may have begun and does not bear repeating; but what never began', async () => {
+    const models = [model('m', { idempotent: false })]
+    const lost = [
+      new ScriptedBackend('a', { models, ...always(retryable('engine-lost')) }),
+      new ScriptedBackend('b', { models }),
+    ] as const
+    expect(await ask(serve(...lost))).toMatchObject({ code: 'engine-lost' })
+    expect(lost[1].requests).toEqual([])
+    const full = [
+      new ScriptedBackend('a', { models, ...always(retryable('overloaded')) }),
+      new ScriptedBackend('b', { models }),
+    ] as const
+    expect(await ask(serve(...full))).toMatchObject({ route: 'b' })
+  })
+
+  test.each(['bad-input', 'refused', 'run'] as const)(
+    'not a mistake of the caller, or of the model (%s)',
+    async (code) => {
+      const a = new ScriptedBackend('a', always(new InferError(code, 'no')))
+      const b = new ScriptedBackend('b')
+      expect(await ask(serve(a, b))).toMatchObject({ code })
+      expect([a.requests.length, b.requests.length]).toEqual([1, 0])
+    },
+  )
+
+  test('not when the back-off, or the time that the server asks for, is longer than what is left', async () => {
+    const only = new ScriptedBackend('only', always(retryable('overloaded', { retryAfterMs: 30_000 })))
+    expect(await ask(serve(only), { deadlineMs: 5_000 })).toMatchObject({
+      code: 'overloaded',
+      retryAfterMs: 30_000,
+    })
+    expect(only.requests).toHaveLength(1)
+    expect(clock.monotonicMs()).toBe(0)
+  })
+
+  test('not without a budget: where everything fails, retries are a tenth of the requests', async () => {
+    const only = new ScriptedBackend('only', always(retryable('overloaded')))
+    const service = serve(only)
+    for (let n = 0; n < 200; n += 1) await ask(service)
+    expect(only.requests.length).toBeLessThanOrEqual(200 * 1.1 + 10)
+    expect(only.requests.length).toBeGreaterThan(200)
+  })
+
+  test('an answer that ends without its end is lost, not done', async () => {
+    expect(await ask(serve(new ScriptedBackend('a', always(1, 'end'))))).toMatchObject({
+      code: 'engine-lost',
+    })
+  })
+})
+
+describe('[offload-4] circuits', () => {
+  test('a backend that keeps failing with a model is left alone, then tried, then used', async () => {
+    const a = new ScriptedBackend('a', {
+      models: [model('m'), model('n')],
+      ...always(retryable('unavailable')),
+    })
+    const service = serve(a)
+    while (service.health().backends[0]?.open.length === 0) await ask(service)
+    const before = a.requests.length
+    const refused = (await ask(service)) as InferError
+    expect(refused).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/failed lately at a/),
+    })
+    expect(refused.retryAfterMs).toBeGreaterThan(4_000)
+    expect([a.requests.length, service.health().backends[0]?.open]).toEqual([before, ['m']])
+    a.script = () => [{ final: 1 }]
+    // Another model there is another matter.
+    expect(await ask(service, { model: 'n' })).toMatchObject({ route: 'a' })
+    clock.advance(5_000)
+    expect(await ask(service)).toMatchObject({ route: 'a' })
+    expect(service.health().backends[0]?.open).toEqual([])
+  })
+
+  test('bad input opens no circuit, and neither does a full backend', async () => {
+    for (const code of ['bad-input', 'overloaded'] as const) {
+      const service = serve(new ScriptedBackend('a', always(new InferError(code, 'no'))))
+      for (let n = 0; n < 50; n += 1) expect(await ask(service)).toMatchObject({ code })
+      expect(service.health().backends[0]?.open).toEqual([])
+    }
+  })
+
+  test('a backend that hangs opens it; callers who have no patience do not', async () => {
+    const hangs = new ScriptedBackend('a', always('hang'))
+    const service = serve(hangs)
+    for (let n = 0; n < 50; n += 1) await ask(service, { deadlineMs: 100 })
+    expect(service.health().backends[0]?.open).toEqual([])
+    for (let n = 0; n < 5; n += 1) await ask(service, { deadlineMs: 6_000 })
+    expect(service.health().backends[0]?.open).toEqual(['m'])
+    expect(hangs.cancelled).toBe(55)
+  })
+})
+
+describe('[offload-5] time and leaving', () => {
+  test('the deadline goes along, and whoever is late is cancelled there', async () => {
+    const a = new ScriptedBackend('a', always('hang'))
+    expect(await ask(serve(a), { deadlineMs: 700 })).toMatchObject({ code: 'deadline' })
+    expect([a.requests[0]?.deadlineMs, a.cancelled, clock.monotonicMs()]).toEqual([700, 1, 700])
+  })
+
+  test('aborting cancels at the backend, and gives the place back', async () => {
+    const a = new ScriptedBackend('a', always('hang'))
+    const service = serve(a)
+    const gone = new AbortController()
+    const answer = chunksOf(service, asked(), gone.signal).catch((error: InferError) => error.code)
+    await new Promise((resolve) => setImmediate(resolve))
+    gone.abort()
+    expect([await answer, a.cancelled]).toEqual(['cancelled', 1])
+    expect(service.load()).toMatchObject([{ running: 0, queued: 0 }])
+  })
+
+  test('leaving the loop ends it there too', async () => {
+    const a = new ScriptedBackend('a', always(1, 'hang'))
+    const service = serve(a)
+    for await (const chunk of service.infer(asked(), never)) {
+      expect(chunk.final).toBe(false)
+      break
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(a.ended).toBe(1)
+    expect(service.load()).toMatchObject([{ running: 0, queued: 0 }])
+  })
+
+  test('a backend that ignores being cancelled holds up nobody', async () => {
+    const deaf = new ScriptedBackend('deaf')
+    deaf.infer = async function* () {
+      await new Promise(() => {})
+    }
+    expect(await ask(serve(deaf), { deadlineMs: 300 })).toMatchObject({ code: 'deadline' })
+  })
+
+  test('closing tells everybody and closes the backends once', async () => {
+    const a = new ScriptedBackend('a', always('hang'))
+    const service = serve(a)
+    const answer = chunksOf(service, asked()).catch((error: InferError) => error.code)
+    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.all([service[Symbol.asyncDispose](), service[Symbol.asyncDispose]()])
+    expect([await answer, a.closed]).toEqual(['engine-stopped', 1])
+    expect(await ask(service)).toMatchObject({ code: 'engine-stopped' })
+  })
+})
+
+test('[offload-6] load has what runs, what waits and quantiles of the time in the model, for the advert', async () => {
+  const a = new ScriptedBackend('a', { models: [model('m', { loaded: false })] })
+  const service = serve(a)
+  expect(service.load()).toEqual([
+    { model: 'm', queued: 0, running: 0, queueMs: 0, loaded: false, reach: 'site' },
+  ])
+  await ask(service)
+  expect(service.load()).toEqual([
+    { model: 'm', queued: 0, running: 0, queueMs: 0, p50Ms: 5, p95Ms: 5, loaded: false, reach: 'site' },
+  ])
+  clock.advance(5 * 60_000 + 1)
+  expect(service.load()[0]?.p50Ms).toBeUndefined()
+})
+
+test('[offload-7] an answer that may be kept is given again without asking anybody; another question is not', async () => {
+  const a = new ScriptedBackend('a', { models: [model('m', { cacheS: 60 })] })
+  const service = serve(a)
+  expect((await ask(service)) as InferChunk).not.toHaveProperty('cached')
+  expect(await ask(service)).toMatchObject({ cached: true, route: 'a', outputs: [number(1)] })
+  await ask(service, { inputs: [number(2)] })
+  expect(a.requests).toHaveLength(2)
+  clock.advance(60_001)
+  await ask(service)
+  expect(a.requests).toHaveLength(3)
+})
