@@ -100,7 +100,7 @@ export class Detector implements AsyncDisposable {
     const { registry, clock } = deps
     for (const id of options.channels) {
       const entity = registry.get(id)
-      if (entity) detector.#sampling.take(id, entity.telemetry, clock.monotonicMs())
+      if (entity) detector.#sampling.hold(id, entity.telemetry, clock.monotonicMs())
     }
     detector.#stopReports = registry.onReport(({ info, telemetry }) =>
       detector.#sampling.take(info.id, telemetry, clock.monotonicMs()),

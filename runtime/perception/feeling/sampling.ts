@@ -25,14 +25,19 @@ export class Sampling {
     this.#staleMs = staleMs
   }
 
-  take(id: string, { state }: Telemetry, nowMs: number): void {
+  /** What is so now, without having been reported in this period. */
+  hold(id: string, { state }: Telemetry, nowMs: number): void {
     const channel = this.#channels.get(id)
     if (!channel) return
-    const value = numberOf(state)
-    channel.last = value
+    channel.last = numberOf(state)
     channel.lastMs = nowMs
-    if (!Number.isFinite(value)) return
-    channel.sum += value
+  }
+
+  take(id: string, telemetry: Telemetry, nowMs: number): void {
+    this.hold(id, telemetry, nowMs)
+    const channel = this.#channels.get(id)
+    if (!channel || !Number.isFinite(channel.last)) return
+    channel.sum += channel.last
     channel.count += 1
   }
 

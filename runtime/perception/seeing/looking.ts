@@ -48,14 +48,13 @@ export class Looking {
   /** How sure it is that somebody is in the picture, 0 to 1. Throws InferError. */
   async person(frame: Frame, signal: AbortSignal): Promise<number> {
     const answer = await this.#ask('person', frame, signal)
-    // Visual wake words: nobody, somebody (https://arxiv.org/abs/1906.05721).
-    return numbers(answer, 'score', 'person')[1] ?? 0
+    return numbers(answer, 'person', 'person')[0] ?? 0
   }
 
   async faces(frame: Frame, signal: AbortSignal): Promise<Face[]> {
     const answer = await this.#ask('face', frame, signal)
-    const boxes = numbers(answer, 'box', 'face')
-    return [...numbers(answer, 'score', 'face')].map((confidence, at) => ({
+    const boxes = numbers(answer, 'boxes', 'face')
+    return [...numbers(answer, 'scores', 'face')].map((confidence, at) => ({
       box: [...boxes.subarray(at * 4, at * 4 + 4)],
       confidence,
     }))

@@ -56,10 +56,10 @@ class Eyes implements Inference {
       data: Float32Array.from(data),
     })
     const person = (rgb[0] ?? 0) / 255
-    if (model === 'person') return [floats('score', [1 - person, person])]
+    if (model === 'person') return [floats('person', [person])]
     if (model === 'ultra-light-face-320') {
       const count = rgb[3] ?? 0
-      return [floats('box', Array(count * 4).fill(1)), floats('score', Array(count).fill(0.9))]
+      return [floats('boxes', Array(count * 4).fill(1)), floats('scores', Array(count).fill(0.9))]
     }
     const lines: Tensor = { name: 'text', datatype: 'BYTES', shape: [this.text.length], data: [...this.text] }
     return [lines, floats('confidence', Array(this.text.length).fill(0.95))]
@@ -256,7 +256,7 @@ test('an answer of another shape is a failure, not a crash', async () => {
     yield { id: '1', final: true, outputs: [] }
   }
   expect((await watch({}, [[nobody, nobody]], eyes)).problems[0]).toContain(
-    'lacks an FP32 output named score',
+    'lacks an FP32 output named person',
   )
 })
 
