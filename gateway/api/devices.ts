@@ -1,7 +1,9 @@
 /** The API's work on devices: which one is meant, the call, and the check that its answer is what the wire says. */
 import type { Readable } from 'node:stream'
 import type * as v from 'valibot'
+import { encodeCbor } from '../../runtime/wire/cbor.ts'
 import { type WhyResult, whyResult } from '../../runtime/wire/decisions.ts'
+import type { Priority, Privacy } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import {
   type CommandReport,
@@ -12,11 +14,14 @@ import {
   sayResult,
   statusResult,
 } from '../../runtime/wire/messages.ts'
-import type { RpcMethod } from '../../runtime/wire/rpc.ts'
+import { type InferResult, inferResult, type RpcMethod } from '../../runtime/wire/rpc.ts'
 import { ApiError } from './api-error.ts'
 import type { DeviceBus } from './device-bus.ts'
 import type { DeviceDirectory } from './device-directory.ts'
 import type { Tickets } from './tickets.ts'
+
+/** With room for the rest of the call in one message. */
+const inlineBytesMax = wireLimits.mqttPayloadBytesMax - 8 * 1024
 
 /** How long each call may take. `say` and `command` wait for telemetry to prove the effect: a cover takes half a minute. */
 export interface CallDeadlines {
@@ -34,6 +39,16 @@ export const defaultCallDeadlines: CallDeadlines = {
   commandMs: 60_000,
   statusMs: 5_000,
   faultMs: 5_000,
+}
+
+/** One inference that a device is asked for; without a device: the only one that is online. */
+export interface DeviceInference {
+  readonly model: string
+  readonly device?: string | undefined
+  readonly privacy?: Privacy | undefined
+  readonly priority?: Priority | undefined
+  readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined
+  readonly inputs: readonly unknown[]
 }
 
 export interface DevicesDeps {
@@ -88,6 +103,16 @@ export class Devices {
   async status(device: string): Promise<StatusResult> {
     if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
     return this.#call(this.#online(device), 'status', {}, this.#deps.deadlines.statusMs, statusResult)
+  }
+
+  /** One inference by a device; inputs larger than a message go there by a ticket. */
+  async infer({ device, inputs, ...params }: DeviceInference, deadlineMs: number): Promise<InferResult> {
+    const id = this.#online(device)
+    const content = encodeCbor({ inputs })
+    if (content.byteLength <= inlineBytesMax)
+      return this.#call(id, 'infer', { ...params, inputs }, deadlineMs, inferResult)
+    await using ticket = await this.#deps.tickets.keep(content)
+    return await this.#call(id, 'infer', { ...params, ticket: ticket.id }, deadlineMs, inferResult)
   }
 
   /** Where the device had models run lately, and why; or the one decision that is asked for. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { finished, type Readable, Transform } from 'node:stream'
+import { finished, PassThrough, Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 import { ApiError } from './api-error.ts'
@@ -28,6 +28,7 @@ export interface Ticket extends AsyncDisposable {
 
 interface Entry {
   readonly path: string
+  readonly type: 'audio/wav' | 'application/cbor'
   bytes: number
   fetchesLeft: number
   cancel: Cancel
@@ -51,15 +52,34 @@ export class Tickets implements AsyncDisposable {
   }
 
   /** Stores a recording. Throws ApiError (`busy`, `too-large`, `bad-request` when it is not a WAV file). */
-  async store(recording: Readable): Promise<Ticket> {
-    const { ticketsMax, bytesMax, folder, fetchesMax } = this.#options
+  store(recording: Readable): Promise<Ticket> {
+    return this.#store(recording, 'audio/wav', wavCheck(this.#options.bytesMax))
+  }
+
+  /** Stores what was checked already: tensors of an inference. Throws ApiError `busy`. */
+  keep(content: Uint8Array): Promise<Ticket> {
+    const transform = new PassThrough()
+    return this.#store(Readable.from([content]), 'application/cbor', {
+      transform,
+      bytes: () => content.byteLength,
+    })
+  }
+
+  async #store(
+    recording: Readable,
+    type: Entry['type'],
+    check: { readonly transform: Transform; readonly bytes: () => number },
+  ): Promise<Ticket> {
+    const { ticketsMax, folder, fetchesMax } = this.#options
     if (this.#entries.size >= ticketsMax)
-      throw new ApiError('busy', `${ticketsMax} recordings are being heard already: try again in a moment`)
+      throw new ApiError(
+        'busy',
+        `${ticketsMax} recordings or inputs are on their way already: try again in a moment`,
+      )
     const id = randomBytes(24).toString('base64url')
-    const entry: Entry = { path: join(folder, `${id}.wav`), bytes: 0, fetchesLeft: 0, cancel: () => {} }
+    const entry: Entry = { path: join(folder, id), type, bytes: 0, fetchesLeft: 0, cancel: () => {} }
     this.#entries.set(id, entry)
     try {
-      const check = wavCheck(bytesMax)
       await receive(recording, check.transform, entry.path)
       entry.bytes = check.bytes()
       if (entry.bytes === 0) throw new ApiError('bad-request', 'the recording is empty')
@@ -74,11 +94,11 @@ export class Tickets implements AsyncDisposable {
   }
 
   /** The recording; undefined when there is none (any more). */
-  fetch(id: string): { stream: ReadStream; bytes: number } | undefined {
+  fetch(id: string): (Pick<Entry, 'type' | 'bytes'> & { stream: ReadStream }) | undefined {
     const entry = this.#entries.get(id)
     if (!entry || entry.fetchesLeft <= 0) return undefined
     entry.fetchesLeft -= 1
-    return { stream: createReadStream(entry.path), bytes: entry.bytes }
+    return { stream: createReadStream(entry.path), bytes: entry.bytes, type: entry.type }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
