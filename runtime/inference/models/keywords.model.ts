@@ -47,7 +47,7 @@ export const keywords: ModelManifestInput = {
     {
       role: 'model',
       path: 'kws.onnx',
-      source: 'bundled:kws.onnx',
+      source: new URL('./files/kws.onnx', import.meta.url).href,
       sha256: '2c57e5b90126e80ea3d6e22d1ae9af7293a9320d02a02c0a5b182a164cc7f358',
       bytes: 92_848,
     },

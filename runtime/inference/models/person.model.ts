@@ -25,7 +25,7 @@ export const person: ModelManifestInput = {
     {
       role: 'model',
       path: 'vww-96-int8.onnx',
-      source: 'bundled:vww-96-int8.onnx',
+      source: new URL('./files/vww-96-int8.onnx', import.meta.url).href,
       sha256: '647540be03f401aa95078e146258b7468f675541cbdac50585052d5d46c041d9',
       bytes: 275_882,
     },

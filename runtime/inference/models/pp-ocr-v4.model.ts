@@ -43,7 +43,7 @@ const detection: NonNullable<ModelManifestInput['steps']> = [
     out: { quads: 'quads' },
     threshold: 0.3,
     score: 0.6,
-    unclip: 1.6,
+    unclip: 1.8,
     max: 100,
   },
   { step: 'unmap', in: { boxes: 'quads', frame: 'frame' }, out: 'boxes', units: 'pixels' },

@@ -64,7 +64,7 @@ export const ultraLightFace320: ModelManifestInput = {
     {
       role: 'model',
       path: 'face-slim-320.onnx',
-      source: 'bundled:face-slim-320.onnx',
+      source: new URL('./files/face-slim-320.onnx', import.meta.url).href,
       sha256: '0fa11c7949ea4f05b9b3af004317e325cff7740127152fa4292a7466158607b7',
       bytes: 1_044_424,
     },

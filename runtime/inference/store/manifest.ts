@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { check } from '../../wire/messages.ts'
+import { checkSteps } from '../../wire/steps.ts'
 import { parseSource } from './source.ts'
 import { StoreError } from './store-error.ts'
 
@@ -134,5 +135,15 @@ export function parseManifest(value: unknown): ModelManifest {
   const roles = new Set(parsed.value.files.map((file) => file.role))
   if (roles.size !== parsed.value.files.length)
     throw new StoreError('malformed', `model manifest ${parsed.value.name}: two files have the same role`)
+  const fault = stepsFault(parsed.value)
+  if (fault) throw new StoreError('malformed', `model manifest ${parsed.value.name}: ${fault}`)
   return parsed.value
+}
+
+/** One line about the steps of a manifest whose pipeline they are, or undefined. */
+function stepsFault({ pipeline, steps, inputs, outputs }: ModelManifest): string | undefined {
+  if (pipeline !== 'steps') return undefined
+  const names = { inputs: inputs.map(({ name }) => name), outputs: outputs.map(({ name }) => name) }
+  const checked = checkSteps(steps ?? [], names)
+  return checked.ok ? undefined : checked.reason
 }
