@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { messageOf, UsageError } from '../runtime/base/errors.ts'
+import { isWorkerId } from '../runtime/wire/topics.ts'
 import type { Credential } from './broker/credentials.ts'
 import { isLoopbackHost } from './errors.ts'
 import {
@@ -46,11 +47,13 @@ const user = v.strictObject({
   ),
   /** A file with the password, for secrets that something else provides. */
   passwordFile: v.optional(text),
+  /** It is another gateway: it may offer inference, and read what devices ask of it. */
+  gateway: v.optional(v.boolean(), false),
 })
 
 export const gatewaySchema = v.strictObject({
-  /** Names this gateway on the broker: its reply topic and its client id. Unique per broker. */
-  id: v.optional(id, 'gateway'),
+  /** Names this gateway on the broker: its reply topic, its client id, and the worker that it is for inference. Unique per broker. */
+  id: v.optional(v.pipe(id, v.check(isWorkerId, 'is a word that topics use for something else')), 'gateway'),
   /** First levels of every topic. */
   base: v.optional(topicBase, 'ganglion'),
   /** Recordings on their way to a device are kept here, briefly. */
@@ -168,10 +171,11 @@ function brokerOf(section: Section, where: string, env: Environment): GatewayCon
 }
 
 function credential(one: v.InferOutput<typeof user>, where: string): Credential {
-  const { username, passwordHash, passwordFile } = one
+  const { username, passwordHash, passwordFile, gateway } = one
   if ((passwordHash === undefined) === (passwordFile === undefined))
     throw new UsageError(`${where}: give either passwordHash or passwordFile`)
-  return { username, password: passwordHash ?? secret(passwordFile as string, `${where}.passwordFile`) }
+  const password = passwordHash ?? secret(passwordFile as string, `${where}.passwordFile`)
+  return { username, password, ...(gateway && { gateway }) }
 }
 
 function checkHttp(http: Section['http'], token: string | undefined, where: string): void {

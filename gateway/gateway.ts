@@ -14,6 +14,7 @@ import { Tickets } from './api/tickets.ts'
 import { Broker } from './broker/broker.ts'
 import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
+import { OffloadListener, type OffloadListenerOptions } from './offload/listener.ts'
 import { openInference } from './offload/open.ts'
 
 export interface GatewayDeps {
@@ -25,8 +26,8 @@ export interface GatewayDeps {
   readonly deadlines?: Partial<CallDeadlines>
 }
 
-/** The client id starts with the name that the built-in broker keeps for the gateway. */
-const clientId = (id: string) => `ganglion-gateway-${id}`
+/** Starts with the name that a built-in broker keeps for its own gateway, unless the broker is another's. */
+const clientId = (id: string, own: boolean) => `ganglion-${own ? 'gateway' : 'worker'}-${id}`
 /** How long opening waits for the broker. Another one may be away: the gateway then starts all the same, degraded. */
 const brokerWaitMs = 5_000
 /** A device has the call's own deadline to fetch its recording. */
@@ -51,12 +52,30 @@ export class Gateway implements AsyncDisposable {
     const { clock, log } = deps
     const broker =
       config.broker.kind === 'built-in'
-        ? opening.use(await Broker.open({ clock, log: log.named('broker') }, config.broker, signal))
+        ? opening.use(
+            await Broker.open(
+              { clock, log: log.named('broker') },
+              { ...config.broker, base: config.base },
+              signal,
+            ),
+          )
         : undefined
     const tickets = opening.use(await openTickets(deps, config))
     const site = opening.use(Site.open({ clock, log: log.named('site') }, busOptions(config, broker)))
     const inference = opening.use(
       await openInference({ clock, log: log.named('inference') }, config.inference, signal),
+    )
+    const offload = opening.use(
+      await OffloadListener.open(
+        {
+          clock,
+          log: log.named('offload'),
+          serving: inference,
+          bad: (device, reason) => site.badMessages.count(device, reason),
+        },
+        workerOptions(config, broker),
+        signal,
+      ),
     )
     const deadlines = { ...defaultCallDeadlines, ...deps.deadlines }
     const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines })
@@ -67,6 +86,7 @@ export class Gateway implements AsyncDisposable {
         uptimeMs: Math.round(clock.monotonicMs() - startedMs),
         site,
         inference,
+        offload,
         ...(broker && { broker }),
       })
     const access = new Access(config.http)
@@ -82,13 +102,14 @@ export class Gateway implements AsyncDisposable {
           access,
           health,
           inference,
+          offload,
         },
         { host: config.http.host, port: config.http.port, dashboard: deps.dashboard },
         signal,
       ),
     )
-    if (!(await site.connected(brokerWaitMs)))
-      log.warn('starting without a broker', { url: site.bus.url, why: site.bus.lastError })
+    const [connected] = await Promise.all([site.connected(brokerWaitMs), offload.listening(brokerWaitMs)])
+    if (!connected) log.warn('starting without a broker', { url: site.bus.url, why: site.bus.lastError })
     return new Gateway(broker?.url ?? site.bus.url, http.url, health, opening.move())
   }
 
@@ -125,9 +146,15 @@ async function openTickets(deps: GatewayDeps, config: GatewayConfig): Promise<Ti
 
 function busOptions(config: GatewayConfig, broker: Broker | undefined) {
   const { id, base } = config
-  const common = { base, gatewayId: id, clientId: clientId(id) }
+  const common = { base, gatewayId: id, clientId: clientId(id, broker !== undefined) }
   if (broker) return { ...common, ...broker.own, url: broker.url }
   if (config.broker.kind !== 'external') throw new Error('no broker was opened')
   const { url, username, password } = config.broker
   return { ...common, url, ...(username && { username }), ...(password && { password }) }
+}
+
+/** The worker's connection beside the gateway's own, with the same rights. */
+function workerOptions(config: GatewayConfig, broker: Broker | undefined): OffloadListenerOptions {
+  const { gatewayId: worker, clientId: id, ...rest } = busOptions(config, broker)
+  return { ...rest, worker, clientId: `${id}-offload` }
 }

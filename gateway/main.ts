@@ -16,6 +16,7 @@ import { Gateway } from './gateway.ts'
 
 const usage = `usage: node gateway/main.ts [options]
   --config FILE.yaml   its gateway: section
+  --id ID              names this gateway; a second one on the same broker needs its own
   --mqtt-port PORT     port of the built-in broker (0: any free one)
   --http-port PORT     port of the API and the dashboard (0: any free one)
   --broker URL         use this MQTT broker instead of the built-in one
@@ -39,6 +40,7 @@ function readOptions(argv: readonly string[]) {
       args: [...argv],
       options: {
         config: { type: 'string' },
+        id: { type: 'string' },
         'mqtt-port': { type: 'string' },
         'http-port': { type: 'string' },
         broker: { type: 'string' },
@@ -69,6 +71,7 @@ function readConfig(options: Options): GatewayConfig {
   const httpPort = options['http-port']
   const overlaid = {
     ...section,
+    ...(options.id !== undefined && { id: options.id }),
     ...(options.broker !== undefined && { brokerUrl: options.broker }),
     ...(options['state-dir'] !== undefined && { stateDir: options['state-dir'] }),
     ...(mqttPort !== undefined && { mqtt: { ...section.mqtt, port: portOf(mqttPort, '--mqtt-port') } }),

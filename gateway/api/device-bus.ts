@@ -1,6 +1,6 @@
 /**
  * The gateway's own client connection: the same over loopback to the built-in broker and to any other broker by URL. It
- * hands on what devices say and calls them (wire/rpc). The only file of the gateway that imports `mqtt`.
+ * hands on what devices say and calls them (wire/rpc). Inference has a connection of its own (`offload/worker-bus.ts`).
  *
  * Calls go out with QoS 0: a call that waited in an offline device's session would be carried out long after its caller
  * gave up. Events come in with QoS 1 on a persistent session, so a broker elsewhere keeps them while the gateway restarts.

@@ -1,5 +1,6 @@
 /** How the gateway is: what GET /api/health answers. `problems` has one line for each thing that is not as it should be. */
 import type { Broker, BrokerStats } from '../broker/broker.ts'
+import type { OffloadListener, OffloadListenerStats } from '../offload/listener.ts'
 import type { InferenceService, ServiceHealth } from '../offload/service.ts'
 import type { Site } from './site.ts'
 
@@ -14,6 +15,7 @@ export interface Health {
   } & Partial<BrokerStats>
   readonly devices: readonly ReturnType<Site['deviceSummary']>[]
   readonly inference: ServiceHealth
+  readonly offload: OffloadListenerStats
   readonly badMessages: number
   readonly pages: { readonly listening: number; readonly dropped: number }
   readonly problems: readonly string[]
@@ -26,9 +28,12 @@ export interface HealthDeps {
   /** Absent: another broker is used. */
   readonly broker?: Broker
   readonly inference: InferenceService
+  readonly offload: OffloadListener
 }
 
-export function readHealth({ version, uptimeMs, site, broker, inference: service }: HealthDeps): Health {
+export function readHealth(deps: HealthDeps): Health {
+  const { version, uptimeMs, site, broker, inference: service } = deps
+  const offload = deps.offload.stats()
   const devices = site.directory.devices().map(({ id }) => site.deviceSummary(id))
   const stats = broker?.stats()
   const inference = service.health()
@@ -47,6 +52,7 @@ export function readHealth({ version, uptimeMs, site, broker, inference: service
     broker: { url: bus.url, connected: bus.connected, builtIn: broker !== undefined, ...stats },
     devices,
     inference,
+    offload,
     badMessages: site.badMessages.total,
     pages: { listening: events.consumers, dropped: events.dropped },
     problems,

@@ -11,10 +11,12 @@ import { withDeadline } from '../../runtime/base/deadline.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { listenError } from '../errors.ts'
+import type { OffloadListener } from '../offload/listener.ts'
 import type { InferenceService } from '../offload/service.ts'
 import { securityHeaders } from './access.ts'
 import { ApiError, toApiError } from './api-error.ts'
 import { BodyBudget } from './body-budget.ts'
+import { addOffloadApi } from './offload-api.ts'
 import { addOipApi } from './oip-api.ts'
 import { addOpenAiApi } from './openai-api.ts'
 import { addRoutes, type RoutesDeps } from './routes.ts'
@@ -32,6 +34,7 @@ export interface HttpApiDeps extends RoutesDeps {
   readonly log: Log
   readonly version: string
   readonly inference: InferenceService
+  readonly offload: OffloadListener
 }
 
 /** The largest command or utterance, with room. */
@@ -70,6 +73,7 @@ export class HttpApi implements AsyncDisposable {
     app.server.maxConnections = connectionsMax
     addRules(app, deps)
     addRoutes(app, deps)
+    addOffloadApi(app, deps.offload)
     const bodies = new BodyBudget(bodiesBytesMax)
     addOipApi(app, { ...deps, bodies })
     addOpenAiApi(app, { ...deps, bodies })

@@ -6,9 +6,11 @@ import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { faultParams } from '../../runtime/wire/rpc.ts'
 import { type Access, securityHeaders } from './access.ts'
+import type { OffloadTickets } from '../offload/tickets.ts'
 import { ApiError } from './api-error.ts'
 import { runsMax } from './command-timeline.ts'
 import type { Devices } from './devices.ts'
+import { sendAnswer } from './offload-api.ts'
 import type { Site } from './site.ts'
 import type { Tickets } from './tickets.ts'
 
@@ -16,6 +18,7 @@ export interface RoutesDeps {
   readonly site: Site
   readonly devices: Devices
   readonly tickets: Tickets
+  readonly offload: { readonly tickets: OffloadTickets }
   readonly access: Access
   readonly health: () => unknown
 }
@@ -52,7 +55,7 @@ export function addRoutes(app: FastifyInstance, deps: RoutesDeps): void {
   addStream(app, deps)
 }
 
-function addReading(app: FastifyInstance, { site, devices, tickets, health }: RoutesDeps): void {
+function addReading(app: FastifyInstance, { site, devices, tickets, health, offload }: RoutesDeps): void {
   app.get('/api/health', () => health())
   app.get('/api/devices', () => ({
     devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
@@ -73,7 +76,7 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health }: Ro
   })
   app.get('/api/tickets/:id', (request, reply) => {
     const recording = tickets.fetch(idOf(request))
-    if (!recording) throw new ApiError('not-found', 'no such recording, or it was fetched or expired')
+    if (!recording) return sendAnswer(offload.tickets, idOf(request), reply)
     return reply
       .type('audio/wav')
       .header('content-length', recording.bytes)

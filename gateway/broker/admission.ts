@@ -33,6 +33,8 @@ export interface AdmissionDeps {
   readonly own: OwnAccess
   /** Absent: anybody who reaches the port may connect. */
   readonly credentials?: CredentialCheck
+  /** Names of users that are gateways. */
+  readonly gateways?: ReadonlySet<string>
 }
 
 interface Verdict {
@@ -57,6 +59,13 @@ export class Admission {
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps
+  }
+
+  /** Who connected as this client may act as a gateway. */
+  isGateway(client: Client): boolean {
+    const username = this.#usernames.get(client)
+    if (username === undefined) return false
+    return username === this.#deps.own.username || this.#deps.gateways?.has(username) === true
   }
 
   get members(): number {

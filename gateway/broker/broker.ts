@@ -10,9 +10,11 @@ import type { Clock } from '../../runtime/base/clock.ts'
 import { withDeadline } from '../../runtime/base/deadline.ts'
 import { UsageError } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
+import { Topics } from '../../runtime/wire/topics.ts'
 import { isLoopbackHost, listenError } from '../errors.ts'
 import { Admission, type OwnAccess } from './admission.ts'
 import { type Credential, CredentialCheck } from './credentials.ts'
+import { gatewayPublishFault, mayReadGateway, type TopicUser } from './gateway-topics.ts'
 import { type BrokerLimits, defaultBrokerLimits } from './limits.ts'
 import { MqttStream } from './mqtt-stream.ts'
 import { PacketGuard } from './packet-guard.ts'
@@ -33,6 +35,8 @@ export interface BrokerOptions {
   readonly port: number
   /** Present: every client needs one of these. Required beyond loopback. */
   readonly users?: readonly Credential[]
+  /** First levels of the topics whose rules hold where there are users (`gateway-topics.ts`). */
+  readonly base?: string
   readonly limits?: Partial<BrokerLimits>
 }
 
@@ -122,16 +126,25 @@ class Parts {
   readonly #aedes: Aedes
   readonly #sockets = new Set<Socket>()
   readonly #granted = new WeakMap<object, Set<string>>()
+  /** Where topics of gateways are for gateways only. */
+  readonly #guarded: Topics | undefined
 
   static async open(deps: BrokerDeps, options: BrokerOptions): Promise<Parts> {
     const credentials = options.users?.length ? await CredentialCheck.open(options.users) : undefined
-    const parts = new Parts(deps, { ...defaultBrokerLimits, ...options.limits }, credentials)
+    const parts = new Parts(deps, { ...defaultBrokerLimits, ...options.limits }, options, credentials)
     await parts.#aedes.listen()
     return parts
   }
 
-  private constructor(deps: BrokerDeps, limits: BrokerLimits, credentials: CredentialCheck | undefined) {
+  private constructor(
+    deps: BrokerDeps,
+    limits: BrokerLimits,
+    { base, users = [] }: BrokerOptions,
+    credentials: CredentialCheck | undefined,
+  ) {
     const { clock } = deps
+    if (credentials && base !== undefined) this.#guarded = new Topics(base)
+    const gateways = new Set(users.filter((user) => user.gateway).map(({ username }) => username))
     this.#limits = limits
     this.#refusals = new Refusals(clock, deps.log)
     this.#retained = new RetainedStore(limits)
@@ -153,6 +166,7 @@ class Parts {
       refusals,
       store,
       own: this.own,
+      gateways,
       ...(credentials && { credentials }),
     })
     this.#aedes = this.#configured(deps.log)
@@ -217,7 +231,10 @@ class Parts {
         if (verdict instanceof Error) done(verdict)
         else done(null, verdict === 'refused' ? null : sub)
       },
-      authorizeForward: (client, packet) => this.#slow.forward(client, packet as AedesPublishPacket),
+      authorizeForward: (client, packet) =>
+        this.#guarded && !mayReadGateway(this.#guarded, packet.topic, this.#userOf(client))
+          ? null
+          : this.#slow.forward(client, packet as AedesPublishPacket),
     })
     aedes.on('client', (client) => this.#admission.connected(client))
     aedes.on('clientDisconnect', (client) => {
@@ -238,10 +255,19 @@ class Parts {
   }
 
   #publishFault(client: Client | null, packet: PublishPacket): Error | null {
-    const fault = topicNameFault(packet.topic, this.#limits)
+    const fault = topicNameFault(packet.topic, this.#limits) ?? this.#gatewayFault(client, packet.topic)
     if (!fault) return null
     this.#refusals.count('topic', { client: client?.id ?? null, why: fault })
     return new Error(`topic ${fault}`)
+  }
+
+  #gatewayFault(client: Client | null, topic: string): string | undefined {
+    if (!this.#guarded || !client) return undefined
+    return gatewayPublishFault(this.#guarded, topic, this.#userOf(client))
+  }
+
+  #userOf(client: Client): TopicUser {
+    return { clientId: client.id, gateway: this.#admission.isGateway(client) }
   }
 
   /** `refused`: SUBACK 0x80 for this filter. An error is a protocol violation and closes the connection. */

@@ -8,6 +8,8 @@ export interface Credential {
   readonly username: string
   /** `scrypt$…`, or the plain password. */
   readonly password: string
+  /** Another gateway, or a worker of one: it may offer inference and read what devices ask of it. */
+  readonly gateway?: boolean
 }
 
 interface Hash {

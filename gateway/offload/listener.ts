@@ -96,6 +96,7 @@ export class OffloadListener implements AsyncDisposable {
   /** Tickets for requests whose upload is awaited. */
   readonly #awaited = new Map<string, string>()
   readonly #recent = new LRUCache<string, true>({ max: recentMax })
+  readonly #connectedOnce = Promise.withResolvers<void>()
   #advert = ''
   #advertMs = Number.NEGATIVE_INFINITY
   #cancelAdvert: Cancel | undefined
@@ -145,6 +146,17 @@ export class OffloadListener implements AsyncDisposable {
     return this.#bus.connected
   }
 
+  /** True once it listens; false when `limitMs` passed first. */
+  async listening(limitMs: number): Promise<boolean> {
+    let cancel: Cancel = () => {}
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.#clock.after(limitMs, () => resolve(false))
+    })
+    const answer = await Promise.race([this.#connectedOnce.promise.then(() => true), late])
+    cancel()
+    return answer
+  }
+
   stats(): OffloadListenerStats {
     return {
       connected: this.#bus.connected,
@@ -182,6 +194,7 @@ export class OffloadListener implements AsyncDisposable {
   #onConnection(connected: boolean): void {
     this.#cancelAdvert?.()
     if (connected) {
+      this.#connectedOnce.resolve()
       this.#log.info('offers its models', { worker: this.worker })
       this.#advert = ''
       this.#sayAdvert()

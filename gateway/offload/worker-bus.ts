@@ -119,12 +119,14 @@ export class WorkerBus implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const ended = this.publish(this.#options.advertTopic, '', true).then(
-      () => new Promise<void>((resolve) => this.#client.end(false, {}, () => resolve())),
-    )
+    const end = (force: boolean) =>
+      new Promise<void>((resolve) => this.#client.end(force, {}, () => resolve()))
+    // Before CONNACK there is no goodbye to say, and nobody to wait for.
+    if (!this.#client.connected) return end(true)
+    const ended = this.publish(this.#options.advertTopic, '', true).then(() => end(false))
     let cancel = () => {}
     const forced = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(closeMs, () => this.#client.end(true, {}, () => resolve()))
+      cancel = this.#clock.after(closeMs, () => void end(true).then(resolve))
     })
     await Promise.race([ended, forced])
     cancel()

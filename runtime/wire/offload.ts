@@ -22,6 +22,8 @@ const version = v.literal(offloadVersion)
 /** Of one attempt to have a request answered: unguessable, and never used again. */
 const id = v.pipe(v.string(), v.check(isTopicId, 'is not an id'))
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+/** Of a model; a gateway's upstreams choose theirs. */
+const modelName = v.pipe(v.string(), v.minLength(1), v.maxLength(256))
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const ms = v.pipe(v.number(), v.finite(), v.minValue(0))
 const replyTo = v.pipe(v.string(), v.minLength(1), v.maxLength(400))
@@ -38,7 +40,7 @@ export const inferMessage = v.object({
   v: version,
   id,
   replyTo,
-  model: name,
+  model: modelName,
   priority: v.picklist(['control', 'interactive', 'background']),
   /** Time left when it was sent, milliseconds, with the way to the worker taken off. */
   deadlineMs: v.pipe(ms, v.maxValue(3_600_000)),
@@ -98,8 +100,9 @@ export const reply = v.variant('t', [
 export type Reply = v.InferOutput<typeof reply>
 
 const advertModel = v.object({
-  name,
-  version: name,
+  name: modelName,
+  /** Empty where its upstream names none. */
+  version: v.pipe(v.string(), v.maxLength(256)),
   /** The nearest place where it runs. */
   reach: v.picklist(['site', 'cloud']),
   /** Expected wait of a request that comes now, milliseconds. */

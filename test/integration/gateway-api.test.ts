@@ -75,7 +75,7 @@ describe('reading', () => {
     expect(body).toMatchObject({
       status: 'ok',
       version: '0.0.0-test',
-      broker: { url: gateway.mqttUrl, connected: true, builtIn: true, clients: 2 },
+      broker: { url: gateway.mqttUrl, connected: true, builtIn: true, clients: 3 },
       devices: [
         { id: 'dev-1', availability: 'online', board: 'virtual-linux', simulated: true, entities: 2 },
       ],
