@@ -55,7 +55,8 @@ export class Session {
         intraOpNumThreads: options.intraOpThreads,
         interOpNumThreads: 1,
         executionMode: 'sequential',
-        logSeverityLevel: 3,
+        // What it would say of a failed run, values of inputs among it, is in the error.
+        logSeverityLevel: 4,
         extra: { session: spinning(options.intraOpThreads) },
       })
       return new Session(session, clock)
