@@ -6,6 +6,8 @@ import type { Log } from '../../../runtime/base/log.ts'
 import { backoffMs } from '../../../runtime/base/retry.ts'
 import type { BackendHealth } from './backend.ts'
 
+/** A server without a model has just begun: it is asked again sooner, by this factor. */
+const emptyFactor = 0.1
 /** For all its metadata: small, but of up to hundreds of models. */
 const lookMs = 15_000
 const awayBackoff = { firstMs: 500, maxMs: 15_000 }
@@ -18,18 +20,18 @@ export interface HealthPollDeps {
 export class HealthPoll implements AsyncDisposable {
   readonly #deps: HealthPollDeps
   readonly #everyMs: number
-  readonly #look: (signal: AbortSignal) => Promise<void>
+  readonly #look: (signal: AbortSignal) => Promise<number>
   readonly #onAway: () => void
   readonly #stop = new AbortController()
   #state: BackendHealth['state'] = 'starting'
   #reason = 'it was not asked yet'
   readonly #polling: Promise<void>
 
-  /** `look` refreshes what is known, and throws where the server cannot be used. */
+  /** `look` refreshes what is known and tells how many models there are; it throws where the server cannot be used. */
   constructor(
     deps: HealthPollDeps,
     everyMs: number,
-    look: (signal: AbortSignal) => Promise<void>,
+    look: (signal: AbortSignal) => Promise<number>,
     onAway: () => void,
   ) {
     this.#deps = deps
@@ -50,9 +52,12 @@ export class HealthPoll implements AsyncDisposable {
 
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps
-    for (let failures = 0; !signal.aborted; ) {
+    let failures = 0
+    while (!signal.aborted) {
+      let waitMs: number
       try {
-        await withDeadline(clock, 'its health', lookMs, this.#look, signal)
+        const models = await withDeadline(clock, 'its health', lookMs, this.#look, signal)
+        waitMs = models > 0 ? this.#everyMs : this.#everyMs * emptyFactor
         if (this.#state !== 'ok') log.info('backend is ready')
         this.#state = 'ok'
         failures = 0
@@ -63,9 +68,9 @@ export class HealthPoll implements AsyncDisposable {
         this.#state = 'away'
         this.#reason = reason
         this.#onAway()
+        waitMs = backoffMs(failures, awayBackoff, clock.random())
         failures += 1
       }
-      const waitMs = failures === 0 ? this.#everyMs : backoffMs(failures - 1, awayBackoff, clock.random())
       await sleep(clock, waitMs, signal).catch(() => {})
     }
   }

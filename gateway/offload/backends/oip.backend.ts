@@ -139,13 +139,14 @@ export class OipBackend implements Backend {
   }
 
   /** Ready, what it is, and which models it has. A model that cannot be used here is left out, and why is logged once. */
-  async #look(signal: AbortSignal): Promise<void> {
+  async #look(signal: AbortSignal): Promise<number> {
     await this.#get('/v2/health/ready', signal)
     this.#extensions = parseServerMetadata(await this.#get('/v2', signal)).extensions
     const wanted = await this.#wanted(signal)
     const models = await Promise.all(wanted.map((declared) => this.#describe(declared, signal)))
     this.#models = new Map(models.flatMap((model) => (model ? [[model.name, model]] : [])))
     for (const name of this.#models.keys()) if (this.#known.size < knownMax) this.#known.add(name)
+    return this.#models.size
   }
 
   async #wanted(signal: AbortSignal): Promise<readonly UpstreamModel[]> {

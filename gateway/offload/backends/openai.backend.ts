@@ -225,7 +225,7 @@ export class OpenAiBackend implements Backend {
     throw new InferError('engine-lost', `${this.id} ended its answer before the end`, { retryable: true })
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async #look(signal: AbortSignal): Promise<number> {
     const answer = await this.#upstream.ask({
       method: 'GET',
       path: '/models',
@@ -239,6 +239,7 @@ export class OpenAiBackend implements Backend {
     const names = declared ?? this.#listed(answer)
     this.#models = new Map(names.map((model) => [model.name, servedModel(model)]))
     for (const name of this.#models.keys()) if (this.#known.size < 4096) this.#known.add(name)
+    return this.#models.size
   }
 
   #listed({ body }: Answer): readonly UpstreamModel[] {

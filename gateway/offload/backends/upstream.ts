@@ -56,6 +56,7 @@ export class Upstream implements Disposable {
   readonly #key: string | undefined
   readonly #clock: Clock
   #agent: Agent | undefined
+  #closed = false
 
   constructor(clock: Clock, options: UpstreamOptions) {
     this.id = options.id
@@ -75,6 +76,7 @@ export class Upstream implements Disposable {
   /** The answer as it comes. Throws InferError. */
   async stream(call: Call): Promise<Streamed> {
     call.signal.throwIfAborted()
+    if (this.#closed) throw new InferError('engine-stopped', `${this.id} was closed`)
     const { request, agent } = await this.#open()
     const incoming = await this.#send(request, agent, call, true)
     const status = incoming.statusCode ?? 0
@@ -90,6 +92,7 @@ export class Upstream implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true
     this.#agent?.destroy()
   }
 
