@@ -16,6 +16,7 @@ import type { InferenceService } from '../offload/service.ts'
 import { securityHeaders } from './access.ts'
 import { ApiError, toApiError } from './api-error.ts'
 import { BodyBudget } from './body-budget.ts'
+import { addInferApi } from './infer-api.ts'
 import { addOffloadApi } from './offload-api.ts'
 import { addOipApi } from './oip-api.ts'
 import { addOpenAiApi } from './openai-api.ts'
@@ -75,6 +76,7 @@ export class HttpApi implements AsyncDisposable {
     addRoutes(app, deps)
     addOffloadApi(app, deps.offload)
     const bodies = new BodyBudget(bodiesBytesMax)
+    addInferApi(app, { ...deps, bodies })
     addOipApi(app, { ...deps, bodies })
     addOpenAiApi(app, { ...deps, bodies })
     addDashboard(app, options.dashboard)

@@ -5,8 +5,8 @@ import * as v from 'valibot'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { faultParams } from '../../runtime/wire/rpc.ts'
-import { type Access, securityHeaders } from './access.ts'
 import type { OffloadTickets } from '../offload/tickets.ts'
+import { type Access, securityHeaders } from './access.ts'
 import { ApiError } from './api-error.ts'
 import { runsMax } from './command-timeline.ts'
 import type { Devices } from './devices.ts'
@@ -78,7 +78,7 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health, offl
     const recording = tickets.fetch(idOf(request))
     if (!recording) return sendAnswer(offload.tickets, idOf(request), reply)
     return reply
-      .type('audio/wav')
+      .type(recording.type)
       .header('content-length', recording.bytes)
       .header('cache-control', 'no-store')
       .send(recording.stream)
