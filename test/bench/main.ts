@@ -15,6 +15,7 @@ import { memory } from './memory.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
 import { roundTrip } from './round-trip.bench.ts'
+import { routerTraces } from './router-traces.bench.ts'
 import { safety } from './safety.bench.ts'
 import { safetyExpiry } from './safety-expiry.bench.ts'
 import { sensorsBench } from './sensors.bench.ts'
@@ -36,6 +37,7 @@ const benchmarks: readonly Benchmark[] = [
   sensorsBench,
   safety,
   safetyExpiry,
+  routerTraces,
 ]
 
 const stop = new AbortController()

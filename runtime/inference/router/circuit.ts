@@ -5,7 +5,7 @@
 import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
 import type { InferErrorCode } from '../../wire/infer.ts'
 
-const backoff: BackoffOptions = { firstMs: 1_000, maxMs: 60_000 }
+const backoff: BackoffOptions = { firstMs: 250, maxMs: 60_000 }
 /** Routes, and routes with a model, that are remembered as failing; the oldest is forgotten. */
 const circuitsMax = 512
 

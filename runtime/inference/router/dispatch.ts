@@ -51,12 +51,15 @@ const patience = 3
 const patienceMsMin = 50
 /** Under this a second try costs more than it saves. */
 const hedgeMsMin = 2
+/** Beyond its p95 the first may take this share of what the second would need: it will often be quicker still. */
+const hedgeSlack = 0.25
 
-type Tried = {
+interface Tried {
   readonly attempt: Attempt
   readonly told: Told
   readonly passage: Passage
   readonly hedge: boolean
+  readonly sent: { readonly end: (answered: boolean) => void }
 }
 type Told = { end(end: Pick<DecisionAttempt, 'outcome' | 'error'> & { readonly endMs: number }): void }
 
@@ -138,7 +141,8 @@ export class Dispatch {
     })
     const passage = this.#deps.onWay(on, { ...this.#request, deadlineMs: Math.max(1, this.#leftMs) })
     const attempt = new Attempt(on, passage.request, nowMs, this.#signal)
-    this.#running.push({ attempt, told, passage, hedge: kind === 'hedge' })
+    const sent = this.#deps.estimates.sent(route, this.#bytes, on.estimate, nowMs)
+    this.#running.push({ attempt, told, passage, hedge: kind === 'hedge', sent })
   }
 
   async #event(cancelled: Promise<'cancelled'>): Promise<FirstChunk | 'timer' | 'cancelled'> {
@@ -183,8 +187,11 @@ export class Dispatch {
     const [only, ...others] = this.#running
     if (!only || others.length > 0 || this.#hedged || only.hedge) return Infinity
     if (this.#request.priority === 'background' || !only.attempt.on.offer.idempotent) return Infinity
+    const second = this.#alternatives().find(({ offer }) => offer.idempotent)
+    if (!second) return Infinity
     const { startMs, on } = only.attempt
-    return startMs + Math.max(hedgeMsMin, on.estimate.p95Ms) - this.#nowMs
+    const slackMs = Math.max(hedgeMsMin, hedgeSlack * second.estimate.p50Ms)
+    return startMs + on.estimate.p95Ms + slackMs - this.#nowMs
   }
 
   #hedge(): void {
@@ -207,11 +214,17 @@ export class Dispatch {
     if (!only || others.length > 0) return Infinity
     const { startMs, on } = only.attempt
     const next = this.#alternatives()[0]
+    // What runs here was seen to run: it is not thrown away for what may be quicker.
     if (!next) return Infinity
-    const { p95Ms } = on.estimate
+    const { p50Ms, p95Ms } = on.estimate
+    const { p50Ms: nextMs, p95Ms: nextP95Ms } = next.estimate
+    // Having waited for as long as the next one takes costs at most twice what that one alone would have (ski rental).
+    const waitMs = patience * p95Ms
     const endMs = this.#startMs + this.#request.deadlineMs
-    const untilMs = Math.min(startMs + Math.max(patienceMsMin, patience * p95Ms), endMs - next.estimate.p95Ms)
-    return Math.max(startMs + p95Ms, untilMs) - this.#nowMs
+    // Where the next one's worst would be too late anyway, it is given a fair chance and no more.
+    const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : nextMs
+    const untilMs = Math.min(startMs + Math.max(patienceMsMin, waitMs), endMs - reserveMs)
+    return Math.max(startMs + p50Ms, untilMs) - this.#nowMs
   }
 
   #giveUp(): void {
@@ -319,7 +332,7 @@ export class Dispatch {
         },
         nowMs,
       )
-    this.#take(attempt)?.told.end({ endMs: nowMs - this.#startMs, outcome: 'answered' })
+    this.#take(attempt, true)?.told.end({ endMs: nowMs - this.#startMs, outcome: 'answered' })
     this.#decision.end({ ok: true, latencyMs: nowMs - this.#startMs, route: routeOf(chunk, route.id) })
   }
 
@@ -356,9 +369,11 @@ export class Dispatch {
     attempt.abandon()
   }
 
-  #take(attempt: Attempt): Tried | undefined {
+  #take(attempt: Attempt, answered = false): Tried | undefined {
     const at = this.#running.findIndex((one) => one.attempt === attempt)
-    return at < 0 ? undefined : this.#running.splice(at, 1)[0]
+    const [tried] = at < 0 ? [] : this.#running.splice(at, 1)
+    tried?.sent.end(answered)
+    return tried
   }
 
   #end(error: InferError): void {

@@ -98,9 +98,15 @@ export class Estimates {
     return this.#service.get(key(route, model))?.newestMs ?? -Infinity
   }
 
-  /** Monotonic time of the newest answer from a route, of any model. */
-  reachedMs(route: string): number {
-    return this.#links.get(route)?.newestMs ?? -Infinity
+  /** Monotonic time of the newest answer over the link to a route, to a message of that size or larger, of any model. */
+  reachedMs(route: string, bytes: number): number {
+    return this.#links.get(route)?.newestMs(bytes) ?? -Infinity
+  }
+
+  /** A request leaves now; its answer is overdue once its p95 has passed. Nothing to watch on this device. */
+  sent(route: Pick<Route, 'id' | 'reach'>, bytes: number, estimate: Estimate, nowMs: number) {
+    if (route.reach === 'device') return { end: () => {} }
+    return this.#link(route).sent(bytes, nowMs + estimate.p95Ms)
   }
 
   observe(seen: Observation, nowMs: number): void {
@@ -117,12 +123,12 @@ export class Estimates {
     const known = seen.modelMs ?? this.#service.get(key(route.id, model))?.quantile(0.5)
     if (seen.atLeast) {
       // Silence is laid at the link's door: a model that got slow answers late, and is measured then.
-      if (beyondMs > (known ?? 0) + link.transfer(bytes).p50Ms)
-        link.add(bytes, beyondMs - (known ?? 0), nowMs)
+      if (beyondMs > (known ?? 0) + link.transfer(bytes, nowMs).p50Ms)
+        link.add(bytes, beyondMs - (known ?? 0), nowMs, true)
       return
     }
     if (seen.modelMs === undefined) {
-      this.#window(route.id, model).add(Math.max(0, beyondMs - link.transfer(bytes).p50Ms), nowMs)
+      this.#window(route.id, model).add(Math.max(0, beyondMs - link.transfer(bytes, nowMs).p50Ms), nowMs)
       return
     }
     link.add(bytes, beyondMs - seen.modelMs, nowMs)
@@ -131,18 +137,17 @@ export class Estimates {
 
   #transfer(route: Pick<Route, 'id' | 'reach'>, offer: RouteOffer, bytes: number, nowMs: number): Transfer {
     const link = this.#link(route)
-    const fresh = link.measured && nowMs - link.newestMs <= this.#staleMs
+    const fresh = link.measured && nowMs - link.newestMs(0) <= this.#staleMs
     // Whole answers say more than the small messages that a route measures with; until there are some, they have to do.
     if (fresh || !offer.link) {
-      if (fresh || !link.measured) return link.transfer(bytes)
-      const hope = new LinkMeter(priors[route.reach]).transfer(bytes)
-      const last = link.transfer(bytes)
+      if (fresh || !link.measured) return link.transfer(bytes, nowMs)
+      const hope = new LinkMeter(priors[route.reach]).transfer(bytes, nowMs)
+      const last = link.transfer(bytes, nowMs)
       return { p50Ms: Math.min(hope.p50Ms, last.p50Ms), p95Ms: Math.min(hope.p95Ms, last.p95Ms) }
     }
     const { rttMs, rttP95Ms = 2 * rttMs, bytesPerS } = offer.link
     const sendMs = (1000 * bytes) / bytesPerS
-    const spread = link.measured ? link.spread : 1
-    return { p50Ms: rttMs + sendMs, p95Ms: Math.max(rttP95Ms + sendMs, (rttMs + sendMs) * spread) }
+    return { p50Ms: rttMs + sendMs, p95Ms: rttP95Ms + 1.5 * sendMs }
   }
 
   #link(route: Pick<Route, 'id' | 'reach'>): LinkMeter {

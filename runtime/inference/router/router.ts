@@ -57,7 +57,7 @@ const defaults = {
   ...policyDefaults,
   hedgeShare: 0.05,
   probeShare: 0.05,
-  probeEveryMs: 15_000,
+  probeEveryMs: 5_000,
   staleMs: 60_000,
 } as const satisfies Required<RouterOptions>
 /** Second tries and copies saved up for bad times: enough for the first moments of an outage. */
@@ -69,7 +69,7 @@ const probesMax = 2
 /** Models whose current place is remembered: many times what a device has. */
 const incumbentsMax = 256
 /** A model on this device is learnt about more rarely: it takes from what the device is for. */
-const localProbeFactor = 4
+const localProbeFactor = 12
 
 /** Failures of a cascade's small model after which the large one is asked at once. */
 const skipped: ReadonlySet<InferErrorCode> = new Set([
@@ -316,7 +316,7 @@ export class Router implements Inference, AsyncDisposable {
       const local = route.reach === 'device'
       const heardMs = local
         ? this.#estimates.newestMs(route.id, request.model)
-        : this.#estimates.reachedMs(route.id)
+        : this.#estimates.reachedMs(route.id, bytes)
       return nowMs - heardMs > this.#options.probeEveryMs * (local ? localProbeFactor : 1)
     })
     const offer = worth?.offer(request.model)

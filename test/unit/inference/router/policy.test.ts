@@ -184,8 +184,8 @@ describe('what is expected', () => {
       link.add(200_000, 40 + 100, n)
     }
     link.add(100, 900, 20)
-    expect(link.transfer(100_000).p50Ms).toBeCloseTo(90, -1)
-    expect(link.transfer(100).p95Ms).toBeGreaterThan(link.transfer(100).p50Ms)
+    expect(link.transfer(100_000, 20).p50Ms).toBeCloseTo(90, -1)
+    expect(link.transfer(100, 20).p95Ms).toBeGreaterThan(link.transfer(100, 20).p50Ms)
   })
 
   it('before the first answer it is what the place says, and said to be that', () => {

@@ -1,0 +1,160 @@
+/**
+ * The router in virtual time, on recorded link rates: against always here, always there, and an oracle that knows of each
+ * request what it would take at either place and sends it where it is quicker (it knows nothing of later requests). The
+ * router itself is the real one; board, link and gateway are `router-world.ts`.
+ */
+import { VirtualClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { Redactor } from '../../runtime/inference/router/redaction/redactor.ts'
+import type { Route } from '../../runtime/inference/router/route.ts'
+import { Router } from '../../runtime/inference/router/router.ts'
+import type { Benchmark, Measurement } from './benchmark.ts'
+import { type LinkTrace, linkTraces } from './link-traces.ts'
+import { quantile } from './quantiles.ts'
+import { type Arrival, arrivals, deadlineMs, type LoadTrace, loadTraces, World } from './router-world.ts'
+
+const ways = ['router', 'device', 'gateway', 'oracle'] as const
+type Way = (typeof ways)[number]
+const requestsPerS = 2
+
+interface Outcome {
+  readonly latenciesMs: number[]
+  joules: number
+  bytes: number
+  missed: number
+}
+
+export const routerTraces: Benchmark = {
+  name: 'router.traces',
+  async run({ quick, signal, progress }) {
+    const seeds = quick ? [1, 2] : [1, 2, 3, 4, 5, 6]
+    const byLink = new Map<string, Record<Way, Outcome>>()
+    for (const link of linkTraces) {
+      progress(link.name)
+      const sums = { router: none(), device: none(), gateway: none(), oracle: none() }
+      for (const load of loadTraces)
+        for (const seed of seeds) {
+          signal.throwIfAborted()
+          const list = arrivals(requestsPerS, seed)
+          for (const way of ways) add(sums[way], await live(way, link, load, list, seed))
+        }
+      byLink.set(link.name, sums)
+    }
+    return measurements(byLink)
+  },
+}
+
+/** All requests of one trace by one way. One that is not answered by its deadline counts as that long, and as missed. */
+async function live(
+  way: Way,
+  link: LinkTrace,
+  load: LoadTrace,
+  list: readonly Arrival[],
+  seed: number,
+): Promise<Outcome> {
+  const clock = new VirtualClock({ seed })
+  const world = new World(clock, link, load, list)
+  await using router = new Router({
+    clock,
+    log: silentLog,
+    routes: () => [world.device, world.gateway],
+    conditions: () => world.conditions(),
+    redactor: () => new Redactor(),
+  })
+  const outcome = none()
+  const chosen = (at: number): Pick<Route, 'infer'> => {
+    if (way === 'router') return router
+    if (way === 'device') return world.device
+    if (way === 'gateway') return world.gateway
+    const { device, gateway } = world.future(at)
+    return device <= gateway ? world.device : world.gateway
+  }
+  const one = async (at: number) => {
+    const startMs = clock.monotonicMs()
+    const stop = new AbortController()
+    const cancel = clock.after(deadlineMs, () => stop.abort())
+    try {
+      for await (const _ of chosen(at).infer(world.request(at), stop.signal));
+    } catch {
+      outcome.missed += 1
+    }
+    cancel()
+    outcome.latenciesMs.push(Math.min(deadlineMs, clock.monotonicMs() - startMs))
+  }
+  await clock.run(() => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let left = list.length
+    for (const [at, { atMs }] of list.entries())
+      clock.after(atMs, () => {
+        void one(at).then(() => {
+          left -= 1
+          if (left === 0) resolve()
+        })
+      })
+    return promise
+  })
+  return { ...outcome, ...world.spent }
+}
+
+function measurements(byLink: ReadonlyMap<string, Record<Way, Outcome>>): Measurement[] {
+  const all = { router: none(), device: none(), gateway: none(), oracle: none() }
+  for (const sums of byLink.values()) for (const way of ways) add(all[way], sums[way])
+  const worse = mean(all.device) > mean(all.gateway) ? 'device' : 'gateway'
+  const limit =
+    'how soon a changed link is noticed: by the answers that come over it, and by copies now and then'
+  const link = (name: string, sums: Record<Way, Outcome>) =>
+    `${name}: ${ways.map((way) => `${way} ${mean(sums[way]).toFixed(0)}/${p95(sums[way]).toFixed(0)} ms`).join(', ')}`
+  const note = [
+    'rates of the links were recorded by others; round trips, losses, the board and its heat are made up (link-traces.ts, router-world.ts)',
+    `mean/p95: ${[...byLink].map(([name, sums]) => link(name, sums)).join('; ')}`,
+    `deadline of ${deadlineMs} ms missed: ${ways.map((way) => `${way} ${percent(all[way])}`).join(', ')}`,
+  ].join('. ')
+  const against = (way: Way) =>
+    way === 'oracle'
+      ? 'an oracle that knows what each request would take'
+      : `always the ${way}, the worse fixed choice`
+  const row = (what: string, unit: string, of: (outcome: Outcome) => number, way: Way): Measurement => ({
+    name: `router.traces-${what}`,
+    value: of(all.router),
+    unit,
+    baseline: of(all[way]),
+    against: against(way),
+    limit,
+  })
+  return [
+    { ...row('mean', 'ms', mean, worse), budget: { of: 'ratio', max: 1 / 3 }, note },
+    { ...row('mean-oracle', 'ms', mean, 'oracle'), budget: { of: 'ratio', max: 1.15 } },
+    row('p95', 'ms', p95, worse),
+    row('p95-oracle', 'ms', p95, 'oracle'),
+    {
+      ...row('energy', 'J/request', (one) => one.joules / one.latenciesMs.length, 'device'),
+      against: 'always the device',
+      note: `1.5 W while a model runs here, 0.9 W while the radio sends; ${ways.map((way) => `${way} ${(all[way].joules / all[way].latenciesMs.length).toFixed(3)} J`).join(', ')}`,
+    },
+    {
+      ...row('sent', 'kB/request', (one) => one.bytes / one.latenciesMs.length / 1000, 'gateway'),
+      against: 'always the gateway',
+    },
+  ]
+}
+
+const none = (): Outcome => ({ latenciesMs: [], joules: 0, bytes: 0, missed: 0 })
+
+function add(sum: Outcome, one: Outcome): void {
+  for (const latencyMs of one.latenciesMs) sum.latenciesMs.push(latencyMs)
+  sum.joules += one.joules
+  sum.bytes += one.bytes
+  sum.missed += one.missed
+}
+
+function mean({ latenciesMs }: Outcome): number {
+  return latenciesMs.reduce((sum, one) => sum + one, 0) / latenciesMs.length
+}
+
+function p95({ latenciesMs }: Outcome): number {
+  return quantile(latenciesMs, 0.95)
+}
+
+function percent({ missed, latenciesMs }: Outcome): string {
+  return `${((100 * missed) / latenciesMs.length).toFixed(1)} %`
+}
