@@ -13,7 +13,7 @@ import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
 import { linkOptions, outboxOptions, readHome } from './config/parts.ts'
 import { type DeviceInference, openInference } from './inference/device-inference.ts'
-import { voiceModels } from './inference/models/index.ts'
+import { voiceModels, wakeModel } from './inference/models/index.ts'
 import { Outbox } from './link/outbox.ts'
 import { Link } from './link/session.ts'
 import { deviceStatus } from './observe/status.ts'
@@ -174,8 +174,14 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
 function openVoice(
   { clock, log }: RuntimeDeps,
   { router, served }: DeviceInference,
-  { voice: { audioSMax } }: DeviceConfig,
+  { voice: { audioSMax, wake } }: DeviceConfig,
   signal: AbortSignal,
 ): Promise<Voice> {
-  return Voice.open({ clock, log, inference: router, served }, { models: voiceModels, audioSMax }, signal)
+  const { words, confidence, idleS } = wake
+  const options = {
+    models: voiceModels,
+    audioSMax,
+    ...(wake.enabled ? { wake: { model: wakeModel, words, confidence, idleMs: idleS * 1000 } } : {}),
+  }
+  return Voice.open({ clock, log, inference: router, served }, options, signal)
 }

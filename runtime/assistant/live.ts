@@ -34,7 +34,7 @@ async function run({ clock, log, voice, assistant, microphone }: Deps, signal: A
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
       await voice.whenReady(signal)
-      for await (const heard of voice.hearing.listen(microphone, signal)) {
+      for await (const heard of voice.listen(microphone, signal)) {
         attempt = 0
         if (heard.text !== '')
           await assistant.say(

@@ -11,7 +11,7 @@ import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
 import { inferenceSchema } from './inference.ts'
-import { perceptionSchema } from './perception.ts'
+import { perceptionSchema, wakeSchema } from './perception.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -76,6 +76,8 @@ const schema = v.strictObject({
       microphone: v.optional(v.string()),
       /** Longest recording that is listened to, seconds: a command takes under ten. */
       audioSMax: v.optional(count(600), 120),
+      /** Speech models are loaded only when somebody speaks. */
+      wake: v.optional(wakeSchema, {}),
       /** Threads of the speech models. Absent: as of all models (`inference.threads`). */
       threads: v.optional(count(16)),
     }),

@@ -20,6 +20,21 @@ const modelName = v.pipe(
   v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/, 'is not a model’s name such as person'),
 )
 
+/** Words that the keyword model knows. */
+export const keywordList = ['down', 'go', 'left', 'no', 'off', 'on', 'right', 'stop', 'up', 'yes'] as const
+
+/** `device.voice.wake`: what stands before the speech models when a microphone is listened to. */
+export const wakeSchema = v.strictObject({
+  /** Off: the speech models are loaded from the start, stay, and hear everything. */
+  enabled: v.optional(v.boolean(), true),
+  /** Words that wake, of those that the keyword model knows. It is no custom wake word. None: any speech. */
+  words: v.optional(v.pipe(v.array(v.picklist(keywordList)), v.maxLength(keywordList.length)), []),
+  /** Probability from which the keyword model is believed. Lower wakes more often for nothing, higher misses more. */
+  confidence: v.optional(number(0.05, 0.999), 0.5),
+  /** Speech models that were not used for so long give their memory back. */
+  idleS: v.optional(number(1, 86_400), 60),
+})
+
 const streamSchemes = ['rtsp:', 'rtsps:', 'http:', 'https:']
 const source = v.union(
   [

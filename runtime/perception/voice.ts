@@ -1,11 +1,14 @@
 /**
- * The device's voice: fetches the speech models, loads them into the engine, listens. Everything else works without it,
- * and it says why it is not there.
+ * The device's voice: fetches the speech models, has them loaded when somebody speaks, listens. Everything else works
+ * without it, and it says why it is not there.
  *
  * Invariants: [voice-1] a failed fetch is tried again, later and later, never given up; [voice-2] hearing before the
- * models are there is refused with the reason, at once.
+ * models are there is refused with the reason, at once; [voice-3] with a wake stage the speech models take no memory while
+ * nobody speaks: they are unloaded when they were not used for `idleMs`.
  */
-import type { Clock } from '../base/clock.ts'
+
+import type { Microphone } from '../../hal/contract/microphone.ts'
+import type { Cancel, Clock } from '../base/clock.ts'
 import { sleep } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -23,9 +26,25 @@ export class VoiceError extends CodedError<'unavailable'> {
 }
 
 export interface VoiceOptions {
+  /** Those of speech: detector and transcriber. */
   readonly models: readonly string[]
   readonly audioSMax: number
+  /** Absent: the speech models are loaded from the start, and stay. */
+  readonly wake?: VoiceWake
 }
+
+export interface VoiceWake {
+  /** The keyword model. */
+  readonly model: string
+  /** Words of it that wake; none: any speech. */
+  readonly words: readonly string[]
+  readonly confidence: number
+  /** Speech models that were not used for so long are unloaded. */
+  readonly idleMs: number
+}
+
+/** After the last speech: a second command often follows the first. */
+const awakeMs = 8_000
 
 interface Deps {
   readonly clock: Clock
@@ -51,6 +70,9 @@ export class Voice implements AsyncDisposable {
   readonly #stop = new AbortController()
   #starting: Promise<void> = Promise.resolve()
   #state: State = { kind: 'starting' }
+  #awake = false
+  #inUse = 0
+  #cancelUnload: Cancel = () => {}
 
   private constructor(deps: Deps, options: VoiceOptions) {
     this.#deps = deps
@@ -85,16 +107,57 @@ export class Voice implements AsyncDisposable {
   /** What a recording says. Throws VoiceError, PerceptionError, InferError. */
   async hear(wav: Uint8Array, signal: AbortSignal, onPartial?: (text: string) => void): Promise<Heard> {
     this.#assertReady()
-    return this.#hearing.hearWav(wav, signal, onPartial)
+    this.#cancelUnload()
+    this.#inUse += 1
+    try {
+      return await this.#hearing.hearWav(wav, signal, onPartial)
+    } finally {
+      this.#inUse -= 1
+      this.#unloadLater()
+    }
   }
 
-  get hearing(): Hearing {
-    return this.#hearing
+  /** Every utterance that the microphone hears. Throws HalError, InferError. */
+  listen(microphone: Microphone, signal: AbortSignal): AsyncGenerator<Heard> {
+    const { wake } = this.#options
+    if (!wake) return this.#hearing.listen(microphone, signal)
+    const [detector, transcriber] = this.#options.models
+    return this.#hearing.listen(microphone, signal, {
+      words: wake.words,
+      confidence: wake.confidence,
+      awakeMs,
+      onWake: () => {
+        this.#awake = true
+        this.#cancelUnload()
+        this.#loadSoon(detector)
+      },
+      // It loads while the sentence is still being spoken.
+      onSpeech: () => this.#loadSoon(transcriber),
+      onSleep: () => {
+        this.#awake = false
+        this.#unloadLater()
+      },
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
+    this.#cancelUnload()
     await this.#starting
+  }
+
+  /** A request would load it too; this is earlier. What goes wrong is said to that request. */
+  #loadSoon(model: string | undefined): void {
+    if (model !== undefined) this.#deps.served.engines.preload(model, this.#stop.signal).catch(() => {})
+  }
+
+  #unloadLater(): void {
+    const { wake, models } = this.#options
+    this.#cancelUnload()
+    if (!wake || this.#awake || this.#inUse > 0) return
+    this.#cancelUnload = this.#deps.clock.after(wake.idleMs, () => {
+      for (const model of models) this.#deps.served.engines.unload(model)
+    })
   }
 
   #assertReady(): void {
@@ -120,7 +183,9 @@ export class Voice implements AsyncDisposable {
 
   async #load(signal: AbortSignal): Promise<void> {
     const { served } = this.#deps
-    for (const name of this.#options.models) await served.ensure(name, { signal })
-    for (const name of this.#options.models) await served.engines.preload(name, signal)
+    const { models, wake } = this.#options
+    const early = wake ? [wake.model] : models
+    for (const name of new Set([...models, ...early])) await served.ensure(name, { signal })
+    for (const name of early) await served.engines.preload(name, signal)
   }
 }

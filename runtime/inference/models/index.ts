@@ -20,3 +20,6 @@ export const models: readonly ModelManifestInput[] = [
 
 /** The ones that hearing needs. */
 export const voiceModels: readonly string[] = [sileroVad.name, moonshineTinyEn.name]
+
+/** What listens while nobody speaks, so that those need not be loaded. */
+export const wakeModel: string = keywords.name

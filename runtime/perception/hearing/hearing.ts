@@ -14,6 +14,7 @@ import { PerceptionError } from './perception-error.ts'
 import { isPlausible } from './plausible.ts'
 import { inMilliseconds, type SegmentOptions, segmentDefaults, segmentsOf } from './segment.ts'
 import { SpeechModels } from './speech-models.ts'
+import { Wake, type WakeOptions } from './wake.ts'
 import { openWav, type Recording, tooLong } from './wav.ts'
 
 /** What both models take. */
@@ -22,6 +23,7 @@ export const hearingRateHz = 16_000
 export interface HearingOptions {
   readonly detector: string
   readonly transcriber: string
+  readonly keywords: string
   /** Longest recording: a person speaks to a device in seconds; two minutes are 7.7 MB of samples. */
   readonly audioSMax: number
   readonly segments: SegmentOptions
@@ -32,9 +34,17 @@ export interface HearingOptions {
 export const hearingDefaults: HearingOptions = {
   detector: 'silero-vad',
   transcriber: 'moonshine-tiny-en',
+  keywords: 'keywords',
   audioSMax: 120,
   segments: segmentDefaults,
   captureRateHz: hearingRateHz,
+}
+
+/** What stands before the speech models when a microphone is listened to, and who is told. */
+export interface WakeStage extends WakeOptions {
+  readonly onWake: () => void
+  readonly onSpeech: () => void
+  readonly onSleep: () => void
 }
 
 export interface HearingDeps {
@@ -116,10 +126,12 @@ export class Hearing {
   }
 
   /**
-   * Every utterance that the microphone hears, until the signal aborts or the microphone ends. An utterance whose
+   * Every utterance that the microphone hears, until the signal aborts or the microphone ends. With a stage before them
+   * the speech models hear nothing until it wakes. An utterance whose
    * transcription fails is logged and left out. Throws HalError, and InferError when the detector fails.
    */
-  listen(microphone: Microphone, signal: AbortSignal): AsyncGenerator<Heard> {
+  listen(microphone: Microphone, signal: AbortSignal, stage?: WakeStage): AsyncGenerator<Heard> {
+    const spot = (audio: Float32Array, spotSignal: AbortSignal) => this.#models.spot(audio, spotSignal)
     return listenTo(
       {
         clock: this.#clock,
@@ -128,6 +140,9 @@ export class Hearing {
         words: (audio, wordsSignal) => this.#words(audio, wordsSignal),
         segments: this.#options.segments,
         captureRateHz: this.#options.captureRateHz,
+        ...(stage
+          ? { wake: new Wake({ log: this.#log, spot, ...stage }, stage), onSpeech: stage.onSpeech }
+          : {}),
       },
       microphone,
       signal,

@@ -24,6 +24,7 @@ import {
   type SegmentOptions,
 } from './segment.ts'
 import type { DetectorState } from './speech-models.ts'
+import type { Wake } from './wake.ts'
 
 const rateHz = 16_000
 const samplesPerMs = rateHz / 1000
@@ -40,6 +41,10 @@ export interface LiveDeps {
   readonly words: (audio: Float32Array, signal: AbortSignal) => Promise<string>
   readonly segments: SegmentOptions
   readonly captureRateHz: number
+  /** What stands before the detector; absent: it hears everything. */
+  readonly wake?: Wake
+  /** Somebody began to speak: words will be wanted soon. */
+  readonly onSpeech?: () => void
 }
 
 type Outcome = { readonly heard: Heard } | { readonly error: unknown }
@@ -95,6 +100,13 @@ class Capture {
   #guess: Guess | undefined
   /** Time spent in the detector since the last utterance. */
   #vadMs = 0
+  /** Somebody is speaking, as far as the detector has heard. */
+  #speaking = false
+  /** Where speech began, until it was told. */
+  #speechAt: number | undefined
+  /** Samples that the detector never heard, because nothing had woken it. */
+  #slept = 0
+  #heard = 0
 
   constructor(deps: LiveDeps, channel: Channel<{ readonly outcome: Promise<Outcome> }>, signal: AbortSignal) {
     this.#deps = deps
@@ -115,14 +127,30 @@ class Capture {
           log.warn('the microphone was not read in time', { droppedSamples: chunk.droppedSamples })
           this.#state = undefined
         }
-        await this.#take(resampler.push(chunk.samples))
+        await this.#hear(resampler.push(chunk.samples))
       }
       if (this.#signal.aborted) return
-      await this.#take(resampler.flush())
+      await this.#hear(resampler.flush())
       for (const event of this.#segmenter.finish()) await this.#on(event)
     } catch (error) {
       if (!this.#signal.aborted) throw error
     }
+  }
+
+  /** What wakes goes on to the detector, with what was before it. */
+  async #hear(samples: Float32Array): Promise<void> {
+    const { wake } = this.#deps
+    this.#heard += samples.length
+    if (!wake) return this.#take(samples)
+    const wasAwake = wake.awake
+    const wanted = await wake.push(samples, this.#speaking, this.#signal)
+    if (!wasAwake) {
+      // The detector goes on somewhere else: it has no memory of that, and numbers of samples jump.
+      this.#state = undefined
+      this.#rest = new Float32Array(0)
+      this.#slept = this.#heard - wanted.length - this.#buffer.end
+    }
+    await this.#take(wanted)
   }
 
   /** Whole frames go through the detector; what is left waits for the next chunk. */
@@ -149,10 +177,25 @@ class Capture {
     this.#vadMs += this.#deps.clock.monotonicMs() - startedMs
     for (const probability of probabilities)
       for (const event of this.#segmenter.push(probability)) await this.#on(event)
+    this.#tellSpeech()
+  }
+
+  /** Once for each stretch, as soon as it is too long for a mere noise. */
+  #tellSpeech(): void {
+    const { segments, onSpeech } = this.#deps
+    if (this.#speechAt === undefined) return
+    if (this.#buffer.end - this.#speechAt < segments.speechMsMin * samplesPerMs) return
+    this.#speechAt = undefined
+    onSpeech?.()
   }
 
   async #on(event: SegmentEvent): Promise<void> {
-    if (event.kind === 'start') this.#vadMs = 0
+    this.#speaking = event.kind === 'start' || event.kind === 'pause' || event.kind === 'resume'
+    if (event.kind === 'start') {
+      this.#vadMs = 0
+      this.#speechAt = event.start
+    }
+    if (event.kind === 'dropped' || event.kind === 'end') this.#speechAt = undefined
     if (event.kind === 'pause') this.#guess = this.#transcribe(event)
     if (event.kind === 'resume' || event.kind === 'dropped') this.#giveUpGuess()
     if (event.kind !== 'end') return
@@ -176,12 +219,13 @@ class Capture {
     const signal = AbortSignal.any([this.#signal, controller.signal])
     const audio = this.#buffer.slice(segment.start, segment.end)
     const vadMs = this.#vadMs
+    const slept = this.#slept
     const speechEndedMonotonicMs = startedMs - Math.max(0, this.#buffer.end - speechEnd) / samplesPerMs
     const outcome = this.#deps.words(audio, signal).then(
       (text): Outcome => ({
         heard: {
           text,
-          segments: [inMilliseconds(segment)],
+          segments: [inMilliseconds({ start: segment.start + slept, end: segment.end + slept })],
           audioMs: audio.length / samplesPerMs,
           vadMs,
           transcribeMs: clock.monotonicMs() - startedMs,

@@ -1,12 +1,19 @@
-/** The two models of hearing, as calls: where is speech, and what was said. Knows their tensors, nothing else does. */
+/** The models of hearing, as calls: is there a word, where is speech, and what was said. Knows their tensors, nothing else does. */
 import { InferError, type Inference } from '../../inference/inference.ts'
 import type { InferChunk, Tensor } from '../../wire/infer.ts'
 import { frameSamples } from './segment.ts'
+import type { Spotted } from './wake.ts'
 
 export interface SpeechModelNames {
   readonly detector: string
   readonly transcriber: string
+  readonly keywords: string
 }
+
+/** Scores of the keyword model, in its order. */
+const keywordOrder = 'down go left no off on right stop up yes silence unknown'.split(' ')
+/** Several hundred times what it needs: it is asked while something else may load. */
+const spotMsMax = 5_000
 
 /** Samples a request: 10 s of sound, so that cancelling never waits for more; a multiple of the detector's frame. */
 const detectSamplesMax = 312 * frameSamples
@@ -39,6 +46,17 @@ export class SpeechModels {
   constructor(inference: Inference, names: SpeechModelNames) {
     this.#inference = inference
     this.#names = names
+  }
+
+  /** What is in one second of sound. Throws InferError. */
+  async spot(audio: Float32Array, signal: AbortSignal): Promise<Spotted> {
+    const inputs = [audioTensor(audio, [audio.length])]
+    const last = await this.#last(this.#names.keywords, inputs, spotMsMax, signal)
+    const tensor = last.outputs.find((each) => each.name === 'scores')
+    if (tensor?.datatype !== 'FP32' || tensor.data.length !== keywordOrder.length)
+      throw new InferError('run', "the keyword model's answer has no FP32 output named scores of 12 numbers")
+    const words = Object.fromEntries(keywordOrder.map((word, at) => [word, tensor.data[at] ?? 0]))
+    return { words, silence: words['silence'] ?? 0 }
   }
 
   /** Probability of speech in each frame. To go on from `state`, send whole frames. Throws InferError. */
