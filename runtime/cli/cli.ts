@@ -219,6 +219,59 @@ function addSafetyCommands(program: Command, run: Run): void {
     .action((options) => run(options, async (context) => (await commands()).safetyAudit(options, context)))
 }
 
+function addModelCommands(program: Command, run: Run): void {
+  const commands = () => import('./commands/models.ts')
+  const models = program.command('models').description('the models on this device')
+  const ofModels = (command: Command) =>
+    shared(command)
+      .option('--models-dir <dir>', 'where models are kept')
+      .option('--config <file>', 'configuration whose folders of models are looked into too')
+  ofModels(models.command('list'))
+    .description('list the models, those that were added too')
+    .action((options) => run(options, async (context) => (await commands()).modelsList(options, context)))
+  ofModels(models.command('show').argument('<name>', 'a model'))
+    .description('all about one model')
+    .action((name: string, options) =>
+      run(options, async (context) => (await commands()).modelsShow(name, options, context)),
+    )
+  ofModels(models.command('pull').argument('[names...]', 'models; default: those for voice'))
+    .description('fetch models')
+    .action((names: string[], options) =>
+      run(options, async (context) => (await commands()).modelsPull(names, options, context)),
+    )
+  ofModels(
+    models.command('add').argument('<from>', 'an ONNX file, a folder with model.yaml, https:… or npm:…'),
+  )
+    .description('add a model of your own: it is loaded once to look at it, then served')
+    .option('--name <name>', 'its name; default: that of the file')
+    .option('--description <text>', 'what it is')
+    .option('--licence <id>', 'its licence, as SPDX names it')
+    .option('--pin', 'keep it loaded whatever else wants its memory')
+    .option('--batch <rows>', 'requests that may run as one, stacked along the first axis')
+    .option('--sha256 <digest>', 'what the file must be')
+    .option('--replace', 'take the place of one that was added under that name', false)
+    .action((from: string, options) =>
+      run(options, async (context) =>
+        (await import('./commands/models-add.ts')).modelsAdd(from, options, context),
+      ),
+    )
+  ofModels(models.command('remove').argument('<name>', 'a model'))
+    .description('delete a model’s files')
+    .action((name: string, options) =>
+      run(options, async (context) => (await commands()).modelsRemove(name, options, context)),
+    )
+  ofModels(models.command('tune').argument('[name]', 'the model to measure with; default: one that is here'))
+    .description('measure threads and engines on this machine, and keep what is best')
+    .option('--for <aim>', 'latency or throughput', 'latency')
+    .option('--seconds <number>', 'per measurement', '2')
+    .option('--dry-run', 'measure, keep nothing', false)
+    .action((name: string | undefined, options) =>
+      run(options, async (context) =>
+        (await import('./commands/models-tune.ts')).modelsTune(name, options, context),
+      ),
+    )
+}
+
 function addToolCommands(program: Command, run: Run): void {
   shared(program.command('doctor'))
     .description('what this machine is, what is wrong and what to do; exit code 1 when something is')
@@ -233,21 +286,7 @@ function addToolCommands(program: Command, run: Run): void {
     .action((id: string | undefined, options) =>
       run(options, async (context) => (await import('./commands/drivers.ts')).drivers(id, context)),
     )
-  const models = program.command('models').description('the models on this device')
-  shared(models.command('list'))
-    .description('list the models')
-    .option('--models-dir <dir>', 'where models are kept')
-    .action((options) =>
-      run(options, async (context) => (await import('./commands/models.ts')).modelsList(options, context)),
-    )
-  shared(models.command('pull').argument('[names...]', 'models; default: those for voice'))
-    .description('fetch models')
-    .option('--models-dir <dir>', 'where models are kept')
-    .action((names: string[], options) =>
-      run(options, async (context) =>
-        (await import('./commands/models.ts')).modelsPull(names, options, context),
-      ),
-    )
+  addModelCommands(program, run)
   const evaluation = program.command('eval').description('measure how well something is done')
   shared(evaluation.command('home').argument('<dir>', 'a folder of spoken-command tests, or of such folders'))
     .description('run spoken-command tests in simulated homes')

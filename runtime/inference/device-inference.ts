@@ -23,6 +23,7 @@ import type { Route } from './router/route.ts'
 import { Router } from './router/router.ts'
 import { ServedModels } from './served-models.ts'
 import { AddedModels } from './store/added-models.ts'
+import { addedFolder, factsFolder } from './store/models-dir.ts'
 import { ModelStore } from './store/store.ts'
 import { EngineSupervisor } from './supervisor/engine-supervisor.ts'
 import type { Engines } from './supervisor/engines.ts'
@@ -48,11 +49,6 @@ export interface DeviceInference extends AsyncDisposable {
   readonly accelerators: Accelerators
   readonly plan: EnginePlan
 }
-
-/** Folder of models that people add, below that of the models. */
-export const addedFolder = 'added'
-/** What was found out about them. */
-export const factsFolder = 'checked'
 
 export async function openInference(
   deps: DeviceInferenceDeps,

@@ -1,12 +1,24 @@
-/** `ganglion models list|pull`: which models there are, and fetching them with progress. */
+/** `ganglion models list|show|pull|remove`: which models there are, what they need and do, fetching and deleting them. */
+import { dirname, join } from 'node:path'
 import { realClock } from '../../base/clock.ts'
 import { UsageError } from '../../base/errors.ts'
+import { loadDeviceConfig } from '../../config/config.ts'
 import { models, voiceModels } from '../../inference/models/index.ts'
-import { defaultModelsDir } from '../../inference/store/models-dir.ts'
+import { removeAdded } from '../../inference/store/add-model.ts'
+import { addedFolder, defaultModelsDir } from '../../inference/store/models-dir.ts'
 import { ModelStore } from '../../inference/store/store.ts'
+import type { TensorSpec } from '../../wire/engine-protocol.ts'
 import type { Context } from '../context.ts'
+import { liveModels } from '../live-models.ts'
 import { createCliLog } from '../log.ts'
-import { megabytes, type Terminal } from '../terminal.ts'
+import { type ListedModel, listModels } from '../model-list.ts'
+import { megabytes, milliseconds, type Terminal } from '../terminal.ts'
+
+export interface ModelsOptions {
+  readonly modelsDir?: string
+  /** A configuration whose folders of models are looked into too. */
+  readonly config?: string
+}
 
 export async function openStore(dir: string | undefined, signal: AbortSignal): Promise<ModelStore> {
   return ModelStore.open(
@@ -16,32 +28,160 @@ export async function openStore(dir: string | undefined, signal: AbortSignal): P
   )
 }
 
-export async function modelsList(options: { modelsDir?: string }, context: Context): Promise<number> {
+/** Where models are, and folders of added ones besides. */
+export function modelPlaces({ modelsDir, config }: ModelsOptions): {
+  dir: string
+  folders: readonly string[]
+} {
+  if (config === undefined) return { dir: modelsDir ?? defaultModelsDir(), folders: [] }
+  const loaded = loadDeviceConfig({}, config)
+  return { dir: modelsDir ?? loaded.models.dir, folders: loaded.inference.folders }
+}
+
+async function listed(options: ModelsOptions, context: Context) {
+  const { dir, folders } = modelPlaces(options)
+  await using store = await openStore(dir, context.signal)
+  const live = await liveModels(context)
+  return { dir, live, list: await listModels(store, folders, live, context.signal) }
+}
+
+export async function modelsList(options: ModelsOptions, context: Context): Promise<number> {
   const { terminal } = context
-  await using store = await openStore(options.modelsDir, context.signal)
-  const list = await store.list()
+  const { dir, live, list } = await listed(options, context)
   if (terminal.json) {
     terminal.out(
-      JSON.stringify({
-        dir: store.dir,
-        models: list.map(({ manifest, ...rest }) => ({ ...manifest, ...rest })),
-      }),
+      JSON.stringify({ dir, ...(live && { device: live.device, engine: live.engine }), models: list }),
     )
     return 0
   }
-  for (const { manifest, present, bytes } of list) {
-    const here = present ? terminal.style('green', 'present') : terminal.style('yellow', 'absent ')
-    terminal.out(
-      `${here}  ${manifest.name.padEnd(20)} ${manifest.version.padEnd(8)} ${megabytes(bytes).padStart(9)}  ${manifest.licence.padEnd(12)} ${manifest.description}`,
-    )
+  for (const model of list) {
+    terminal.out(listLine(model, terminal))
+    if (model.reason !== undefined) terminal.out(`${' '.repeat(9)}${terminal.style('yellow', model.reason)}`)
   }
-  terminal.note(terminal.style('dim', `in ${store.dir}`))
+  terminal.note(terminal.style('dim', `in ${dir}`))
+  if (live?.engine) terminal.note(terminal.style('dim', engineLine(live.device, live.engine)))
+  return 0
+}
+
+const stateColours = {
+  absent: 'yellow',
+  present: 'green',
+  loading: 'cyan',
+  loaded: 'green',
+  failed: 'red',
+} as const
+
+function listLine(model: ListedModel, { style }: Terminal): string {
+  const { name, state, version, bytes, memoryMb, memoryIs, licence, description, from, live } = model
+  const memory = memoryMb === undefined ? '' : `${memoryIs === 'measured' ? '' : '~'}${memoryMb} MB`
+  const shown = [
+    style(stateColours[state], state.padEnd(7)),
+    name.padEnd(20),
+    version.padEnd(8),
+    megabytes(bytes).padStart(9),
+    memory.padStart(9),
+    licence.padEnd(12),
+    description || (from === 'ganglion' ? '' : `added in ${from}`),
+  ]
+  return [shown.join('  ').trimEnd(), live && liveText(live)].filter(Boolean).join(style('dim', '  · '))
+}
+
+function liveText({
+  loads,
+  queued,
+  running,
+  p50Ms,
+  p95Ms,
+  pinned,
+}: NonNullable<ListedModel['live']>): string {
+  return [
+    pinned ? 'pinned' : '',
+    loads ? `${loads} loads` : '',
+    queued || running ? `${running ?? 0} running, ${queued ?? 0} waiting` : '',
+    p50Ms === undefined ? '' : `p50 ${milliseconds(p50Ms)}, p95 ${milliseconds(p95Ms ?? p50Ms)}`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
+type Engine = NonNullable<NonNullable<Awaited<ReturnType<typeof liveModels>>>['engine']>
+
+function engineLine(
+  device: string,
+  { budgetMb, usedMb = 0, rssMb, workers, threads, replaced }: Engine,
+): string {
+  const rss = rssMb === undefined ? '' : `, its process ${Math.round(rssMb)} MB`
+  const again = replaced > 0 ? `, replaced ${replaced} times` : ''
+  return `${device}: models take ${Math.round(usedMb)} of ${budgetMb} MB${rss}; ${workers} engines of ${threads} threads${again}`
+}
+
+export async function modelsShow(name: string, options: ModelsOptions, context: Context): Promise<number> {
+  const { terminal } = context
+  const { list } = await listed(options, context)
+  const model = list.find((one) => one.name === name)
+  if (!model) throw unknownModel(name, list)
+  if (terminal.json) {
+    terminal.out(JSON.stringify(model))
+    return 0
+  }
+  const { state, reason, version, description, licence, from, bytes, memoryMb, memoryIs, files, live } = model
+  const memory = memoryMb === undefined ? 'not known yet' : `${memoryMb} MB, ${memoryIs}`
+  const rows: readonly (readonly [string, string])[] = [
+    ['state', reason === undefined ? state : `${state}: ${reason}`],
+    ['version', version],
+    ['what', description],
+    ['licence', licence],
+    ['from', from === 'ganglion' ? 'the list that Ganglion ships' : from],
+    ['disk', megabytes(bytes)],
+    ['memory', memory],
+    ...files.map(
+      ({ role, path, sha256 }) => ['file', `${role} ${path}${sha256 ? `  sha256 ${sha256}` : ''}`] as const,
+    ),
+    ...(model.inputs ?? []).map((spec) => ['input', specText(spec)] as const),
+    ...(model.outputs ?? []).map((spec) => ['output', specText(spec)] as const),
+    ['now', live ? liveText(live) || 'not used yet' : 'no device runs here'],
+  ]
+  terminal.out(terminal.style('bold', name))
+  for (const [label, text] of rows) if (text) terminal.out(`  ${label.padEnd(8)} ${text}`)
+  return 0
+}
+
+/** `image UINT8 [any, any, 3]` */
+export function specText({ name, datatype, shape }: TensorSpec): string {
+  const lengths = shape.map((length) => (typeof length === 'number' && length >= 0 ? length : 'any'))
+  return `${name} ${datatype} [${lengths.join(', ')}]`
+}
+
+function unknownModel(name: string, list: readonly ListedModel[]): UsageError {
+  return new UsageError(`no model ${name}: there are ${list.map((model) => model.name).join(', ')}`)
+}
+
+export async function modelsRemove(name: string, options: ModelsOptions, context: Context): Promise<number> {
+  const { terminal, signal } = context
+  const { dir, folders } = modelPlaces(options)
+  await using store = await openStore(dir, signal)
+  const list = await listModels(store, folders, undefined, signal)
+  const model = list.find((one) => one.name === name)
+  if (!model) throw unknownModel(name, list)
+  if (model.from === 'ganglion') await store.remove(name)
+  else if (dirname(model.from) === join(dir, addedFolder))
+    await removeAdded(
+      dirname(model.from),
+      model.from.slice(dirname(model.from).length + 1),
+      realClock.newId(),
+    )
+  else throw new UsageError(`${name} is in ${model.from}, a folder of your own: delete it there`)
+  if (terminal.json) terminal.out(JSON.stringify({ removed: name, bytes: model.bytes }))
+  else
+    terminal.out(
+      model.present ? `${name} is removed: ${megabytes(model.bytes)} free` : `${name} was not here`,
+    )
   return 0
 }
 
 export async function modelsPull(
   names: readonly string[],
-  options: { modelsDir?: string },
+  options: ModelsOptions,
   context: Context,
 ): Promise<number> {
   for (const name of names)
@@ -53,7 +193,6 @@ export async function modelsPull(
     context.terminal.out(JSON.stringify({ dir: store.dir, pulled: names.length > 0 ? names : voiceModels }))
   return 0
 }
-
 /** Fetches with a progress line each, and prints size and digest of every file that landed. Throws StoreError. */
 export async function pull(
   store: ModelStore,

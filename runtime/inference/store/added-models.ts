@@ -93,6 +93,8 @@ export class AddedModels implements AsyncDisposable {
   readonly #entries = new Map<string, Entry>()
   readonly #stop = new AbortController()
   #watching: Promise<void> = Promise.resolve()
+  /** One look at a time. */
+  #looking: Promise<void> = Promise.resolve()
   #crowded: string | undefined
 
   private constructor(deps: AddedDeps, options: AddedOptions) {
@@ -123,7 +125,13 @@ export class AddedModels implements AsyncDisposable {
   }
 
   /** Looks now. Resolves when everything that has settled was looked into. */
-  async look(signal: AbortSignal): Promise<void> {
+  look(signal: AbortSignal): Promise<void> {
+    const looked = this.#looking.then(() => this.#look(signal))
+    this.#looking = looked.catch(() => {})
+    return looked
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
     const present = new Set<string>()
     let changed = false
     for (const { folder, name } of await this.#folders()) {
@@ -278,7 +286,9 @@ async function factsFor(
     signal.throwIfAborted()
     if (!(error instanceof InferError) || error.code !== 'model-load') throw error
     const paths = manifest.files.map(({ path }) => path).join(', ')
-    throw new StoreError('malformed', `${paths}: ${messageOf(error)}`, { cause: error })
+    // The engine names files with their whole path, which may be a temporary one.
+    const reason = messageOf(error).replaceAll(/\/\S*\//g, '')
+    throw new StoreError('malformed', `${paths} cannot be loaded: ${reason}`, { cause: error })
   }
 }
 

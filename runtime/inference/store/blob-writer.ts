@@ -70,6 +70,15 @@ export class BlobWriter implements AsyncDisposable {
     await syncFolder(dirname(finalPath))
   }
 
+  /** Gives the file its final name whatever it is, for files that nobody stated a digest of. Its digest. */
+  async landAnything(finalPath: string): Promise<string> {
+    await this.#open.sync()
+    await this[Symbol.asyncDispose]()
+    await rename(this.#partPath, finalPath)
+    await syncFolder(dirname(finalPath))
+    return this.#hash.digest('hex')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const handle = this.#handle
     this.#handle = undefined
@@ -92,7 +101,7 @@ export class BlobWriter implements AsyncDisposable {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()

@@ -22,8 +22,11 @@ const factsMax = 256
 
 /** Id of what is loaded: files by digest, and how. */
 export function contentId(manifest: AddedManifest, digests: Readonly<Record<string, string>>): string {
-  const { pipeline, steps, options, inputs, outputs } = manifest
-  const what = JSON.stringify([digests, pipeline, steps, options, inputs, outputs])
+  const { pipeline, steps, options, inputs = [], outputs = [] } = manifest
+  // Graphs say themselves what they take; of steps only the manifest knows.
+  const places = pipeline === 'steps' ? [...inputs, null, ...outputs] : []
+  const declared = places.map((one) => one && [one.name, one.datatype, one.shape])
+  const what = JSON.stringify([digests, pipeline, steps, options, declared])
   return createHash('sha256').update(what).digest('hex')
 }
 

@@ -123,8 +123,8 @@ async function unpack(
   throw new StoreError('not-found', `${spec} has no file ${[...left.keys()].join(', ')}: check the manifest`)
 }
 
-/** The content of a gzip file; let go of at the end, however much of it was read. Iterating throws what goes wrong. */
-function gunzip(path: string): { readonly content: AsyncIterable<Uint8Array> } & Disposable {
+/** The content of a gzip file (also of a package's tarball); let go of at the end, however much of it was read. Iterating throws what goes wrong. */
+export function gunzip(path: string): { readonly content: AsyncIterable<Uint8Array> } & Disposable {
   const file = createReadStream(path)
   const content = createGunzip()
   file.on('error', (error) => content.destroy(error))

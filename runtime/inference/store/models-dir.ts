@@ -7,3 +7,8 @@ export function defaultModelsDir(env: Readonly<Record<string, string | undefined
   if (env['GANGLION_MODELS_DIR']) return resolve(env['GANGLION_MODELS_DIR'])
   return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ganglion', 'models')
 }
+
+/** Below it: models that people added. */
+export const addedFolder = 'added'
+/** Below it: what was found out about them. */
+export const factsFolder = 'checked'

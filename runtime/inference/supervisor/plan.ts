@@ -52,7 +52,11 @@ export function planEngines(machine: Omit<MachineLimits, 'processor'>, wishes: P
   return { workers: planWorkers(fit, budgetMb, wishes, reasons), intraOpThreads, budgetMb, reasons }
 }
 
-function usableCores({ cores, quotaCores }: Omit<MachineLimits, 'processor'>, reasons: string[]): number {
+/** Cores that engines may use together: of two or more, one is the control loop's. */
+export function usableCores(
+  { cores, quotaCores }: Pick<MachineLimits, 'cores' | 'quotaCores'>,
+  reasons: string[] = [],
+): number {
   const allowed = quotaCores === undefined ? cores : Math.min(cores, Math.max(1, Math.floor(quotaCores)))
   if (allowed < cores) reasons.push(`${allowed} of ${cores} cores: the container's quota is ${quotaCores}`)
   if (allowed === 1) {
