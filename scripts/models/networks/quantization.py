@@ -55,6 +55,12 @@ class _Feeds(CalibrationDataReader):
         return next(self._feeds, None)
 
 
+def upgraded(model):
+    """The model in operator set 13 or later: quantizing came with 10, a scale per channel with 13."""
+    version = next(one.version for one in model.opset_import if one.domain == "")
+    return model if version >= 13 else onnx.version_converter.convert_version(model, 13)
+
+
 def prepared(path):
     """
     The model of a file with constants folded and batch normalisation in the layer before it, as onnxruntime does at its
@@ -66,10 +72,7 @@ def prepared(path):
         options.optimized_model_filepath = os.path.join(folder, "p.onnx")
         options.log_severity_level = 3
         # As bytes with all weights within: what is written does not point to files beside the original.
-        whole = onnx.load(path)
-        if next(one.version for one in whole.opset_import if one.domain == "") < 13:
-            # A scale per channel came with operator set 13.
-            whole = onnx.version_converter.convert_version(whole, 13)
+        whole = upgraded(onnx.load(path))
         onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
         model = onnx.load(options.optimized_model_filepath)
     # It lists its own domains whether used or not.
