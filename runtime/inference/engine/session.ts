@@ -62,7 +62,7 @@ export class Session {
       return new Session(session, clock)
     } catch (cause) {
       if (cause instanceof InferError) throw cause
-      throw new InferError('model-load', `${path}: ${messageOf(cause)}`, { cause })
+      throw new InferError('model-load', `${path}: ${oneLine(cause)}`, { cause })
     }
   }
 
@@ -76,7 +76,7 @@ export class Session {
     try {
       return (await this.#session.run(feeds, fetches)) as Record<string, OrtTensor>
     } catch (cause) {
-      throw new InferError('run', `the model stopped: ${messageOf(cause)}`, { cause })
+      throw new InferError('run', `the model stopped: ${oneLine(cause)}`, { cause })
     } finally {
       meter.modelMs += this.#clock.monotonicMs() - startMs
     }
@@ -123,6 +123,11 @@ export function fromOrt(name: string, tensor: OrtTensor): Tensor {
       `output ${name} is ${tensor.type}, which the inference envelope does not carry`,
     )
   return { name, datatype, shape: [...tensor.dims], data: tensor.data } as unknown as Tensor
+}
+
+/** The native library says some things with a stack of its own calls. */
+function oneLine(cause: unknown): string {
+  return messageOf(cause).replace(/\s+/g, ' ').trim()
 }
 
 function specOf(metadata: InferenceSession.ValueMetadata): TensorSpec {

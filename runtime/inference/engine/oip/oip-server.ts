@@ -22,6 +22,7 @@ const statusOf: Readonly<Partial<Record<InferErrorCode, number>>> = {
   'model-load': 400,
   'bad-input': 400,
   overloaded: 503,
+  memory: 503,
   deadline: 504,
 }
 
@@ -148,14 +149,20 @@ function jsonIn(body: Buffer): { parameters?: { path?: unknown; format?: unknown
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
+  // Said beforehand, it is refused beforehand.
+  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) throw tooLarge()
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength
-    if (bytes > bodyBytesMax) throw new InferError('bad-input', `more than ${bodyBytesMax} bytes`)
+    if (bytes > bodyBytesMax) throw tooLarge()
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+function tooLarge(): InferError {
+  return new InferError('bad-input', `more than ${bodyBytesMax} bytes`)
 }
 
 function send(response: ServerResponse, { json, infer }: Reply): void {
