@@ -19,7 +19,7 @@ import {
 import type { Backend, BackendHealth, ServedModel } from './backend.ts'
 import { HealthPoll } from './health-poll.ts'
 import type { BackendKind, UpstreamModel } from './kind.ts'
-import { type Answer, refusalOf, Upstream } from './upstream.ts'
+import { type Answer, Upstream } from './upstream.ts'
 
 export interface OipBackendOptions {
   readonly id: string
@@ -96,7 +96,7 @@ export class OipBackend implements Backend {
     this.#running += 1
     try {
       const answer = await this.#ask(request, signal)
-      if (answer.status !== 200) throw refusalOf(this.id, answer, errorIn(answer.body))
+      if (answer.status !== 200) throw this.#upstream.refusal(answer, errorIn(answer.body))
       const jsonBytes = Number(answer.header('inference-header-content-length') ?? answer.body.byteLength)
       const outputs = parseOipAnswer(answer.body, jsonBytes, request.id)
       checkOutputs(outputs, model.outputs)
@@ -193,7 +193,7 @@ export class OipBackend implements Backend {
 
   async #get(path: string, signal: AbortSignal): Promise<Buffer> {
     const answer = await this.#upstream.ask({ method: 'GET', path, bytesMax: metadataBytesMax, signal })
-    if (answer.status !== 200) throw refusalOf(this.id, answer, errorIn(answer.body))
+    if (answer.status !== 200) throw this.#upstream.refusal(answer, errorIn(answer.body))
     return answer.body
   }
 }

@@ -18,7 +18,7 @@ import { HealthPoll } from './health-poll.ts'
 import type { BackendKind, UpstreamModel } from './kind.ts'
 import { multipartForm } from './multipart-form.ts'
 import { serverSentEvents } from './server-sent-events.ts'
-import { type Answer, refusalOf, type Streamed, Upstream } from './upstream.ts'
+import { type Answer, type Streamed, Upstream } from './upstream.ts'
 
 export interface OpenAiBackendOptions {
   readonly id: string
@@ -187,7 +187,7 @@ export class OpenAiBackend implements Backend {
       signal,
     })
     if (answer.status === 200) return answer
-    throw refusalOf(this.id, answer, errorIn((await whole(answer)).body))
+    throw this.#upstream.refusal(answer, errorIn((await whole(answer)).body))
   }
 
   /** A final chunk with the answer as `response`. */
@@ -215,9 +215,13 @@ export class OpenAiBackend implements Backend {
       const event = record(parse(Buffer.from(data)))
       if (!event) throw garbage(this.id, 'an event is no JSON object')
       if (event['error'] !== undefined)
-        throw new InferError('run', `${this.id}: ${errorIn(Buffer.from(data)) ?? 'it failed'}`, {
-          retryable: true,
-        })
+        throw new InferError(
+          'run',
+          `${this.id}: ${this.#upstream.said(errorIn(Buffer.from(data)) ?? 'it failed')}`,
+          {
+            retryable: true,
+          },
+        )
       yield { id, final: false, outputs: [textTensor('event', data)] }
       // A transcript says itself that it is done.
       if (event['type'] === 'transcript.text.done') return yield { id, final: true, outputs: [] }
@@ -235,7 +239,7 @@ export class OpenAiBackend implements Backend {
     const declared = this.#options.models
     // Not every server lists its models; one that answers is there.
     const unlisted = declared !== undefined && answer.status === 404
-    if (answer.status !== 200 && !unlisted) throw refusalOf(this.id, answer, errorIn(answer.body))
+    if (answer.status !== 200 && !unlisted) throw this.#upstream.refusal(answer, errorIn(answer.body))
     const names = declared ?? this.#listed(answer)
     this.#models = new Map(names.map((model) => [model.name, servedModel(model)]))
     for (const name of this.#models.keys()) if (this.#known.size < 4096) this.#known.add(name)

@@ -91,6 +91,28 @@ export class Upstream implements Disposable {
     return { status, header, chunks: this.#read(incoming, call) }
   }
 
+  /** What a status other than 200 means. `said` is the server's own reason, already out of its body; some say the key back. */
+  refusal({ status, header }: Head, said = 'no reason given'): InferError {
+    const line = `${this.id} answered ${status}: ${this.said(said)}`
+    if (status === 401 || status === 403)
+      return new InferError('unavailable', `${this.id} refuses the gateway's key (${status})`, {
+        retryable: true,
+      })
+    if (status === 404) return new InferError('model-unknown', line)
+    if (status === 408 || status === 504) return new InferError('deadline', line, { retryable: true })
+    if (status === 429 || status === 503)
+      return new InferError('overloaded', line, { retryable: true, ...retryAfterOf(header('retry-after')) })
+    if (status >= 400 && status < 500) return new InferError('bad-input', line)
+    return new InferError('run', line, { retryable: true })
+  }
+
+  /** An error that the server tells within an answer, without our key. */
+  said(text: string): string {
+    return (this.#key === undefined ? text : text.replaceAll(this.#key, '…'))
+      .replace(/\s+/g, ' ')
+      .slice(0, saidCharsMax)
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true
     this.#agent?.destroy()
@@ -224,21 +246,8 @@ function sizeOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-const messageCharsMax = 300
-
-/** What a status other than 200 means. `said` is the server's own reason, already out of its body. */
-export function refusalOf(id: string, { status, header }: Head, said: string | undefined): InferError {
-  const words = (said ?? 'no reason given').replace(/\s+/g, ' ').slice(0, messageCharsMax)
-  const line = `${id} answered ${status}: ${words}`
-  const options = { retryable: true, ...retryAfterOf(header('retry-after')) }
-  if (status === 401 || status === 403)
-    return new InferError('unavailable', `${id} refuses the gateway's key (${status})`, { retryable: true })
-  if (status === 404) return new InferError('model-unknown', line)
-  if (status === 408 || status === 504) return new InferError('deadline', line, { retryable: true })
-  if (status === 429 || status === 503) return new InferError('overloaded', line, options)
-  if (status >= 400 && status < 500) return new InferError('bad-input', line)
-  return new InferError('run', line, { retryable: true })
-}
+/** Characters of a server's own reason that are shown. */
+const saidCharsMax = 300
 
 /** Seconds; the other form, a date, needs two clocks to agree. */
 function retryAfterOf(value: string | undefined): { retryAfterMs?: number } {
