@@ -48,6 +48,8 @@ export class WorkerBus implements AsyncDisposable {
   readonly #options: WorkerBusOptions
   readonly #events: WorkerBusEvents
   readonly #client: MqttClient
+  /** Publishes that the broker has not acknowledged: answered when it does, or when the connection ends. */
+  readonly #waiting = new Set<(sent: boolean) => void>()
   #subscribed = false
   #unacknowledged = 0
   #lastError: string | undefined
@@ -99,15 +101,11 @@ export class WorkerBus implements AsyncDisposable {
     if (!this.connected || this.#unacknowledged >= unacknowledgedMax) return Promise.resolve(false)
     this.#unacknowledged += 1
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const done = (sent: boolean) => {
-      this.#client.off('close', onClose)
-      resolve(sent)
-    }
-    const onClose = () => done(false)
-    this.#client.once('close', onClose)
+    this.#waiting.add(resolve)
     this.#client.publish(topic, Buffer.from(payload as Uint8Array), { qos: 1, retain }, (error) => {
       this.#unacknowledged -= 1
-      done(!error)
+      this.#waiting.delete(resolve)
+      resolve(!error)
     })
     return promise
   }
@@ -159,6 +157,8 @@ export class WorkerBus implements AsyncDisposable {
   }
 
   #disconnected(): void {
+    for (const resolve of this.#waiting) resolve(false)
+    this.#waiting.clear()
     const was = this.#subscribed
     this.#subscribed = false
     this.#lastError ??= 'the broker closed the connection'
