@@ -1,0 +1,38 @@
+/** Who may do what below `<base>/gateway/` where a broker has users. */
+import { describe, expect, test } from 'vitest'
+import { gatewayPublishFault, mayReadGateway } from '../../../gateway/broker/gateway-topics.ts'
+import { Topics } from '../../../runtime/wire/topics.ts'
+
+const topics = new Topics('ganglion')
+const kitchen = { clientId: 'ganglion-kitchen', gateway: false }
+const gateway = { clientId: 'ganglion-gateway-g-offload', gateway: true }
+
+describe('[broker-8] topics of gateways', () => {
+  test('only a gateway may say what it offers', () => {
+    const topic = 'ganglion/gateway/w1/advert'
+    expect(gatewayPublishFault(topics, topic, kitchen)).toBe('only gateways may say what they offer')
+    expect(gatewayPublishFault(topics, topic, gateway)).toBeUndefined()
+  })
+
+  test.each(['infer', 'ticket', 'cancel'])('a device asks for %s in its own name', (ask) => {
+    const topic = `ganglion/gateway/w1/${ask}/kitchen`
+    expect(gatewayPublishFault(topics, topic, kitchen)).toBeUndefined()
+    expect(gatewayPublishFault(topics, topic, { clientId: 'kitchen', gateway: false })).toBeUndefined()
+    expect(gatewayPublishFault(topics, topic, { clientId: 'ganglion-hall', gateway: false })).toBe(
+      'ganglion-hall may not ask as kitchen',
+    )
+  })
+
+  test('what devices ask is read by gateways alone, adverts by everybody', () => {
+    expect(mayReadGateway(topics, 'ganglion/gateway/w1/infer/kitchen', kitchen)).toBe(false)
+    expect(mayReadGateway(topics, 'ganglion/gateway/w1/infer/kitchen', gateway)).toBe(true)
+    expect(mayReadGateway(topics, 'ganglion/gateway/w1/advert', kitchen)).toBe(true)
+  })
+
+  test('other topics are nobody’s business here', () => {
+    for (const topic of ['ganglion/kitchen/state/light.a', 'ganglion/gateway/state/advert', 'zigbee/x']) {
+      expect(gatewayPublishFault(topics, topic, kitchen)).toBeUndefined()
+      expect(mayReadGateway(topics, topic, kitchen)).toBe(true)
+    }
+  })
+})
