@@ -18,6 +18,8 @@ export const inferenceSchema = v.strictObject({
    * `cloud` also what the gateway passes on.
    */
   allow: v.optional(v.picklist(['device', 'site', 'cloud']), 'site'),
+  /** HTTP addresses of further gateways on the same broker, beside `gateway`: large inputs go to these and nowhere else. */
+  gateways: v.optional(v.pipe(v.array(v.pipe(v.string(), v.url('must be a URL'))), v.maxLength(8)), []),
   /** Models that stay loaded whatever else wants their memory. */
   pin: v.optional(v.pipe(v.array(model), v.maxLength(16)), []),
 })

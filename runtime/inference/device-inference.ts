@@ -152,7 +152,8 @@ async function openRoutes(
     ...accelerators.list.map((accelerator) => new AcceleratorRoute({ clock, served }, accelerator)),
   ]
   if (config.inference.allow === 'device') return here
-  const gatewayUrls = config.gateway === undefined ? [] : [config.gateway]
+  const { gateways } = config.inference
+  const gatewayUrls = config.gateway === undefined ? gateways : [config.gateway, ...gateways]
   const options = { deviceId: config.id, gatewayUrls }
   const client = stack.use(await OffloadClient.open({ clock, log, link }, options, signal))
   return [...here, ...offloadRoutes(client)]
