@@ -47,7 +47,7 @@ const elsewhere: ReadonlySet<InferErrorCode> = new Set([
   'deadline',
 ])
 /** A first choice that keeps silent this many times as long as it should is given up for the next one. */
-const patience = 3
+const patience = 2
 const patienceMsMin = 50
 /** Under this a second try costs more than it saves. */
 const hedgeMsMin = 2
@@ -214,17 +214,17 @@ export class Dispatch {
     if (!only || others.length > 0) return Infinity
     const { startMs, on } = only.attempt
     const next = this.#alternatives()[0]
-    // What runs here was seen to run: it is not thrown away for what may be quicker.
     if (!next) return Infinity
     const { p50Ms, p95Ms } = on.estimate
     const { p50Ms: nextMs, p95Ms: nextP95Ms } = next.estimate
     // Having waited for as long as the next one takes costs at most twice what that one alone would have (ski rental).
-    const waitMs = patience * p95Ms
+    const waitMs = Math.max(patienceMsMin, patience * p95Ms, nextMs)
     const endMs = this.#startMs + this.#request.deadlineMs
     // Where the next one's worst would be too late anyway, it is given a fair chance and no more.
     const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : nextMs
-    const untilMs = Math.min(startMs + Math.max(patienceMsMin, waitMs), endMs - reserveMs)
-    return Math.max(startMs + p50Ms, untilMs) - this.#nowMs
+    const untilMs = Math.max(startMs + p50Ms, Math.min(startMs + waitMs, endMs - reserveMs))
+    // Too late for the next one: what was begun is the better chance.
+    return Math.max(untilMs, this.#nowMs) + nextMs > endMs ? Infinity : untilMs - this.#nowMs
   }
 
   #giveUp(): void {
