@@ -5,7 +5,7 @@
 import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
 import type { InferErrorCode } from '../../wire/infer.ts'
 
-const backoff: BackoffOptions = { firstMs: 250, maxMs: 60_000 }
+const backoff: BackoffOptions = { firstMs: 250, maxMs: 15_000 }
 /** Routes, and routes with a model, that are remembered as failing; the oldest is forgotten. */
 const circuitsMax = 512
 
@@ -20,6 +20,7 @@ const ofRoute: ReadonlySet<InferErrorCode> = new Set([
 const ofModel: ReadonlySet<InferErrorCode> = new Set(['model-unknown', 'model-load', 'memory', 'run'])
 
 interface Open {
+  readonly sinceMs: number
   readonly untilMs: number
   readonly failures: number
   readonly why: string
@@ -42,30 +43,41 @@ export class Circuits {
     return `${open.why}; tried again in ${((open.untilMs - nowMs) / 1000).toFixed(1)} s`
   }
 
-  /** It failed, has been left alone long enough, and nobody has tried it since. */
-  unproven(route: string, model: string, nowMs: number): boolean {
-    const open = this.#of(route, model)
-    return open !== undefined && nowMs >= open.untilMs
-  }
-
-  /** `retryAfterMs` as the place itself says, for `overloaded`. */
-  failed(route: string, model: string, code: InferErrorCode, nowMs: number, retryAfterMs?: number): void {
+  /** What was sent at `sentMs` failed. `retryAfterMs` as the place itself says, for `overloaded`. */
+  failed(
+    route: string,
+    model: string,
+    code: InferErrorCode,
+    {
+      nowMs,
+      sentMs,
+      retryAfterMs,
+    }: { readonly nowMs: number; readonly sentMs: number; readonly retryAfterMs?: number | undefined },
+  ): void {
     if (code === 'overloaded') {
       const waitMs = Math.min(backoff.maxMs, retryAfterMs ?? backoff.firstMs)
-      this.#set(inside(route, model), { untilMs: nowMs + waitMs, failures: 0, why: 'it has too much to do' })
+      this.#set(inside(route, model), {
+        sinceMs: nowMs,
+        untilMs: nowMs + waitMs,
+        failures: 0,
+        why: 'it has too much to do',
+      })
       return
     }
     const name = ofRoute.has(code) ? route : ofModel.has(code) ? inside(route, model) : undefined
     if (name === undefined) return
-    const failures = (this.#open.get(name)?.failures ?? 0) + 1
+    const before = this.#open.get(name)
+    // Several were under way when it failed: that is one failure, and not another try.
+    if (before && sentMs < before.sinceMs) return
+    const failures = (before?.failures ?? 0) + 1
     const waitMs = backoffMs(failures - 1, backoff, this.#random())
     const times = failures === 1 ? 'it failed' : `it failed ${failures} times in a row`
-    this.#set(name, { untilMs: nowMs + waitMs, failures, why: `${times} (${code})` })
+    this.#set(name, { sinceMs: nowMs, untilMs: nowMs + waitMs, failures, why: `${times} (${code})` })
   }
 
   /** It was overtaken by a second try: the second time in a row counts as a failure. */
-  silent(route: string, model: string, nowMs: number): void {
-    if (this.#silent.delete(route)) this.failed(route, model, 'deadline', nowMs)
+  silent(route: string, model: string, at: { readonly nowMs: number; readonly sentMs: number }): void {
+    if (this.#silent.delete(route)) this.failed(route, model, 'deadline', at)
     else this.#silent.add(route)
   }
 

@@ -251,7 +251,11 @@ export class Dispatch {
     const blameless =
       error.code === 'deadline' && (route.reach === 'device' || attempt.limitMs < estimate.p95Ms)
     if (!blameless)
-      this.#deps.circuits.failed(route.id, this.#request.model, error.code, nowMs, error.retryAfterMs)
+      this.#deps.circuits.failed(route.id, this.#request.model, error.code, {
+        nowMs,
+        sentMs: attempt.startMs,
+        retryAfterMs: error.retryAfterMs,
+      })
     if (error.code === 'deadline' && !blameless)
       this.#deps.estimates.observe(this.#seen(attempt, offer, nowMs), nowMs)
     this.#lastError = error
@@ -289,13 +293,11 @@ export class Dispatch {
       const failure =
         error instanceof InferError ? error : new InferError('run', String(error), { cause: error })
       if (failure.code !== 'cancelled')
-        this.#deps.circuits.failed(
-          route.id,
-          this.#request.model,
-          failure.code,
-          this.#nowMs,
-          failure.retryAfterMs,
-        )
+        this.#deps.circuits.failed(route.id, this.#request.model, failure.code, {
+          nowMs: this.#nowMs,
+          sentMs: winner.startMs,
+          retryAfterMs: failure.retryAfterMs,
+        })
       this.#take(winner)?.told.end({
         endMs: this.#nowMs - this.#startMs,
         outcome: 'failed',
@@ -354,8 +356,9 @@ export class Dispatch {
     if (nowMs - attempt.startMs < estimate.p95Ms) return
     this.#deps.estimates.observe(this.#seen(attempt, offer, nowMs), nowMs)
     if (route.reach === 'device') return
-    if (blame) this.#deps.circuits.failed(route.id, this.#request.model, 'deadline', nowMs)
-    else this.#deps.circuits.silent(route.id, this.#request.model, nowMs)
+    const at = { nowMs, sentMs: attempt.startMs }
+    if (blame) this.#deps.circuits.failed(route.id, this.#request.model, 'deadline', at)
+    else this.#deps.circuits.silent(route.id, this.#request.model, at)
   }
 
   #seen(attempt: Attempt, offer: UsableRoute['offer'], nowMs: number) {

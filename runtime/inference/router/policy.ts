@@ -62,6 +62,8 @@ export interface Choice {
   readonly candidates: readonly DecisionCandidate[]
   /** Places that may take it, the first choice first. Empty: see `refusal`. */
   readonly ranked: readonly string[]
+  /** At least one of them is expected to make the deadline. */
+  readonly inTime: boolean
   readonly reason: string
   readonly refusal?: {
     readonly code: InferErrorCode
@@ -96,7 +98,12 @@ export function choose(
     return one.told
   })
   if (scored.length === 0)
-    return { candidates: told, ranked: [], ...refuse(request, candidates, told, conditions, options) }
+    return {
+      candidates: told,
+      ranked: [],
+      inTime: false,
+      ...refuse(request, candidates, told, conditions, options),
+    }
   const { inTime, late } = byDeadline(scored, request.deadlineMs)
   const pool = inTime.length > 0 ? inTime.sort((a, b) => a.score - b.score) : late
   const { winner, reason, next } = settle(pool, inTime.length > 0, incumbent, options, nowMs, request)
@@ -104,6 +111,7 @@ export function choose(
   return {
     candidates: told,
     ranked: [winner.id, ...rest.map(({ id }) => id)],
+    inTime: inTime.length > 0,
     reason,
     incumbent: next,
   }
@@ -247,7 +255,7 @@ function refuse(
     const nearest = beyond.sort((a, b) => (mayTravel(a.reach, b.reach) ? 1 : -1))[0]
     if (!nearest) return failed('model-unknown', `no place knows a model ${model}`)
     const needs = mayTravel(privacy, nearest.reach)
-      ? `offload.allow: ${nearest.reach} in this device's configuration`
+      ? `inference.allow: ${nearest.reach} in this device's configuration`
       : `the label ${nearest.reach}`
     return failed(
       'refused',

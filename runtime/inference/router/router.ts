@@ -251,10 +251,11 @@ export class Router implements Inference, AsyncDisposable {
       const estimate = offer.usable ? this.#estimates.of(route, model, offer, bytes, nowMs) : undefined
       return { route, offer, estimate }
     })
-    const candidates = (strict: boolean) =>
+    const candidates = (leftAlone: 'all' | 'remote' | 'none') =>
       looked.map(({ route, offer, estimate }) => {
         const failing = this.#circuits.whyNot(route.id, model, nowMs)
-        const excluded = tried.get(route.id) ?? (strict || route.reach !== 'device' ? failing : undefined)
+        const counts = leftAlone === 'all' || (leftAlone === 'remote' && route.reach !== 'device')
+        const excluded = tried.get(route.id) ?? (counts ? failing : undefined)
         return {
           id: route.id,
           reach: route.reach,
@@ -266,9 +267,13 @@ export class Router implements Inference, AsyncDisposable {
     const incumbent = this.#incumbents.get(model)
     const asked = { ...request, deadlineMs, bytes }
     const conditions = this.#conditions()
-    let choice = choose(asked, candidates(true), conditions, this.#options, incumbent, nowMs)
+    const chosen = (leftAlone: 'all' | 'remote' | 'none') =>
+      choose(asked, candidates(leftAlone), conditions, this.#options, incumbent, nowMs)
+    let choice = chosen('all')
     // What this device has is better than nothing, also after it failed: the board copes.
-    if (choice.refusal) choice = choose(asked, candidates(false), conditions, this.#options, incumbent, nowMs)
+    if (choice.refusal) choice = chosen('remote')
+    // And a place that failed lately is better than one that is too late for certain.
+    else if (!choice.inTime) choice = chosen('none')
     if (remember && choice.incumbent) this.#remember(model, choice.incumbent)
     const usable = choice.ranked.flatMap((id) => {
       const found = looked.find(({ route }) => route.id === id)
@@ -352,12 +357,10 @@ export class Router implements Inference, AsyncDisposable {
       // Background work is refused first: that says nothing about other work.
       const expected = code === 'overloaded' || this.#stop.signal.aborted
       if (!expected) {
-        this.#circuits.failed(
-          route.id,
-          copy.model,
-          stop.signal.aborted ? 'deadline' : code,
-          clock.monotonicMs(),
-        )
+        this.#circuits.failed(route.id, copy.model, stop.signal.aborted ? 'deadline' : code, {
+          nowMs: clock.monotonicMs(),
+          sentMs: startMs,
+        })
         this.#estimates.observe({ ...about(), atLeast: true }, clock.monotonicMs())
       }
       told.end({

@@ -40,7 +40,7 @@ describe('privacy', () => {
     const places = [place('gateway/cloud', 'cloud')]
     const error = await house(places).failure(ask())
     expect(error.code).toBe('refused')
-    expect(error.message).toContain('offload.allow: cloud')
+    expect(error.message).toContain('inference.allow: cloud')
     expect((await house(places, { allow: 'cloud' }).answer(ask())).route).toBe('gateway/cloud')
   })
 
