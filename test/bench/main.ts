@@ -7,11 +7,13 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
+import { gatewayBatching } from './gateway-batching.bench.ts'
 import { halIo } from './hal-io.bench.ts'
 import { intents } from './intents.bench.ts'
 import { loopLateness } from './loop-lateness.bench.ts'
 import { thisMachine } from './machine.ts'
 import { memory } from './memory.bench.ts'
+import { mlperfTiny } from './mlperf-tiny.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
 import { roundTrip } from './round-trip.bench.ts'
@@ -28,6 +30,7 @@ const benchmarks: readonly Benchmark[] = [
   speechLive,
   loopLateness,
   engineOverhead,
+  mlperfTiny,
   memory,
   intents,
   slowSubscriber,
@@ -38,6 +41,7 @@ const benchmarks: readonly Benchmark[] = [
   safety,
   safetyExpiry,
   routerTraces,
+  gatewayBatching,
 ]
 
 const stop = new AbortController()
