@@ -170,6 +170,22 @@ function addHubCommands(program: Command, run: Run): void {
     .action((file: string, options) =>
       run(options, async (context) => (await import('./commands/say.ts')).hear(file, options, context)),
     )
+  const each = (text: string, before: readonly string[]) => [...before, text]
+  ofHub(program.command('infer').argument('<model>', 'a model that the device serves, or its gateway'))
+    .description('have a model answer once, wherever the device has it run')
+    .option('--image <file>', 'a picture, of any format that ffmpeg reads')
+    .option('--audio <file>', 'a recording, of any format that ffmpeg reads')
+    .option(
+      '--input <name=value>',
+      'a tensor: NAME=FILE.npy, NAME=FILE.json or NAME=JSON; repeatable',
+      each,
+      [],
+    )
+    .option('--privacy <label>', 'how far the inputs may travel: device, site or cloud', 'device')
+    .option('--device <id>', 'which device, where there are several')
+    .action((model: string, options) =>
+      run(options, async (context) => (await import('./commands/infer.ts')).infer(model, options, context)),
+    )
   ofHub(program.command('why').argument('[id]', 'id of a decision; default: the latest ones'))
     .description('where a device had its models run, and why there')
     .option('--device <id>', 'which device, where there are several')
