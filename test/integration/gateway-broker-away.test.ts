@@ -168,7 +168,7 @@ it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
   const levels: number[] = []
   const five = createServer((socket) => {
     socket.on('error', () => {})
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       // CONNECT: header and length (2), protocol name (6), level. SUBSCRIBE: the same, id (2); five filters of the gateway's
       // connection, four of its worker's.
       if (bytes[0] === 0x10) {

@@ -1,5 +1,9 @@
 /** What goes wrong between devices and gateways, provoked: workers that die, floods, slow readers, misused tickets. */
+import { connectAsync } from 'mqtt'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Broker } from '../../gateway/broker/broker.ts'
+import { realClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
 import { type InferChunk, InferError } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { encodeMessage, parseMessage, reply as replySchema } from '../../runtime/wire/offload.ts'
@@ -411,4 +415,39 @@ test('[offload-12] a gigabyte gets no ticket', async () => {
   const { parsed } = await ticketFor(1024 ** 3)
   expect(parsed).toMatchObject({ t: 'failed', error: { code: 'bad-input' } })
   expect(wireLimits.ticketBytesMax).toBeLessThan(1024 ** 3)
+})
+
+test('[broker-8] where a broker has users only gateways offer inference, and read what devices ask', async () => {
+  const users = [
+    { username: 'home', password: 'a-password' },
+    { username: 'second', password: 'another-one', gateway: true },
+  ]
+  const guarded = stack.use(
+    await Broker.open(
+      { clock: realClock, log: silentLog },
+      { host: '127.0.0.1', port: 0, users, base: 'ganglion' },
+      anySignal(),
+    ),
+  )
+  const as = (user: number) =>
+    guarded.url.replace('mqtt://', `mqtt://${users[user]?.username}:${users[user]?.password}@`)
+  const serving = new ScriptedServing({ m: { answer: echo } })
+  stack.use(await openWorker(guarded.url, 'w1', serving, { username: 'second', password: 'another-one' }))
+  const from = stack.use(await openDevice(as(0), 'd1'))
+  const curious = await connectAsync(as(0), { clientId: 'curious', reconnectPeriod: 0 })
+  stack.defer(() => curious.endAsync(true).then(() => {}))
+  const heard: string[] = []
+  curious.on('message', (topic) => heard.push(topic))
+  await curious.subscribeAsync('#', { qos: 1 })
+  await offered(from, 'm')
+  expect(await all(infer(from, 'm'))).toHaveLength(1)
+  await curious.publishAsync('ganglion/mark', 'x', { qos: 1 })
+  await eventually(() => expect(heard).toContain('ganglion/mark'))
+  expect(heard).toContain('ganglion/gateway/w1/advert')
+  expect(heard.filter((topic) => topic.includes('/infer/'))).toEqual([])
+  // A forged advert is a violation: it closes the connection.
+  const closed = new Promise<void>((resolve) => curious.once('close', () => resolve()))
+  curious.publish('ganglion/gateway/evil/advert', '{}', { qos: 0, retain: true })
+  await closed
+  expect(from.client.stats().workers).toEqual(['w1'])
 })
