@@ -14,6 +14,8 @@ import { loopLateness } from './loop-lateness.bench.ts'
 import { thisMachine } from './machine.ts'
 import { memory } from './memory.bench.ts'
 import { mlperfTiny } from './mlperf-tiny.bench.ts'
+import { offloadRoundTrip } from './offload.bench.ts'
+import { offloadTwoWorkers } from './offload-workers.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
 import { roundTrip } from './round-trip.bench.ts'
@@ -42,6 +44,8 @@ const benchmarks: readonly Benchmark[] = [
   safetyExpiry,
   routerTraces,
   gatewayBatching,
+  offloadRoundTrip,
+  offloadTwoWorkers,
 ]
 
 const stop = new AbortController()

@@ -51,7 +51,7 @@ async function failure(chunks: AsyncIterable<InferChunk>): Promise<InferError> {
 }
 
 export function backendSuite(name: string, fixture: BackendFixture): void {
-  describe(`[offload-8] backend ${name}`, () => {
+  describe(`[serving-8] backend ${name}`, () => {
     let under: BackendUnderTest
     const ask = (asked: Asked, signal = never) => under.backend.infer(requestOf(asked), signal)
     beforeAll(async () => {

@@ -108,7 +108,7 @@ const fixtures: Readonly<Record<string, BackendFixture>> = {
   },
 }
 
-test('[offload-8] every kind of the list is tested here', () => {
+test('[serving-8] every kind of the list is tested here', () => {
   expect(Object.keys(fixtures)).toEqual(backendKinds.map(({ kind }) => kind))
 })
 

@@ -33,7 +33,7 @@ const y = { name: 'y', datatype: 'FP32', shape: [2], data: [1, 2] }
 const text = (response: ServerResponse, body: string, headers: object = {}) =>
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(body)
 
-describe('[offload-9] a server of the Open Inference Protocol', () => {
+describe('[serving-9] a server of the Open Inference Protocol', () => {
   const answers: readonly (readonly [string, Inference, string, RegExp])[] = [
     ['500 with a reason', (to) => json(to, { error: 'out of\nmemory' }, 500), 'run', /500: out of memory/],
     [
@@ -231,7 +231,7 @@ describe('[offload-9] a server of the Open Inference Protocol', () => {
   })
 })
 
-describe('[offload-9] a server with whom no connection comes about', () => {
+describe('[serving-9] a server with whom no connection comes about', () => {
   let child: ChildProcess
   const fillers: Socket[] = []
   afterEach(() => {
@@ -279,7 +279,7 @@ function brokenStream(to: ServerResponse, list: readonly unknown[]): void {
   setImmediate(() => to.destroy())
 }
 
-describe("[offload-9] a server with OpenAI's API", () => {
+describe("[serving-9] a server with OpenAI's API", () => {
   const delta = { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: null }] }
   async function chatsAs(answer: Inference): Promise<Backend> {
     const server = await ScriptedUpstream.open(({ path }, to) =>

@@ -8,7 +8,7 @@ import { json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { f32 } from './served-models.ts'
 import { ask, chatRequest, clock, config, key, log, oipRequest, open, openBackend } from './upstream-setup.ts'
 
-test('[offload-10] an idle connection that the server closes as a request goes out is made anew', async () => {
+test('[serving-10] an idle connection that the server closes as a request goes out is made anew', async () => {
   let connections = 0
   const server: Server = createServer((socket) => {
     connections += 1
@@ -38,7 +38,7 @@ test('[offload-10] an idle connection that the server closes as a request goes o
   server.close()
 })
 
-test('[offload-10] the key goes to its server in a header, and its priority only where that was asked for', async () => {
+test('[serving-10] the key goes to its server in a header, and its priority only where that was asked for', async () => {
   const server = await ScriptedUpstream.open(({ path }, to) => {
     if (path === '/models') return json(to, { data: [] })
     return json(to, { choices: [{ message: { content: 'hi' } }] })
@@ -56,7 +56,7 @@ test('[offload-10] the key goes to its server in a header, and its priority only
   expect(JSON.parse(String(second?.body))).toMatchObject({ model: 'm', priority: -10 })
 })
 
-test('[offload-10] binary tensors, priority and time go along where the metadata says so', async () => {
+test('[serving-10] binary tensors, priority and time go along where the metadata says so', async () => {
   const server = await ScriptedUpstream.open(({ path, headers, body }, to) => {
     if (path === '/v2') return json(to, { name: 't', extensions: ['binary_tensor_data', 'schedule_policy'] })
     const place = { name: 'y', datatype: 'FP32', shape: [-1] }

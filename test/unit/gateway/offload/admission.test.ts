@@ -54,7 +54,7 @@ const order = async (names: Record<string, Application>): Promise<string[]> => {
   }
 }
 
-describe('[offload-2] places', () => {
+describe('[serving-2] places', () => {
   test('as many run as there are places; the next waits until one leaves', async () => {
     const [one, two, three] = [1, 2, 3].map(() => apply({ concurrency: 2 })) as [
       Application,
@@ -109,7 +109,7 @@ describe('[offload-2] places', () => {
   })
 })
 
-describe('[offload-2] a full queue', () => {
+describe('[serving-2] a full queue', () => {
   test('refuses with a time that comes from the measured rate', async () => {
     const first = apply()
     await settle()
@@ -173,7 +173,7 @@ describe('[offload-2] a full queue', () => {
   })
 })
 
-describe('[offload-2] who waits', () => {
+describe('[serving-2] who waits', () => {
   test('hears at its deadline', async () => {
     apply()
     const waiting = apply({ deadlineMs: 500 })
@@ -194,7 +194,7 @@ describe('[offload-2] who waits', () => {
   })
 })
 
-test('[offload-2] whatever happens: never above a bound, nobody forgotten, and everything given back', async () => {
+test('[serving-2] whatever happens: never above a bound, nobody forgotten, and everything given back', async () => {
   const step = fc.oneof(
     fc.record({
       kind: fc.constant('apply' as const),

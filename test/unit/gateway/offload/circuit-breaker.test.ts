@@ -17,7 +17,7 @@ const succeed = (times = 1) => {
   for (let n = 0; n < times; n += 1) circuit.enter()?.succeeded()
 }
 
-describe('[offload-4] closed', () => {
+describe('[serving-4] closed', () => {
   test('four failures in a row change nothing, the fifth opens it', () => {
     fail(4)
     expect(circuit.state).toBe('closed')
@@ -48,7 +48,7 @@ describe('[offload-4] closed', () => {
   })
 })
 
-describe('[offload-4] open', () => {
+describe('[serving-4] open', () => {
   beforeEach(() => fail(5))
 
   test('after its time one trial passes, and no second beside it', () => {
@@ -89,7 +89,7 @@ describe('[offload-4] open', () => {
   })
 })
 
-test('[offload-4] what began before it opened neither closes it nor opens it again', () => {
+test('[serving-4] what began before it opened neither closes it nor opens it again', () => {
   const early = Array.from({ length: 5 }, () => circuit.enter())
   fail(5)
   early[0]?.succeeded()
@@ -100,7 +100,7 @@ test('[offload-4] what began before it opened neither closes it nor opens it aga
   expect(circuit.state).toBe('closed')
 })
 
-test('[offload-4] whatever happens, it is never open for more than a minute, and then something passes', () => {
+test('[serving-4] whatever happens, it is never open for more than a minute, and then something passes', () => {
   const step = fc.record({
     waitMs: fc.nat(20_000),
     outcome: fc.constantFrom('succeeded', 'failed', 'abandoned'),

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RetryBudget } from '../../../../gateway/offload/retry-budget.ts'
 
-test('[offload-3] a quiet site may retry ten times, then one time in ten requests', () => {
+test('[serving-3] a quiet site may retry ten times, then one time in ten requests', () => {
   const budget = new RetryBudget()
   const taken = Array.from({ length: 12 }, () => budget.take())
   expect(taken).toEqual([...Array(10).fill(true), false, false])
@@ -13,7 +13,7 @@ test('[offload-3] a quiet site may retry ten times, then one time in ten request
   expect(budget.take()).toBe(true)
 })
 
-test('[offload-3] whatever the order, retries never exceed a tenth of the requests and ten', () => {
+test('[serving-3] whatever the order, retries never exceed a tenth of the requests and ten', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 500 }), (steps) => {
       const budget = new RetryBudget()

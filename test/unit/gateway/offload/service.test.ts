@@ -45,7 +45,7 @@ const retryable = (code: InferError['code'], more: object = {}) =>
   new InferError(code, `${code} for the test`, { retryable: true, ...more })
 const always = (...steps: Step[]) => ({ script: () => steps })
 
-describe('[offload-1] policy', () => {
+describe('[serving-1] policy', () => {
   test('what is labelled device is refused, wherever the model is', async () => {
     const near = new ScriptedBackend('near')
     expect(await ask(serve(near), { privacy: 'device' })).toMatchObject({ code: 'refused' })
@@ -98,7 +98,7 @@ describe('[offload-1] policy', () => {
   })
 })
 
-describe('[offload-3] trying again', () => {
+describe('[serving-3] trying again', () => {
   test('elsewhere at once, where there is another', async () => {
     const [a, b] = [new ScriptedBackend('a', always(retryable('run'))), new ScriptedBackend('b')]
     expect(await ask(serve(a, b))).toMatchObject({ route: 'b' })
@@ -182,7 +182,7 @@ describe('[offload-3] trying again', () => {
   })
 })
 
-describe('[offload-4] circuits', () => {
+describe('[serving-4] circuits', () => {
   test('a backend that keeps failing with a model is left alone, then tried, then used', async () => {
     const a = new ScriptedBackend('a', {
       models: [model('m'), model('n')],
@@ -225,7 +225,7 @@ describe('[offload-4] circuits', () => {
   })
 })
 
-describe('[offload-5] time and leaving', () => {
+describe('[serving-5] time and leaving', () => {
   test('the deadline goes along, and whoever is late is cancelled there', async () => {
     const a = new ScriptedBackend('a', always('hang'))
     expect(await ask(serve(a), { deadlineMs: 700 })).toMatchObject({ code: 'deadline' })
@@ -274,7 +274,7 @@ describe('[offload-5] time and leaving', () => {
   })
 })
 
-test('[offload-6] load has what runs, what waits and quantiles of the time in the model, for the advert', async () => {
+test('[serving-6] load has what runs, what waits and quantiles of the time in the model, for the advert', async () => {
   const a = new ScriptedBackend('a', { models: [model('m', { loaded: false })] })
   const service = serve(a)
   expect(service.load()).toEqual([
@@ -288,7 +288,7 @@ test('[offload-6] load has what runs, what waits and quantiles of the time in th
   expect(service.load()[0]?.p50Ms).toBeUndefined()
 })
 
-test('[offload-7] an answer that may be kept is given again without asking anybody; another question is not', async () => {
+test('[serving-7] an answer that may be kept is given again without asking anybody; another question is not', async () => {
   const a = new ScriptedBackend('a', { models: [model('m', { cacheS: 60 })] })
   const service = serve(a)
   expect((await ask(service)) as InferChunk).not.toHaveProperty('cached')
