@@ -26,6 +26,12 @@ describe('a manifest', () => {
     ['a short digest', { files: [{ ...file, sha256: 'abc' }] }, /files\.0\.sha256/],
     ['no files', { files: [] }, /files/],
     ['two files of one role', { files: [file, file] }, /same role/],
+    [
+      'a step that is unknown',
+      { pipeline: 'steps', steps: [{ step: 'blur' }] },
+      /step 1: no step is named blur/,
+    ],
+    ['steps where there are none', { pipeline: 'steps' }, /there are 0 steps/],
     ['an unknown pipeline', { pipeline: 'shell' }, /pipeline/],
     ['a name with a slash', { name: 'a/b' }, /name/],
     ['plain HTTP from elsewhere', { files: [{ ...file, source: 'http://a.invalid/m' }] }, /files\.0\.source/],
