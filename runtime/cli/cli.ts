@@ -303,6 +303,12 @@ function addToolCommands(program: Command, run: Run): void {
       run(options, async (context) => (await import('./commands/drivers.ts')).drivers(id, context)),
     )
   addModelCommands(program, run)
+  shared(program.command('history').argument('[id]', 'a machine of perception.feeling; default: lists them'))
+    .description('what a device has recorded of a machine, as CSV, to train a model with')
+    .option('--config <file>', 'configuration that says where state is kept')
+    .action((id: string | undefined, options) =>
+      run(options, async (context) => (await import('./commands/history.ts')).history(id, options, context)),
+    )
   const evaluation = program.command('eval').description('measure how well something is done')
   shared(evaluation.command('home').argument('<dir>', 'a folder of spoken-command tests, or of such folders'))
     .description('run spoken-command tests in simulated homes')

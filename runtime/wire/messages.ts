@@ -256,7 +256,7 @@ export const statusResult = v.object({
     outboxBytes: v.number(),
     outboxDropped: v.number(),
   }),
-  /** There where one is configured. Nothing of this version looks through it yet. */
+  /** There where one is configured. */
   camera: v.optional(v.object({ id: text, name: text })),
   /** There where actuators are attached: what the safety kernel says. */
   safety: v.optional(safetyStatus),
