@@ -2,8 +2,7 @@
  * Arrays for what steps make, used again from request to request: a picture a second would otherwise be megabytes of garbage.
  * What an array holds when it is taken is undefined. An array that leaves the pipeline is never given back.
  */
-import type { Numbers, Numeric } from './step.ts'
-import { fault } from './step.ts'
+import { type ArrayOf, type Buffers, fault, type Numbers, type Numeric } from './step.ts'
 
 const arrays = {
   UINT8: Uint8Array,
@@ -13,20 +12,9 @@ const arrays = {
   FP32: Float32Array,
   FP64: Float64Array,
 } as const
-type ArrayOf<D extends Numeric> = InstanceType<(typeof arrays)[D]>
 
 /** Kept for the next request, bytes: the intermediates of one picture of 640 × 480. */
 const keptBytesMax = 16 * 2 ** 20
-
-/** What a step gets: arrays to write into. */
-export interface Buffers {
-  /** Throws StepFault for more elements than one tensor may have. */
-  take<D extends Numeric>(datatype: D, length: number): ArrayOf<D>
-  /** Throws StepFault for a length that `take` would refuse. */
-  bound(length: number): void
-  /** Back already: what a step needed for itself. */
-  give(array: Numbers): void
-}
 
 /** The arrays of one model that nobody uses now. */
 export class FreeBuffers {

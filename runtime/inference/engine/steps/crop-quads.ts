@@ -5,8 +5,16 @@
  * picture its edge goes on.
  */
 import type { StepOf } from '../../../wire/steps.ts'
-import type { Buffers } from './buffers.ts'
-import { type Content, describe, fault, floatsOf, type Picture, pictureOf, type StepKind } from './step.ts'
+import {
+  type Buffers,
+  type Content,
+  describe,
+  fault,
+  floatsOf,
+  type Picture,
+  pictureOf,
+  type StepKind,
+} from './step.ts'
 
 type Datatype = 'UINT8' | 'FP32'
 

@@ -2,11 +2,10 @@
  * `resize`: a picture [h,w,c] in another size. Pixels are squares whose centres lie at half numbers: output pixel i is taken
  * at (i + ½) × from / to − ½, clamped to the picture (ONNX operator Resize, `half_pixel`). `nearest` rounds halves down
  * (`round_prefer_floor`). `bilinear` weighs the two nearest of each axis; with `antialias` a triangle as wide as what one
- * output pixel covers (Resize-18, `antialias` = 1). UINT8 is rounded to the nearest.
+ * output pixel covers (Resize-18, `antialias` = 1, `exclude_outside` = 1). UINT8 is rounded to the nearest.
  */
 import type { StepOf } from '../../../wire/steps.ts'
-import type { Buffers } from './buffers.ts'
-import { type Picture, pictureOf, type StepKind } from './step.ts'
+import { type Buffers, type Picture, pictureOf, type StepKind } from './step.ts'
 
 type Resize = StepOf<'resize'>
 

@@ -1,9 +1,9 @@
 /** Steps that move elements or rename axes: `reshape`, `transpose`, `concat`, `slice`, `frames` (each after its ONNX operator or numpy). */
 import type { StepOf } from '../../../wire/steps.ts'
-import type { Buffers } from './buffers.ts'
 import {
   around,
   axisOf,
+  type Buffers,
   type Content,
   describe,
   fault,

@@ -3,7 +3,6 @@
  * mistake that can be found without a tensor; tables and filters are made there.
  */
 import { type Datatype, InferError, type TensorArrays } from '../../../wire/infer.ts'
-import type { Buffers } from './buffers.ts'
 
 /** A tensor without its name. */
 export type Content = {
@@ -15,6 +14,17 @@ export type ContentOf<D extends Datatype> = Extract<Content, { datatype: D }>
 export const numeric = ['UINT8', 'INT8', 'INT16', 'INT32', 'FP32', 'FP64'] as const
 export type Numeric = (typeof numeric)[number]
 export type Numbers = TensorArrays[Numeric]
+export type ArrayOf<D extends Numeric> = TensorArrays[D]
+
+/** Where a step gets the arrays that it writes into. */
+export interface Buffers {
+  /** What it holds is undefined. Throws StepFault for more elements than one tensor may have. */
+  take<D extends Numeric>(datatype: D, length: number): ArrayOf<D>
+  /** Throws StepFault for a length that `take` would refuse. */
+  bound(length: number): void
+  /** Back already: what a step needed for itself. */
+  give(array: Numbers): void
+}
 
 /** What a step gives: tensor, or tensors of a list, by port. */
 export type Given<O extends string> = { readonly [P in O]?: Content | readonly Content[] }
