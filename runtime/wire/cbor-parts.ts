@@ -48,7 +48,7 @@ class Parts {
     if (!holdsLarge(value)) this.#add(encodeCbor(value))
     else if (ArrayBuffer.isView(value)) this.#large(value, '')
     else if (Array.isArray(value)) {
-      this.#add(head(major.array, value.length, 0))
+      this.#add(head(major.array, value.length))
       for (const item of value) this.write(item)
     } else this.#map(Object.entries(value as object))
   }
@@ -59,7 +59,7 @@ class Parts {
   }
 
   #map(entries: readonly (readonly [string, unknown])[]): void {
-    this.#add(head(major.map, entries.length, 0))
+    this.#add(head(major.map, entries.length))
     for (const [key, value] of entries)
       if (ArrayBuffer.isView(value) && holdsLarge(value)) this.#large(value, key)
       else {
@@ -72,17 +72,17 @@ class Parts {
   #large(view: ArrayBufferView, key: string): void {
     const text = new TextEncoder().encode(key)
     const tag = tags.get(view.constructor)
-    const choices = widths.flatMap((keyWidth) =>
-      widths.flatMap((tagWidth) =>
-        widths.map((lengthWidth) => [
-          ...(key === '' ? [] : [head(major.text, text.byteLength, keyWidth.bytes), text]),
-          ...(tag === undefined ? [] : [head(major.tag, tag, tagWidth.bytes)]),
-          head(major.bytes, view.byteLength, lengthWidth.bytes),
-        ]),
-      ),
-    )
-    const aligned = choices.find((heads) => (this.#bytes + lengthOf(heads)) % alignment === 0)
-    for (const one of aligned ?? choices[0] ?? []) this.#add(one)
+    const heads = [
+      ...(key === '' ? [] : [{ type: major.text, argument: text.byteLength }]),
+      ...(tag === undefined ? [] : [{ type: major.tag, argument: tag }]),
+      { type: major.bytes, argument: view.byteLength },
+    ]
+    const least = heads.map(({ argument }) => widthOf(argument))
+    const chosen = alignedWidths(this.#bytes + text.byteLength + heads.length, least)
+    for (const [at, { type, argument }] of heads.entries()) {
+      this.#add(head(type, argument, chosen[at]))
+      if (type === major.text) this.#add(text)
+    }
     this.#flush()
     this.#parts.push(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     this.#bytes += view.byteLength
@@ -99,9 +99,25 @@ class Parts {
   }
 }
 
-/** A head with an argument of at least `widthMin` bytes. */
-function head(type: number, argument: number, widthMin: number): Uint8Array {
-  const width = widths.find(({ bytes }) => bytes >= widthMin && fits(argument, bytes)) ?? widths[4]
+/** Widths of some heads' arguments, each its least or more, that end on an aligned place; the least ones where none do. */
+function alignedWidths(start: number, least: readonly number[]): readonly number[] {
+  let choices: number[][] = [[]]
+  for (const width of least) {
+    const wider = widths.filter(({ bytes }) => bytes >= width)
+    choices = choices.flatMap((choice) => wider.map(({ bytes }) => [...choice, bytes]))
+  }
+  const end = (choice: readonly number[]) => choice.reduce((sum, width) => sum + width, start)
+  return choices.find((choice) => end(choice) % alignment === 0) ?? least
+}
+
+/** Bytes that an argument takes at least. */
+function widthOf(argument: number): number {
+  return widths.find(({ bytes }) => (bytes === 0 ? argument < 24 : argument < 2 ** (8 * bytes)))?.bytes ?? 8
+}
+
+/** A head whose argument takes `width` bytes. */
+function head(type: number, argument: number, widthBytes = widthOf(argument)): Uint8Array {
+  const width = widths.find(({ bytes }) => bytes === widthBytes) ?? widths[4]
   const bytes = new Uint8Array(1 + width.bytes)
   bytes[0] = (type << 5) | (width.bytes === 0 ? argument : width.info)
   const view = new DataView(bytes.buffer)
@@ -110,14 +126,6 @@ function head(type: number, argument: number, widthMin: number): Uint8Array {
   else if (width.bytes === 4) view.setUint32(1, argument)
   else if (width.bytes === 8) view.setBigUint64(1, BigInt(argument))
   return bytes
-}
-
-function fits(argument: number, bytes: number): boolean {
-  return bytes === 0 ? argument < 24 : argument < 2 ** (8 * bytes)
-}
-
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 function holdsLarge(value: unknown): boolean {

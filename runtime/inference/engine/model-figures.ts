@@ -16,10 +16,13 @@ export class ModelFigures {
   refused = 0
   batches = 0
   batchedRows = 0
+  /** Of the last run; 0 while nothing ran. */
+  lastMs = 0
   readonly #runMs: number[] = []
   #next = 0
 
   ran(ms: number): void {
+    this.lastMs = ms
     this.#runMs[this.#next] = ms
     this.#next = (this.#next + 1) % samplesMax
   }

@@ -144,6 +144,7 @@ export class Scheduler {
 
   /** One line when there is no place. Work of a less urgent class that has not begun makes way. */
   #makePlace(job: Job): string | undefined {
+    if (this.#queue.size < Math.min(this.#modelQueueMax, this.#queue.max)) return undefined
     const ofModel = [...this.#queue].filter(({ model }) => model === job.model)
     const modelFull = ofModel.length >= this.#modelQueueMax
     if (!modelFull && this.#queue.size < this.#queue.max) return undefined
@@ -308,6 +309,7 @@ export class Scheduler {
   /** True when it was dropped, since no run is as quick as the time that it has left. */
   #dropHopeless(job: Job): boolean {
     const leftMs = job.expiresAtMs - this.#deps.clock.monotonicMs()
+    if (leftMs >= (job.figures?.lastMs ?? 0)) return false
     const bestMs = job.figures?.bestMs ?? 0
     if (leftMs >= bestMs) return false
     this.#hopeless += 1

@@ -119,7 +119,8 @@ export class EngineSupervisor implements Engines {
       yield* flight.stream
     } finally {
       signal.removeEventListener('abort', onAbort)
-      this.#settle(flight, cancelled())
+      // Errors are dear to make, and most answers are whole.
+      if (this.#flights.has(flight.id)) this.#settle(flight, cancelled())
     }
   }
 
