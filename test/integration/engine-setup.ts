@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { realClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
+import type { Inference } from '../../runtime/inference/inference.ts'
 import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import type { EngineSupervisorOptions } from '../../runtime/inference/supervisor/supervisor-options.ts'
 import type { EngineModel } from '../../runtime/wire/engine-protocol.ts'
@@ -117,7 +118,7 @@ export const talk: Request = {
 }
 
 export async function answer(
-  supervisor: EngineSupervisor,
+  supervisor: Inference,
   request: Request,
   signal = forever,
 ): Promise<InferChunk[]> {
@@ -126,7 +127,7 @@ export async function answer(
   return chunks
 }
 
-export async function value(supervisor: EngineSupervisor, request: Request): Promise<unknown> {
+export async function value(supervisor: Inference, request: Request): Promise<unknown> {
   return (await answer(supervisor, request)).at(-1)?.outputs[0]?.data[0]
 }
 

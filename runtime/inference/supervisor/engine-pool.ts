@@ -149,13 +149,17 @@ export class EnginePool implements Engines {
 
   #choose(name: string): number | undefined {
     const model = this.#models.find((one) => one.name === name)
+    const outlooks = this.#workers.map((worker) => worker.outlook(name))
+    // Loading takes in one engine what it took in another.
+    const loadMs = outlooks.find((one) => one?.loadMs !== undefined)?.loadMs
     return chooseWorker(
       name,
       this.#workers.map((worker, index): WorkerView => {
         const shareMb = this.#shares[index]
         const { full } = worker
         const fits = shareMb === undefined || (model?.memoryMb ?? 0) <= shareMb
-        return { full, fits, outlook: worker.outlook(name) }
+        const outlook = outlooks[index]
+        return { full, fits, outlook: outlook && (loadMs === undefined ? outlook : { loadMs, ...outlook }) }
       }),
     )
   }
