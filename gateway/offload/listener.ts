@@ -75,6 +75,7 @@ interface Job {
 /** Ids that were answered: a redelivery follows within seconds. */
 const recentMax = 4_096
 const advertCheckMs = 1_000
+const loadsLifeMs = 20
 const retryAfterMs = 1_000
 /** For what runs to be told that the worker stops. */
 const drainMs = 500
@@ -97,6 +98,8 @@ export class OffloadListener implements AsyncDisposable {
   readonly #awaited = new Map<string, string>()
   readonly #recent = new LRUCache<string, true>({ max: recentMax })
   readonly #connectedOnce = Promise.withResolvers<void>()
+  #loads: ReadonlyMap<string, number> = new Map()
+  #loadsMs = Number.NEGATIVE_INFINITY
   #advert = ''
   #advertMs = Number.NEGATIVE_INFINITY
   #cancelAdvert: Cancel | undefined
@@ -438,8 +441,22 @@ export class OffloadListener implements AsyncDisposable {
   }
 
   /** What goes with the last reply to a request. */
-  #lastOf({ arrivedMs }: Job) {
-    return { tookMs: this.#clock.monotonicMs() - arrivedMs, credits: this.#shares.credits() }
+  #lastOf({ arrivedMs, message }: Job) {
+    return {
+      tookMs: this.#clock.monotonicMs() - arrivedMs,
+      credits: this.#shares.credits(),
+      queueMs: this.#queueMs(message.model),
+    }
+  }
+
+  /** Looked up again after a while only: an answer may come every millisecond. */
+  #queueMs(model: string): number {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#loadsMs >= loadsLifeMs) {
+      this.#loads = new Map(this.#serving.load().map((load) => [load.model, load.queueMs]))
+      this.#loadsMs = nowMs
+    }
+    return Math.round(this.#loads.get(model) ?? 0)
   }
 
   async #fail(

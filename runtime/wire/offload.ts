@@ -65,6 +65,8 @@ const answered = {
   tookMs: v.optional(ms),
   /** What the device may have unanswered from now on. Absent: as before. */
   credits: v.optional(credits),
+  /** Expected wait of a request for the same model that comes now, milliseconds: fresher than the advert. */
+  queueMs: v.optional(ms),
 }
 
 /** On `replyTo`. The replies to one request are numbered from 0, so that a gap shows. */

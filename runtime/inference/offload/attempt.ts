@@ -36,6 +36,7 @@ export interface AttemptOptions {
   /** On the wire, and unguessable. */
   readonly id: string
   readonly worker: string
+  readonly model: string
   readonly replyTo: string
   /** Of the request, about. */
   readonly bytes: number
@@ -59,6 +60,7 @@ const waitingMax = 64
 export class Attempt {
   readonly worker: string
   readonly id: string
+  readonly model: string
   readonly large: boolean
   readonly #deps: AttemptDeps
   readonly #options: AttemptOptions
@@ -80,6 +82,7 @@ export class Attempt {
     this.#events = events
     this.id = options.id
     this.worker = options.worker
+    this.model = options.model
     this.large = options.large
     this.#sentMs = deps.clock.monotonicMs()
     this.#heardMs = this.#sentMs

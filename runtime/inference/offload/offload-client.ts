@@ -228,7 +228,10 @@ export class OffloadClient implements AsyncDisposable {
     // None: nobody waits for it any more, or it is asked elsewhere by now.
     const attempt = this.#attempts.get(reply.id)
     if (!attempt) return undefined
-    if (reply.t !== 'ticket' && reply.credits) this.#queue.grant(attempt.worker, reply.credits)
+    if (reply.t !== 'ticket') {
+      if (reply.credits) this.#queue.grant(attempt.worker, reply.credits)
+      if (reply.queueMs !== undefined) this.#table.told(attempt.worker, attempt.model, reply.queueMs)
+    }
     attempt.accept(reply)
     return undefined
   }
@@ -298,6 +301,7 @@ export class OffloadClient implements AsyncDisposable {
       {
         id,
         worker,
+        model,
         replyTo,
         bytes: job.bytes,
         large: job.bytes > inlineBytesMax,

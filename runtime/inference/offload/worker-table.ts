@@ -1,8 +1,8 @@
 /**
  * The gateways' workers as their adverts describe them, each believed for a limited time from its receipt, on this device's own
- * clock. Of several that offer a model the one with the shorter expected wait is taken, out of two picked at random (Mitzenmacher, "The Power of
- * Two Choices in Randomized Load Balancing", 2001): the adverts are a second old, and everybody's going for the very best one would make it
- * the worst.
+ * clock. Of several that offer a model two are picked at random (Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing", 2001), and of these one in inverse proportion to its expected wait: what is known of waits is old, and the one that
+ * everybody takes for the best becomes the worst (Dahlin, "Interpreting Stale Load Information", 1999).
  */
 import type { Clock } from '../../base/clock.ts'
 import { type Advert, type AdvertModel, advertLifeMs, advertRetainedLifeMs } from '../../wire/offload.ts'
@@ -24,6 +24,8 @@ interface Entry {
   /** It said that it is overloaded: not asked before this. */
   busyUntilMs: number
   readonly meter: LinkMeter
+  /** Waits that were told since the advert, by model, milliseconds. */
+  readonly told: Map<string, number>
 }
 
 export class WorkerTable {
@@ -38,9 +40,18 @@ export class WorkerTable {
   put(advert: Advert, retained: boolean): boolean {
     const untilMs = this.#clock.monotonicMs() + (retained ? advertRetainedLifeMs : advertLifeMs)
     const entry = this.#entries.get(advert.worker)
-    if (entry) Object.assign(entry, { advert, untilMs })
-    else if (this.#entries.size >= workersMax) return false
-    else this.#entries.set(advert.worker, { advert, untilMs, busyUntilMs: 0, meter: new LinkMeter() })
+    if (entry) {
+      Object.assign(entry, { advert, untilMs })
+      entry.told.clear()
+    } else if (this.#entries.size >= workersMax) return false
+    else
+      this.#entries.set(advert.worker, {
+        advert,
+        untilMs,
+        busyUntilMs: 0,
+        meter: new LinkMeter(),
+        told: new Map(),
+      })
     return true
   }
 
@@ -63,6 +74,12 @@ export class WorkerTable {
     return this.#entries.get(worker)?.meter
   }
 
+  /** The worker says in an answer how long a request for this model would wait now. */
+  told(worker: string, model: string, queueMs: number): void {
+    const entry = this.#entries.get(worker)
+    if (entry?.advert.models.some(({ name }) => name === model)) entry.told.set(model, queueMs)
+  }
+
   /** The worker wants to be left alone for so long. */
   busy(worker: string, retryAfterMs: number): void {
     const entry = this.#entries.get(worker)
@@ -78,9 +95,10 @@ export class WorkerTable {
   candidates(model: string, unanswered: (worker: string) => number): Candidate[] {
     const nowMs = this.#clock.monotonicMs()
     const found: Candidate[] = []
-    for (const [worker, { advert, untilMs, meter }] of this.#entries) {
-      const offered = advert.models.find(({ name }) => name === model)
-      if (!offered || untilMs <= nowMs) continue
+    for (const [worker, { advert, untilMs, meter, told }] of this.#entries) {
+      const advertised = advert.models.find(({ name }) => name === model)
+      if (!advertised || untilMs <= nowMs) continue
+      const offered = { ...advertised, queueMs: told.get(model) ?? advertised.queueMs }
       const own = unanswered(worker) * (offered.p50Ms ?? 1)
       const load = offered.loaded ? 0 : (offered.loadMs ?? 0)
       found.push({ worker, model: offered, waitMs: offered.queueMs + own + load + meter.oneWayMs })
@@ -88,14 +106,19 @@ export class WorkerTable {
     return found
   }
 
-  /** Best first: the better of two picked at random, then the others, for when those have no credits left. */
+  /** One of two picked at random, the less loaded more often; then the others, for when those have no credits left. */
   ranked(candidates: readonly Candidate[]): string[] {
     const left = [...candidates]
     const pick = () => left.splice(Math.floor(this.#clock.random() * left.length), 1)
     const [one, other] = [...pick(), ...pick()]
     const pair = [one, other].filter((candidate) => candidate !== undefined)
-    pair.sort((a, b) => a.waitMs - b.waitMs)
+    if (one && other && this.#clock.random() >= timeMs(other) / (timeMs(one) + timeMs(other))) pair.reverse()
     left.sort((a, b) => a.waitMs - b.waitMs)
     return [...pair, ...left].map(({ worker }) => worker)
   }
+}
+
+/** Until an answer, about. Never nothing: a worker that waits for nobody is not infinitely better. */
+function timeMs({ waitMs, model }: Candidate): number {
+  return waitMs + (model.p50Ms ?? 1)
 }

@@ -50,18 +50,31 @@ describe('[offload-2] WorkerTable', () => {
     expect(table.candidates('other', () => 0)).toEqual([])
   })
 
-  test('of two picked at random the one with the shorter wait comes first, so that all are used and the worst never leads', () => {
+  test('the less loaded leads more often, and nobody is left out for ever', () => {
     const table = new WorkerTable(new VirtualClock({ seed: 7 }))
-    for (const [at, queueMs] of [0, 20, 100].entries()) table.put(advert(`w${at}`, { queueMs }), false)
-    const leads = new Map<string, number>()
-    for (let turn = 0; turn < 300; turn += 1) {
+    for (const [at, queueMs] of [0, 20, 100].entries())
+      table.put(advert(`w${at}`, { queueMs, p50Ms: 10 }), false)
+    const leads = new Map([...'012'].map((at) => [`w${at}`, 0]))
+    for (let turn = 0; turn < 600; turn += 1) {
       const ranked = table.ranked(table.candidates('m', () => 0))
       expect(ranked.toSorted()).toEqual(['w0', 'w1', 'w2'])
       const [first = ''] = ranked
       leads.set(first, (leads.get(first) ?? 0) + 1)
     }
-    expect([...leads.keys()].toSorted()).toEqual(['w0', 'w1'])
-    expect(leads.get('w0')).toBeGreaterThan(leads.get('w1') as number)
+    const [idle, busy, worst] = [...leads.values()] as [number, number, number]
+    expect(idle).toBeGreaterThan(busy)
+    expect(busy).toBeGreaterThan(worst)
+    expect(worst).toBeGreaterThan(0)
+  })
+
+  test('what an answer says of the wait counts until the next advert', () => {
+    const table = new WorkerTable(new VirtualClock())
+    table.put(advert('w', { queueMs: 500 }), false)
+    table.told('w', 'm', 20)
+    table.told('w', 'never offered', 20)
+    expect(waits(table)).toEqual([['w', 20]])
+    table.put(advert('w', { queueMs: 300 }), false)
+    expect(waits(table)).toEqual([['w', 300]])
   })
 
   test('more workers than a site has are not kept', () => {
