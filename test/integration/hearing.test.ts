@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AudioChunk, Microphone } from '../../hal/contract/microphone.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
+import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { models } from '../../runtime/inference/models/index.ts'
 import { defaultModelsDir } from '../../runtime/inference/store/models-dir.ts'
 import { ModelStore } from '../../runtime/inference/store/store.ts'
 import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { Hearing } from '../../runtime/perception/hearing/hearing.ts'
-import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { readWav } from '../../runtime/perception/hearing/wav.ts'
 import { encodeWav, sine } from '../unit/perception/sounds.ts'
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
   const deps = { clock: realClock, log: silentLog }
   const store = await ModelStore.open(deps, { dir: defaultModelsDir(), manifests: models }, never)
   const local = []
-  for (const name of ['silero-vad', 'moonshine-tiny-en'])
+  for (const name of ['silero-vad', 'moonshine-tiny-en', 'keywords'])
     local.push(await store.ensure(name, { signal: never }))
   engine = await EngineSupervisor.open(deps, { models: local }, never)
   hearing = new Hearing({ inference: engine, clock: realClock })
@@ -117,6 +117,27 @@ describe('hearing real voices', () => {
     }
     expect(texts[0]).toMatch(/living room/i)
     expect(texts[1]).toMatch(/what time/i)
+  })
+
+  test('the stage that is always on wakes at a voice, not at noise, and loses no word [hearing-7]', async () => {
+    const noise = Float32Array.from({ length: 5 * 16_000 }, (_, at) => 0.02 * Math.sin(at * at * 12.9898))
+    const steps: string[] = []
+    const stage = {
+      words: [],
+      confidence: 0.5,
+      awakeMs: 8_000,
+      onWake: () => steps.push('wake'),
+      onSpeech: () => steps.push('speech'),
+      onSleep: () => steps.push('sleep'),
+    }
+    const abort = new AbortController()
+    const parts = [noise, new Float32Array(16_000), await samplesAt16k(lamp), new Float32Array(16_000)]
+    for await (const heard of hearing.listen(microphonePlaying(parts), abort.signal, stage)) {
+      expect(heard.text).toMatch(/living room/i)
+      expect(heard.segments[0]?.startMs).toBeGreaterThan(5_900)
+      abort.abort()
+    }
+    expect(steps).toEqual(['wake', 'speech'])
   })
 
   test('goes on hearing after the engine process was killed', async () => {

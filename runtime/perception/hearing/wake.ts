@@ -85,8 +85,12 @@ export class Wake {
     this.#kept.push(samples)
     if (this.#awakeUntil !== undefined) {
       if (busy) this.#stayAwake()
+      // The room is got to know while somebody speaks too.
+      this.#gate.push(samples)
       if (this.#kept.end <= this.#awakeUntil) return samples
       this.#awakeUntil = undefined
+      this.#loudHopsLeft = 0
+      this.#sinceHop = 0
       this.#deps.onSleep()
       return nothing
     }
