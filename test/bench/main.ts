@@ -19,6 +19,7 @@ import { offloadTwoWorkers } from './offload-workers.bench.ts'
 import { outbox } from './outbox.bench.ts'
 import { json, table } from './report.ts'
 import { roundTrip } from './round-trip.bench.ts'
+import { routerSocket } from './router-socket.bench.ts'
 import { routerTraces } from './router-traces.bench.ts'
 import { safety } from './safety.bench.ts'
 import { safetyExpiry } from './safety-expiry.bench.ts'
@@ -43,6 +44,7 @@ const benchmarks: readonly Benchmark[] = [
   safety,
   safetyExpiry,
   routerTraces,
+  routerSocket,
   gatewayBatching,
   offloadRoundTrip,
   offloadTwoWorkers,

@@ -220,11 +220,11 @@ export class Dispatch {
     // Having waited for as long as the next one takes costs at most twice what that one alone would have (ski rental).
     const waitMs = Math.max(patienceMsMin, patience * p95Ms, nextMs)
     const endMs = this.#startMs + this.#request.deadlineMs
-    // Where the next one's worst would be too late anyway, it is given a fair chance and no more.
-    const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : nextMs
+    // Early enough for the next one, and for a little bad luck there.
+    const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : 1.05 * nextMs
     const untilMs = Math.max(startMs + p50Ms, Math.min(startMs + waitMs, endMs - reserveMs))
-    // Too late for the next one: what was begun is the better chance.
-    return Math.max(untilMs, this.#nowMs) + nextMs > endMs ? Infinity : untilMs - this.#nowMs
+    // Much too late for the next one: what was begun is the better chance.
+    return Math.max(untilMs, this.#nowMs) + 0.95 * nextMs > endMs ? Infinity : untilMs - this.#nowMs
   }
 
   #giveUp(): void {

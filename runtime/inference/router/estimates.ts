@@ -44,6 +44,9 @@ const priors: Readonly<Record<Privacy, LinkPrior>> = {
 const guessMs = 100
 /** Median of a model whose 95th percentile is advertised. */
 const medianOfP95 = 0.7
+/** A wait that is shorter is lost in everything else. */
+const tellingMs = 5
+const honestyMax = 3
 /** Models times routes that are remembered, the least recently used forgotten: many times what a home has. */
 const windowsMax = 512
 /** What gave no answer in a time would have taken this many times as long, for want of better knowledge. */
@@ -53,6 +56,8 @@ export class Estimates {
   readonly #staleMs: number
   readonly #service = new Map<string, LatencyWindow>()
   readonly #links = new Map<string, LinkMeter>()
+  /** By route: how long was really waited, as a share of what the place said. */
+  readonly #honesty = new Map<string, LatencyWindow>()
 
   /** After `staleMs` without an answer what a route says of itself counts again, where it is better. */
   constructor(options: { readonly staleMs: number }) {
@@ -80,7 +85,8 @@ export class Estimates {
     const serviceMs = hoped(window?.quantile(0.5), told)
     const serviceP95Ms = Math.max(serviceMs, hoped(window?.quantile(0.95), toldP95))
     const transfer = this.#transfer(route, offer, bytes, nowMs)
-    const { queueMs, loadMs } = offer
+    const { loadMs } = offer
+    const queueMs = offer.queueMs * (this.#honesty.get(route.id)?.quantile(0.5) ?? 1)
     return {
       p50Ms: queueMs + loadMs + transfer.p50Ms + serviceMs,
       p95Ms: queueMs + loadMs + transfer.p95Ms + serviceP95Ms,
@@ -112,7 +118,9 @@ export class Estimates {
   observe(seen: Observation, nowMs: number): void {
     const { route, model, bytes, offer } = seen
     const wallMs = seen.atLeast ? seen.wallMs * censoredFactor : seen.wallMs
-    const beyondMs = Math.max(0, wallMs - offer.queueMs - offer.loadMs)
+    const honesty = this.#honesty.get(route.id)?.quantile(0.5) ?? 1
+    const beyondMs = Math.max(0, wallMs - offer.queueMs * honesty - offer.loadMs)
+    if (!seen.atLeast) this.#judge(seen, nowMs)
     const local = route.reach === 'device'
     if (local) {
       // Nothing is between us and it: what it took is what it takes, and the queue that it named was its own guess.
@@ -133,6 +141,18 @@ export class Estimates {
     }
     link.add(bytes, beyondMs - seen.modelMs, nowMs)
     this.#window(route.id, model).add(seen.modelMs, nowMs)
+  }
+
+  /**
+   * What a place says of its queue is a guess of its own: of work that more urgent work overtakes, of a queue some seconds ago.
+   * Where the answer tells the time in the model, the rest but the way was waiting.
+   */
+  #judge({ route, bytes, offer, wallMs, modelMs }: Observation, nowMs: number): void {
+    if (modelMs === undefined || offer.queueMs < tellingMs) return
+    const wayMs = route.reach === 'device' ? 0 : this.#link(route).transfer(bytes, nowMs).p50Ms
+    const waitedMs = Math.max(0, wallMs - offer.loadMs - modelMs - wayMs)
+    const window = remembered(this.#honesty, route.id, () => new LatencyWindow())
+    window.add(Math.min(honestyMax, waitedMs / offer.queueMs), nowMs)
   }
 
   #transfer(route: Pick<Route, 'id' | 'reach'>, offer: RouteOffer, bytes: number, nowMs: number): Transfer {
