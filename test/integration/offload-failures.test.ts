@@ -2,11 +2,17 @@
 import { connectAsync } from 'mqtt'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Broker } from '../../gateway/broker/broker.ts'
-import { realClock } from '../../runtime/base/clock.ts'
+import { realClock, VirtualClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { type InferChunk, InferError } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
-import { encodeMessage, parseMessage, reply as replySchema } from '../../runtime/wire/offload.ts'
+import {
+  advertLifeMs,
+  encodeMessage,
+  parseMessage,
+  reply as replySchema,
+  silentMsMax,
+} from '../../runtime/wire/offload.ts'
 import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
 import { type Behaviour, echo, final, floats, never, part, ScriptedServing } from '../fixtures/serving.ts'
 import {
@@ -450,4 +456,55 @@ test('[broker-8] where a broker has users only gateways offer inference, and rea
   curious.publish('ganglion/gateway/evil/advert', '{}', { qos: 0, retain: true })
   await closed
   expect(from.client.stats().workers).toEqual(['w1'])
+})
+
+test('[offload-5] a worker that is silent about a request has lost it; one that speaks of it has not', async () => {
+  const clock = new VirtualClock()
+  const from = await device({ clock })
+  // Advertises, and hears nothing of what it is asked.
+  const deaf = stack.use(await Peer.connect(broker.url, ['ganglion/gateway/deaf/#']))
+  const model = { name: 'm', version: '1', reach: 'site', queueMs: 0, queued: 0, loaded: true }
+  const models = [{ ...model, idempotent: true, price: 0 }]
+  const value = { v: 1, worker: 'deaf', models, credits: { requests: 4, bytes: 1e6 } }
+  await deaf.say('ganglion/gateway/deaf/advert', JSON.stringify(value), { retain: true })
+  await offered(from, 'm')
+  const answer = all(infer(from, 'm', { deadlineMs: 60_000 }))
+  await deaf.hear('the request', (m) => m.topic === 'ganglion/gateway/deaf/infer/d1')
+  const gates: (() => void)[] = []
+  const serving = new ScriptedServing({
+    m: {
+      async *answer() {
+        await new Promise<void>((resolve) => gates.push(resolve))
+        yield final()
+      },
+    },
+  })
+  await worker('w1', serving)
+  const sniffer = stack.use(await Peer.connect(broker.url, ['ganglion/d1/reply/#']))
+  await eventually(() => expect(from.client.stats().workers).toContain('w1'))
+  clock.advance(silentMsMax + 1000)
+  await eventually(() => expect(serving.running).toBe(1))
+  expect(from.client.stats().moved).toBe(1)
+  await deaf.hear('that nobody waits', (m) => m.topic === 'ganglion/gateway/deaf/cancel/d1')
+  const signs = () => sniffer.heard.filter(({ payload }) => payload.length > 1)
+  for (let heard = 1; heard <= 2; heard += 1) {
+    clock.advance(silentMsMax - 1000)
+    await sniffer.until('a sign of life', () => signs().length >= heard)
+    // The device has read it once it has complained of what came behind it.
+    await sniffer.say(String(signs()[0]?.topic), '?')
+    await eventually(() => expect(from.link.stats().badMessages).toBe(heard))
+  }
+  expect(from.client.stats().moved).toBe(1)
+  gates[0]?.()
+  expect((await answer)[0]?.route).toBe('gateway/w1')
+})
+
+test('[offload-2] a worker whose adverts cease is not there any more', async () => {
+  const clock = new VirtualClock()
+  const from = await device({ clock })
+  await worker('w1', new ScriptedServing({ m: { answer: echo } }))
+  await offered(from, 'm')
+  clock.advance(advertLifeMs + 1)
+  expect(from.client.offer('m', 'site')).toMatchObject({ usable: false, whyNot: 'no gateway offers m' })
+  expect((await failure(infer(from, 'm'))).code).toBe('unavailable')
 })

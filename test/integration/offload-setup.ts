@@ -7,7 +7,7 @@ import { vi } from 'vitest'
 import { addOffloadApi, sendAnswer } from '../../gateway/api/offload-api.ts'
 import { OffloadListener, type OffloadListenerOptions } from '../../gateway/offload/listener.ts'
 import type { Serving } from '../../gateway/offload/serving.ts'
-import { realClock } from '../../runtime/base/clock.ts'
+import { type Clock, realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { OffloadClient, type OffloadOptions } from '../../runtime/inference/offload/offload-client.ts'
 import { Outbox } from '../../runtime/link/outbox.ts'
@@ -64,7 +64,7 @@ export interface TestDevice extends AsyncDisposable {
 export async function openDevice(
   brokerUrl: string,
   deviceId: string,
-  options: Partial<OffloadOptions> = {},
+  options: Partial<OffloadOptions> & { readonly clock?: Clock } = {},
 ): Promise<TestDevice> {
   await using stack = new AsyncDisposableStack()
   const directory = mkdtempSync(join(tmpdir(), 'offload-'))
@@ -77,8 +77,9 @@ export async function openDevice(
       { brokerUrl, deviceId, base: 'ganglion', backoff: { firstMs: 20, maxMs: 100 } },
     ),
   )
+  const { clock = realClock, ...rest } = options
   const client = stack.use(
-    await OffloadClient.open({ ...deps, link }, { deviceId, gatewayUrls: [], ...options }),
+    await OffloadClient.open({ ...deps, clock, link }, { deviceId, gatewayUrls: [], ...rest }),
   )
   const opened = stack.move()
   return { client, link, [Symbol.asyncDispose]: () => opened.disposeAsync() }

@@ -22,6 +22,7 @@ describe('loadConfig()', () => {
     [{ http: { port: '80' } }, 'gateway: http.port: expected number, got "80"'],
     [{ http: { port: 70_000 } }, 'gateway: http.port: is not a port (0 to 65535)'],
     [{ id: 'a/b' }, 'gateway: id: is not an id (letters, digits, _ . -)'],
+    [{ id: 'state' }, 'gateway: id: is a word that topics use for something else'],
     [{ base: '#' }, 'gateway: base: is not a topic prefix'],
     [
       { brokerUrl: 'http://x' },
