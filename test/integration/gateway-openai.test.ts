@@ -1,6 +1,6 @@
 /**
- * OpenAI's API at a real gateway, asked by the official client. Speech is a real recording, transcribed by the real model; chats
- * and embeddings come from a scripted server on loopback, which is no language model.
+ * OpenAI's API at a real gateway, asked by the official client. Speech is a real recording, transcribed by the real model; chats,
+ * and embeddings where not said otherwise, come from a scripted server on loopback, which is no language model.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -36,12 +36,12 @@ beforeAll(async () => {
   site = await ScriptedUpstream.open(chatServer)
   gateway = await openGateway({
     section: {
-      inference: { models: ['moonshine-tiny-en'], workers: 1 },
+      inference: { models: ['moonshine-tiny-en', 'use-lite'], workers: 1 },
       upstreams: [{ id: 'scripted', kind: 'openai', url: `${site.url}/v1`, reach: 'site', models }],
     },
   })
   openai = client(gateway.httpUrl)
-  await until('the models are there', async () => (await listed()).length === 5)
+  await until('the models are there', async () => (await listed()).length === 6)
 })
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
@@ -261,6 +261,16 @@ describe('[openai-4] embeddings', () => {
       [2, 1],
       [3, 1],
     ])
+  })
+
+  test('a real model here: sentences of like meaning lie near each other', async () => {
+    const input = ['turn on the light', 'switch the lamp on', 'my dog is hungry']
+    const { data, usage } = await openai.embeddings.create({ model: 'use-lite', input })
+    const [light, lamp, dog] = data.map(({ embedding }) => embedding) as [number[], number[], number[]]
+    const alike = (a: number[], b: number[]) => a.reduce((sum, one, at) => sum + one * (b[at] ?? 0), 0)
+    expect(alike(light, light)).toBeCloseTo(1, 4)
+    expect(alike(light, lamp)).toBeGreaterThan(alike(light, dog) + 0.2)
+    expect([light.length, usage.prompt_tokens > 0]).toEqual([512, true])
   })
 
   test('many texts go in portions and come back whole', async () => {
