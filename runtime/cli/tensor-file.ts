@@ -67,7 +67,7 @@ function shapeOf(value: unknown): number[] {
 }
 
 function npyTensor(name: string, file: string, bytes: Buffer): Tensor {
-  const version = bytes.readUInt8(6)
+  const version = bytes[6] ?? 0
   const isNpy = bytes.length > 12 && bytes.toString('latin1', 1, 6) === 'NUMPY' && version <= 3
   const start = version === 1 ? 10 : 12
   const length = isNpy ? (version === 1 ? bytes.readUInt16LE(8) : bytes.readUInt32LE(8)) : 0

@@ -11,10 +11,13 @@ import { messageOf } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
 import { openStateDir } from '../../base/state-dir.ts'
 import { voiceModels } from '../../inference/models/index.ts'
+import { machineLimits } from '../../inference/supervisor/machine-limits.ts'
+import { planEngines } from '../../inference/supervisor/plan.ts'
 import type { Context } from '../context.ts'
 import { gatewayToken } from '../gateway-token.ts'
 import { HubClient } from '../hub-client.ts'
 import { readHub } from '../hub-file.ts'
+import { liveModels } from '../live-models.ts'
 import { megabytes } from '../terminal.ts'
 import { openStore } from './models.ts'
 
@@ -32,6 +35,7 @@ export async function softwareFindings(modelsDir: string | undefined, context: C
     stateDirFinding(context.hubDir),
     diskFinding(context.hubDir),
     await modelsFinding(modelsDir, context.signal),
+    await engineFinding(context),
     microphoneFinding(),
     await hubFinding(context),
   ]
@@ -115,6 +119,26 @@ async function modelsFinding(dir: string | undefined, signal: AbortSignal): Prom
     severity: 'warn',
     found: `absent: ${names}`,
     next: 'fetch them with "ganglion models pull"; everything but voice works without',
+  }
+}
+
+/** Memory of the models that a running device has loaded, against its budget; without one, what it would be given. */
+async function engineFinding(context: Context): Promise<Finding> {
+  const check = 'engine'
+  const live = await liveModels(context)
+  if (!live?.engine) {
+    const { reasons } = planEngines(await machineLimits(), { role: 'device' })
+    return { check, severity: 'ok', found: `none runs; it would have: ${reasons.join('; ')}` }
+  }
+  const { budgetMb, usedMb = 0, rssMb, workers, threads, replaced } = live.engine
+  const process = rssMb === undefined ? 'no process runs' : `its process takes ${Math.round(rssMb)} MB`
+  const found = `models take ${Math.round(usedMb)} of ${budgetMb} MB, ${process}; ${workers} of ${threads} threads`
+  if (replaced === 0) return { check, severity: 'ok', found }
+  return {
+    check,
+    severity: 'warn',
+    found: `${found}; replaced ${replaced} times because its memory had crept past its limit`,
+    next: 'a model leaks: "ganglion models list" shows which are used; raise inference.budgetMb, or remove one',
   }
 }
 
