@@ -31,8 +31,12 @@ export const leanFlags: readonly string[] = ['--max-semi-space-size=1', '--optim
 
 /** What native code may need to find its libraries, or an emulator its system root. */
 const inherited = ['LD_LIBRARY_PATH', 'QEMU_LD_PREFIX', 'TMPDIR', 'TZ']
-/** One heap for all native threads: fewer arenas, less memory held back (mallopt(3), M_ARENA_MAX). */
-const environment = { MALLOC_ARENA_MAX: '1' }
+/**
+ * One heap for all native threads, so fewer arenas hold memory back; and what is free at its end goes back to the system at once,
+ * or an unloaded model's memory would stay with the process (mallopt(3), M_ARENA_MAX and M_TRIM_THRESHOLD, bytes).
+ * Measured with speech loaded, run and unloaded four times: 94 MB left instead of 131 to 155, runs no slower.
+ */
+const environment = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 /** Lines of standard error that reach our log, per process: a native library may complain at every run. */
 const stderrLinesMax = 50
