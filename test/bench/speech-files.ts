@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
+import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { models } from '../../runtime/inference/models/index.ts'
 import { defaultModelsDir } from '../../runtime/inference/store/models-dir.ts'
 import { type LocalModel, ModelStore } from '../../runtime/inference/store/store.ts'
-import { resample } from '../../runtime/inference/engine/steps/resampler.ts'
 import { readWav } from '../../runtime/perception/hearing/wav.ts'
 import { firstRecording } from '../../runtime/perception/samples/first-recording.ts'
 
