@@ -79,7 +79,7 @@ export async function openInference(
         plan: (model) => served.get(model)?.manifest,
         redactor: redactorOf(registry),
       },
-      { allow: config.inference.allow, ...hotFrom(board) },
+      { allow: config.inference.allow, ...config.inference.routing, ...hotFrom(board) },
     ),
   )
   const opened = stack.move()

@@ -51,7 +51,7 @@ export const routerSocket: Benchmark = {
     await using stack = new AsyncDisposableStack()
     const weather = { now: phases[0] as Weather }
     const site = await openSite(stack, () => weather.now, signal)
-    const phaseMs = quick ? 600 : 6_000
+    const phaseMs = quick ? 600 : 4_000
     const latencies: Record<Way, number[]> = { device: [], gateway: [], router: [] }
     for (const way of ways) {
       progress(way)

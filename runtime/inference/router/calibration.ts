@@ -1,6 +1,6 @@
 /**
  * Temperature and threshold of a cascade, from validation data: answers of the small model (and of the large one, where they
- * are known) with what would have been right. Pure numbers; `scripts/models/calibrate.ts` runs the models.
+ * are known) with what would have been right. Pure numbers; `scripts/calibrate.ts` runs the models.
  */
 import { probabilities } from './cascade.ts'
 

@@ -52,7 +52,9 @@ export function chooseCut(
   whole: readonly PartRoute[],
   deadlineMs: number,
 ): ChosenCut | undefined {
-  const wholeMs = Math.min(Infinity, ...whole.map(({ estimate }) => estimate.p50Ms))
+  const [first] = plan.cuts
+  const uncutMs = first ? first.headMs + first.tailMs : 0
+  const wholeMs = Math.min(Infinity, ...whole.map(({ estimate }) => partMs(estimate, uncutMs)))
   const speed = (local: boolean, { headMs, tailMs }: Cut) => {
     const there = whole.find((one) => one.local === local)?.estimate
     return there && there.basis !== 'guessed' && headMs + tailMs > 0 ? there.serviceMs / (headMs + tailMs) : 1

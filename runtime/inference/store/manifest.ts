@@ -65,7 +65,7 @@ export const modelManifest = v.object({
   ),
   /**
    * It answers where it is sure; otherwise `large` does, which takes the same inputs and gives the same outputs. How sure:
-   * highest probability of `output` after temperature scaling; both numbers from `scripts/models/calibrate.ts`.
+   * highest probability of `output` after temperature scaling; both numbers from `scripts/calibrate.ts`.
    */
   cascade: v.optional(
     v.object({

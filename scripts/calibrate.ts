@@ -1,0 +1,178 @@
+/**
+ * Chooses temperature and threshold of a cascade from labelled examples, on a person's computer:
+ *
+ *     node scripts/calibrate.ts SMALL.onnx EXAMPLES.jsonl --output NAME [--large LARGE.onnx] [--accuracy 0.95] [--confidence 0.95]
+ *
+ * Each line of EXAMPLES: `{"inputs": [{"name", "datatype", "shape", "data": […]}], "label": 3}`, the label an index into the
+ * output NAME. The temperature comes from every other line, the threshold and all that is reported from the others. With the
+ * large model its answers are used to say how good the cascade is as a whole; `label` may then be left out, and what the large
+ * one says counts as right. Prints JSON, with the lines for the manifest in `cascade`.
+ */
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { realClock } from '../runtime/base/clock.ts'
+import { messageOf, UsageError } from '../runtime/base/errors.ts'
+import { silentLog } from '../runtime/base/log.ts'
+import {
+  calibrate,
+  chooseThreshold,
+  type Example,
+  expectedCalibrationError,
+} from '../runtime/inference/router/calibration.ts'
+import { answerOf } from '../runtime/inference/router/cascade.ts'
+import { EngineSupervisor } from '../runtime/inference/supervisor/engine-supervisor.ts'
+import type { Datatype, Tensor } from '../runtime/wire/infer.ts'
+import { tensorFault } from '../runtime/wire/tensor.ts'
+
+const usage =
+  'usage: calibrate.ts SMALL.onnx EXAMPLES.jsonl --output NAME [--large LARGE.onnx] [--accuracy 0.95] [--confidence 0.95]'
+/** Of one run: a model that needs longer is no small one. */
+const deadlineMs = 60_000
+const forever = new AbortController().signal
+
+interface Line {
+  readonly inputs: readonly Tensor[]
+  readonly label?: number
+}
+
+const arrays = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      output: { type: 'string' },
+      large: { type: 'string' },
+      accuracy: { type: 'string', default: '0.95' },
+      confidence: { type: 'string', default: '0.95' },
+    },
+  })
+  const [small, file] = positionals
+  if (small === undefined || file === undefined || values.output === undefined) throw new UsageError(usage)
+  const model = (name: string, path: string) => ({
+    name,
+    pipeline: 'tensor',
+    files: { model: resolve(path) },
+  })
+  await using engine = await EngineSupervisor.open(
+    { clock: realClock, log: silentLog },
+    { models: [model('small', small), ...(values.large ? [model('large', values.large)] : [])] },
+    forever,
+  )
+  const examples = await examplesOf(engine, file, values.output, values.large !== undefined)
+  const fitted = examples.filter((_, at) => at % 2 === 0)
+  const judged = examples.filter((_, at) => at % 2 === 1)
+  if (judged.length === 0) throw new UsageError(`${file}: two examples at least`)
+  const { temperature } = calibrate(fitted)
+  const choice = chooseThreshold(judged, {
+    temperature,
+    accuracy: share(values.accuracy, '--accuracy'),
+    confidence: share(values.confidence, '--confidence'),
+  })
+  const { smallAccuracy, largeAccuracy } = calibrate(judged)
+  const report = {
+    examples: { fitted: fitted.length, judged: judged.length },
+    eceBefore: expectedCalibrationError(judged, 1),
+    eceAfter: expectedCalibrationError(judged, temperature),
+    smallAccuracy,
+    largeAccuracy,
+    ...choice,
+    cascade:
+      choice.threshold > 1
+        ? 'none: too few examples, or the small model is too often wrong where it is sure'
+        : {
+            large: 'NAME',
+            threshold: choice.threshold,
+            temperature: rounded(temperature),
+            output: values.output,
+          },
+  }
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+  return 0
+}
+
+async function examplesOf(
+  engine: EngineSupervisor,
+  file: string,
+  output: string,
+  withLarge: boolean,
+): Promise<Example[]> {
+  const examples: Example[] = []
+  let number = 0
+  for await (const text of createInterface({ input: createReadStream(file) })) {
+    number += 1
+    if (text.trim() === '') continue
+    const { inputs, label } = parsed(text, `${file}:${number}`)
+    const scores = await scoresOf(engine, 'small', inputs, output)
+    const large = withLarge ? await scoresOf(engine, 'large', inputs, output) : undefined
+    const right = label ?? (large && indexOfGreatest(large))
+    if (right === undefined) throw new UsageError(`${file}:${number}: no label, and no large model to ask`)
+    if (right >= scores.length)
+      throw new UsageError(`${file}:${number}: label ${right}, but ${output} has ${scores.length} classes`)
+    examples.push({ scores, label: right, ...(large ? { large } : {}) })
+  }
+  return examples
+}
+
+async function scoresOf(engine: EngineSupervisor, model: string, inputs: readonly Tensor[], output: string) {
+  const request = { model, inputs, priority: 'background', privacy: 'device', deadlineMs } as const
+  for await (const chunk of engine.infer(request, forever))
+    if (chunk.final) return [...Array.from(answerOf(chunk, output))]
+  throw new Error(`${model} gave no answer`)
+}
+
+function parsed(text: string, where: string): Line {
+  try {
+    const { inputs, label } = JSON.parse(text) as { inputs: Record<string, unknown>[]; label?: unknown }
+    if (label !== undefined && !(Number.isInteger(label) && Number(label) >= 0))
+      throw new Error('label is no index')
+    const tensors = inputs.map((input) => tensorOf(input))
+    return { inputs: tensors, ...(label === undefined ? {} : { label: Number(label) }) }
+  } catch (error) {
+    throw new UsageError(`${where}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function tensorOf(input: Record<string, unknown>): Tensor {
+  const datatype = input['datatype'] as Datatype
+  const list = input['data'] as number[]
+  const data =
+    datatype === 'INT64'
+      ? BigInt64Array.from(list, BigInt)
+      : datatype === 'BYTES'
+        ? list
+        : arrays[datatype]?.from(list)
+  const tensor = { ...input, data }
+  const fault = tensorFault(tensor)
+  if (fault !== undefined) throw new Error(fault)
+  return tensor as Tensor
+}
+
+function share(text: string, option: string): number {
+  const value = Number(text)
+  if (value > 0 && value < 1) return value
+  throw new UsageError(`${option} ${text}: not between 0 and 1`)
+}
+
+function indexOfGreatest(scores: readonly number[]): number {
+  return scores.indexOf(Math.max(...scores))
+}
+
+const rounded = (value: number) => Number(value.toPrecision(3))
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`calibrate: ${messageOf(error)}\n`)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}
