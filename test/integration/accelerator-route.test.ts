@@ -107,7 +107,7 @@ test('the engine’s route tells load, time and queue from what it knows, and ru
   })
 })
 
-test('what one part of the device puts into the engine stays beside what others have', async () => {
+test('[inference-9] what one part of the device puts into the engine stays beside what others have', async () => {
   const served = await openServed()
   const part = served.share('part')
   part.setModels([{ ...adder.engine, name: 'of-a-part' }])

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openHub, type TestHub, until } from '../fixtures/hub.ts'
+import { childrenOf, openHub, type TestHub, until } from '../fixtures/hub.ts'
 import { addModel, node, onnxModel, value } from '../fixtures/onnx.ts'
 
 let dir: string
@@ -22,6 +22,16 @@ const models = (...args: string[]) => hub.run('models', ...args, '--models-dir',
 const stateOf = (name: string) =>
   JSON.parse(models('list', '--json').stdout).models.find((model: { name: string }) => model.name === name)
 const infer = (...args: string[]) => hub.run('infer', ...args)
+
+test('[inference-8] a device that nobody asks starts no engine', async () => {
+  const device = childrenOf(hub.process.pid).at(-1)
+  expect(childrenOf(device)).toEqual([])
+  const status = await fetch(`${hub.ready.http}/api/devices/${hub.ready.device}/status`)
+  expect(await status.json()).toMatchObject({
+    engine: { state: 'idle', workers: 1, budgetMb: expect.any(Number), replaced: 0 },
+    processes: [{ name: 'runtime' }, { name: 'engine', pid: 0, state: 'idle' }],
+  })
+})
 
 test('a model that was added is served by the device that runs, and answers', async () => {
   const { status, stdout } = models('add', join(dir, 'adder.onnx'), '--json', '--licence', 'MIT')
