@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { realClock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { version } from '../base/version.ts'
+import { voiceModels } from '../inference/models/index.ts'
 import { firstRecording } from '../perception/samples/first-recording.ts'
 import { voiceStarting } from '../perception/voice.ts'
 import type { EntitiesAnswer } from '../wire/http.ts'
@@ -75,7 +76,10 @@ async function presentDevice(running: Running, terminal: Terminal, signal: Abort
   if (off === undefined)
     line(
       'voice',
-      status.models.map((model) => `${model.name} (${megabytes(model.megabytes * 1e6)})`).join(', '),
+      status.models
+        .filter(({ name }) => voiceModels.includes(name))
+        .map((model) => `${model.name} (${megabytes(model.megabytes * 1e6)})`)
+        .join(', '),
     )
   else line('voice', terminal.style('yellow', `off: ${off}`))
   if (running.demo && off === undefined) await play(hub, terminal)
