@@ -63,7 +63,7 @@ async function measured(path: string, { quick, signal }: BenchmarkContext): Prom
 }
 
 async function compared(one: Case, engine: Run, bare: Run, quick: boolean): Promise<Measurement> {
-  const times = (one.rounds > 0 ? 40 : 300) * (quick ? 1 : 4)
+  const times = (one.rounds > 0 ? 60 : one.length === small ? 1500 : 400) * (quick ? 1 : 4)
   const some = (run: Run) => async () => {
     const ms: number[] = []
     for (let at = 0; at < times / 5; at += 1) {

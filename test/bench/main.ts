@@ -10,10 +10,12 @@ import { engineOverhead } from './engine-overhead.bench.ts'
 import { gatewayBatching } from './gateway-batching.bench.ts'
 import { halIo } from './hal-io.bench.ts'
 import { intents } from './intents.bench.ts'
+import { loadCycles } from './load-cycles.bench.ts'
 import { loopLateness } from './loop-lateness.bench.ts'
 import { thisMachine } from './machine.ts'
 import { memory } from './memory.bench.ts'
 import { mlperfTiny } from './mlperf-tiny.bench.ts'
+import { modelsBudget } from './models-budget.bench.ts'
 import { offloadRoundTrip } from './offload.bench.ts'
 import { offloadTwoWorkers } from './offload-workers.bench.ts'
 import { outbox } from './outbox.bench.ts'
@@ -33,6 +35,8 @@ const benchmarks: readonly Benchmark[] = [
   speechLive,
   loopLateness,
   engineOverhead,
+  modelsBudget,
+  loadCycles,
   mlperfTiny,
   memory,
   intents,

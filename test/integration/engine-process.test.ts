@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { getPriority } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -44,6 +45,14 @@ test.skipIf(process.platform !== 'linux')(
   async () => {
     const supervisor = await openSupervisor({ start: 'eager' })
     expect(await readFile(`/proc/${pidOf(supervisor)}/oom_score_adj`, 'utf8')).toBe('500\n')
+  },
+)
+
+test.skipIf(process.platform !== 'linux')(
+  '[engine-8] whoever wakes gets a core before the engine',
+  async () => {
+    const supervisor = await openSupervisor({ start: 'eager' })
+    expect(getPriority(pidOf(supervisor))).toBe(10)
   },
 )
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { type FromEngine, type ToEngine, toEngine } from '../../wire/engine-protocol.ts'
 import type { InferResponse } from '../../wire/infer.ts'
 import { check } from '../../wire/messages.ts'
+import type { roomFor } from './memory-budget.ts'
 import { ModelTable } from './model-table.ts'
 import { pipelines } from './pipelines/index.ts'
 import { Scheduler, type UncheckedRequest } from './scheduler.ts'
@@ -30,6 +31,8 @@ export interface EngineOptions {
   /** Of one model; as many as all, where not given. */
   readonly modelQueueMax?: number
   readonly intraOpThreads: number
+  /** Which models make room; by their worth, where not given. */
+  readonly roomFor?: typeof roomFor
 }
 
 export class Engine {
@@ -44,6 +47,7 @@ export class Engine {
       pipelines,
       intraOpThreads: options.intraOpThreads,
       nativeMb: deps.nativeMb,
+      ...(options.roomFor ? { roomFor: options.roomFor } : {}),
       onLoaded: ({ model, ms, memoryMb, signature }) =>
         send({
           t: 'loaded',

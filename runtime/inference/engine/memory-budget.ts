@@ -41,6 +41,11 @@ export class Uses {
     this.#atMs = nowMs
   }
 
+  /** When it was last used. */
+  get lastMs(): number {
+    return this.#atMs
+  }
+
   /** Uses, each halved every half-life since. */
   at(nowMs: number): number {
     return this.#count * 0.5 ** ((nowMs - this.#atMs) / halfLifeMs)

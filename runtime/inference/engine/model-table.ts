@@ -56,6 +56,8 @@ export interface ModelTableOptions {
   readonly intraOpThreads: number
   /** What native code holds in this process, megabytes. */
   readonly nativeMb: () => number
+  /** Which models make room; by their worth, where not given. */
+  readonly roomFor?: typeof roomFor
   readonly onLoaded: (loaded: {
     readonly model: string
     readonly ms: number
@@ -79,6 +81,7 @@ export class ModelTable {
   readonly #options: ModelTableOptions
   #entries = new Map<string, Entry>()
   readonly #lives = new Set<Live>()
+  readonly #room: typeof roomFor
   #budgetMb = Infinity
   /** The load or release that is under way, and those behind it. */
   #last: Promise<unknown> = Promise.resolve()
@@ -87,6 +90,7 @@ export class ModelTable {
   constructor(clock: Clock, options: ModelTableOptions) {
     this.#clock = clock
     this.#options = options
+    this.#room = options.roomFor ?? roomFor
   }
 
   /** Replaces the list. A model that is the same as before stays loaded. */
@@ -206,7 +210,7 @@ export class ModelTable {
   }
 
   #roomFor(entry: Entry): Room {
-    return roomFor(megabytesFor(entry), this.#residents(), this.#budgetMb, this.#clock.monotonicMs())
+    return this.#room(megabytesFor(entry), this.#residents(), this.#budgetMb, this.#clock.monotonicMs())
   }
 
   /** Makes room and begins to load. */
@@ -236,7 +240,7 @@ export class ModelTable {
   /** What is over the budget goes as far as it may: it was measured, or the budget is smaller now. */
   #trim(): void {
     const residents = this.#residents()
-    const room = roomFor(0, residents, this.#budgetMb, this.#clock.monotonicMs())
+    const room = this.#room(0, residents, this.#budgetMb, this.#clock.monotonicMs())
     if (room.fits) this.#evict(room.evict)
     else this.#evict(residents.filter(({ pinned, inUse }) => !pinned && !inUse).map(({ name }) => name))
   }

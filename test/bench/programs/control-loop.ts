@@ -1,7 +1,10 @@
 /**
  * A control loop's ticks in a process that transcribes without pause: `engine` as a device does it, in its engine process;
- * `bare` with onnxruntime in this process; `nothing` ticks alone, which shows what the machine itself does to timers.
+ * `bare` with onnxruntime in this process; `nothing` ticks alone, which shows what the machine itself does to timers. `full`
+ * keeps an engine process on every core busy instead, `full-bare` as many threads of onnxruntime in this process.
  */
+
+import { bareOnAllCores, enginesOnAllCores } from '../all-cores.ts'
 import { answerParent } from '../answering.ts'
 import { BareSpeech } from '../bare-speech.ts'
 import { DevicePath } from '../device-path.ts'
@@ -21,18 +24,20 @@ async function open(how: string | undefined): Promise<(() => Promise<unknown>) |
     const wav = await recordingWav()
     return () => device.hearing.hearWav(wav, never)
   }
+  if (how === 'full') return enginesOnAllCores(never)
+  if (how === 'full-bare') return bareOnAllCores()
   return undefined
 }
 
 answerParent(async ({ measureMs }: { measureMs: number }) => {
   const loops = [2, 10].map((periodMs) => new TickLoop(periodMs))
   const endMs = performance.now() + measureMs
-  let transcriptions = 0
+  let runs = 0
   while (work && performance.now() < endMs) {
     await work()
-    transcriptions += 1
+    runs += 1
   }
   const leftMs = endMs - performance.now()
   if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs))
-  return { transcriptions, loops: loops.map((loop) => loop.stop()) }
+  return { runs, loops: loops.map((loop) => loop.stop()) }
 })
