@@ -217,13 +217,13 @@ export class Dispatch {
     if (!next) return Infinity
     const { p50Ms, p95Ms } = on.estimate
     const { p50Ms: nextMs, p95Ms: nextP95Ms } = next.estimate
-    // Having waited for as long as the next one takes costs at most twice what that one alone would have (ski rental).
-    const waitMs = Math.max(patienceMsMin, patience * p95Ms, nextMs)
     const endMs = this.#startMs + this.#request.deadlineMs
-    // Early enough for the next one, and for a little bad luck there.
     const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : 1.05 * nextMs
-    const untilMs = Math.max(startMs + p50Ms, Math.min(startMs + waitMs, endMs - reserveMs))
-    // Much too late for the next one: what was begun is the better chance.
+    // In time for the next one; but not before this one was waited for as long as the next one takes: that costs at most twice
+    // what the next one alone would have (ski rental), and what is late now may well come before the next one would.
+    const patientMs = Math.min(Math.max(patienceMsMin, patience * p95Ms), endMs - reserveMs - startMs)
+    const untilMs = startMs + Math.max(p50Ms, nextMs, patientMs)
+    // Too late for the next one: what was begun is the better chance.
     return Math.max(untilMs, this.#nowMs) + 0.95 * nextMs > endMs ? Infinity : untilMs - this.#nowMs
   }
 

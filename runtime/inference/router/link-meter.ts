@@ -162,7 +162,12 @@ export class LinkMeter {
     const quickest = Math.min(Infinity, ...this.#large.samples.map(({ overheadMs }) => overheadMs))
     // Without small messages the two cannot be told apart: the round trip is at most what the quickest large one took.
     this.#rttMs = weightedQuantile(rtts.slice(-recentMax), 0.5) ?? Math.min(this.#rttMs, quickest)
-    this.#usualRttMs = rank(rtts, 0.5) ?? this.#rttMs
+    // Nor is the usual one ever longer than what large ones usually take: a lone small message says little.
+    const usualLarge = rank(
+      this.#large.samples.map(({ overheadMs }) => overheadMs),
+      0.5,
+    )
+    this.#usualRttMs = Math.min(rank(rtts, 0.5) ?? this.#rttMs, usualLarge ?? Infinity)
     const perByte = this.#large.samples.map(
       ({ bytes, overheadMs }) => Math.max(0, overheadMs - this.#rttMs) / bytes,
     )

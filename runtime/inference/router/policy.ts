@@ -251,7 +251,8 @@ function refuse(
   )
   const has = ({ offer }: PolicyCandidate) => offer.usable || offer.code !== 'model-unknown'
   if (!allowed.some(has)) {
-    const beyond = candidates.filter((one) => !allowed.includes(one) && has(one))
+    // A place that does not offer it is no place where it would have to run.
+    const beyond = candidates.filter((one) => !allowed.includes(one) && one.offer.usable)
     const nearest = beyond.sort((a, b) => (mayTravel(a.reach, b.reach) ? 1 : -1))[0]
     if (!nearest) return failed('model-unknown', `no place knows a model ${model}`)
     const needs = mayTravel(privacy, nearest.reach)

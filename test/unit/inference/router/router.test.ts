@@ -112,6 +112,29 @@ describe('failure', () => {
     expect(home.asked[0]?.ended).toBe('cancelled')
   })
 
+  it('what was begun is not given up for a place that would be too late [router-6]', async () => {
+    const home = house([
+      place('gateway/a', 'site', { takesMs: 800, offer: { modelMs: 5, idempotent: false } }),
+      place('engine', 'device', { takesMs: 700, offer: { modelMs: 1000, idempotent: false } }),
+    ])
+    expect((await home.answer(ask({ deadlineMs: 1000 }))).route).toBe('gateway/a')
+    expect(home.asked).toHaveLength(1)
+  })
+
+  it('several that fail at once are one failure of the place [router-7]', async () => {
+    const home = house([
+      place('gateway/a', 'site', { takesMs: 20, offer: { modelMs: 5 }, fails: gone() }),
+      place('engine', 'device', { takesMs: 50, offer: { modelMs: 60 } }),
+    ])
+    const signal = new AbortController().signal
+    const one = () => Array.fromAsync(home.router.infer(ask(), signal))
+    await home.clock.run(() => Promise.all(Array.from({ length: 8 }, one)))
+    await home.answer()
+    expect(home.router.decisions()[0]?.candidates[0]?.whyNot).toMatch(
+      /^it failed \(unavailable\); tried again in 0\./,
+    )
+  })
+
   it('a place that ends its answer without a last piece has failed [router-6]', async () => {
     const nothing = async function* () {}
     const home = house([
