@@ -41,9 +41,11 @@ const upstreamModel = v.union(
       /** The same inputs give the same outputs: it may be asked again, elsewhere. */
       idempotent: v.optional(v.boolean()),
       cacheS: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400))),
+      /** Of one request, in the currency of `device.inference.routing.msPerPrice`: one for the whole site, which nobody converts. */
+      price: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1e6))),
     }),
   ],
-  'is neither a name nor {name, task?: chat | embeddings | transcription, idempotent?, cacheS?}',
+  'is neither a name nor {name, task?: chat | embeddings | transcription, idempotent?, cacheS?, price?}',
 )
 
 const upstream = v.strictObject({

@@ -124,11 +124,24 @@ export class InferenceService implements Serving, AsyncDisposable {
   }
 
   load(): readonly ModelLoad[] {
-    return this.models().map(({ name, loaded = true }) => {
+    return this.models().map(({ name, loaded = true, loadMs }) => {
       const load = this.#admission.load(name) ?? { queued: 0, running: 0, queueMs: 0 }
       const near = this.whoKnows(name).some(({ reach }) => reach === 'site')
-      return { model: name, ...load, loaded, reach: near ? 'site' : 'cloud' }
+      const reach = near ? 'site' : 'cloud'
+      const price = this.#price(name, reach)
+      return {
+        ...{ model: name, ...load, loaded, reach },
+        ...(loadMs !== undefined && { loadMs }),
+        ...(price > 0 && { price }),
+      }
     })
+  }
+
+  /** Of the dearest one there that it may go to: which one takes a request is not known before. */
+  #price(name: string, reach: Backend['reach']): number {
+    const there = this.#backends.filter((backend) => backend.reach === reach)
+    const offered = there.flatMap((backend) => backend.models().filter((model) => model.name === name))
+    return Math.max(0, ...offered.map(({ price = 0 }) => price))
   }
 
   health(): ServiceHealth {

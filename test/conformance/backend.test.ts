@@ -8,7 +8,7 @@ import { silentLog } from '../../runtime/base/log.ts'
 import { chatServer, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { openGateway } from '../integration/gateway-device.ts'
 import { addRequest, f32, isSum, modelsFolder, slowRequest } from '../integration/served-models.ts'
-import { type BackendFixture, backendSuite } from './backend.suite.ts'
+import { type BackendFixture, backendSuite, until } from './backend.suite.ts'
 
 const folder = modelsFolder()
 const deps = { clock: realClock, log: silentLog }
@@ -113,3 +113,13 @@ test('[serving-8] every kind of the list is tested here', () => {
 })
 
 for (const [kind, fixture] of Object.entries(fixtures)) backendSuite(kind, fixture)
+
+test('the gateway’s own engines say what loading a model took, once they did', async () => {
+  await using backend = await open('pool', { pool: pool([folder]) })
+  const shown = () => backend.models().find(({ name }) => name === addRequest.model)
+  await until('it is known', () => shown() !== undefined)
+  expect(shown()).toMatchObject({ loaded: false, loadMs: undefined })
+  const limits = { id: 'one', priority: 'interactive', deadlineMs: 60_000, privacy: 'site' } as const
+  for await (const chunk of backend.infer({ ...addRequest, ...limits }, never)) expect(chunk.final).toBe(true)
+  expect(shown()).toMatchObject({ loaded: true, loadMs: expect.any(Number) })
+})

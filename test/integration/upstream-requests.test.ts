@@ -6,7 +6,18 @@ import { OpenAiBackend } from '../../gateway/offload/backends/openai.backend.ts'
 import { until } from '../conformance/backend.suite.ts'
 import { json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { f32 } from './served-models.ts'
-import { ask, chatRequest, clock, config, key, log, oipRequest, open, openBackend } from './upstream-setup.ts'
+import {
+  ask,
+  chatRequest,
+  clock,
+  config,
+  key,
+  log,
+  oipRequest,
+  oipServer,
+  open,
+  openBackend,
+} from './upstream-setup.ts'
 
 test('[serving-10] an idle connection that the server closes as a request goes out is made anew', async () => {
   let connections = 0
@@ -78,3 +89,12 @@ test('[serving-10] binary tensors, priority and time go along where the metadata
   const head = JSON.parse(body.subarray(0, Number(headers['inference-header-content-length'])).toString())
   expect(head.parameters).toEqual({ priority: 3, timeout: 1_500_000, binary_data_output: true })
 })
+
+test.each(['oip', 'openai'] as const)(
+  '%s: a model has the price that the configuration gives it',
+  async (kind) => {
+    const server = await oipServer((response) => json(response, {}))
+    const backend = await openBackend(kind, server.url)
+    expect(backend.models()).toMatchObject([{ name: 'm', price: 0.002 }])
+  },
+)

@@ -37,7 +37,7 @@ export const log = createLog({
 })
 export const config = (kind: 'oip' | 'openai', url: string): UpstreamConfig => ({
   ...{ id: 'server-1', kind, url, key, reach: 'site', priority: false, concurrency: 4 },
-  models: [{ name: 'm', task: 'chat' }],
+  models: [{ name: 'm', task: 'chat', price: 0.002 }],
 })
 export async function openBackend(kind: 'oip' | 'openai', url: string): Promise<Backend> {
   const Kind = kind === 'oip' ? OipBackend : OpenAiBackend

@@ -17,6 +17,10 @@ export interface ServedModel {
   readonly cacheS?: number | undefined
   /** False: the first request has to load it. Absent: it is always ready. */
   readonly loaded?: boolean | undefined
+  /** What loading it takes, milliseconds, as it took last; absent before the first time. */
+  readonly loadMs?: number | undefined
+  /** Of one request, in the currency that all prices of a site are in; absent: nobody pays by the request. */
+  readonly price?: number | undefined
 }
 
 export interface BackendHealth {

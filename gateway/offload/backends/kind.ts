@@ -9,6 +9,7 @@ export interface UpstreamModel {
   readonly task?: string | undefined
   readonly idempotent?: boolean | undefined
   readonly cacheS?: number | undefined
+  readonly price?: number | undefined
 }
 
 /** The gateway's own engines. */

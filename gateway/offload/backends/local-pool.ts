@@ -70,10 +70,10 @@ export class PoolBackend implements Backend {
 
   models(): readonly ServedModel[] {
     const { engines } = this.#deps
-    return [...this.#fetched.values(), ...this.#added.values()].map(({ served }) => ({
-      ...served,
-      loaded: engines.outlook(served.name)?.state === 'loaded',
-    }))
+    return [...this.#fetched.values(), ...this.#added.values()].map(({ served }) => {
+      const outlook = engines.outlook(served.name)
+      return { ...served, loaded: outlook?.state === 'loaded', loadMs: outlook?.loadMs }
+    })
   }
 
   knows(model: string): boolean {

@@ -173,7 +173,7 @@ export class OipBackend implements Backend {
   }
 
   async #describe(
-    { name, task, idempotent = false, cacheS }: UpstreamModel,
+    { name, task, idempotent = false, cacheS, price }: UpstreamModel,
     signal: AbortSignal,
   ): Promise<ServedModel | undefined> {
     const path = `/v2/models/${encodeURIComponent(name)}`
@@ -181,7 +181,7 @@ export class OipBackend implements Backend {
       if (!isReady(await this.#get(`${path}/ready`, signal)))
         throw new InferError('unavailable', 'it is not ready')
       const { version, platform, inputs, outputs } = parseModelMetadata(await this.#get(path, signal))
-      return { name, version, platform, task, inputs, outputs, idempotent, cacheS }
+      return { name, version, platform, task, inputs, outputs, idempotent, cacheS, price }
     } catch (error) {
       if (signal.aborted || !(error instanceof InferError) || error.retryable) throw error
       const reason = messageOf(error)

@@ -253,7 +253,7 @@ export class OpenAiBackend implements Backend {
   }
 }
 
-function servedModel({ name, task = 'chat', idempotent, cacheS }: UpstreamModel): ServedModel {
+function servedModel({ name, task = 'chat', idempotent, cacheS, price }: UpstreamModel): ServedModel {
   const signature = taskSignatures[task as Task]
   // Chats are sampled; vectors of the same text are the same.
   return {
@@ -264,6 +264,7 @@ function servedModel({ name, task = 'chat', idempotent, cacheS }: UpstreamModel)
     ...signature,
     idempotent: idempotent ?? task === 'embeddings',
     cacheS,
+    price,
   }
 }
 

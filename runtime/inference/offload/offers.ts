@@ -5,7 +5,7 @@ import type { RouteOffer, RouteRefusal } from '../router/route.ts'
 import type { CreditQueue } from './credit-queue.ts'
 import type { GatewayAddresses } from './gateway-addresses.ts'
 import { type Asked, type Job, late, type OffloadReach, retryAfterMsDefault } from './job.ts'
-import type { Candidate, WorkerTable } from './worker-table.ts'
+import { type Candidate, loadMsOf, type WorkerTable } from './worker-table.ts'
 
 /** Around the tensors: model, topic, ids, parameters. */
 export const envelopeBytes = 1024
@@ -36,7 +36,12 @@ export class Offers {
   offer(model: string, reach: OffloadReach): RouteOffer | RouteRefusal {
     const found = this.candidates(model, reach)
     const best = found.toSorted((a, b) => a.waitMs - b.waitMs)[0]
-    if (!best) return { usable: false, whyNot: this.whyNot(model, reach) }
+    if (!best) {
+      const whyNot = this.whyNot(model, reach)
+      return this.#isUnknown(model)
+        ? { usable: false, whyNot, code: 'model-unknown' }
+        : { usable: false, whyNot }
+    }
     const { model: offered, worker } = best
     const ahead = (this.#queue.waiting.length * (offered.p50Ms ?? 1)) / found.length
     const link = this.#table.meter(worker)?.link
@@ -44,7 +49,7 @@ export class Offers {
     return {
       usable: true,
       queueMs: offered.queueMs + ahead + this.#table.busyMs(worker),
-      loadMs: offered.loaded ? 0 : (offered.loadMs ?? 0),
+      loadMs: loadMsOf(offered),
       ...(offered.p95Ms !== undefined && { modelMs: offered.p95Ms }),
       price: offered.price,
       idempotent: offered.idempotent,
@@ -101,6 +106,12 @@ export class Offers {
     return this.#table
       .candidates(model, (worker) => this.#queue.unanswered(worker).requests)
       .filter((candidate) => candidate.model.reach === reach)
+  }
+
+  /** Workers are there, and none of them has it. */
+  #isUnknown(model: string): boolean {
+    if (!this.#link.connected || this.#table.workers.length === 0) return false
+    return this.candidates(model, 'site').length === 0 && this.candidates(model, 'cloud').length === 0
   }
 
   whyNot(model: string, reach: OffloadReach): string {

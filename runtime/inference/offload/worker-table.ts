@@ -8,6 +8,8 @@ import type { Clock } from '../../base/clock.ts'
 import { type Advert, type AdvertModel, advertLifeMs, advertRetainedLifeMs } from '../../wire/offload.ts'
 import { LinkMeter } from './link-meter.ts'
 
+/** A load that no worker has timed yet: reading and preparing some tens of megabytes. */
+const unknownLoadMs = 500
 /** More workers than a site has; each advert has at most 128 KiB. */
 const workersMax = 32
 
@@ -100,8 +102,8 @@ export class WorkerTable {
       if (!advertised || untilMs <= nowMs) continue
       const offered = { ...advertised, queueMs: told.get(model) ?? advertised.queueMs }
       const own = unanswered(worker) * (offered.p50Ms ?? 1)
-      const load = offered.loaded ? 0 : (offered.loadMs ?? 0)
-      found.push({ worker, model: offered, waitMs: offered.queueMs + own + load + meter.oneWayMs })
+      const waitMs = offered.queueMs + own + loadMsOf(offered) + meter.oneWayMs
+      found.push({ worker, model: offered, waitMs })
     }
     return found
   }
@@ -116,6 +118,11 @@ export class WorkerTable {
     left.sort((a, b) => a.waitMs - b.waitMs)
     return [...pair, ...left].map(({ worker }) => worker)
   }
+}
+
+/** What loading it first takes there, milliseconds; 0 where it is loaded. */
+export function loadMsOf({ loaded, loadMs = unknownLoadMs }: Pick<AdvertModel, 'loaded' | 'loadMs'>): number {
+  return loaded ? 0 : loadMs
 }
 
 /** Until an answer, about. Never nothing: a worker that waits for nobody is not infinitely better. */

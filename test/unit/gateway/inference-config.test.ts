@@ -35,7 +35,10 @@ test('servers elsewhere: their models by name or with a task, their keys from a 
   const folder = mkdtempSync(join(tmpdir(), 'ganglion-key-'))
   writeFileSync(join(folder, 'key'), 'sk-from-a-file\n')
   const upstreams = [
-    { ...triton, models: ['m', { name: 'e', task: 'embeddings' as const, idempotent: true, cacheS: 60 }] },
+    {
+      ...triton,
+      models: ['m', { name: 'e', task: 'embeddings' as const, idempotent: true, cacheS: 60, price: 0.01 }],
+    },
     { ...vllm, keyFile: join(folder, 'key'), priority: true, concurrency: 64 },
     { ...vllm, id: 'cloud', url: 'https://api.example/v1', reach: 'cloud' as const, keyEnv: 'CLOUD_KEY' },
   ]
@@ -43,7 +46,7 @@ test('servers elsewhere: their models by name or with a task, their keys from a 
   expect(loaded[0]).toMatchObject({
     url: 'http://gpu:8000',
     concurrency: 16,
-    models: [{ name: 'm' }, { name: 'e', task: 'embeddings' }],
+    models: [{ name: 'm' }, { name: 'e', task: 'embeddings', price: 0.01 }],
   })
   expect(loaded[1]).toMatchObject({ key: 'sk-from-a-file', priority: true, concurrency: 64 })
   expect(loaded[2]).toMatchObject({ key: 'sk-from-the-environment', reach: 'cloud' })
@@ -71,6 +74,7 @@ describe('a mistake is one line that says where', () => {
       { upstreams: [{ ...vllm, models: [{ name: 'x', task: 'painting' }] }] },
       /upstreams\.0\.models\.0: is neither a name nor/,
     ],
+    [{ upstreams: [{ ...vllm, models: [{ name: 'x', price: -1 }] }] }, /upstreams\.0\.models\.0: .*price\?/],
     [{ upstreams: [{ ...vllm, binary: true }] }, /upstreams\.0\.binary: only of kind oip/],
     [{ upstreams: [{ ...triton, priority: true }] }, /upstreams\.0\.priority: only of kind openai/],
   ])('%j', (section, line) => {

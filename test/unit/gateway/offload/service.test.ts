@@ -288,6 +288,18 @@ test('[serving-6] load has what runs, what waits and quantiles of the time in th
   expect(service.load()[0]?.p50Ms).toBeUndefined()
 })
 
+test('[serving-6] load has what loading took, and the price of the dearest place where it may run', () => {
+  const models = (price?: number) => [model('m', { loaded: false, loadMs: 300, price })]
+  const cloud = new ScriptedBackend('cloud', { reach: 'cloud', models: models(5) })
+  const [near, dear] = [models(), models(0.02)].map(
+    (served, at) => new ScriptedBackend(`near-${at}`, { models: served }),
+  ) as [ScriptedBackend, ScriptedBackend]
+  expect(serve(near).load()[0]).not.toHaveProperty('price')
+  expect(serve(near, cloud).load()[0]).not.toHaveProperty('price')
+  expect(serve(cloud, near, dear).load()).toMatchObject([{ reach: 'site', loadMs: 300, price: 0.02 }])
+  expect(serve(cloud).load()).toMatchObject([{ reach: 'cloud', price: 5 }])
+})
+
 test('[serving-7] an answer that may be kept is given again without asking anybody; another question is not', async () => {
   const a = new ScriptedBackend('a', { models: [model('m', { cacheS: 60 })] })
   const service = serve(a)

@@ -48,6 +48,9 @@ describe('[offload-2] WorkerTable', () => {
     table.put(advert('w', { queueMs: 30, loaded: false, loadMs: 200, p50Ms: 5 }), false)
     expect(table.candidates('m', () => 2)[0]?.waitMs).toBe(30 + 200 + 10)
     expect(table.candidates('other', () => 0)).toEqual([])
+    // Nobody has timed it there yet: that is not free.
+    table.put(advert('w', { loaded: false }), false)
+    expect(table.candidates('m', () => 0)[0]?.waitMs).toBe(500)
   })
 
   test('the less loaded leads more often, and nobody is left out for ever', () => {
