@@ -3,12 +3,12 @@
  * sections say must fit together.
  */
 import { accessSync, constants, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { readConfigSection } from '../base/config-file.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { type DeviceConfig, loadDeviceConfig } from '../config/config.ts'
 import { gatewayDir } from './commands/gateway.ts'
 import type { Context } from './context.ts'
+import { deviceDir } from './device-dir.ts'
 import { type DeviceInputOptions, deviceInput } from './device-input.ts'
 import { gatewayToken } from './gateway-token.ts'
 
@@ -38,10 +38,9 @@ export function planHub(options: Options, context: Context): HubPlan {
     checkBase(file, device.base, ofGateway)
     checkBroker(file, device.broker.url, broker ?? ofGateway['brokerUrl'])
   }
-  const configured = context.stateDir === undefined && ofDevice['stateDir'] !== undefined
   return {
     gatewayDir: gatewayDir(ofGateway, context),
-    deviceDir: configured ? undefined : join(context.hubDir, 'device'),
+    deviceDir: deviceDir(ofDevice, context),
     token: gatewayToken() ?? tokenOf(ofGateway),
   }
 }

@@ -2,10 +2,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '../../base/errors.ts'
-import { defaultStateDir, loadDeviceConfig } from '../../config/config.ts'
 import { csvHeader, csvLine } from '../../perception/feeling/history-csv.ts'
 import { historyPath, readHistory } from '../../perception/feeling/history-file.ts'
 import type { Context } from '../context.ts'
+import { deviceStateDir } from '../device-dir.ts'
 
 const suffix = '.history'
 
@@ -13,10 +13,10 @@ const suffix = '.history'
 export async function history(
   id: string | undefined,
   options: { readonly config?: string },
-  { terminal, signal, stateDir }: Context,
+  context: Context,
 ): Promise<number> {
-  const configured = options.config === undefined ? undefined : loadDeviceConfig({}, options.config).stateDir
-  const dir = stateDir ?? configured ?? defaultStateDir()
+  const { terminal, signal } = context
+  const dir = deviceStateDir(options.config, context)
   const ids = idsIn(join(dir, 'feeling'))
   if (id === undefined) {
     if (terminal.json) terminal.out(JSON.stringify({ histories: ids }))

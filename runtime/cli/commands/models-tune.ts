@@ -14,6 +14,7 @@ import { checkModel } from '../../inference/supervisor/model-check.ts'
 import { usableCores } from '../../inference/supervisor/plan.ts'
 import { bestOf, candidates, type Measured, measure } from '../../inference/tune.ts'
 import type { Context } from '../context.ts'
+import { deviceStateDir } from '../device-dir.ts'
 import { createCliLog } from '../log.ts'
 import { milliseconds, type Terminal } from '../terminal.ts'
 import { type ModelsOptions, modelPlaces, openStore } from './models.ts'
@@ -29,7 +30,8 @@ export async function modelsTune(
   options: ModelsTuneOptions,
   context: Context,
 ): Promise<number> {
-  const { terminal, signal, hubDir } = context
+  const { terminal, signal } = context
+  const stateDir = deviceStateDir(options.config, context)
   const aim = aimOf(options.for)
   const seconds = Number(options.seconds)
   if (!(seconds > 0 && seconds <= 600)) throw new UsageError(`--seconds ${options.seconds}: not 1 to 600`)
@@ -48,18 +50,27 @@ export async function modelsTune(
   if (!best) throw new UsageError('nothing was measured')
   const { workers, intraOpThreads, p50Ms, perS } = best
   const plan = { machine: machineId(machine), workers, intraOpThreads, model: model.name, p50Ms, perS }
-  if (!options.dryRun) await keepMeasuredPlan(hubDir, plan)
-  tell(terminal, results, best, options.dryRun)
+  if (!options.dryRun) await keepMeasuredPlan(stateDir, plan)
+  tell(terminal, results, best, options.dryRun ? undefined : stateDir)
   return 0
 }
 
-function tell(terminal: Terminal, results: readonly Measured[], best: Measured, dryRun: boolean): void {
+function tell(
+  terminal: Terminal,
+  results: readonly Measured[],
+  best: Measured,
+  kept: string | undefined,
+): void {
   if (terminal.json) {
-    terminal.out(JSON.stringify({ results, best, kept: !dryRun }))
+    terminal.out(JSON.stringify({ results, best, kept: kept !== undefined }))
     return
   }
   terminal.out(`${terminal.style('green', '✓')} best: ${describe(best)}`)
-  terminal.note(dryRun ? 'nothing was kept' : 'kept: the device uses it from its next start, on this machine')
+  terminal.note(
+    kept === undefined
+      ? 'nothing was kept'
+      : `kept in ${kept}: the device there uses it from its next start, on this machine`,
+  )
 }
 
 const describe = ({

@@ -1,0 +1,33 @@
+/**
+ * Where the device of this machine keeps its state: where its configuration says, else in a folder of the hub's directory
+ * under `up`, and in that directory itself under `ganglion device`.
+ */
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { readConfigSection } from '../base/config-file.ts'
+import type { Context } from './context.ts'
+
+type Place = Pick<Context, 'stateDir' | 'hubDir'>
+
+/** Under `up`. Undefined: where its configuration says. An option wins over the file. */
+export function deviceDir(section: Readonly<Record<string, unknown>>, place: Place): string | undefined {
+  return place.stateDir === undefined && section['stateDir'] !== undefined
+    ? undefined
+    : join(place.hubDir, 'device')
+}
+
+/**
+ * For commands that look at a device from outside, however it was started: where both ways were used, the device that
+ * started last; where none was, where `up` will have it. Throws UsageError.
+ */
+export function deviceStateDir(config: string | undefined, place: Place): string {
+  const section = config === undefined ? {} : readConfigSection(config, 'device')
+  const underUp = deviceDir(section, place)
+  if (underUp === undefined) return resolve(String(section['stateDir']))
+  return startedMs(place.hubDir) > startedMs(underUp) ? place.hubDir : underUp
+}
+
+/** When a device opened its outbox there last, about; 0: never. */
+function startedMs(dir: string): number {
+  return statSync(join(dir, 'outbox'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
