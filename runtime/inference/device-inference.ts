@@ -12,13 +12,13 @@ import type { Link } from '../link/session.ts'
 import type { EntityRegistry } from '../things/registry.ts'
 import { AcceleratorRoute } from './accelerator-route.ts'
 import { Accelerators } from './accelerators.ts'
+import { deviceConditions } from './device-conditions.ts'
 import { EngineRoute } from './engine-route.ts'
 import { readMeasuredPlan } from './measured-plan.ts'
 import { models, voiceModels } from './models/index.ts'
 import { OffloadClient } from './offload/offload-client.ts'
 import { offloadRoutes } from './offload/offload-route.ts'
-import type { Conditions } from './router/conditions.ts'
-import { type KnownName, Redactor } from './router/redaction/redactor.ts'
+import { type KnownName, Redactor } from './redaction/redactor.ts'
 import type { Route } from './router/route.ts'
 import { Router } from './router/router.ts'
 import { ServedModels } from './served-models.ts'
@@ -75,7 +75,7 @@ export async function openInference(
         clock,
         log,
         routes: () => routes,
-        conditions: () => conditionsOf(board, registry, engines, plan),
+        conditions: () => deviceConditions(board, registry, engines, plan.budgetMb),
         plan: (model) => served.get(model)?.manifest,
         redactor: redactorOf(registry),
       },
@@ -157,31 +157,6 @@ async function openRoutes(
   const options = { deviceId: config.id, gatewayUrls }
   const client = stack.use(await OffloadClient.open({ clock, log, link }, options, signal))
   return [...here, ...offloadRoutes(client)]
-}
-
-/** The state of the device that costs nothing to know. */
-function conditionsOf(
-  board: OpenBoard,
-  registry: EntityRegistry,
-  engines: Engines,
-  { budgetMb }: EnginePlan,
-): Conditions {
-  const thermometer = board.sensors.find(({ info }) => info.id.endsWith('cpu_temperature'))
-  const tempC = Number(thermometer && registry.get(thermometer.info.id)?.telemetry.state)
-  return {
-    ...(Number.isFinite(tempC) ? { tempC } : {}),
-    memoryFreeMb: Math.max(0, budgetMb - usedMb(engines)),
-  }
-}
-
-/** Megabytes of what is loaded now, as far as it was measured. */
-function usedMb(engines: Engines): number {
-  let sum = 0
-  for (const { name, memoryMb = 0 } of engines.models) {
-    const outlook = engines.outlook(name)
-    if (outlook?.state === 'loaded') sum += outlook.memoryMb ?? memoryMb
-  }
-  return sum
 }
 
 /** A board is hot where its maker says so. */
