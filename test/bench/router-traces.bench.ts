@@ -5,7 +5,7 @@
  */
 import { VirtualClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
-import { Redactor } from '../../runtime/inference/router/redaction/redactor.ts'
+import { Redactor } from '../../runtime/inference/redaction/redactor.ts'
 import type { Route } from '../../runtime/inference/router/route.ts'
 import { Router } from '../../runtime/inference/router/router.ts'
 import type { Benchmark, Measurement } from './benchmark.ts'

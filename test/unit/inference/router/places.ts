@@ -1,7 +1,7 @@
 /** Places for models on a virtual clock: what they offer, how long they take and how they fail is a script. */
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
-import { Redactor } from '../../../../runtime/inference/router/redaction/redactor.ts'
+import { Redactor } from '../../../../runtime/inference/redaction/redactor.ts'
 import type { Route, RouteOffer, RouteRefusal } from '../../../../runtime/inference/router/route.ts'
 import { Router, type RouterDeps, type RouterOptions } from '../../../../runtime/inference/router/router.ts'
 import {

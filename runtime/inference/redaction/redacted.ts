@@ -2,7 +2,7 @@
  * A request whose texts leave the site, and its answer on the way back. Only tensors of texts (BYTES) are looked at: what is
  * in a picture or a sound is hidden by no pattern, and its label decides.
  */
-import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../../wire/infer.ts'
+import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../wire/infer.ts'
 import { changeTexts, parseJson } from './json-texts.ts'
 import type { RedactionSession, Redactor, Restorer } from './redactor.ts'
 

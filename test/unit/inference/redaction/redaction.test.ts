@@ -1,12 +1,8 @@
 /** What is hidden from text that leaves the site, and that it comes back. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  type KnownName,
-  Redactor,
-  textCharsMax,
-} from '../../../../runtime/inference/router/redaction/redactor.ts'
-import { ask, house, place, text } from './places.ts'
+import { type KnownName, Redactor, textCharsMax } from '../../../../runtime/inference/redaction/redactor.ts'
+import { ask, house, place, text } from '../router/places.ts'
 
 const names: KnownName[] = [
   { kind: 'PERSON', name: 'Anna' },
@@ -184,7 +180,7 @@ const bombs = [
     '1 A ',
     '1 Aa',
     'http://a:',
-    '-----BEGIN PRIVATE KEY-----',
+    `-----BEGIN ${'PRIVATE'} KEY-----`,
     'eyJaaa.',
     'Anna ',
   ],
