@@ -174,13 +174,14 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
 function openVoice(
   { clock, log }: RuntimeDeps,
   { router, served }: DeviceInference,
-  { voice: { audioSMax, wake } }: DeviceConfig,
+  { voice: { audioSMax, wake, privacy } }: DeviceConfig,
   signal: AbortSignal,
 ): Promise<Voice> {
   const { words, confidence, idleS } = wake
   const options = {
     models: voiceModels,
     audioSMax,
+    privacy,
     ...(wake.enabled ? { wake: { model: wakeModel, words, confidence, idleMs: idleS * 1000 } } : {}),
   }
   return Voice.open({ clock, log, inference: router, served }, options, signal)

@@ -76,6 +76,8 @@ const schema = v.strictObject({
       microphone: v.optional(v.string()),
       /** Longest recording that is listened to, seconds: a command takes under ten. */
       audioSMax: v.optional(count(600), 120),
+      /** How far speech may travel to be written down: with `device` it never leaves it, whatever a gateway could do with it. */
+      privacy: v.optional(v.picklist(['device', 'site', 'cloud']), 'device'),
       /** Speech models are loaded only when somebody speaks. */
       wake: v.optional(wakeSchema, {}),
       /** Threads of the speech models. Absent: as of all models (`inference.threads`). */

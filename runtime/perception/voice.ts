@@ -15,6 +15,7 @@ import type { Log } from '../base/log.ts'
 import { backoffMs } from '../base/retry.ts'
 import type { Inference } from '../inference/inference.ts'
 import type { ServedModels } from '../inference/served-models.ts'
+import type { Privacy } from '../wire/infer.ts'
 import type { Heard } from './hearing/heard.ts'
 import { Hearing } from './hearing/hearing.ts'
 
@@ -29,6 +30,8 @@ export interface VoiceOptions {
   /** Those of speech: detector and transcriber. */
   readonly models: readonly string[]
   readonly audioSMax: number
+  /** How far speech may travel to be written down. */
+  readonly privacy: Privacy
   /** Absent: the speech models are loaded from the start, and stay. */
   readonly wake?: VoiceWake
 }
@@ -79,7 +82,7 @@ export class Voice implements AsyncDisposable {
     this.#options = options
     this.#hearing = new Hearing(
       { inference: deps.inference, clock: deps.clock, log: deps.log },
-      { audioSMax: options.audioSMax },
+      { audioSMax: options.audioSMax, privacy: options.privacy },
     )
   }
 

@@ -1,6 +1,7 @@
 /**
  * Hearing: sound in, words out. A detector says where speech is; only that is transcribed, so silence, hum and music
- * cost little and say nothing. Sound never leaves the device (requests are marked so), and is never logged.
+ * cost little and say nothing. Sound is never logged, and never leaves the device (requests are marked so), unless `privacy` lets
+ * what was found to be speech travel.
  */
 
 import type { Microphone } from '../../../hal/contract/microphone.ts'
@@ -8,6 +9,7 @@ import type { Clock } from '../../base/clock.ts'
 import { type Log, silentLog } from '../../base/log.ts'
 import { Resampler } from '../../inference/engine/steps/resampler.ts'
 import type { Inference } from '../../inference/inference.ts'
+import type { Privacy } from '../../wire/infer.ts'
 import type { Heard } from './heard.ts'
 import { listenTo } from './live.ts'
 import { PerceptionError } from './perception-error.ts'
@@ -29,6 +31,8 @@ export interface HearingOptions {
   readonly segments: SegmentOptions
   /** Rate to ask of a microphone; another than 16 kHz is resampled. */
   readonly captureRateHz: number
+  /** How far speech may travel to be written down. Sound in which none was found never leaves the device. */
+  readonly privacy: Privacy
 }
 
 export const hearingDefaults: HearingOptions = {
@@ -38,6 +42,7 @@ export const hearingDefaults: HearingOptions = {
   audioSMax: 120,
   segments: segmentDefaults,
   captureRateHz: hearingRateHz,
+  privacy: 'device',
 }
 
 /** What stands before the speech models when a microphone is listened to, and who is told. */

@@ -1,6 +1,6 @@
 /** The models of hearing, as calls: is there a word, where is speech, and what was said. Knows their tensors, nothing else does. */
 import { InferError, type Inference } from '../../inference/inference.ts'
-import type { InferChunk, Tensor } from '../../wire/infer.ts'
+import type { InferChunk, InferRequest, Privacy, Tensor } from '../../wire/infer.ts'
 import { frameSamples } from './segment.ts'
 import type { Spotted } from './wake.ts'
 
@@ -8,6 +8,11 @@ export interface SpeechModelNames {
   readonly detector: string
   readonly transcriber: string
   readonly keywords: string
+}
+
+export interface SpeechModelOptions extends SpeechModelNames {
+  /** How far sound may travel in which speech was found. All other sound stays on the device. */
+  readonly privacy: Privacy
 }
 
 /** Scores of the keyword model, in its order. */
@@ -42,16 +47,18 @@ export type DetectorState = Tensor | undefined
 export class SpeechModels {
   readonly #inference: Inference
   readonly #names: SpeechModelNames
+  readonly #privacy: Privacy
 
-  constructor(inference: Inference, names: SpeechModelNames) {
+  constructor(inference: Inference, { privacy, ...names }: SpeechModelOptions) {
     this.#inference = inference
     this.#names = names
+    this.#privacy = privacy
   }
 
   /** What is in one second of sound. Throws InferError. */
   async spot(audio: Float32Array, signal: AbortSignal): Promise<Spotted> {
     const inputs = [audioTensor(audio, [audio.length])]
-    const last = await this.#last(this.#names.keywords, inputs, spotMsMax, signal)
+    const last = await this.#last({ model: this.#names.keywords, inputs, deadlineMs: spotMsMax }, signal)
     const tensor = last.outputs.find((each) => each.name === 'scores')
     if (tensor?.datatype !== 'FP32' || tensor.data.length !== keywordOrder.length)
       throw new InferError('run', "the keyword model's answer has no FP32 output named scores of 12 numbers")
@@ -70,7 +77,7 @@ export class SpeechModels {
     for (let from = 0; from < audio.length; from += detectSamplesMax) {
       const block = audio.subarray(from, from + detectSamplesMax)
       const inputs = [audioTensor(block, [block.length]), ...(carried ? [carried] : [])]
-      const last = await this.#last(this.#names.detector, inputs, detectMsMax, signal)
+      const last = await this.#last({ model: this.#names.detector, inputs, deadlineMs: detectMsMax }, signal)
       probabilities.set(speechOf(last), from / frameSamples)
       carried = last.outputs.find((tensor) => tensor.name === 'state')
     }
@@ -88,26 +95,25 @@ export class SpeechModels {
     const onChunk = (chunk: InferChunk) => {
       if (!chunk.final && chunk.outputs.length > 0) onPartial?.(textOf(chunk))
     }
-    const last = await this.#last(this.#names.transcriber, inputs, transcribeMsMax, signal, onChunk)
+    const request = { model: this.#names.transcriber, inputs, deadlineMs: transcribeMsMax }
+    const last = await this.#last({ ...request, privacy: this.#privacy }, signal, onChunk)
     return textOf(last).trim()
   }
 
   /** The final chunk. A request that died with its engine is asked once more: it changes nothing. */
   async #last(
-    model: string,
-    inputs: readonly Tensor[],
-    deadlineMs: number,
+    asked: Pick<InferRequest, 'model' | 'inputs' | 'deadlineMs'> & { readonly privacy?: Privacy },
     signal: AbortSignal,
     onChunk: (chunk: InferChunk) => void = () => {},
   ): Promise<InferChunk> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const request = { model, inputs, deadlineMs, priority: 'interactive', privacy: 'device' } as const
+        const request = { priority: 'interactive', privacy: 'device', ...asked } as const
         for await (const chunk of this.#inference.infer(request, signal)) {
           onChunk(chunk)
           if (chunk.final) return chunk
         }
-        throw new InferError('run', `model ${model} ended without an answer`)
+        throw new InferError('run', `model ${asked.model} ended without an answer`)
       } catch (error) {
         if (!(error instanceof InferError && error.code === 'engine-lost' && attempt === 1)) throw error
       }

@@ -24,7 +24,7 @@ describe('loadDeviceConfig', () => {
     expect(config).toMatchObject({
       base: 'ganglion',
       hostSensors: true,
-      voice: { enabled: true, audioSMax: 120 },
+      voice: { enabled: true, audioSMax: 120, privacy: 'device' },
     })
   })
 
@@ -39,6 +39,7 @@ describe('loadDeviceConfig', () => {
     ['device: {idd: hub}', 'device.idd: there is no such key'],
     ['device: {id: "a/b"}', 'device.id: must be letters'],
     ['device: {voice: {threads: 99}}', 'device.voice.threads'],
+    ['device: {voice: {privacy: nowhere}}', 'device.voice.privacy'],
     ['device: {broker: {url: "http://x"}}', 'must start with mqtt://'],
     ['device: 7', 'device must hold keys and values'],
     ['devise: {}', 'unknown section "devise"'],

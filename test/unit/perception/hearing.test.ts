@@ -55,6 +55,13 @@ describe('hearing a recording', () => {
     expect(new Set(engine.requests.map((request) => request.privacy))).toEqual(new Set(['device']))
   })
 
+  test('lets only what was found to be speech travel where that is configured [hearing-4]', async () => {
+    const engine = new ScriptedEngine()
+    await hearingWith(engine, { privacy: 'site' }).transcribe(sound([2, false], [3, true]), never)
+    const labels = engine.requests.map(({ model, privacy }) => `${model} ${privacy}`)
+    expect(new Set(labels)).toEqual(new Set(['silero-vad device', 'moonshine-tiny-en site']))
+  })
+
   test('asks once more when the engine dies, and gives up the second time', async () => {
     const engine = new ScriptedEngine()
     const lost = () => new InferError('engine-lost', 'the engine died', { retryable: true })

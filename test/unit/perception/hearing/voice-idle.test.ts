@@ -20,7 +20,7 @@ async function open(wake: VoiceOptions['wake']) {
   const served = { ensure: async () => {}, engines }
   const voice = await Voice.open(
     { clock, log: silentLog, inference: new ScriptedEngine(), served: served as never },
-    { models: speech, audioSMax: 60, ...(wake ? { wake } : {}) },
+    { models: speech, audioSMax: 60, privacy: 'device', ...(wake ? { wake } : {}) },
     never,
   )
   await clock.run(() => voice.whenReady(never))
