@@ -48,6 +48,8 @@ export interface DeviceInference extends AsyncDisposable {
   readonly added: AddedModels
   readonly accelerators: Accelerators
   readonly plan: EnginePlan
+  /** The places where the router may send a request. */
+  readonly routes: readonly Route[]
 }
 
 export async function openInference(
@@ -76,7 +78,7 @@ export async function openInference(
         log,
         routes: () => routes,
         conditions: () => deviceConditions(board, registry, engines, plan.budgetMb),
-        plan: (model) => served.get(model)?.manifest,
+        plan: (model) => served.get(model),
         redactor: redactorOf(registry),
       },
       { allow: config.inference.allow, ...config.inference.routing, ...hotFrom(board) },
@@ -84,7 +86,7 @@ export async function openInference(
   )
   const opened = stack.move()
   return {
-    ...{ router, engines, served, added, accelerators, plan },
+    ...{ router, engines, served, added, accelerators, plan, routes },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -31,8 +31,10 @@ export interface ServedModel {
   readonly outputs: readonly TensorSpec[]
   /** Bytes on disk. */
   readonly bytes: number
-  /** The whole manifest, of models that are shipped. */
-  readonly manifest?: ModelManifest
+  /** The larger model that answers where this one is not sure. */
+  readonly cascade?: ModelManifest['cascade']
+  /** The pairs of models that it can be cut into. */
+  readonly split?: ModelManifest['split']
 }
 
 export interface ServedModelsDeps {
@@ -51,6 +53,8 @@ export interface ServedModelsOptions {
 
 /** As many as one list of the engine takes. */
 const modelsMax = 64
+/** How often a model is looked for that `ganglion models pull` may have fetched: a few system calls. */
+const lookEveryMs = 2_000
 /** Between attempts to fetch: a home's network comes back in minutes, a registry's in an hour. */
 const fetchBackoff = { firstMs: 5_000, maxMs: 15 * 60_000 }
 
@@ -66,6 +70,7 @@ export class ServedModels implements AsyncDisposable {
   readonly #missing = new Map<string, string>()
   readonly #keeping = new Set<Promise<void>>()
   readonly #stop = new AbortController()
+  #looking: Promise<void> = Promise.resolve()
 
   private constructor(deps: ServedModelsDeps, options: ServedModelsOptions, known: readonly ModelManifest[]) {
     this.engines = deps.engines
@@ -74,7 +79,7 @@ export class ServedModels implements AsyncDisposable {
     this.#known = new Map(known.map((manifest) => [manifest.name, manifest]))
   }
 
-  /** Serves what is in the store already; fetches and loads nothing. */
+  /** Serves what is in the store, now and later, whoever fetched it; fetches and loads nothing. */
   static async open(
     deps: ServedModelsDeps,
     options: ServedModelsOptions,
@@ -89,6 +94,7 @@ export class ServedModels implements AsyncDisposable {
     )
     for (const { manifest, present } of list) if (present) await served.#take(manifest.name)
     served.#tell()
+    served.#looking = served.#lookForFetched(served.#stop.signal)
     return served
   }
 
@@ -198,7 +204,23 @@ export class ServedModels implements AsyncDisposable {
   /** Ends what is being fetched. Engines and store belong to whoever made them. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await Promise.all(this.#keeping)
+    await Promise.all([...this.#keeping, this.#looking])
+  }
+
+  /** What another process fetches is served without a restart. */
+  async #lookForFetched(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps
+    while (!signal.aborted) {
+      await sleep(clock, lookEveryMs, signal).catch(() => {})
+      if (signal.aborted) return
+      for (const name of this.#known.keys()) {
+        if (this.#here.has(name)) continue
+        await this.#take(name)
+        if (!this.#here.has(name)) continue
+        this.#missing.delete(name)
+        this.#tell()
+      }
+    }
   }
 
   async #fetch(name: string, signal: AbortSignal): Promise<void> {
@@ -219,7 +241,7 @@ export class ServedModels implements AsyncDisposable {
     const manifest = this.#known.get(name)
     const local = manifest && (await this.#deps.store.local(name))
     if (!manifest || !local) return
-    const { version, description, licence, task, idempotent, cacheS } = manifest
+    const { version, description, licence, task, idempotent, cacheS, cascade, split } = manifest
     this.#here.set(name, {
       name,
       version,
@@ -233,14 +255,15 @@ export class ServedModels implements AsyncDisposable {
       inputs: manifest.inputs.map(specOf),
       outputs: manifest.outputs.map(specOf),
       bytes: local.bytes,
-      manifest,
+      cascade,
+      split,
     })
   }
 
   #ofAdded({ manifest, folder, engine, inputs, outputs, bytes }: AddedModel): ServedModel {
-    const { name, version, description, licence, task, idempotent, cacheS } = manifest
+    const { name, version, description, licence, task, idempotent, cacheS, cascade, split } = manifest
     return {
-      ...{ name, version, description, licence, from: folder, task, idempotent, cacheS },
+      ...{ name, version, description, licence, from: folder, task, idempotent, cacheS, cascade, split },
       ...{ engine: this.#withWishes(engine), inputs, outputs, bytes },
     }
   }

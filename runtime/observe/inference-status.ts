@@ -1,5 +1,6 @@
 /** Inference in the device's account of itself: models, engines and their memory against the budget, and what is wrong. */
 import type { DeviceInference } from '../inference/device-inference.ts'
+import { planProblem } from '../inference/plan-problem.ts'
 import type { ServedModel } from '../inference/served-models.ts'
 import type { EngineModelStatus } from '../wire/engine-protocol.ts'
 import type { StatusResult } from '../wire/messages.ts'
@@ -12,11 +13,14 @@ export interface InferenceAccount {
 }
 
 export async function inferenceStatus(inference: DeviceInference): Promise<InferenceAccount> {
-  const { engines, served, added, plan } = inference
+  const { engines, served, added, plan, routes } = inference
   const status = await engines.status()
   const states = new Map(status.models.map((model) => [model.name, model]))
+  const list = served.list()
+  const plans = new Map(list.map((model) => [model.name, planProblem(model, routes)]))
   const problems = [
     ...served.problems,
+    ...[...plans].flatMap(([name, reason]) => (reason === undefined ? [] : [`model ${name}: ${reason}`])),
     ...added.problems.map(({ reason }) => `an added model is not served: ${reason}`),
     ...status.models.flatMap(({ name, state, reason }) =>
       state === 'failed' ? [`model ${name} does not load: ${reason ?? 'no reason is given'}`] : [],
@@ -24,7 +28,7 @@ export async function inferenceStatus(inference: DeviceInference): Promise<Infer
   ]
   return {
     models: [
-      ...served.list().map((model) => servedEntry(model, states.get(model.name))),
+      ...list.map((model) => servedEntry(model, states.get(model.name), plans.get(model.name))),
       ...served.missing.map(({ name, reason }) => ({
         ...{ name, version: '', state: 'absent' as const, megabytes: 0, reason },
       })),
@@ -47,13 +51,15 @@ export async function inferenceStatus(inference: DeviceInference): Promise<Infer
 function servedEntry(
   model: ServedModel,
   status: EngineModelStatus | undefined,
+  planReason: string | undefined,
 ): StatusResult['models'][number] {
   const { name, version, description, licence, from, inputs, outputs } = model
   const figures = status?.figures
+  const reason = status?.reason ?? planReason
   return {
     ...{ name, version, state: status?.state ?? 'present' },
     megabytes: rounded(figures?.memoryMb ?? model.engine.memoryMb ?? 0),
-    ...(status?.reason === undefined ? {} : { reason: status.reason }),
+    ...(reason === undefined ? {} : { reason }),
     ...{ description, licence, from, pinned: model.engine.pin ?? false },
     ...{ inputs: [...inputs], outputs: [...outputs] },
     ...(figures && {

@@ -10,7 +10,7 @@ import * as v from 'valibot'
 import { readYaml } from '../../base/config-file.ts'
 import { messageOf } from '../../base/errors.ts'
 import { check } from '../../wire/messages.ts'
-import { isPlainPath, modelManifest } from './manifest.ts'
+import { isPlainPath, modelManifest, planFault } from './manifest.ts'
 import { StoreError, systemCodeOf } from './store-error.ts'
 
 export const manifestFile = 'model.yaml'
@@ -59,6 +59,8 @@ const addedManifest = v.pipe(
     idempotent: v.optional(v.boolean(), true),
     cacheS: entries.cacheS,
     batch: entries.batch,
+    cascade: entries.cascade,
+    split: entries.split,
     pin: entries.pin,
     memoryMb: v.optional(entries.memoryMb),
     inputs: tensors,
@@ -112,6 +114,8 @@ function normal(
   const list: readonly AddedFile[] = files ?? [{ role: 'model', path: file as string, sha256: digest }]
   if (new Set(list.map(({ role: one }) => one)).size !== list.length)
     throw new StoreError('malformed', `${from}: two files have the same role`)
+  const fault = planFault({ ...rest, name: name.output })
+  if (fault) throw new StoreError('malformed', `${from}: ${fault}`)
   return {
     ...rest,
     name: name.output,

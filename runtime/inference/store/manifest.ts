@@ -135,7 +135,7 @@ export function parseManifest(value: unknown): ModelManifest {
   const roles = new Set(parsed.value.files.map((file) => file.role))
   if (roles.size !== parsed.value.files.length)
     throw new StoreError('malformed', `model manifest ${parsed.value.name}: two files have the same role`)
-  const fault = stepsFault(parsed.value)
+  const fault = stepsFault(parsed.value) ?? planFault(parsed.value)
   if (fault) throw new StoreError('malformed', `model manifest ${parsed.value.name}: ${fault}`)
   return parsed.value
 }
@@ -146,4 +146,15 @@ function stepsFault({ pipeline, steps, inputs, outputs }: ModelManifest): string
   const names = { inputs: inputs.map(({ name }) => name), outputs: outputs.map(({ name }) => name) }
   const checked = checkSteps(steps ?? [], names)
   return checked.ok ? undefined : checked.reason
+}
+
+/** One line about a cascade or a split that leads back to the model itself, or undefined. */
+export function planFault({
+  name: own,
+  cascade,
+  split,
+}: Pick<ModelManifest, 'name' | 'cascade' | 'split'>): string | undefined {
+  if (cascade?.large === own) return `cascade.large: ${own} is this model itself`
+  const at = split?.cuts.findIndex(({ head, tail }) => head === own || tail === own || head === tail) ?? -1
+  return at < 0 ? undefined : `split.cuts.${at}: head and tail are two models beside ${own}`
 }
