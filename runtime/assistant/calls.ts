@@ -32,7 +32,7 @@ export interface CallDeps {
   readonly sim: SimControl | undefined
   readonly status: () => Promise<StatusResult>
   /** What decides where models run; absent where there is none. */
-  readonly router?: Pick<Router, 'decision' | 'decisions' | 'infer'> | undefined
+  readonly router?: Pick<Router, 'decisionsOf' | 'decisions' | 'infer'> | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -100,12 +100,14 @@ export class Calls {
     const { router } = this.#deps
     if (!router) throw new RpcError('unsupported', 'this device decides nothing about where models run')
     if (decision === undefined) return { decisions: router.decisions() }
-    const found = router.decision(decision)
-    if (found) return { decisions: [found] }
-    throw new RpcError(
-      'not-found',
-      `no decision ${decision.slice(0, 64)}: only the latest ones are kept, until a restart`,
-    )
+    const asked = decision.slice(0, 64)
+    const found = router.decisionsOf(asked)
+    if (found.length === 1) return { decisions: found }
+    const why =
+      found.length === 0
+        ? `no decision ${asked}: only the latest ones are kept, until a restart`
+        : `${found.length} decisions begin with ${asked}: give more of the id`
+    throw new RpcError('not-found', why)
   }
 
   #fault(request: { entity: string; fault: { kind: string } | null }): { entity: string } {

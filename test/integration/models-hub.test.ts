@@ -1,5 +1,5 @@
 /** A person's own models on a running hub, by the real command line: added, served, asked, shown, removed. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -119,9 +119,33 @@ test('a wrong input and an unknown model are named, and the device goes on', () 
   expect(infer('adder', '--input', 'a=[1]', '--input', 'b=[2]').status).toBe(0)
 })
 
+test('of a model that is not here it is said how to get it, and of one that nobody knows which there are', () => {
+  const absent = infer('person', '--input', 'image=[[[1, 2, 3]]]')
+  expect(absent.stderr).toContain(
+    'engine: model person is not here: fetch it with "ganglion models pull person"',
+  )
+  expect(absent.status).toBe(2)
+  const picture = join(dir, 'picture.ppm')
+  writeFileSync(picture, 'P6\n1 1\n255\nabc')
+  const unknown = infer('nope', '--image', picture)
+  expect(unknown.stderr).toMatch(/^ganglion: no model is named nope; there are: .*adder.*, person\b/)
+  expect(unknown.status).toBe(2)
+})
+
+test('what is fetched while the device runs is served without a restart', async () => {
+  expect(models('pull', 'person').status).toBe(0)
+  const looked = () => infer('person', '--input', 'image=[[[1, 2, 3]]]')
+  await until('it is served', () => looked().status === 0)
+})
+
+test('the list says where a folder of one’s own is put', () => {
+  expect(models('list').stderr).toContain(`goes to ${join(dir, 'models', 'added')}`)
+})
+
 test('tune measures on this machine, and keeps what is best for the next start', () => {
   const { status, stdout } = models('tune', 'adder', '--seconds', '0.1', '--json')
   expect(status).toBe(0)
+  expect(existsSync(join(hub.stateDir, 'device', 'inference', 'measured-plan.json'))).toBe(true)
   const { results, best, kept } = JSON.parse(stdout)
   expect(results.length).toBeGreaterThan(0)
   expect(best).toMatchObject({ workers: 1, intraOpThreads: expect.any(Number), p50Ms: expect.any(Number) })

@@ -113,6 +113,20 @@ it('without an id the latest are listed; with --json a machine reads them [route
   expect(refused.whyNot).toBe('labelled device: it may not travel as far as site')
 })
 
+it('as much of an id as is unique is enough; with less, the person is asked for more', async () => {
+  const ids = [await decide('device'), await decide('device')] as const
+  const length = [...ids[0]].findIndex((letter, at) => letter !== ids[1][at]) + 1
+  const { out } = await ganglion('why', ids[0].slice(0, length), '--json')
+  expect(JSON.parse(out).decisions.map(({ id }: { id: string }) => id)).toEqual([ids[0]])
+  const several = Array.from({ length: 17 }, () => decide('device'))
+  await Promise.all(several)
+  const all = router.decisions().map(({ id }) => id)
+  const shared = all.map((id) => id[0]).find((letter, at, letters) => letters.indexOf(letter) !== at) ?? ''
+  const { err, status } = await ganglion('why', shared)
+  expect(err).toMatch(/^ganglion: \d+ decisions begin with .: give more of the id\n$/)
+  expect(status).toBe(2)
+})
+
 it('a decision that is not kept is a mistake of one line', async () => {
   const { err, status } = await ganglion('why', 'nonesuch')
   expect(err).toContain('no decision nonesuch: only the latest ones are kept')

@@ -1,5 +1,8 @@
 /** `ganglion infer MODEL`: one inference by a running device, which decides where it runs; what came out, and where. */
 import { UsageError } from '../../base/errors.ts'
+import { models as knownModels } from '../../inference/models/index.ts'
+import { specOf } from '../../inference/store/engine-model.ts'
+import { type ModelManifest, parseManifest } from '../../inference/store/manifest.ts'
 import { encodeCbor } from '../../wire/cbor.ts'
 import type { TensorSpec } from '../../wire/engine-protocol.ts'
 import { type Privacy, privacies, type Tensor } from '../../wire/infer.ts'
@@ -8,9 +11,10 @@ import type { StatusResult } from '../../wire/messages.ts'
 import type { Context } from '../context.ts'
 import { decodePicture, decodeSound } from '../decode-file.ts'
 import { openHub } from '../hub.ts'
-import type { HubClient } from '../hub-client.ts'
+import { type HubClient, HubError } from '../hub-client.ts'
 import { type JsonTensor, outputLines } from '../infer-output.ts'
 import { pictureInput, pictureTensor, soundRateHz, soundTensor } from '../model-inputs.ts'
+import { onlyDevice } from '../only-device.ts'
 import { tensorFrom } from '../tensor-file.ts'
 import { milliseconds } from '../terminal.ts'
 
@@ -41,8 +45,12 @@ export async function infer(model: string, options: InferOptions, context: Conte
   const privacy = privacyOf(options.privacy)
   const hub = openHub(options, context)
   const device = options.device ?? (await onlyDevice(hub))
-  const specs = await inputsOf(hub, device, model)
-  const inputs = await inputsFrom(options, specs, context.signal)
+  const { models } = await hub.get<StatusResult>(`/api/devices/${encodeURIComponent(device)}/status`)
+  const specs = await inputsOf(hub, models, model)
+  // Tensors say themselves what they are, and another gateway may know the model; a picture must be laid out here.
+  if (!specs && (options.image !== undefined || options.audio !== undefined))
+    throw await unknownModel(hub, models, model)
+  const inputs = await inputsFrom(options, specs ?? [], context.signal)
   const body = encodeCbor({ model, device, privacy, deadlineMs: inferMsMax, inputs })
   if (body.byteLength > wireLimits.inputsBytesMax)
     throw new UsageError(
@@ -69,21 +77,38 @@ function privacyOf(text: string): Privacy {
   throw new UsageError(`--privacy ${text}: device, site or cloud`)
 }
 
-/** Throws UsageError where it is not clear which one is meant. */
-async function onlyDevice(hub: HubClient): Promise<string> {
-  const { devices } = await hub.get<{ devices: { id: string; availability: string }[] }>('/api/devices')
-  const online = devices.filter(({ availability }) => availability === 'online').map(({ id }) => id)
-  const [only, ...others] = online
-  if (only === undefined) throw new UsageError('no device is online')
-  if (others.length > 0)
-    throw new UsageError(`several devices are online, name one with --device: ${online.join(', ')}`)
-  return only
+/** What the model takes: as the device says, the list that Ganglion ships, or the gateway. Undefined where none knows it. */
+async function inputsOf(
+  hub: HubClient,
+  models: StatusResult['models'],
+  model: string,
+): Promise<readonly TensorSpec[] | undefined> {
+  const here = models.find(({ name }) => name === model)?.inputs
+  if (here) return here
+  const shipped = knownModels.find(({ name }) => name === model)
+  if (shipped) return parseManifest(shipped).inputs.map(specOf)
+  try {
+    const { inputs = [] } = await hub.get<{ inputs?: ModelManifest['inputs'] }>(
+      `/v2/models/${encodeURIComponent(model)}`,
+    )
+    return inputs.map(specOf)
+  } catch (error) {
+    if (error instanceof HubError && error.status === 404) return undefined
+    throw error
+  }
 }
 
-/** What the model takes; nothing where the device does not have it, which the device then says itself. */
-async function inputsOf(hub: HubClient, device: string, model: string): Promise<readonly TensorSpec[]> {
-  const { models } = await hub.get<StatusResult>(`/api/devices/${encodeURIComponent(device)}/status`)
-  return models.find(({ name }) => name === model)?.inputs ?? []
+async function unknownModel(
+  hub: HubClient,
+  models: StatusResult['models'],
+  model: string,
+): Promise<UsageError> {
+  const health = await hub.get<{ inference: { backends: readonly { models: readonly string[] }[] } }>(
+    '/api/health',
+  )
+  const here = [...models, ...knownModels].map(({ name }) => name)
+  const names = new Set([...here, ...health.inference.backends.flatMap((backend) => backend.models)])
+  return new UsageError(`no model is named ${model}; there are: ${[...names].join(', ')}`)
 }
 
 /** Throws UsageError. */

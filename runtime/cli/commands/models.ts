@@ -58,7 +58,12 @@ export async function modelsList(options: ModelsOptions, context: Context): Prom
     terminal.out(listLine(model, terminal))
     if (model.reason !== undefined) terminal.out(`${' '.repeat(9)}${terminal.style('yellow', model.reason)}`)
   }
-  terminal.note(terminal.style('dim', `in ${dir}`))
+  terminal.note(
+    terminal.style(
+      'dim',
+      `in ${dir}; a folder of your own with a model.yaml goes to ${join(dir, addedFolder)}`,
+    ),
+  )
   if (live?.engine) terminal.note(terminal.style('dim', engineLine(live.device, live.engine)))
   return 0
 }

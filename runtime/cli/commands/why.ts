@@ -1,9 +1,8 @@
 /** `ganglion why [ID]`: where a device had models run, and why there. */
-import { UsageError } from '../../base/errors.ts'
 import type { Decision, DecisionAttempt, DecisionCandidate, WhyResult } from '../../wire/decisions.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
-import type { HubClient } from '../hub-client.ts'
+import { onlyDevice } from '../only-device.ts'
 import { milliseconds, type Terminal } from '../terminal.ts'
 
 export interface WhyOptions {
@@ -23,17 +22,6 @@ export async function why(id: string | undefined, options: WhyOptions, context: 
   else if (id === undefined) printList(decisions, terminal)
   else for (const decision of decisions) for (const line of lines(decision, terminal)) terminal.out(line)
   return 0
-}
-
-/** Throws UsageError where it is not clear which one is meant. */
-async function onlyDevice(hub: HubClient): Promise<string> {
-  const { devices } = await hub.get<{ devices: { id: string; availability: string }[] }>('/api/devices')
-  const online = devices.filter(({ availability }) => availability === 'online').map(({ id }) => id)
-  const [only, ...others] = online
-  if (only === undefined) throw new UsageError('no device is online')
-  if (others.length > 0)
-    throw new UsageError(`several devices are online, name one with --device: ${online.join(', ')}`)
-  return only
 }
 
 function printList(decisions: readonly Decision[], terminal: Terminal): void {

@@ -56,6 +56,13 @@ export class DecisionLog {
     return kept && structuredClone(kept)
   }
 
+  /** The one of this id, else all whose ids begin with it. */
+  beginningWith(id: string): Decision[] {
+    const exact = this.of(id)
+    if (exact) return [exact]
+    return [...this.#kept.values()].filter((one) => one.id.startsWith(id)).map((one) => structuredClone(one))
+  }
+
   /** The latest ones, newest first. */
   latest(): Decision[] {
     return [...this.#kept.values()]

@@ -121,6 +121,11 @@ export class Router implements Inference, AsyncDisposable {
     return this.#decisions.of(id)
   }
 
+  /** Decisions whose ids begin so; the one alone whose whole id it is. */
+  decisionsOf(id: string): Decision[] {
+    return this.#decisions.beginningWith(id)
+  }
+
   /** The latest decisions, newest first. */
   decisions(): Decision[] {
     return this.#decisions.latest()
