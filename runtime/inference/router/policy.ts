@@ -254,7 +254,7 @@ function refuse(
     // A place that does not offer it is no place where it would have to run.
     const beyond = candidates.filter((one) => !allowed.includes(one) && one.offer.usable)
     const nearest = beyond.sort((a, b) => (mayTravel(a.reach, b.reach) ? 1 : -1))[0]
-    if (!nearest) return failed('model-unknown', `no place knows a model ${model}`)
+    if (!nearest) return failed('model-unknown', `no place knows a model ${model}: ${lines}`.slice(0, 480))
     const needs = mayTravel(privacy, nearest.reach)
       ? `inference.allow: ${nearest.reach} in this device's configuration`
       : `the label ${nearest.reach}`
