@@ -8,7 +8,7 @@ export interface Conditions {
   /** Absent: mains. */
   readonly power?: 'mains' | 'battery' | 'unknown'
   readonly batteryPercent?: number
-  /** Memory that models may still take, megabytes. */
+  /** Memory that a model may have here once what may be unloaded is, megabytes. */
   readonly memoryFreeMb?: number
 }
 

@@ -131,10 +131,14 @@ function reasonAgainst(
   if (excluded !== undefined) return excluded
   if (offer.bytesMax !== undefined && bytes > offer.bytesMax)
     return `takes ${offer.bytesMax} bytes at most; these are ${bytes}`
-  const { memoryFreeMb } = conditions
-  if (memoryFreeMb !== undefined && (offer.memoryMb ?? 0) > memoryFreeMb)
-    return `needs ${Math.ceil(offer.memoryMb ?? 0)} MB of memory; ${Math.floor(memoryFreeMb)} MB are free`
+  if (lacksMemory({ offer }, conditions))
+    return `needs ${Math.ceil(offer.memoryMb ?? 0)} MB of memory; ${Math.floor(conditions.memoryFreeMb ?? 0)} MB are free`
   return undefined
+}
+
+/** Even with all unloaded that may be: what is loaded is no reason, the engine makes room. */
+function lacksMemory({ offer }: Pick<PolicyCandidate, 'offer'>, { memoryFreeMb }: Conditions): boolean {
+  return offer.usable && memoryFreeMb !== undefined && (offer.memoryMb ?? 0) > memoryFreeMb
 }
 
 /**
@@ -265,9 +269,10 @@ function refuse(
   }
   const codes = new Set(allowed.filter(has).map(({ offer }) => (offer.usable ? undefined : offer.code)))
   const [only] = codes
-  const memory = told.every(({ whyNot }) => whyNot?.includes('MB of memory') ?? false)
-  const code =
-    memory && conditions.memoryFreeMb !== undefined ? 'memory' : codes.size === 1 ? only : undefined
+  // Whatever other places say: where it is offered, memory alone is in the way.
+  const offered = allowed.filter(({ offer }) => offer.usable)
+  const memory = offered.length > 0 && offered.every((one) => lacksMemory(one, conditions))
+  const code = memory ? 'memory' : codes.size === 1 ? only : undefined
   return failed(code ?? 'unavailable', `${model} can run nowhere now: ${lines}`.slice(0, 480))
 }
 

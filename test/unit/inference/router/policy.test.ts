@@ -125,6 +125,11 @@ describe('deadline, then cost', () => {
     expect(choice.ranked).toEqual(['gateway'])
     expect(choice.candidates[0]?.whyNot).toBe('needs 300 MB of memory; 120 MB are free')
     expect(pick([big], { conditions: { memoryFreeMb: 120 } }).refusal?.code).toBe('memory')
+    const away = { ...at('gateway', 'site', 1), offer: { usable: false, whyNot: 'it is away' } } as const
+    expect(pick([big, away], { conditions: { memoryFreeMb: 120 } }).refusal).toMatchObject({
+      code: 'memory',
+      message: expect.stringMatching(/engine: needs 300 MB of memory; 120 MB are free; gateway: it is away$/),
+    })
   })
 
   it('what a place cannot take is not sent there', () => {
