@@ -44,6 +44,10 @@ const priors: Readonly<Record<Privacy, LinkPrior>> = {
 const guessMs = 100
 /** Median of a model whose 95th percentile is advertised. */
 const medianOfP95 = 0.7
+/** As many answers as it takes to go by them alone. */
+const fewAnswers = 3
+/** Handing a request to the engine and its answer back, beyond waiting and running. */
+const handingMsMax = 5
 /** A wait that is shorter is lost in everything else. */
 const tellingMs = 5
 const honestyMax = 3
@@ -82,7 +86,9 @@ export class Estimates {
         : stale && offer.modelMs !== undefined
           ? Math.min(measured, hope)
           : measured
-    const serviceMs = hoped(window?.quantile(0.5), told)
+    // One answer alone does not outweigh what the place knows of all of its own.
+    const few = offer.modelMs === undefined ? 0 : fewAnswers - (window?.size ?? 0)
+    const serviceMs = hoped(window?.quantile(0.5, told, few), told)
     const serviceP95Ms = Math.max(serviceMs, hoped(window?.quantile(0.95), toldP95))
     const transfer = this.#transfer(route, offer, bytes, nowMs)
     const { loadMs } = offer
@@ -123,8 +129,11 @@ export class Estimates {
     if (!seen.atLeast) this.#judge(seen, nowMs)
     const local = route.reach === 'device'
     if (local) {
-      // Nothing is between us and it: what it took is what it takes, and the queue that it named was its own guess.
-      this.#window(route.id, model).add(Math.max(seen.modelMs ?? 0, beyondMs), nowMs)
+      // Nothing is between us and it: what was neither running nor handing over was waiting, which the queue tells.
+      const { modelMs } = seen
+      const tookMs =
+        modelMs === undefined ? beyondMs : Math.min(Math.max(modelMs, beyondMs), modelMs + handingMsMax)
+      this.#window(route.id, model).add(tookMs, nowMs)
       return
     }
     const link = this.#link(route)

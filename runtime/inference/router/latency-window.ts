@@ -29,9 +29,13 @@ export class LatencyWindow {
     return this.#newestMs
   }
 
-  /** The smallest value with at least `share` (0 to 1) of the weight at or below it; undefined before the first value. */
-  quantile(share: number): number | undefined {
-    return weightedQuantile(this.#values, share)
+  /**
+   * The smallest value with at least `share` (0 to 1) of the weight at or below it; undefined before the first value. `prior`
+   * counts as so many older values where `times` is above 0.
+   */
+  quantile(share: number, prior = 0, times = 0): number | undefined {
+    if (this.#values.length === 0 || times <= 0) return weightedQuantile(this.#values, share)
+    return weightedQuantile([...Array<number>(times).fill(prior), ...this.#values], share)
   }
 }
 
