@@ -89,7 +89,7 @@ async function compared(one: Case, engine: Run, bare: Run, quick: boolean): Prom
     limit:
       one.length === small
         ? 'two wake-ups of another process'
-        : 'copies of the input: into CBOR, into the pipe, out of it, into the native tensor',
+        : 'the socket: bare, 1.2 MB take some 250 µs from process to process; then the look for NaN, and one wake-up per 200 kB',
     note: `p50 and p95: engine ${spread(engineMs)}, bare ${spread(bareMs)} ms; adds ${addedUs.toFixed(0)} µs to the median`,
   }
 }
@@ -106,7 +106,7 @@ async function roundsFor(bare: Run, ms: number): Promise<number> {
       await bare(one)
       taken.push(performance.now() - startMs)
     }
-    if (median(taken) >= ms) return one.rounds
+    if (Math.min(...taken) >= ms) return one.rounds
   }
 }
 
