@@ -1,4 +1,6 @@
 /** The door to the HAL for composition roots: everything else knows `hal/contract` by type only. */
+
+import { conditionSensors } from './condition-sensors.ts'
 import type { Board, Hal, OpenBoardOptions } from './contract/board.ts'
 import type { Driver } from './contract/driver.ts'
 import { HalError } from './contract/errors.ts'
@@ -68,7 +70,9 @@ export function createHal(boards: readonly Board[]): Hal {
       const detected = options.home
         ? simulatedBoard(boards, options.home.name)
         : await detectBoard(boards, roots, process.arch)
-      const hostSensors = options.hostSensors ? await openHostSensors(roots, host, signal) : []
+      const hostSensors = options.hostSensors
+        ? await openHostSensors(roots, detected.board, host, signal)
+        : []
       const world = home ? simulateHome(home, host) : undefined
       const parts: BoardParts = {
         ...detected,
@@ -76,6 +80,7 @@ export function createHal(boards: readonly Board[]): Hal {
         simulated: world !== undefined,
         ...(world ? { layout: world.layout, actuators: world.actuators, sim: world.control } : {}),
         sensors: unique([...(world?.sensors ?? []), ...hostSensors]),
+        conditions: conditionSensors(world?.sensors ?? [], hostSensors),
         ...mediaParts(options, host),
       }
       if (!options.hardware || options.hardware.parts.length === 0) return assembleBoard(parts)

@@ -3,7 +3,7 @@
  * does not keep the others open.
  */
 import type { Actuator } from './contract/actuator.ts'
-import type { Board, Layout, OpenBoard, SimControl } from './contract/board.ts'
+import type { Board, ConditionSensors, Layout, OpenBoard, SimControl } from './contract/board.ts'
 import type { Camera } from './contract/camera.ts'
 import type { Component } from './contract/component.ts'
 import type { Microphone } from './contract/microphone.ts'
@@ -17,6 +17,7 @@ export interface BoardParts {
   readonly simulated: boolean
   readonly layout: Layout
   readonly sensors: readonly Sensor[]
+  readonly conditions: ConditionSensors
   readonly actuators: readonly Actuator[]
   readonly microphone?: Microphone
   readonly speaker?: Speaker

@@ -149,6 +149,18 @@ export interface SimControl {
   set(componentId: string, change: { state?: string; attributes?: Readonly<Record<string, Json>> }): void
 }
 
+/** Sensors that tell under what conditions this machine computes, by id. Absent: nothing tells it. */
+export interface ConditionSensors {
+  /** Temperature of the processor, °C. */
+  readonly temperature?: string
+  /** On while the kernel or the firmware holds the processor back. */
+  readonly throttled?: string
+  /** On: mains; off: battery. */
+  readonly mains?: string
+  /** Charge, percent. */
+  readonly battery?: string
+}
+
 /** The device's hardware, opened. Disposing closes every component. */
 export interface OpenBoard extends AsyncDisposable {
   readonly board: Board
@@ -157,6 +169,7 @@ export interface OpenBoard extends AsyncDisposable {
   readonly simulated: boolean
   readonly layout: Layout
   readonly sensors: readonly Sensor[]
+  readonly conditions: ConditionSensors
   readonly actuators: readonly Actuator[]
   readonly components: readonly Component[]
   readonly microphone?: Microphone

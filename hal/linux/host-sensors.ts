@@ -7,6 +7,7 @@
 import { readdir, readFile, statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Board } from '../contract/board.ts'
 import { HalError } from '../contract/errors.ts'
 import type { Host } from '../contract/host.ts'
 import type { Roots } from './board-detect.ts'
@@ -14,10 +15,15 @@ import { HostSensor, type HostSource } from './host-sensor.ts'
 import { kernelSources } from './kernel-sources.ts'
 
 /** Opens the sensors that this machine has, each with a first report. */
-export async function openHostSensors(roots: Roots, host: Host, signal: AbortSignal): Promise<HostSensor[]> {
+export async function openHostSensors(
+  roots: Roots,
+  { power }: Pick<Board, 'power'>,
+  host: Host,
+  signal: AbortSignal,
+): Promise<HostSensor[]> {
   // All are measured before the first is opened: an error leaves nothing running.
   const measured: { source: HostSource; first: number }[] = []
-  for (const source of await findSources(roots)) {
+  for (const source of await findSources(roots, power)) {
     signal.throwIfAborted()
     const first = await firstOf(source, host)
     if (first !== undefined) measured.push({ source, first })
@@ -57,7 +63,7 @@ function describe(
   }
 }
 
-async function findSources(roots: Roots): Promise<HostSource[]> {
+async function findSources(roots: Roots, power: Board['power']): Promise<HostSource[]> {
   const zone = await cpuThermalZone(roots.sys)
   const temperature: HostSource[] = zone
     ? [
@@ -80,7 +86,7 @@ async function findSources(roots: Roots): Promise<HostSource[]> {
       measure: () => memoryUsed(join(roots.proc, 'meminfo')),
     },
     { object: 'disk_used', name: 'disk in use', unit: '%', measure: diskUsed },
-    ...(await kernelSources(roots.sys)),
+    ...(await kernelSources(roots.sys, power)),
   ]
 }
 

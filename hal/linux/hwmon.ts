@@ -143,10 +143,46 @@ export async function underVoltage(sys: string, chip: string): Promise<boolean |
 
 /** A file below /sys that is not 0 when there is something: decimal, or the hexadecimal bits of `get_throttled`. */
 async function alarmAt(sys: string, path: string | undefined): Promise<boolean | undefined> {
+  const bits = await bitsAt(sys, path)
+  return bits === undefined ? undefined : bits !== 0
+}
+
+async function bitsAt(sys: string, path: string | undefined): Promise<number | undefined> {
   if (path === undefined) return undefined
   const text = await readAttribute(sys, path.replace(/^\/sys\//, ''))
   if (text === undefined || !/^(0x)?[0-9a-f]+$/i.test(text)) return undefined
-  return Number.parseInt(text.replace(/^0x/, ''), 16) !== 0
+  return Number.parseInt(text.replace(/^0x/, ''), 16)
+}
+
+/** Bits of `get_throttled` that hold now, not some time since the start: frequency capped, throttled, soft limit of temperature. */
+const throttledNow = 0b1110
+
+/**
+ * Whether the processor is held back now, as the board's firmware says (`get_throttled`: os/raspberry-pi-os of the Raspberry Pi
+ * documentation) or the kernel's cooling by frequency (linux/drivers/thermal/cpufreq_cooling.c). Undefined where neither speaks.
+ */
+export async function readThrottled(
+  sys: string,
+  telemetry: readonly PowerTelemetry[],
+): Promise<boolean | undefined> {
+  const paths = telemetry.filter(({ kind }) => kind === 'throttle').map(({ path }) => path)
+  const bits = await Promise.all(paths.map((path) => bitsAt(sys, path)))
+  const firmware = bits.filter((value) => value !== undefined).map((value) => (value & throttledNow) !== 0)
+  const said = [...firmware, ...(await cooling(sys))]
+  return said.length === 0 ? undefined : said.includes(true)
+}
+
+async function cooling(sys: string): Promise<boolean[]> {
+  const folder = join(sys, 'class', 'thermal')
+  const devices = (await namesIn(folder)).filter((name) => /^cooling_device\d+$/.test(name))
+  const states = await Promise.all(
+    devices.map(async (device) =>
+      /^(thermal-)?cpufreq-/.test((await readAttribute(folder, device, 'type')) ?? '')
+        ? readNumber(folder, device, 'cur_state')
+        : undefined,
+    ),
+  )
+  return states.filter((state) => state !== undefined).map((state) => state > 0)
 }
 
 async function hwmonFolders(sys: string, chip: string): Promise<string[]> {

@@ -1,11 +1,13 @@
 /**
  * What kernel drivers measure by themselves on this machine, as host sensors: under-voltage of the supply, power of the rails,
- * and every Industrial I/O device. No configuration: a device-tree overlay is enough for a sensor to appear.
+ * mains or battery, throttling, and every Industrial I/O device. No configuration: a device-tree overlay is enough for a sensor to appear.
  */
 import { join } from 'node:path'
+import type { PowerTelemetry } from '../contract/board.ts'
 import type { HostSource } from './host-sensor.ts'
-import { readRails, underVoltage } from './hwmon.ts'
+import { readRails, readThrottled, underVoltage } from './hwmon.ts'
 import { type IioDevice, listIio, readIio } from './iio.ts'
+import { readPowerSource } from './power-supply.ts'
 import { namesIn, readAttribute } from './sysfs.ts'
 
 /** Chips whose rails are those of the board: Jetson modules have it (linux/Documentation/hwmon/ina3221.rst). */
@@ -26,9 +28,44 @@ const quantities: Readonly<
   distance: { deviceClass: 'distance', unit: 'm', decimals: 3 },
 }
 
-export async function kernelSources(sys: string): Promise<HostSource[]> {
+/** `telemetry`: where the board's firmware says that it holds the processor back. */
+export async function kernelSources(
+  sys: string,
+  telemetry: readonly PowerTelemetry[],
+): Promise<HostSource[]> {
   const iio = (await listIio(sys)).flatMap((device) => iioSources(device))
-  return [...(await powerSources(sys)), ...iio]
+  return [...(await powerSources(sys)), ...(await conditionSources(sys, telemetry)), ...iio]
+}
+
+/** Under what conditions the machine computes. */
+async function conditionSources(sys: string, telemetry: readonly PowerTelemetry[]): Promise<HostSource[]> {
+  const { mains, batteryPercent } = await readPowerSource(sys)
+  const throttled: HostSource = {
+    object: 'throttled',
+    name: 'slowed down',
+    deviceClass: 'problem',
+    binary: true,
+    measure: async () => flag(await readThrottled(sys, telemetry)),
+  }
+  const plugged: HostSource = {
+    object: 'mains',
+    name: 'on mains',
+    deviceClass: 'plug',
+    binary: true,
+    measure: async () => flag((await readPowerSource(sys)).mains),
+  }
+  const battery: HostSource = {
+    object: 'battery',
+    name: 'battery',
+    deviceClass: 'battery',
+    unit: '%',
+    measure: async () => (await readPowerSource(sys)).batteryPercent,
+  }
+  return [
+    ...((await readThrottled(sys, telemetry)) === undefined ? [] : [throttled]),
+    ...(mains === undefined ? [] : [plugged]),
+    ...(batteryPercent === undefined ? [] : [battery]),
+  ]
 }
 
 async function powerSources(sys: string): Promise<HostSource[]> {

@@ -5,17 +5,23 @@ import type { Conditions } from './router/conditions.ts'
 import type { Engines } from './supervisor/engines.ts'
 
 export function deviceConditions(
-  board: Pick<OpenBoard, 'sensors'>,
+  { conditions: sensors }: Pick<OpenBoard, 'conditions'>,
   registry: Pick<EntityRegistry, 'get'>,
   engines: Engines,
   budgetMb: number,
 ): Conditions {
-  const thermometer = board.sensors.find(({ info }) => info.id.endsWith('cpu_temperature'))
-  const tempC = Number.parseFloat(
-    thermometer ? (registry.get(thermometer.info.id)?.telemetry.state ?? '') : '',
-  )
+  const stateOf = (id: string | undefined) =>
+    id === undefined ? '' : (registry.get(id)?.telemetry.state ?? '')
+  const tempC = Number.parseFloat(stateOf(sensors.temperature))
+  const batteryPercent = Number.parseFloat(stateOf(sensors.battery))
+  const throttled = stateOf(sensors.throttled)
+  const mains = stateOf(sensors.mains)
+  // What is not said stays unknown.
   return {
     ...(Number.isFinite(tempC) ? { tempC } : {}),
+    ...(throttled === 'on' || throttled === 'off' ? { throttled: throttled === 'on' } : {}),
+    ...(mains === 'on' ? { power: 'mains' } : mains === 'off' ? { power: 'battery' } : {}),
+    ...(Number.isFinite(batteryPercent) ? { batteryPercent } : {}),
     memoryFreeMb: roomMb(engines, budgetMb),
   }
 }

@@ -17,12 +17,23 @@ test('loaded models count as room, since they make it; pinned ones do not', asyn
   expect(roomMb(supervisor, 0)).toBe(0)
 })
 
-test('heat is told where the board has a thermometer that says a number', async () => {
+test('heat, throttling, mains and charge are told where a sensor of the machine says them, and nothing else is', async () => {
   const supervisor = await openSupervisor({ models: [] })
-  const info = { id: 'sensor.board_cpu_temperature' }
-  const board = { sensors: [{ info }] } as never
-  const registry = (state: string) => ({ get: () => ({ telemetry: { state } }) }) as never
-  expect(deviceConditions(board, registry('81.5'), supervisor, 10)).toEqual({ tempC: 81.5, memoryFreeMb: 10 })
-  expect(deviceConditions(board, registry('unavailable'), supervisor, 10)).toEqual({ memoryFreeMb: 10 })
-  expect(deviceConditions({ sensors: [] }, registry('1'), supervisor, 10)).toEqual({ memoryFreeMb: 10 })
+  const conditions = { temperature: 't', throttled: 'h', mains: 'm', battery: 'b' }
+  const told = (states: Readonly<Record<string, string>>, board: object = { conditions }) =>
+    deviceConditions(
+      board as never,
+      { get: (id: string) => ({ telemetry: { state: states[id] } }) } as never,
+      supervisor,
+      10,
+    )
+  expect(told({ t: '81.5', h: 'on', m: 'off', b: '17.3' })).toEqual({
+    ...{ tempC: 81.5, throttled: true, power: 'battery', batteryPercent: 17.3, memoryFreeMb: 10 },
+  })
+  expect(told({ t: '40', h: 'off', m: 'on', b: '100' })).toEqual({
+    ...{ tempC: 40, throttled: false, power: 'mains', batteryPercent: 100, memoryFreeMb: 10 },
+  })
+  const silent = 'unavailable'
+  expect(told({ t: silent, h: silent, m: silent, b: silent })).toEqual({ memoryFreeMb: 10 })
+  expect(told({ t: '1' }, { conditions: {} })).toEqual({ memoryFreeMb: 10 })
 })
