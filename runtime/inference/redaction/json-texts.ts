@@ -1,19 +1,23 @@
 /**
  * The texts inside a text that is JSON, such as the body of a chat: changed one by one, so that the JSON stays JSON whatever is
- * hidden or put back. What only holds the form together (roles, types, ids, the name of a model) and what is no text (pictures
- * and sounds as base64) is left alone.
+ * hidden or put back. What only holds a chat together (roles, types, ids, names of models and tools, a schema's keys) and what
+ * is no text (pictures and sounds as base64) is left alone; other JSON, also inside a chat, has no such form: its keys count too.
  */
 
-/** Of OpenAI's API; in other JSON these are ids and kinds as well. */
+/** Of OpenAI's API. */
 const formKeys: ReadonlySet<string> = new Set([
   ...['role', 'type', 'model', 'object', 'id', 'tool_call_id', 'tool_choice', 'finish_reason'],
-  ...['encoding_format', 'reasoning_effort', 'service_tier', 'system_fingerprint', 'format', 'data'],
+  ...['encoding_format', 'reasoning_effort', 'service_tier', 'system_fingerprint', 'format'],
 ])
+/** Where a name is an identifier, a text a sound, and a list one of keys. */
+const formPaths = /\.(?:(?:function|json_schema|custom)\.name|input_audio\.data|required\.\d+)$/
 /** A JSON text inside a JSON text inside a JSON text: the arguments of a tool are one. */
 const depthMax = 32
 
-/** Where a text stands: keys and indices, dotted. */
-export type ChangeText = (text: string, path: string) => string
+/** RFC 2397, in base64: a picture. */
+const dataUrl = /^data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w=.+-]{1,64}){0,4};base64,[\w+/=-]*$/
+
+export type ChangeText = (text: string) => string
 
 /** Undefined where `text` is no JSON object or array. */
 export function parseJson(text: string): object | undefined {
@@ -27,21 +31,39 @@ export function parseJson(text: string): object | undefined {
 }
 
 /** `value` with its texts changed. Throws RangeError for what is nested too deep to be looked at. */
-export function changeTexts(value: unknown, change: ChangeText, path = '', depth = 0): unknown {
-  if (depth > depthMax) throw new RangeError(`JSON nested deeper than ${depthMax}`)
-  if (typeof value === 'string') {
-    if (value.startsWith('data:')) return value
-    const inner = parseJson(value)
-    return inner ? JSON.stringify(changeTexts(inner, change, path, depth + 1)) : change(value, path)
-  }
-  if (Array.isArray(value))
-    return value.map((one, at) => changeTexts(one, change, `${path}.${at}`, depth + 1))
+export function changeTexts(value: object, change: ChangeText): unknown {
+  const isChat = 'messages' in value || 'choices' in value
+  return isChat ? changeChat(value, change, '', 0) : changeAll(value, change, 0)
+}
+
+function changeChat(value: unknown, change: ChangeText, path: string, depth: number): unknown {
+  if (depth > depthMax) throw tooDeep()
+  if (typeof value === 'string') return formPaths.test(path) ? value : changeText(value, change, depth)
+  if (Array.isArray(value)) return value.map((one, at) => changeChat(one, change, `${path}.${at}`, depth + 1))
   if (typeof value !== 'object' || value === null) return value
   const changed = Object.entries(value).map(([key, one]): [string, unknown] => [
     key,
-    formKeys.has(key) && typeof one === 'string'
-      ? one
-      : changeTexts(one, change, `${path}.${key}`, depth + 1),
+    formKeys.has(key) && typeof one === 'string' ? one : changeChat(one, change, `${path}.${key}`, depth + 1),
   ])
   return Object.fromEntries(changed)
+}
+
+function changeAll(value: unknown, change: ChangeText, depth: number): unknown {
+  if (depth > depthMax) throw tooDeep()
+  if (typeof value === 'string') return changeText(value, change, depth)
+  if (Array.isArray(value)) return value.map((one) => changeAll(one, change, depth + 1))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [change(key), changeAll(one, change, depth + 1)]),
+  )
+}
+
+function changeText(text: string, change: ChangeText, depth: number): string {
+  if (dataUrl.test(text)) return text
+  const inner = parseJson(text)
+  return inner ? JSON.stringify(changeAll(inner, change, depth + 1)) : change(text)
+}
+
+function tooDeep(): RangeError {
+  return new RangeError(`JSON nested deeper than ${depthMax}`)
 }

@@ -22,7 +22,7 @@ export const kinds = [
   'AREA',
   'TEXT',
 ] as const
-/** `TEXT`: something that looked like a placeholder already. `PLACE`: coordinates. */
+/** `TEXT`: something that looks like a placeholder of the same session. `PLACE`: coordinates. */
 export type Kind = (typeof kinds)[number]
 
 export interface Pattern {

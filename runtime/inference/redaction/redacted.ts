@@ -19,7 +19,12 @@ export interface Redacted {
 export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>): Redacted {
   const session = redactor.session()
   try {
-    const inputs = request.inputs.map((tensor) => withTexts(tensor, (text) => hide(session, text)))
+    // All of it first: what somebody else has hidden keeps its placeholder, and nothing else gets the same one.
+    for (const tensor of request.inputs)
+      withTexts(tensor, (text) => changed(text, (one) => kept(session, one)))
+    const inputs = request.inputs.map((tensor) =>
+      withTexts(tensor, (text) => changed(text, (one) => session.redact(one))),
+    )
     if (session.size === 0) return { request, back: (chunk) => chunk }
     const way = new WayBack(session, request.parameters?.[streamParameter] === 'delta')
     return { request: { ...request, inputs }, back: (chunk) => way.chunk(chunk) }
@@ -29,9 +34,14 @@ export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>):
   }
 }
 
-function hide(session: RedactionSession, text: string): string {
+function changed(text: string, change: (text: string) => string): string {
   const json = parseJson(text)
-  return json ? JSON.stringify(changeTexts(json, (one) => session.redact(one))) : session.redact(text)
+  return json ? JSON.stringify(changeTexts(json, change)) : change(text)
+}
+
+function kept(session: RedactionSession, text: string): string {
+  session.keep(text)
+  return text
 }
 
 class WayBack {
@@ -79,9 +89,17 @@ class WayBack {
       return this.#restorer(where(path), path.endsWith('.arguments')).push(text)
     })
     if (choice['finish_reason'] == null || !isRecord(delta)) return { ...choice, delta }
-    const held = this.#restorers.get(where('.content'))?.end() ?? ''
-    if (held === '') return { ...choice, delta }
-    return { ...choice, delta: { ...delta, content: `${String(delta['content'] ?? '')}${held}` } }
+    return { ...choice, delta: this.#withHeld(delta, where('')) }
+  }
+
+  /** With what was held back of the texts at `place`, as the end of them. */
+  #withHeld(delta: Readonly<Record<string, unknown>>, place: string): unknown {
+    let whole = delta
+    for (const [at, restorer] of this.#restorers) {
+      const held = at.startsWith(place) ? restorer.end() : ''
+      if (held !== '') whole = appended(whole, at.slice(place.length), held)
+    }
+    return whole
   }
 
   #restorer(place: string, escaped = false): Restorer {
@@ -89,6 +107,14 @@ class WayBack {
     this.#restorers.set(place, one)
     return one
   }
+}
+
+/** `path`: `.content`, or `.tool_calls.<index>.function.arguments`. */
+function appended(delta: Readonly<Record<string, unknown>>, path: string, text: string) {
+  const [, key = '', index] = path.split('.')
+  if (index === undefined) return { ...delta, [key]: `${String(delta[key] ?? '')}${text}` }
+  const calls = Array.isArray(delta[key]) ? delta[key] : []
+  return { ...delta, [key]: [...calls, { index: Number(index), function: { arguments: text } }] }
 }
 
 /** As `changeTexts`, where no text is JSON by itself: pieces are not. */

@@ -19,8 +19,8 @@ export interface KnownName {
   readonly name: string
 }
 
-/** More names than a home has people, rooms and devices; the rest would be left out silently, so it is refused. */
-const namesMax = 4_000
+/** More than the devices of a site have rooms and entities; the rest would be left out silently, so it is refused. */
+const namesMax = 100_000
 const nameCharsMin = 2
 const nameCharsMax = 200
 /** Texts beyond this are not sent: a request of this size is no conversation. */
@@ -33,24 +33,27 @@ interface Span {
 }
 
 export class Redactor {
-  /** Names by their first word, folded; the longest first. */
-  readonly #names = new Map<string, { readonly kind: Kind; readonly form: RegExp }[]>()
+  /** By the whole name: its words and what is between them. */
+  readonly #names = new Map<string, Kind>()
+  /** By a name's first word: words of the longest name that starts with it. */
+  readonly #longest = new Map<string, number>()
 
   /** Throws RangeError for more names than there may be. Names of one letter are left out: they would hide every "I". */
   constructor(names: readonly KnownName[] = []) {
     if (names.length > namesMax)
       throw new RangeError(`${names.length} names to hide; ${namesMax} are possible`)
-    const sorted = names.toSorted((a, b) => b.name.length - a.name.length)
-    for (const { kind, name } of sorted) {
+    for (const { kind, name } of names) {
       const core = name
         .trim()
         .slice(0, nameCharsMax)
         .replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}\p{M}]+$/gu, '')
-      const word = core.match(wordForm)?.[0]
-      if (core.length < nameCharsMin || word === undefined) continue
-      const known = this.#names.get(folded(word)) ?? []
-      known.push({ kind, form: nameForm(core) })
-      this.#names.set(folded(word), known)
+        .replace(/\s+/g, ' ')
+      const words = wordsOf(core)
+      const [first] = words
+      if (core.length < nameCharsMin || !first) continue
+      const written = words.map(({ gap, word }, at) => (at === 0 ? word : gap + word)).join('')
+      if (!this.#names.has(written)) this.#names.set(written, kind)
+      this.#longest.set(first.word, Math.max(words.length, this.#longest.get(first.word) ?? 0))
     }
   }
 
@@ -79,19 +82,20 @@ export class Redactor {
     return merged
   }
 
-  /** Word by word: the time does not depend on how many names there are. */
+  /** Word by word, the longest name at each: the time does not depend on how many names there are. */
   #namesIn(text: string): Span[] {
-    const spans: Span[] = []
-    for (const { 0: word, index } of text.matchAll(wordForm)) {
-      for (const { kind, form } of this.#names.get(folded(word)) ?? []) {
-        form.lastIndex = index
-        const found = form.exec(text)?.[0]
-        if (found === undefined) continue
-        spans.push({ from: index, to: index + found.length, kind })
-        break
+    const words = wordsOf(text)
+    return words.flatMap(({ word, from }, at) => {
+      const longest = this.#longest.get(word) ?? 0
+      let written = ''
+      let span: Span[] = []
+      for (const [nth, next] of words.slice(at, at + longest).entries()) {
+        written += nth === 0 ? next.word : next.gap + next.word
+        const kind = this.#names.get(written)
+        if (kind) span = [{ from, to: next.to, kind }]
       }
-    }
-    return spans
+      return span
+    })
   }
 }
 
@@ -100,6 +104,8 @@ export class RedactionSession {
   readonly #hidden = new Map<string, string>()
   readonly #placeholders = new Map<string, string>()
   readonly #counts = new Map<Kind, number>()
+  /** Placeholders that stood in the texts already: not this session's, so none of its own is called the same. */
+  readonly #foreign = new Set<string>()
 
   constructor(spans: (text: string) => Span[]) {
     this.#spans = spans
@@ -110,22 +116,38 @@ export class RedactionSession {
     return this.#hidden.size
   }
 
+  /** Placeholders in `text`, made by whoever hid something before, keep their names. To be told of all texts before the first `redact`. */
+  keep(text: string): void {
+    for (const [, kind = '', number = ''] of text.matchAll(placeholderForm))
+      if (!this.#hidden.has(keyOf(kind, number))) this.#foreign.add(keyOf(kind, number))
+  }
+
   /** Throws RangeError for a text that is too long. */
   redact(text: string): string {
     if (text.length > textCharsMax) throw new RangeError(`a text of more than ${textCharsMax} characters`)
+    this.keep(text)
     let out = ''
     let at = 0
     for (const { from, to, kind } of this.#spans(text)) {
-      out += text.slice(at, from) + this.#placeholder(kind, text.slice(from, to))
+      const found = text.slice(from, to)
+      out += text.slice(at, from) + (this.#isForeign(found) ? found : this.#placeholder(kind, found))
       at = to
     }
     return out + text.slice(at)
   }
 
+  /** Nothing but others' placeholders and what may stand around them, as in "password is [SECRET_1]." */
+  #isForeign(text: string): boolean {
+    const rest = text.replace(placeholderForm, (found, kind: string, number: string) =>
+      this.#foreign.has(keyOf(kind, number)) ? '' : found,
+    )
+    return rest !== text && !/[\p{L}\p{N}]/u.test(rest)
+  }
+
   /** Placeholders of this session become what they stand for, `escaped` as in a JSON string; others stay as they are. */
   restore(text: string, escaped = false): string {
     return text.replace(placeholderForm, (found, kind: string, number: string) => {
-      const hidden = this.#hidden.get(`${kind.toUpperCase()}_${Number(number)}`)
+      const hidden = this.#hidden.get(keyOf(kind, number))
       return hidden === undefined ? found : escaped ? JSON.stringify(hidden).slice(1, -1) : hidden
     })
   }
@@ -138,11 +160,12 @@ export class RedactionSession {
   #placeholder(kind: Kind, text: string): string {
     const known = this.#placeholders.get(text)
     if (known !== undefined) return known
-    const number = (this.#counts.get(kind) ?? 0) + 1
+    let number = (this.#counts.get(kind) ?? 0) + 1
+    while (this.#foreign.has(keyOf(kind, number))) number += 1
     this.#counts.set(kind, number)
     const placeholder = `[${kind}_${number}]`
     this.#placeholders.set(text, placeholder)
-    this.#hidden.set(`${kind}_${number}`, text)
+    this.#hidden.set(keyOf(kind, number), text)
     return placeholder
   }
 }
@@ -183,18 +206,29 @@ function spansOf({ kind, form, extent }: Pattern, text: string): Span[] {
   })
 }
 
+function keyOf(kind: string, number: string | number): string {
+  return `${kind.toUpperCase()}_${Number(number)}`
+}
+
 function first(a: Kind, b: Kind): Kind {
   return kinds.indexOf(a) <= kinds.indexOf(b) ? a : b
 }
 
-/** A whole word with its accents, however Unicode writes them. */
-const wordForm = /[\p{L}\p{N}\p{M}_]+/gu
-const folded = (word: string) => word.normalize('NFC').toLowerCase()
+interface Word {
+  /** In any case, its accents written either way: as one. */
+  readonly word: string
+  /** Between it and the word before; a little space as one. */
+  readonly gap: string
+  readonly from: number
+  readonly to: number
+}
 
-/** The whole name at one place of a text, in any case, its accents written either way, its words apart by a little space. */
-function nameForm(name: string): RegExp {
-  const escaped = [...new Set([name.normalize('NFC'), name.normalize('NFD')])].map((written) =>
-    written.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replace(/\s+/g, '\\s{1,3}'),
-  )
-  return new RegExp(`(?:${escaped.join('|')})(?![\\p{L}\\p{N}\\p{M}_])`, 'iuy')
+/** Whole words, with their accents. */
+function wordsOf(text: string): Word[] {
+  let end = 0
+  return [...text.matchAll(/[\p{L}\p{N}\p{M}_]+/gu)].map(({ 0: word, index }) => {
+    const gap = text.slice(end, index).replace(/\s+/g, (space) => (space.length <= 3 ? ' ' : space))
+    end = index + word.length
+    return { word: word.normalize('NFC').toLowerCase(), gap, from: index, to: end }
+  })
 }

@@ -152,6 +152,32 @@ describe('what comes back', () => {
   })
 })
 
+describe('placeholders that are there already', () => {
+  it('stay what they are, and nothing else gets their name [router-11]', () => {
+    const session = redactor.session()
+    const sent = session.redact('[PERSON_1] and Anna, [ email 2 ], password is [SECRET_1]. a@b.example')
+    expect(sent).toBe('[PERSON_1] and [PERSON_2], [ email 2 ], password is [SECRET_1]. [EMAIL_1]')
+    expect(session.redact('c@d.example')).toBe('[EMAIL_3]')
+    expect(session.restore('[PERSON_1] [PERSON_2] [email 2]')).toBe('[PERSON_1] Anna [email 2]')
+  })
+
+  it('one that is found too late, or within something to hide, is hidden with it', () => {
+    const session = redactor.session()
+    expect(session.redact('Anna')).toBe('[PERSON_1]')
+    expect(session.redact('[PERSON_1]')).toBe('[TEXT_1]')
+    expect(session.redact('password: [SECRET_7]hunter2')).toBe('password: [SECRET_1]')
+    expect(session.restore('[TEXT_1] [SECRET_1]')).toBe('[PERSON_1] [SECRET_7]hunter2')
+  })
+
+  it('text may be hidden twice and comes back through both [router-11]', () => {
+    const device = new Redactor([{ kind: 'PERSON', name: 'Anna' }]).session()
+    const gateway = new Redactor([{ kind: 'PERSON', name: 'Ben' }]).session()
+    const sent = gateway.redact(device.redact('Anna and Ben'))
+    expect(sent).toBe('[PERSON_1] and [PERSON_2]')
+    expect(device.restore(gateway.restore(sent))).toBe('Anna and Ben')
+  })
+})
+
 const bombs = [
   ...[
     'a',
@@ -196,11 +222,12 @@ describe('bounds', () => {
   })
 
   it('thousands of names cost no more than a few', () => {
-    const many = new Redactor(Array.from({ length: 4000 }, (_, n) => ({ kind: 'DEVICE', name: `Lamp ${n}` })))
-    expect(many.session().redact('switch lamp 3999 on')).toBe('switch [DEVICE_1] on')
-    expect(() => new Redactor(Array.from({ length: 4001 }, () => ({ kind: 'AREA', name: 'x' })))).toThrow(
-      '4001 names to hide',
-    )
+    const lamps = Array.from({ length: 50_000 }, (_, n) => ({ kind: 'DEVICE' as const, name: `Lamp ${n}` }))
+    const many = new Redactor(lamps)
+    const text = 'switch lamp 49999 on, not lamp 50000. '.repeat(1000)
+    expect(many.session().redact(text)).toBe('switch [DEVICE_1] on, not lamp 50000. '.repeat(1000))
+    const tooMany = Array.from({ length: 100_001 }, () => ({ kind: 'AREA' as const, name: 'x' }))
+    expect(() => new Redactor(tooMany)).toThrow('100001 names to hide')
   })
 
   it('a text that is too long is refused, not sent as it is', () => {
@@ -283,6 +310,49 @@ describe('on the way to the cloud', () => {
     const { message } = JSON.parse(String(answer.outputs[0]?.data[0])).choices[0]
     expect(message.content).toBe('Hi Anna')
     expect(JSON.parse(message.tool_calls[0].function.arguments).url).toBe('rtsp://a:b@cam.example/x"')
+  })
+
+  it('other JSON has no form: its ids, types and keys are texts as well; names of tools and keys of schemas stay', async () => {
+    const tool = { name: 'kitchen', parameters: { required: ['kitchen'], properties: { kitchen: {} } } }
+    const content = '{"id":"Anna","data":"a@b.example","Kitchen":"on"}'
+    const messages = [
+      { role: 'user', content: 'data: Anna' },
+      { role: 'tool', content },
+    ]
+    const reply = { choices: [{ message: { tool_calls: [{ function: { arguments: '{"[AREA_1]":1}' } }] } }] }
+    const { home, sent } = clouds({ answer: () => ({ outputs: [text(JSON.stringify(reply), 'response')] }) })
+    const body = { messages, tools: [{ type: 'function', function: tool }] }
+    const answer = await home.answer(ask({ inputs: [text(JSON.stringify(body), 'request')] }))
+    const asked = JSON.parse(String(sent()))
+    expect(asked.tools).toEqual(body.tools)
+    expect(asked.messages.map((one: { content: string }) => one.content)).toEqual([
+      'data: [PERSON_1]',
+      '{"id":"[PERSON_1]","data":"[EMAIL_1]","[AREA_1]":"on"}',
+    ])
+    expect(String(answer.outputs[0]?.data[0])).toContain('{\\"Kitchen\\":1}')
+    await home.answer(ask({ inputs: [text(content)] }))
+    expect(home.asked[1]?.request.inputs[0]?.data[0]).toBe(
+      '{"id":"[PERSON_1]","data":"[EMAIL_1]","[AREA_1]":"on"}',
+    )
+  })
+
+  it('an answer that is cut off keeps its last characters, in arguments too [router-11]', async () => {
+    const pieceOf = (delta: object, finish: string | null) =>
+      text(JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] }), 'event')
+    const call = { tool_calls: [{ index: 1, function: { arguments: '{"who":"[PER' } }] }
+    const streams = async function* () {
+      yield { final: false, outputs: [pieceOf({ content: 'so [PERS', ...call }, null)] }
+      yield { final: false, outputs: [pieceOf({}, 'length')] }
+      yield { final: true, outputs: [] }
+    }
+    const { home } = clouds({ answer: streams })
+    const body = { messages: [{ role: 'user', content: 'Anna' }], stream: true }
+    const chunks = await home.chunks(ask({ inputs: [text(JSON.stringify(body), 'request')] }))
+    const [first, last] = chunks.flatMap(({ outputs }) =>
+      outputs.map(({ data }) => JSON.parse(String(data[0])).choices[0].delta),
+    )
+    expect([first.content, first.tool_calls[0].function.arguments]).toEqual(['so ', '{"who":"'])
+    expect(last).toEqual({ content: '[PERS', tool_calls: [{ index: 1, function: { arguments: '[PER' } }] })
   })
 
   it('a chat that streams is put together again: texts, and arguments of tools as JSON [router-11]', async () => {
