@@ -1,5 +1,5 @@
 /**
- * The router in virtual time, on recorded link rates: against always here, always there, and an oracle that knows of each
+ * The router in virtual time, on made links: against always here, always there, and an oracle that knows of each
  * request what it would take at either place and sends it where it is quicker (it knows nothing of later requests). The
  * router itself is the real one; board, link and gateway are `router-world.ts`.
  */
@@ -105,7 +105,7 @@ function measurements(byLink: ReadonlyMap<string, Record<Way, Outcome>>): Measur
   const link = (name: string, sums: Record<Way, Outcome>) =>
     `${name}: ${ways.map((way) => `${way} ${mean(sums[way]).toFixed(0)}/${p95(sums[way]).toFixed(0)} ms`).join(', ')}`
   const note = [
-    'rates of the links were recorded by others; round trips, losses, the board and its heat are made up (link-traces.ts, router-world.ts)',
+    'links, losses, the board and its heat are made, not recorded (link-traces.ts, router-world.ts)',
     `mean/p95: ${[...byLink].map(([name, sums]) => link(name, sums)).join('; ')}`,
     `deadline of ${deadlineMs} ms missed: ${ways.map((way) => `${way} ${percent(all[way])}`).join(', ')}`,
   ].join('. ')
