@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { messageOf, UsageError } from '../runtime/base/errors.ts'
@@ -52,8 +53,11 @@ const user = v.strictObject({
 })
 
 export const gatewaySchema = v.strictObject({
-  /** Names this gateway on the broker: its reply topic, its client id, and the worker that it is for inference. Unique per broker. */
-  id: v.optional(v.pipe(id, v.check(isWorkerId, 'is a word that topics use for something else')), 'gateway'),
+  /**
+   * Names this gateway on the broker: its reply topic, its client id, and the worker that it is for inference. Unique per broker.
+   * Absent: `gateway`, and `gateway-<host name>` on another's broker.
+   */
+  id: v.optional(v.pipe(id, v.check(isWorkerId, 'is a word that topics use for something else'))),
   /** First levels of every topic. */
   base: v.optional(topicBase, 'ganglion'),
   /** Recordings on their way to a device are kept here, briefly. */
@@ -126,7 +130,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function loadConfig(section: unknown, where: string, env: Environment): GatewayConfig {
   const result = v.safeParse(gatewaySchema, section ?? {}, { abortEarly: true })
   if (!result.success) throw new UsageError(`${where}: ${issueLine(result.issues[0])}`)
-  const { id, base, stateDir, http } = result.output
+  const { base, stateDir, http, brokerUrl } = result.output
+  const id = result.output.id ?? (brokerUrl === undefined ? 'gateway' : guestId())
   const token =
     env['GANGLION_GATEWAY_TOKEN'] || (http.tokenFile && secret(http.tokenFile, `${where}.http.tokenFile`))
   checkHttp(http, token, where)
@@ -143,6 +148,14 @@ export function loadConfig(section: unknown, where: string, env: Environment): G
     },
     inference: inferenceConfig(result.output.inference, result.output.upstreams, where, env, secret),
   }
+}
+
+/** Whoever has that broker may be `gateway` on it, and a device of this machine has the host's name. */
+function guestId(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '-')
+  return `gateway-${name}`.slice(0, 64)
 }
 
 type Section = v.InferOutput<typeof gatewaySchema>

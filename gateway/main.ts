@@ -16,7 +16,7 @@ import { Gateway } from './gateway.ts'
 
 const usage = `usage: node gateway/main.ts [options]
   --config FILE.yaml   its gateway: section
-  --id ID              names this gateway; a second one on the same broker needs its own
+  --id ID              names this gateway, which must be unique on its broker
   --mqtt-port PORT     port of the built-in broker (0: any free one)
   --http-port PORT     port of the API and the dashboard (0: any free one)
   --broker URL         use this MQTT broker instead of the built-in one

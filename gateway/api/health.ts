@@ -43,6 +43,7 @@ export function readHealth(deps: HealthDeps): Health {
     ...devices.filter((one) => one.availability === 'offline').map(({ id }) => `device ${id} is offline`),
     ...site.badMessages.problems(),
     ...inferenceProblems(inference),
+    ...(deps.offload.problem === undefined ? [] : [deps.offload.problem]),
   ]
   const { bus, events } = site
   return {

@@ -11,7 +11,6 @@ import { encodeCbor } from '../../runtime/wire/cbor.ts'
 import { type InferChunk, InferError, type Tensor } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import {
-  advertEveryMs,
   aliveEveryMs,
   cancelMessage,
   encodeMessage,
@@ -23,6 +22,7 @@ import {
 import { tensorFault } from '../../runtime/wire/tensor.ts'
 import { type GatewayTopic, Topics } from '../../runtime/wire/topics.ts'
 import { advertOf } from './advert.ts'
+import { Advertiser } from './advertiser.ts'
 import { DeviceShares, type ShareLimits, shareDefaults } from './device-shares.ts'
 import type { Serving } from './serving.ts'
 import { OffloadTickets, TicketError, type TicketLimits, ticketDefaults } from './tickets.ts'
@@ -74,7 +74,6 @@ interface Job {
 
 /** Ids that were answered: a redelivery follows within seconds. */
 const recentMax = 4_096
-const advertCheckMs = 1_000
 const loadsLifeMs = 20
 const retryAfterMs = 1_000
 /** For what runs to be told that the worker stops. */
@@ -91,6 +90,7 @@ export class OffloadListener implements AsyncDisposable {
   readonly #bad: OffloadListenerDeps['bad']
   readonly #topics: Topics
   readonly #shares: DeviceShares
+  readonly #advertiser: Advertiser
   readonly #bus: WorkerBus
   readonly #jobs = new Map<string, Job>()
   readonly #running = new Set<Promise<void>>()
@@ -100,9 +100,6 @@ export class OffloadListener implements AsyncDisposable {
   readonly #connectedOnce = Promise.withResolvers<void>()
   #loads: ReadonlyMap<string, number> = new Map()
   #loadsMs = Number.NEGATIVE_INFINITY
-  #advert = ''
-  #advertMs = Number.NEGATIVE_INFINITY
-  #cancelAdvert: Cancel | undefined
   #cancelAlive: Cancel | undefined
   #answered = 0
   #failed = 0
@@ -129,14 +126,25 @@ export class OffloadListener implements AsyncDisposable {
     this.#bad = deps.bad
     this.#topics = new Topics(base)
     this.#shares = new DeviceShares(clock, { ...shareDefaults, ...shares })
+    this.#advertiser = new Advertiser(
+      {
+        ...{ clock, log },
+        offer: () => advertOf(worker, this.#serving, this.#shares.credits()),
+        publish: (text) => void this.#bus.publish(this.#topics.gatewayAdvert(worker), text, true),
+      },
+      worker,
+    )
     this.tickets = new OffloadTickets(clock, { ...ticketDefaults, ...tickets })
     const filters = [
       ...(['infer', 'ticket', 'cancel'] as const).map((ask) => this.#topics.gatewayAsk(worker, ask, '+')),
       this.#topics.availability('+'),
+      this.#topics.gatewayAdvert(worker),
     ]
+    // A broker ends the connection of whoever has the same client id: then neither would see that its worker's id is taken.
+    const clientId = `${connection.clientId}-${this.#advertiser.instance.slice(0, 8)}`
     this.#bus = WorkerBus.open(
       { clock, log },
-      { ...connection, filters, advertTopic: this.#topics.gatewayAdvert(worker) },
+      { ...connection, clientId, filters, advertTopic: this.#topics.gatewayAdvert(worker) },
       {
         onMessage: (topic, payload, retained) => this.#onMessage(topic, payload, retained),
         onOversized: (topic, bytes) => this.#onOversized(topic, bytes),
@@ -173,6 +181,11 @@ export class OffloadListener implements AsyncDisposable {
     }
   }
 
+  /** One line, while another gateway offers its models under the same id. */
+  get problem(): string | undefined {
+    return this.#advertiser.problem
+  }
+
   /** Takes the advert back; whoever waits is told `engine-stopped`, and asks another worker. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
@@ -180,7 +193,7 @@ export class OffloadListener implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#cancelAdvert?.()
+    this.#advertiser.stop()
     this.#cancelAlive?.()
     const stopping = new InferError('engine-stopped', `the gateway ${this.worker} is stopping`)
     for (const { abort } of this.#jobs.values()) abort.abort(stopping)
@@ -195,12 +208,11 @@ export class OffloadListener implements AsyncDisposable {
   }
 
   #onConnection(connected: boolean): void {
-    this.#cancelAdvert?.()
+    this.#advertiser.stop()
     if (connected) {
       this.#connectedOnce.resolve()
       this.#log.info('offers its models', { worker: this.worker })
-      this.#advert = ''
-      this.#sayAdvert()
+      this.#advertiser.start()
       return
     }
     // Devices were told by the will: they ask elsewhere, and no answer would reach them.
@@ -208,23 +220,15 @@ export class OffloadListener implements AsyncDisposable {
     for (const { abort } of this.#jobs.values()) abort.abort(lost)
   }
 
-  /** When it changed, once a second at most, and every so often so that everybody knows that the worker lives. */
-  #sayAdvert(): void {
-    const text = JSON.stringify(advertOf(this.worker, this.#serving, this.#shares.credits()))
-    const nowMs = this.#clock.monotonicMs()
-    if (text !== this.#advert || nowMs - this.#advertMs >= advertEveryMs - advertCheckMs) {
-      this.#advert = text
-      this.#advertMs = nowMs
-      void this.#bus.publish(this.#topics.gatewayAdvert(this.worker), text, true)
-    }
-    this.#cancelAdvert = this.#clock.after(advertCheckMs, () => this.#sayAdvert())
-  }
-
   #onMessage(topic: string, payload: Uint8Array, retained: boolean): void {
     const asked = this.#topics.parseGateway(topic)
     if (asked && asked.kind !== 'advert') {
       const complaint = retained ? 'a retained request' : this.#onAsk(asked, payload)
       if (complaint !== undefined) this.#bad(asked.device, complaint)
+      return
+    }
+    if (asked) {
+      this.#advertiser.heard(payload, retained)
       return
     }
     const about = this.#topics.parse(topic)

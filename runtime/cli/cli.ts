@@ -135,6 +135,7 @@ function addServerCommands(program: Command, run: Run): void {
     )
   listening(program.command('gateway'))
     .description('run a gateway')
+    .option('--id <id>', 'names it; unique on its broker')
     .action((options) =>
       run(options, async (context) => (await import('./commands/gateway.ts')).gateway(options, context)),
     )

@@ -67,7 +67,7 @@ export interface InferChunk {
   readonly modelMs?: number
   /** Label of the outputs: that of the inputs, or stricter. Absent: that of the request. */
   readonly privacy?: Privacy
-  /** Where it ran: id of a route, of a backend behind it after a slash (`gateway/pool`); on the final chunk. */
+  /** Where it ran: id of a route, of a worker and its backend behind it (`gateway/pool`, `gateway/second/pool`); on the final chunk. */
   readonly route?: string
   /** Id of the router's decision, for `ganglion why`; on the final chunk. */
   readonly decision?: string

@@ -127,6 +127,8 @@ export type AdvertModel = v.InferOutput<typeof advertModel>
 export const advert = v.object({
   v: version,
   worker: v.pipe(v.string(), v.check(isWorkerId, 'is not a worker id')),
+  /** Of the process that says it: made anew at each start, so that a worker sees another one under its id. */
+  instance: v.optional(name),
   models: v.pipe(v.array(advertModel), v.maxLength(512)),
   /** Of a device that has not been told otherwise in a reply. */
   credits,

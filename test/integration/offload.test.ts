@@ -50,6 +50,39 @@ describe.each(brokers)('offload over $name', ({ name, start, present }) => {
     return { broker, worker, device }
   }
 
+  test('two workers of one id each say so, until one of them is gone; a worker alone does not', async () => {
+    const broker = stack.use(await start())
+    const serving = new ScriptedServing({ echo: { answer: echo } })
+    const first = stack.use(await openWorker(broker.url, 'same', serving))
+    // It hears its own advert, as it does everybody's.
+    const device = stack.use(await openDevice(broker.url, 'd1'))
+    await offered(device, 'echo')
+    expect(first.listener.problem).toBeUndefined()
+    await using second = await openWorker(broker.url, 'same', serving)
+    await eventually(() =>
+      expect(first.listener.problem).toMatch(/^another gateway on this broker is named same too.*--id/),
+    )
+    await eventually(() => expect(second.listener.problem).toContain('named same too'))
+  })
+
+  test('of a worker named gateway a route names the backend alone', async () => {
+    const broker = stack.use(await start())
+    const answer = async function* () {
+      yield { ...final(small), route: 'pool' }
+    }
+    const serving = new ScriptedServing({ echo: { answer } })
+    for (const [worker, route] of [
+      ['gateway', 'gateway/pool'],
+      ['second', 'gateway/second/pool'],
+    ] as const) {
+      await using _worker = await openWorker(broker.url, worker, serving)
+      await using device = await openDevice(broker.url, `d-${worker}`)
+      await offered(device, 'echo')
+      const chunks = await all(device.client.infer(asked('echo', [small]), anySignal()))
+      expect(chunks.at(-1)?.route).toBe(route)
+    }
+  })
+
   test('[offload-1] a small request is answered over MQTT, bit for bit, and says where it ran', async () => {
     const serving = new ScriptedServing({ echo: { answer: echo } })
     const { device } = await site(serving, false)

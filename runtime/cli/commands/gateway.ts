@@ -8,6 +8,8 @@ import { exitCodes } from '../exit.ts'
 import { announceHub, lockHub } from '../hub-file.ts'
 
 export interface GatewayOptions {
+  /** Its own; unique on its broker. */
+  readonly id?: string
   readonly mqttPort?: string
   readonly httpPort?: string
   readonly broker?: string
@@ -32,6 +34,7 @@ export function openGateway(
 ): Promise<Child<GatewayReady>> {
   const args = ['--json', '--supervised']
   const flags = {
+    '--id': options.id,
     '--state-dir': stateDir,
     '--mqtt-port': options.mqttPort,
     '--http-port': options.httpPort,

@@ -19,7 +19,7 @@ import { type DeviceReady, present } from '../presentation.ts'
 import { type GatewayOptions, openGateway } from './gateway.ts'
 import { openStore, pull } from './models.ts'
 
-export interface UpOptions extends Omit<GatewayOptions, 'logLevel'>, DeviceInputOptions {
+export interface UpOptions extends Omit<GatewayOptions, 'logLevel' | 'id'>, DeviceInputOptions {
   /** False: nothing is played. */
   readonly demo: boolean
 }
@@ -40,8 +40,10 @@ export async function up(options: UpOptions, context: Context): Promise<number> 
   const voiceProblem = options.voice ? await fetchVoice(options, context) : 'switched off with --no-voice'
 
   const notice = (line: string) => terminal.error(line)
+  // `--id` names the device.
+  const { id: _, ...ofGateway } = options
   const startGateway = (more: Partial<GatewayOptions>, s: AbortSignal) =>
-    openGateway({ ...options, ...more }, plan.gatewayDir, s, stopMsMax.gateway)
+    openGateway({ ...ofGateway, ...more }, plan.gatewayDir, s, stopMsMax.gateway)
   await using gateway = new Keeper(
     await startGateway({}, signal),
     (last, s) => startGateway(portsOf(last), s),

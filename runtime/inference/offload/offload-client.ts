@@ -339,7 +339,7 @@ export class OffloadClient implements AsyncDisposable {
       id,
       // A worker may tighten a label, and never loosen it.
       ...(chunk.privacy && { privacy: strictest(job.request.privacy, chunk.privacy) }),
-      ...(chunk.final && { route: `gateway/${worker}${route === undefined ? '' : `/${route}`}` }),
+      ...(chunk.final && { route: routeOf(worker, route) }),
     })
     if (!took) {
       this.#end(job, new InferError('overloaded', 'its reader fell behind'))
@@ -463,4 +463,9 @@ export class OffloadClient implements AsyncDisposable {
       this.#log.debug('not cancelled', { worker, reason: messageOf(error) }),
     )
   }
+}
+
+/** `gateway/<worker>/<backend>`; of the worker that is named `gateway`, as most are, `gateway/<backend>`. */
+function routeOf(worker: string, backend: string | undefined): string {
+  return ['gateway', worker === 'gateway' ? [] : worker, backend ?? []].flat().join('/')
 }

@@ -44,6 +44,12 @@ describe('loadConfig()', () => {
     expect(() => load(section)).toThrow(expect.objectContaining({ code: 'usage', message: line }))
   })
 
+  it('on another’s broker a gateway has an id of its own, which no device has; it is said or made of the host’s name', () => {
+    const brokerUrl = 'mqtt://broker.local'
+    expect(load({ brokerUrl }).id).toMatch(/^gateway-[a-z0-9_-]+$/)
+    expect(load({ brokerUrl, id: 'second' }).id).toBe('second')
+  })
+
   it('secrets come from files or the environment', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'ganglion-secret-')), 'secret')
     writeFileSync(file, 'from-the-file-itself\n')
