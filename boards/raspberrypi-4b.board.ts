@@ -31,11 +31,14 @@ export const raspberryPi4b: Board = {
   pwm: bcm2711Pwm,
   thermal: raspberryPiThermal,
   power: [underVoltage, throttled],
+  // 6.4 W with four busy cores less 2.7 W idle.
+  wattsPerBusyCore: 0.925,
   accelerators: [cpu('CPU, 4 × Cortex-A72'), videoCore6],
   watchdogSMax: bcm2835WatchdogSMax,
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
     'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
+    'https://www.pidramble.com/wiki/benchmarks/power-consumption (power idle and with four busy cores)',
     'unverified: sizes of memory, as the product brief is remembered',
     'boards/families/raspberrypi-bcm2711.ts, boards/families/raspberrypi-header.ts',
   ],

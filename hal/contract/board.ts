@@ -28,6 +28,8 @@ export interface Board {
   readonly pwm: readonly BoardPwm[]
   readonly thermal: readonly ThermalZone[]
   readonly power: readonly PowerTelemetry[]
+  /** Watts of one core that computes, above idle; only where a source gives it. */
+  readonly wattsPerBusyCore?: number
   readonly accelerators: readonly BoardAccelerator[]
   /** Longest time that the hardware watchdog can be set to, seconds; absent: none is known. */
   readonly watchdogSMax?: number

@@ -70,7 +70,7 @@ export async function openInference(
   const accelerators = stack.use(
     await Accelerators.open({ ...deps, engines: served.share('accelerators') }, config.accelerators, signal),
   )
-  const routes = await openRoutes(deps, { served, accelerators }, config, stack, signal)
+  const routes = await openRoutes(deps, { served, accelerators, plan }, config, stack, signal)
   const router = stack.use(
     new Router(
       {
@@ -142,15 +142,16 @@ function openAdded(
 }
 
 async function openRoutes(
-  { clock, log, link }: DeviceInferenceDeps,
-  parts: { readonly served: ServedModels; readonly accelerators: Accelerators },
+  { clock, log, link, board }: DeviceInferenceDeps,
+  parts: { readonly served: ServedModels; readonly accelerators: Accelerators; readonly plan: EnginePlan },
   config: DeviceConfig,
   stack: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<readonly Route[]> {
-  const { served, accelerators } = parts
+  const { served, accelerators, plan } = parts
+  const { wattsPerBusyCore } = board.board
   const here = [
-    new EngineRoute(served),
+    new EngineRoute(served, { wattsPerBusyCore, threads: plan.intraOpThreads }),
     ...accelerators.list.map((accelerator) => new AcceleratorRoute({ clock, served }, accelerator)),
   ]
   if (config.inference.allow === 'device') return here

@@ -100,6 +100,10 @@ test('the engine’s route tells load, time and queue from what it knows, and ru
     memoryMb: 0,
     modelMs: expect.any(Number),
   })
+  // On two cores of 3 W; what one takes is not known before it ran.
+  const warm = new EngineRoute(served, { threads: 2, wattsPerBusyCore: 3 }).offer('adder')
+  const modelMs = served.engines.outlook('adder')?.modelMs?.p50 ?? Number.NaN
+  expect(warm).toMatchObject({ energyJ: expect.closeTo((modelMs / 1000) * 2 * 3, 9) })
   expect(route.offer('nothing')).toMatchObject({
     usable: false,
     code: 'model-unknown',

@@ -9,6 +9,7 @@ import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../runtime/config/config.ts'
 import { type DeviceInference, openInference } from '../../runtime/inference/device-inference.ts'
+import { radioWatts } from '../../runtime/inference/energy.ts'
 import { Outbox } from '../../runtime/link/outbox.ts'
 import { Link } from '../../runtime/link/session.ts'
 import { EntityRegistry } from '../../runtime/things/registry.ts'
@@ -106,5 +107,9 @@ test('it goes to a gateway that has it, if its label lets it', async () => {
   await eventually(async () =>
     expect(await all(request('site'))).toMatchObject([{ final: true, route: 'gateway/w1' }]),
   )
+  const [way] = inference.router
+    .decisions()
+    .flatMap(({ candidates }) => candidates.filter(({ energyJ }) => energyJ))
+  expect(way).toMatchObject({ route: 'gateway', energyJ: ((way?.transferMs ?? 0) / 1000) * radioWatts })
   expect(await failure(request('device'))).toMatchObject({ code: 'memory' })
 })

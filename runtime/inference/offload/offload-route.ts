@@ -1,5 +1,6 @@
 /** The gateways as routes of the router: one for models that run on this site, one for those that run in the cloud only. */
 import type { InferChunk, InferRequest } from '../../wire/infer.ts'
+import { radioWatts } from '../energy.ts'
 import type { Route, RouteOffer, RouteRefusal } from '../router/route.ts'
 import type { OffloadReach } from './job.ts'
 import type { OffloadClient } from './offload-client.ts'
@@ -16,7 +17,8 @@ class OffloadRoute implements Route {
   }
 
   offer(model: string): RouteOffer | RouteRefusal {
-    return this.#client.offer(model, this.reach)
+    const offer = this.#client.offer(model, this.reach)
+    return offer.usable ? { ...offer, transferWatts: radioWatts } : offer
   }
 
   infer(request: Omit<InferRequest, 'id'>, signal: AbortSignal): AsyncIterable<InferChunk> {

@@ -156,7 +156,8 @@ function score(
   const { p50Ms, p95Ms, queueMs, loadMs, transferMs, basis } = estimate
   const hot = reach === 'device' && isHot(conditions, options.hotC)
   const waitMs = (0.815 * p50Ms + 0.185 * p95Ms) * (hot ? options.hotFactor : 1)
-  const energyMs = (offer.energyJ ?? 0) * weightOfEnergy(request, conditions, options)
+  const energyJ = joules(offer, transferMs)
+  const energyMs = (energyJ ?? 0) * weightOfEnergy(request, conditions, options)
   const total = waitMs + energyMs + offer.price * options.msPerPrice
   const told = {
     route: id,
@@ -167,11 +168,17 @@ function score(
     loadMs,
     transferMs,
     basis,
-    ...(offer.energyJ === undefined ? {} : { energyJ: offer.energyJ }),
+    ...(energyJ === undefined ? {} : { energyJ }),
     price: offer.price,
     score: total,
   }
   return { id, told, score: total, estimate }
+}
+
+/** Of this device; undefined: not known. */
+function joules({ energyJ, transferWatts }: RouteOffer, transferMs: number): number | undefined {
+  if (transferWatts === undefined) return energyJ
+  return (energyJ ?? 0) + (transferWatts * transferMs) / 1000
 }
 
 function weightOfEnergy(

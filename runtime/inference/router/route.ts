@@ -30,6 +30,8 @@ export interface RouteOffer {
   readonly price: number
   /** Joules of this device for one request, by the stated model; absent: not known. */
   readonly energyJ?: number
+  /** Power of this device while a request and its answer are under way, watts: joules by the expected time of the way. */
+  readonly transferWatts?: number
   /** The same inputs give the same outputs: it may be asked again, twice, or of two at once. */
   readonly idempotent: boolean
   /** The link to there, where the route measures it; absent: the router goes by the answers that came over it. */

@@ -119,6 +119,19 @@ describe('deadline, then cost', () => {
     )
   })
 
+  it('a radio costs joules by the time of the way, and is told with them', () => {
+    const gateway = at('gateway', 'site', 300, { transferWatts: 2 })
+    const far = {
+      ...gateway,
+      ...(gateway.estimate && { estimate: { ...gateway.estimate, transferMs: 250 } }),
+    }
+    const here = at('engine', 'device', 320, { energyJ: 0.1 })
+    expect(pick([far, here]).ranked[0]).toBe('gateway')
+    const onBattery = pick([far, here], { conditions: { power: 'battery' } })
+    expect(onBattery.ranked[0]).toBe('engine')
+    expect(onBattery.candidates.map(({ energyJ }) => energyJ)).toEqual([0.5, 0.1])
+  })
+
   it('what does not fit into the memory that is free is not loaded here', () => {
     const big = at('engine', 'device', 10, { memoryMb: 300 })
     const choice = pick([big, at('gateway', 'site', 500)], { conditions: { memoryFreeMb: 120 } })
