@@ -4,7 +4,9 @@ cut, and writes the halves of the cuts that can ever be best.
 
     python scripts/models/split.py MODEL.onnx SAMPLES OUT_FOLDER [--link uint8] [--write 4]
 
-SAMPLES as for quantize.py. Writes NAME.cuts.json and, of the cuts chosen, NAME.head-K.onnx and NAME.tail-K.onnx. The JSON:
+SAMPLES as for quantize.py. Writes NAME.cuts.json and, of the cuts chosen, NAME.head-K.onnx and NAME.tail-K.onnx; and in
+OUT_FOLDER/models a folder for each model as `ganglion models add` and a gateway's `folders` take them: NAME, whole, whose
+model.yaml says where it may be cut, NAME.head-K and NAME.tail-K. The JSON:
 
     {model, inputs: [{name, bytes}], input: {bytes}, output: {bytes}, wholeMs, threads, machine,
      cuts: [{tensor, datatype, shape, bytes, headMs, tailMs, maxError, head, tail}],       the cuts written
@@ -21,6 +23,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import sys
 import time
 
@@ -103,8 +106,32 @@ def link_scale(session, feeds, name):
     return scale, int(round(-low / scale))
 
 
+def name_of(stem):
+    """As a manifest takes it, with room for what names its halves."""
+    return re.sub(r"[^a-z0-9.]+", "-", stem.lower()).strip("-.")[:54] or "model"
+
+
+def write_folder(folder, model, lines):
+    """A folder as `ganglion models add` takes it. JSON is YAML: so are strings and cuts written."""
+    os.makedirs(folder, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+    (folder / "model.yaml").write_text("\n".join([f"name: {folder.name}", "file: model.onnx", *lines, ""]))
+
+
+def write_models(out, name, whole, halves, cuts):
+    """The whole with its cuts, and both halves of each; what an earlier run left under these names is replaced."""
+    said = []
+    for at, (cut, pair) in enumerate(zip(cuts, halves), 1):
+        names = {"head": f"{name}.head-{at}", "tail": f"{name}.tail-{at}"}
+        for side, part in zip(names, pair):
+            about = f"{name}, {'up to' if side == 'head' else 'from'} {cut['tensor']}"
+            write_folder(out / names[side], part, [f"description: {json.dumps(about[:500])}"])
+        said.append({**{key: cut[key] for key in ("tensor", "bytes", "headMs", "tailMs")}, **names})
+    write_folder(out / name, whole, ["split:", "  cuts:", *(f"    - {json.dumps(one)}" for one in said)] if said else [])
+
+
 def main(options):
-    model = onnx.load(options.model)
+    original = model = onnx.load(options.model)
     if options.link == "uint8":
         model = upgraded(model)
     graph = Graph(model)
@@ -138,7 +165,7 @@ def main(options):
     limit = options.error_max if options.error_max is not None else (0.05 if options.link == "uint8" else 1e-5)
     stem = options.model.stem
     os.makedirs(options.out, exist_ok=True)
-    cuts = []
+    cuts, halves = [], []
     for at, cut in enumerate(chosen):
         pair = sides[names.index(cut["tensor"])]
         error = max(np.abs(a - b).max() for feed in feeds[:50] for a, b in zip(whole.run(None, feed), pair.run(feed)[0]))
@@ -148,6 +175,7 @@ def main(options):
         files = f"{stem}.head-{at + 1}.onnx", f"{stem}.tail-{at + 1}.onnx"
         for part, file in zip(pair.models, files):
             onnx.save(part, options.out / file)
+        halves.append(pair.models)
         cuts.append({**cut, "maxError": float(error), "head": files[0], "tail": files[1]})
         print(f"{cut['tensor']}: {cut['bytes']} bytes, {cut['headMs']:.3f} + {cut['tailMs']:.3f} ms, differs by {error:.1e}")
     content = {
@@ -159,6 +187,7 @@ def main(options):
     with open(options.out / f"{stem}.cuts.json", "w") as file:
         json.dump(content, file, indent=1)
         file.write("\n")
+    write_models(options.out / "models", name_of(stem), original, halves, cuts)
 
 
 if __name__ == "__main__":
