@@ -1,4 +1,6 @@
 /** Every kind of backend in the gateway's list, against real engines and servers on loopback. */
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { backendKinds } from '../../gateway/offload/backends/index.ts'
 import type { BackendsConfig, UpstreamConfig } from '../../gateway/offload/backends/kind.ts'
@@ -122,4 +124,20 @@ test('the gateway’s own engines say what loading a model took, once they did',
   const limits = { id: 'one', priority: 'interactive', deadlineMs: 60_000, privacy: 'site' } as const
   for await (const chunk of backend.infer({ ...addRequest, ...limits }, never)) expect(chunk.final).toBe(true)
   expect(shown()).toMatchObject({ loaded: true, loadMs: expect.any(Number) })
+})
+
+test('what was added on this machine is served by the pool too, and examined once for device and gateway', async () => {
+  const dir = join(modelsFolder(), '..')
+  const store = process.env['GANGLION_MODELS_DIR'] ?? ''
+  mkdirSync(join(store, 'added'), { recursive: true })
+  renameSync(join(dir, 'models', 'add'), join(store, 'added', 'add'))
+  await using backend = await open('pool', { pool: pool([join(dir, 'models')]) })
+  await until('both are served', () => backend.models().length === 2)
+  expect(
+    backend
+      .models()
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['add', 'slow'])
+  expect(readdirSync(join(store, 'checked'))).toHaveLength(2)
 })

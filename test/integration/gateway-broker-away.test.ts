@@ -170,13 +170,13 @@ it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
     socket.on('error', () => {})
     socket.on('data', (bytes: Buffer) => {
       // CONNECT: header and length (2), protocol name (6), level. SUBSCRIBE: the same, id (2); five filters of the gateway's
-      // connection, four of its worker's.
+      // connection and of its worker's.
       if (bytes[0] === 0x10) {
         levels.push(bytes[8] as number)
         if (bytes[8] === 5) socket.write(Buffer.from([0x20, 3, 0, 0, 0]))
         else socket.end(Buffer.from([0x20, 2, 0, 1]))
       }
-      const codes = bytes.includes('/infer/') ? [1, 1, 1, 1] : [1, 1, 1, 1, 0]
+      const codes = bytes.includes('/infer/') ? [1, 1, 1, 1, 1] : [1, 1, 1, 1, 0]
       // The length of more than 127 bytes takes two.
       const at = (bytes[1] as number) > 127 ? 3 : 2
       if (bytes[0] === 0x82)
@@ -185,7 +185,7 @@ it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
   }).listen(0, '127.0.0.1')
   await until('listening', () => five.listening)
   const brokerUrl = `mqtt://127.0.0.1:${(five.address() as AddressInfo).port}`
-  const modern = await openGateway({ section: { brokerUrl } })
+  const modern = await openGateway({ section: { brokerUrl, id: 'modern' } })
   expect(levels.toSorted()).toEqual([4, 4, 5, 5])
   expect(modern.health().broker.connected).toBe(true)
   expect(modern.health().offload.connected).toBe(true)

@@ -23,6 +23,7 @@ async function openPool(
   const { PoolBackend } = await import('./local-pool.ts')
   const { ModelStore } = await import('../../../runtime/inference/store/store.ts')
   const { AddedModels } = await import('../../../runtime/inference/store/added-models.ts')
+  const { addedFolder, factsFolder } = await import('../../../runtime/inference/store/models-dir.ts')
   const { EnginePool } = await import('../../../runtime/inference/supervisor/engine-pool.ts')
   const { checkModel } = await import('../../../runtime/inference/supervisor/model-check.ts')
   const deps = { clock, log: log.named('pool') }
@@ -47,26 +48,25 @@ async function openPool(
       { models: wantedModels(config.models, known), workers },
     ),
   )
-  if (config.folders.length > 0) {
-    const added: import('../../../runtime/inference/store/added-models.ts').AddedModels = owned.use(
-      await AddedModels.open(
-        {
-          ...deps,
-          check: async (model, checking) => {
-            const found = await checkModel(deps, model, checking, { entry })
-            return { ...found, inputs: [...found.inputs], outputs: [...found.outputs] }
-          },
+  const added: import('../../../runtime/inference/store/added-models.ts').AddedModels = owned.use(
+    await AddedModels.open(
+      {
+        ...deps,
+        check: async (model, checking) => {
+          const found = await checkModel(deps, model, checking, { entry })
+          return { ...found, inputs: [...found.inputs], outputs: [...found.outputs] }
         },
-        {
-          folders: config.folders,
-          factsDir: join(store.dir, 'facts'),
-          taken: (name) => known.has(name),
-          onChange: () => backend.setAdded(added.models, added.problems),
-        },
-        signal,
-      ),
-    )
-  }
+      },
+      {
+        // What `ganglion models add` put there is served too, and what a device of this machine found out about it is used.
+        folders: [...new Set([join(store.dir, addedFolder), ...config.folders])],
+        factsDir: join(store.dir, factsFolder),
+        taken: (name) => known.has(name),
+        onChange: () => backend.setAdded(added.models, added.problems),
+      },
+      signal,
+    ),
+  )
   opening.move()
   return backend
 }
