@@ -1,11 +1,12 @@
 /** `scripts/calibrate.ts` as a person runs it, on two networks that hear keywords. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
 import { VirtualClock } from '../../runtime/base/clock.ts'
+import { readAddedManifest } from '../../runtime/inference/store/added-manifest.ts'
 import type { Tensor } from '../../runtime/wire/infer.ts'
 import { golden } from '../fixtures/models/golden.ts'
 
@@ -16,9 +17,13 @@ const folder = mkdtempSync(join(tmpdir(), 'calibrate-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 function calibrate(lines: readonly string[], ...args: string[]) {
+  return calibrateAt(file('kws-int8.onnx'), lines, ...args)
+}
+
+function calibrateAt(small: string, lines: readonly string[], ...args: string[]) {
   const examples = join(folder, 'examples.jsonl')
   writeFileSync(examples, lines.join('\n'))
-  return spawnSync(process.execPath, [script, file('kws-int8.onnx'), examples, ...args], { encoding: 'utf8' })
+  return spawnSync(process.execPath, [script, small, examples, ...args], { encoding: 'utf8' })
 }
 
 /** Sixteen recordings, each with some noise, several times. */
@@ -60,4 +65,26 @@ it('names what is wrong and where, in one line', () => {
   )
   expect(status).toBe(2)
   expect(stderr).toMatch(/^calibrate: .*examples\.jsonl:1: .*datatype.*\n$/)
+})
+
+it('models in folders, as people add them: the cascade is written where a device reads it [router-13]', () => {
+  const put = (name: string, graph: string) => {
+    mkdirSync(join(folder, name))
+    copyFileSync(file(graph), join(folder, name, 'model.onnx'))
+    writeFileSync(join(folder, name, 'model.yaml'), 'file: model.onnx')
+    return join(folder, name)
+  }
+  const [small, large] = [put('heard-small', 'kws-int8.onnx'), put('heard-large', 'kws.onnx')]
+  const args = ['--output', 'probabilities', '--large', large, '--accuracy', '0.8', '--write']
+  const { stdout, stderr, status } = calibrateAt(small, examples(), ...args)
+  expect(stderr).toBe('')
+  expect(status).toBe(0)
+  const report = JSON.parse(stdout)
+  expect(report.askedShare + report.keptShare).toBeCloseTo(1, 9)
+  expect(report.cascade.large).toBe('heard-large')
+  expect(readAddedManifest(small).cascade).toEqual(report.cascade)
+
+  const again = calibrateAt(small, examples(), ...args)
+  expect(again.status).toBe(2)
+  expect(again.stderr).toMatch(/^calibrate: --write needs .* without a cascade as yet: .*heard-small, .*\n$/)
 })
