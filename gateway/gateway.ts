@@ -63,7 +63,11 @@ export class Gateway implements AsyncDisposable {
     const tickets = opening.use(await openTickets(deps, config))
     const site = opening.use(Site.open({ clock, log: log.named('site') }, busOptions(config, broker)))
     const inference = opening.use(
-      await openInference({ clock, log: log.named('inference') }, config.inference, signal),
+      await openInference(
+        { clock, log: log.named('inference'), names: () => site.names() },
+        config.inference,
+        signal,
+      ),
     )
     const offload = opening.use(
       await OffloadListener.open(

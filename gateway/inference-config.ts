@@ -18,7 +18,7 @@ const count = (min: number, max: number) =>
 export const inferenceSchema = v.strictObject({
   /** Models of `ganglion models list` that this gateway fetches and serves. */
   models: v.optional(v.pipe(v.array(modelName), v.maxLength(64)), []),
-  /** Folders with a folder a model: `model.yaml` and the files that it names. */
+  /** Folders with a folder a model, besides what `ganglion models add` added: `model.yaml` and the files that it names. */
   folders: v.optional(v.pipe(v.array(text), v.maxLength(16)), []),
   /** Memory of loaded models, megabytes; half of the machine's where not said. */
   budgetMb: v.optional(count(16, 16 * 2 ** 20)),
@@ -63,6 +63,8 @@ const upstream = v.strictObject({
   ),
   /** Where it computes. */
   reach: v.optional(v.picklist(['site', 'cloud'], 'is not site or cloud')),
+  /** Of reach `cloud`: what is personal in texts is hidden on the way there, unless this is false. */
+  redact: v.optional(v.boolean()),
   /** File with its API key. */
   keyFile: v.optional(text),
   /** Environment variable with its API key. */
@@ -122,7 +124,7 @@ function upstreamConfig(
   env: Environment,
   secret: ReadSecret,
 ): UpstreamConfig {
-  const { id, kind, reach, keyFile, keyEnv, models, priority, binary, concurrency } = one
+  const { id, kind, reach, redact, keyFile, keyEnv, models, priority, binary, concurrency } = one
   if (reach === undefined)
     throw new UsageError(`${where}.reach: say site or cloud: it decides what may be sent to ${id}`)
   const url = new URL(one.url)
@@ -130,6 +132,8 @@ function upstreamConfig(
     throw new UsageError(`${where}.url: no user, password or query here; a key goes to keyFile or keyEnv`)
   if (reach === 'cloud' && url.protocol !== 'https:')
     throw new UsageError(`${where}.url: what goes to a cloud goes over https`)
+  if (reach === 'site' && redact !== undefined)
+    throw new UsageError(`${where}.redact: only where reach is cloud; what stays on the site goes as it is`)
   if (keyFile !== undefined && keyEnv !== undefined)
     throw new UsageError(`${where}: give either keyFile or keyEnv`)
   if (keyEnv !== undefined && !env[keyEnv]) throw new UsageError(`${where}.keyEnv: ${keyEnv} is not set`)
@@ -144,6 +148,7 @@ function upstreamConfig(
     kind,
     url: url.href.replace(/\/+$/, ''),
     reach,
+    redact: reach === 'cloud' ? (redact ?? true) : undefined,
     key,
     models: models?.map((model) => (typeof model === 'string' ? { name: model } : model)),
     priority,

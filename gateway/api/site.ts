@@ -5,6 +5,8 @@
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 import { assert } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
+import type { KnownName } from '../../runtime/inference/redaction/redactor.ts'
+import type { HomeMessage } from '../../runtime/wire/messages.ts'
 import { BadMessages } from './bad-messages.ts'
 import { CommandTimeline } from './command-timeline.ts'
 import { DeviceBus, type DeviceBusOptions } from './device-bus.ts'
@@ -25,6 +27,8 @@ export class Site implements AsyncDisposable {
   readonly events: EventStream
   readonly badMessages: BadMessages
   readonly #clock: Clock
+  /** Undefined: to be made anew. */
+  #names: readonly KnownName[] | undefined
   readonly #connectedOnce = Promise.withResolvers<void>()
   #bus: DeviceBus | undefined
   #cancelSweep: Cancel = () => {}
@@ -51,6 +55,12 @@ export class Site implements AsyncDisposable {
   get bus(): DeviceBus {
     assert(this.#bus, 'the site is open')
     return this.#bus
+  }
+
+  /** What a text may not say in a cloud: names of devices, entities and areas. The same array while they are the same. */
+  names(): readonly KnownName[] {
+    this.#names ??= this.directory.devices().flatMap(({ home }) => (home ? namesIn(home) : []))
+    return this.#names
   }
 
   /** True once connected; false when `limitMs` passed first. */
@@ -85,7 +95,7 @@ export class Site implements AsyncDisposable {
     for (const change of changes) {
       if (change.kind === 'command') this.#command(change.device, change.event)
       else if (change.kind === 'entity') this.#entity(change.device, change.entity)
-      else this.events.send('device', { ...this.deviceSummary(change.device), reason: change.reason })
+      else this.#device(change.device, change.reason)
     }
   }
 
@@ -110,8 +120,20 @@ export class Site implements AsyncDisposable {
     if (this.timeline.add(device, event)) this.events.send('command', { device, ...event })
   }
 
+  #device(id: string, reason: 'availability' | 'home' | 'removed'): void {
+    if (reason !== 'availability') this.#names = undefined
+    this.events.send('device', { ...this.deviceSummary(id), reason })
+  }
+
   #entity(device: string, entity: string): void {
     const view = this.directory.entity(device, entity)
     if (view) this.events.send('entity', view)
   }
+}
+
+function namesIn({ device, areas, entities }: HomeMessage): KnownName[] {
+  return [
+    ...areas.map(({ name }) => ({ kind: 'AREA' as const, name })),
+    ...[device, ...entities].map(({ name }) => ({ kind: 'DEVICE' as const, name })),
+  ]
 }

@@ -18,6 +18,7 @@ import {
 import { Admission, type AdmissionOptions } from './admission.ts'
 import type { Backend, BackendHealth, ServedModel } from './backends/backend.ts'
 import { CircuitBreaker, type CircuitOptions, circuitDefaults, type Pass } from './circuit-breaker.ts'
+import { CloudTexts, type SiteNames } from './cloud-texts.ts'
 import { cacheKey, type ResultCache } from './result-cache.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { ModelLoad, Serving, ServingRequest } from './serving.ts'
@@ -29,10 +30,14 @@ export interface ServiceDeps {
   readonly backends: readonly Backend[]
   /** Answers of models that may be kept; absent: none are. */
   readonly cache?: ResultCache
+  /** Hidden in what goes to a cloud, besides what looks personal by its form. */
+  readonly names?: SiteNames
 }
 
 export interface ServiceOptions extends AdmissionOptions {
   readonly circuit?: CircuitOptions
+  /** Ids of backends in a cloud that get texts as they are. */
+  readonly unredacted?: ReadonlySet<string>
 }
 
 /** One backend as health shows it. */
@@ -72,6 +77,8 @@ const neverBegan: ReadonlySet<InferErrorCode> = new Set([
 /** What says that a backend is not well. */
 const faults: ReadonlySet<InferErrorCode> = new Set(['unavailable', 'engine-lost', 'model-load'])
 
+const nobody: ReturnType<SiteNames> = []
+
 interface Offer {
   readonly backend: Backend
   readonly model: ServedModel
@@ -96,6 +103,7 @@ export class InferenceService implements Serving, AsyncDisposable {
   readonly #cache: ResultCache | undefined
   readonly #options: ServiceOptions
   readonly #admission: Admission
+  readonly #texts: CloudTexts
   readonly #circuits = new Map<string, CircuitBreaker>()
   readonly #budgets = new Map<string, RetryBudget>()
   readonly #closed = new AbortController()
@@ -108,6 +116,7 @@ export class InferenceService implements Serving, AsyncDisposable {
     this.#cache = deps.cache
     this.#options = options
     this.#admission = new Admission(deps.clock, options)
+    this.#texts = new CloudTexts(deps.names ?? (() => nobody), options.unredacted ?? new Set())
   }
 
   /** Each name once: as the first backend offers it. */
@@ -304,9 +313,11 @@ export class InferenceService implements Serving, AsyncDisposable {
     const { caller: _, ...asked } = request
     const startMs = this.#clock.monotonicMs()
     const id = this.#clock.newId()
-    const chunks = backend.infer({ ...asked, id, deadlineMs: expiresAtMs - startMs }, signal)
-    for await (const chunk of untilAborted(chunks, signal)) {
+    const { request: sent, back } = this.#texts.onWay(asked, backend)
+    const chunks = backend.infer({ ...sent, id, deadlineMs: expiresAtMs - startMs }, signal)
+    for await (const given of untilAborted(chunks, signal)) {
       journey.streamed = true
+      const chunk = back(given)
       if (!chunk.final) yield { ...chunk, id }
       else {
         journey.modelMs = chunk.modelMs ?? this.#clock.monotonicMs() - startMs

@@ -22,6 +22,7 @@ const targets = [
   'runtime/agents/guard.agent.ts',
   'runtime/things/entity.ts',
   'runtime/inference/engine/sessions.ts',
+  'runtime/inference/redaction/redactor.ts',
   'runtime/perception/hearing/hearing.ts',
   'runtime/perception/perception.ts',
   'gateway/gateway.ts',
@@ -87,6 +88,7 @@ const violations: Readonly<Record<string, readonly Plant[]>> = {
   'runtime-imports-no-gateway': [plant('runtime/cli/a.ts', 'gateway/gateway.ts')],
   'gateway-sees-wire-base-engine': [
     plant('gateway/g.ts', 'runtime/inference/accelerators.ts', true),
+    plant('gateway/g.ts', 'runtime/inference/router/router.ts', true),
     plant('gateway/g.ts', 'runtime/perception/perception.ts', true),
     plant('gateway/a.ts', 'runtime/things/entity.ts', true),
     plant('gateway/b.ts', 'hal/contract/component.ts', true),
@@ -129,6 +131,7 @@ const permitted: readonly Plant[] = [
   plant('runtime/main.ts', 'boards/index.ts'),
   plant('runtime/inference/engine/main.ts', 'hal/index.ts'),
   plant('gateway/ok.ts', 'runtime/inference/engine/sessions.ts'),
+  plant('gateway/ok.ts', 'runtime/inference/redaction/redactor.ts'),
   plant('gateway/ok.ts', 'runtime/perception/hearing/hearing.ts'),
   plant('gateway/ok.ts', 'runtime/base/clock.ts'),
   plant('gateway/dashboard/ok.ts', 'runtime/wire/topics.ts', true),

@@ -134,12 +134,12 @@ const roomRules: Rule[] = [
   ),
   rule(
     'gateway-sees-wire-base-engine',
-    'The gateway speaks the wire, keeps and runs the same models in the same engine, hears recordings as a device does, and knows no device from inside.',
+    'The gateway speaks the wire, keeps and runs the same models in the same engine, hides in texts what a device hides, hears recordings as it does, and knows no device from inside.',
     { path: '^gateway/', pathNot: dashboard },
     {
       path: '^(boards|hal|runtime)/',
       pathNot:
-        '^runtime/((wire|base|inference/(engine|supervisor|store|models)|perception/hearing)/|inference/inference\\.ts$)',
+        '^runtime/((wire|base|inference/(engine|supervisor|store|models|redaction)|perception/hearing)/|inference/inference\\.ts$)',
     },
   ),
   rule(

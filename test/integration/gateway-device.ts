@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import mqtt, { type MqttClient } from 'mqtt'
-import { loadConfig } from '../../gateway/config.ts'
+import { type GatewayConfig, loadConfig } from '../../gateway/config.ts'
 import { Gateway } from '../../gateway/gateway.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
@@ -19,6 +19,8 @@ export interface OpenOptions {
   readonly deadlines?: NonNullable<Parameters<typeof Gateway.open>[0]['deadlines']>
   readonly dashboard?: string
   readonly clock?: Parameters<typeof Gateway.open>[0]['clock']
+  /** For what no configuration file may say: a cloud on loopback, without TLS. */
+  readonly change?: (config: GatewayConfig) => GatewayConfig
 }
 
 export function openGateway({
@@ -27,6 +29,7 @@ export function openGateway({
   deadlines,
   dashboard,
   clock,
+  change = (config) => config,
 }: OpenOptions = {}): Promise<Gateway> {
   const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-gateway-'))
   const config = loadConfig(
@@ -42,7 +45,7 @@ export function openGateway({
       dashboard: dashboard ?? join(stateDir, 'no-dashboard'),
       ...(deadlines && { deadlines }),
     },
-    config,
+    change(config),
     new AbortController().signal,
   )
 }

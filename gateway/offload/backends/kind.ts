@@ -30,6 +30,8 @@ export interface UpstreamConfig {
   readonly url: string
   readonly reach: Backend['reach']
   readonly key?: string | undefined
+  /** Of reach `cloud`: false where texts go there as they are. */
+  readonly redact?: boolean | undefined
   readonly models?: readonly UpstreamModel[] | undefined
   readonly binary?: boolean | undefined
   readonly priority: boolean

@@ -2,7 +2,13 @@
  * A request whose texts leave the site, and its answer on the way back. Only tensors of texts (BYTES) are looked at: what is
  * in a picture or a sound is hidden by no pattern, and its label decides.
  */
-import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../wire/infer.ts'
+import {
+  type InferChunk,
+  InferError,
+  type InferErrorCode,
+  type InferRequest,
+  type Tensor,
+} from '../../wire/infer.ts'
 import { changeTexts, parseJson } from './json-texts.ts'
 import type { RedactionSession, Redactor, Restorer } from './redactor.ts'
 
@@ -11,14 +17,14 @@ const streamParameter = 'text_stream'
 
 export interface Redacted {
   readonly request: Omit<InferRequest, 'id'>
-  /** A chunk as the caller may see it. */
+  /** A chunk as the caller may see it. Throws InferError `run` for what is nested too deep to be looked at. */
   readonly back: (chunk: InferChunk) => InferChunk
 }
 
 /** Throws InferError `bad-input` for a text that is too long or nested too deep to be looked at. */
 export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>): Redacted {
   const session = redactor.session()
-  try {
+  return orInferError(() => {
     // All of it first: what somebody else has hidden keeps its placeholder, and nothing else gets the same one.
     for (const tensor of request.inputs)
       withTexts(tensor, (text) => changed(text, (one) => kept(session, one)))
@@ -27,9 +33,18 @@ export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>):
     )
     if (session.size === 0) return { request, back: (chunk) => chunk }
     const way = new WayBack(session, request.parameters?.[streamParameter] === 'delta')
-    return { request: { ...request, inputs }, back: (chunk) => way.chunk(chunk) }
+    return {
+      request: { ...request, inputs },
+      back: (chunk) => orInferError(() => way.chunk(chunk), 'run', 'the answer: '),
+    }
+  }, 'bad-input')
+}
+
+function orInferError<T>(work: () => T, code: InferErrorCode, where = ''): T {
+  try {
+    return work()
   } catch (error) {
-    if (error instanceof RangeError) throw new InferError('bad-input', error.message, { cause: error })
+    if (error instanceof RangeError) throw new InferError(code, `${where}${error.message}`, { cause: error })
     throw error
   }
 }

@@ -8,6 +8,7 @@ import { type GatewaySection, loadConfig } from '../../../gateway/config.ts'
 const load = (section: GatewaySection, env = {}) => loadConfig(section, 'gateway', env).inference
 const vllm = { id: 'vllm', kind: 'openai', url: 'http://gpu:8000/v1', reach: 'site' } as const
 const triton = { id: 'triton-1', kind: 'oip', url: 'http://gpu:8000/', reach: 'site' } as const
+const cloud = { ...vllm, id: 'cloud', url: 'https://api.example/v1', reach: 'cloud' } as const
 const message = (section: unknown, env = {}) => {
   try {
     loadConfig(section, 'gateway', env)
@@ -40,7 +41,8 @@ test('servers elsewhere: their models by name or with a task, their keys from a 
       models: ['m', { name: 'e', task: 'embeddings' as const, idempotent: true, cacheS: 60, price: 0.01 }],
     },
     { ...vllm, keyFile: join(folder, 'key'), priority: true, concurrency: 64 },
-    { ...vllm, id: 'cloud', url: 'https://api.example/v1', reach: 'cloud' as const, keyEnv: 'CLOUD_KEY' },
+    { ...cloud, keyEnv: 'CLOUD_KEY' },
+    { ...cloud, id: 'trusted', redact: false },
   ]
   const loaded = load({ upstreams }, { CLOUD_KEY: 'sk-from-the-environment' }).upstreams
   expect(loaded[0]).toMatchObject({
@@ -49,7 +51,8 @@ test('servers elsewhere: their models by name or with a task, their keys from a 
     models: [{ name: 'm' }, { name: 'e', task: 'embeddings', price: 0.01 }],
   })
   expect(loaded[1]).toMatchObject({ key: 'sk-from-a-file', priority: true, concurrency: 64 })
-  expect(loaded[2]).toMatchObject({ key: 'sk-from-the-environment', reach: 'cloud' })
+  expect(loaded[2]).toMatchObject({ key: 'sk-from-the-environment', reach: 'cloud', redact: true })
+  expect(loaded[3]).toMatchObject({ reach: 'cloud', redact: false })
 })
 
 describe('a mistake is one line that says where', () => {
@@ -62,6 +65,7 @@ describe('a mistake is one line that says where', () => {
     [{ upstreams: [{ ...vllm, url: 'gpu:8000' }] }, /upstreams\.0\.url: is not a URL/],
     [{ upstreams: [{ ...vllm, url: 'http://me:secret@gpu/v1' }] }, /upstreams\.0\.url: no user, password/],
     [{ upstreams: [{ ...vllm, reach: 'cloud' }] }, /upstreams\.0\.url: what goes to a cloud goes over https/],
+    [{ upstreams: [{ ...vllm, redact: true }] }, /upstreams\.0\.redact: only where reach is cloud/],
     [{ upstreams: [vllm, vllm] }, /upstreams\.1\.id: vllm is taken/],
     [{ upstreams: [{ ...vllm, id: 'pool' }] }, /upstreams\.0\.id: pool is taken/],
     [{ upstreams: [{ ...vllm, id: 'a b' }] }, /upstreams\.0\.id: is not an id/],

@@ -24,7 +24,7 @@ export const model = (name: string, more: Partial<ServedModel> = {}): ServedMode
 })
 
 /** Chunks to give, an error to throw, or `hang`: silent until it is cancelled. */
-export type Step = number | { readonly final: number } | InferError | 'hang' | 'end'
+export type Step = number | { readonly final: number } | Omit<InferChunk, 'id'> | InferError | 'hang' | 'end'
 export type Script = (request: InferRequest, call: number) => readonly Step[]
 
 export class ScriptedBackend implements Backend {
@@ -85,7 +85,8 @@ export class ScriptedBackend implements Backend {
             reject(signal.reason)
           })
         })
-      } else if (typeof step === 'number') yield { id, final: false, outputs: [number(step)] }
+      } else if (typeof step === 'object' && 'outputs' in step) yield { ...step, id }
+      else if (typeof step === 'number') yield { id, final: false, outputs: [number(step)] }
       else yield { id, final: true, outputs: [number(step.final)], modelMs: 5 }
     }
   }

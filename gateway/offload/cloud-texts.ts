@@ -1,0 +1,35 @@
+/**
+ * Text that a request takes to a cloud goes there without what is personal, and what was hidden comes back in the answer: for
+ * every backend of reach `cloud` but those whose configuration says otherwise, whoever asked and whatever the model.
+ */
+import { type Redacted, redacted } from '../../runtime/inference/redaction/redacted.ts'
+import { type KnownName, Redactor } from '../../runtime/inference/redaction/redactor.ts'
+import type { InferRequest } from '../../runtime/wire/infer.ts'
+import type { Backend } from './backends/backend.ts'
+
+/** Names of this site now; the same array while they are the same. */
+export type SiteNames = () => readonly KnownName[]
+
+export class CloudTexts {
+  readonly #names: SiteNames
+  readonly #asTheyAre: ReadonlySet<string>
+  #made: { readonly names: readonly KnownName[]; readonly redactor: Redactor } | undefined
+
+  /** `asTheyAre`: ids of backends that get texts unchanged. */
+  constructor(names: SiteNames, asTheyAre: ReadonlySet<string>) {
+    this.#names = names
+    this.#asTheyAre = asTheyAre
+  }
+
+  /** Throws InferError `bad-input` for a text that is too long or nested too deep to be looked at: it does not leave. */
+  onWay(request: Omit<InferRequest, 'id'>, { id, reach }: Pick<Backend, 'id' | 'reach'>): Redacted {
+    if (reach !== 'cloud' || this.#asTheyAre.has(id)) return { request, back: (chunk) => chunk }
+    return redacted(this.#redactor(), request)
+  }
+
+  #redactor(): Redactor {
+    const names = this.#names()
+    if (this.#made?.names !== names) this.#made = { names, redactor: new Redactor(names) }
+    return this.#made.redactor
+  }
+}
