@@ -135,30 +135,27 @@ export class HistoryFile implements AsyncDisposable {
 export async function readHistory(
   path: string,
 ): Promise<{ readonly shape: HistoryShape; readonly rows: AsyncIterable<HistoryRow> }> {
-  let file: FileHandle
+  await using file = await openToRead(path)
+  const shape = await shapeOf(file)
+  if (!shape) throw new HistoryError('not-history', `${path} is not a history of this version`)
+  return { shape, rows: rowsOf(path, shape) }
+}
+
+async function openToRead(path: string): Promise<FileHandle> {
   try {
-    file = await open(path, 'r')
+    return await open(path, 'r')
   } catch (error) {
     throw new HistoryError('disk', `cannot read the history ${path}: ${messageOf(error)}`, { cause: error })
   }
-  const shape = await shapeOf(file)
-  if (!shape) {
-    await file.close()
-    throw new HistoryError('not-history', `${path} is not a history of this version`)
-  }
-  return { shape, rows: rowsOf(file, shape) }
 }
 
-async function* rowsOf(file: FileHandle, shape: HistoryShape): AsyncGenerator<HistoryRow> {
-  try {
-    const { next, rows } = await endOf(file, shape)
-    // The ring begins at the slot to be written next, where the file has come round; earlier ones follow.
-    const after = slots(file, shape, next, rows)
-    for await (const { row } of after) yield row
-    for await (const { row } of slots(file, shape, 0, Math.min(next, rows))) yield row
-  } finally {
-    await file.close()
-  }
+/** Opens the file anew: whoever asks for the shape alone leaves nothing open. */
+async function* rowsOf(path: string, shape: HistoryShape): AsyncGenerator<HistoryRow> {
+  await using file = await openToRead(path)
+  const { next, rows } = await endOf(file, shape)
+  // The ring begins at the slot to be written next, where the file has come round; earlier ones follow.
+  for await (const { row } of slots(file, shape, next, rows)) yield row
+  for await (const { row } of slots(file, shape, 0, Math.min(next, rows))) yield row
 }
 
 /** Whole, unharmed rows of the slots from `first` to, not including, `end`. */
