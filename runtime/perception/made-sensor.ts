@@ -1,6 +1,10 @@
-/** A sensor that perception makes: a component like those of the HAL, so that it is registered and published like them. */
+/**
+ * A sensor that perception makes: a component like those of the HAL, so that it is registered and published like them. What it
+ * reports has an attribute `privacy`: the strictest label of what it was made from, for whoever makes more of it.
+ */
 import type { Component, ComponentInfo, Json, Telemetry } from '../../hal/contract/component.ts'
 import type { Cancel, Clock } from '../base/clock.ts'
+import { type Privacy, privacies } from '../wire/infer.ts'
 
 export class MadeSensor implements Component {
   readonly info: ComponentInfo
@@ -34,4 +38,9 @@ export class MadeSensor implements Component {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear()
   }
+}
+
+/** The label of a value that was made; undefined for one that was measured. */
+export function labelOf({ attributes }: Pick<Telemetry, 'attributes'>): Privacy | undefined {
+  return privacies.find((privacy) => privacy === attributes['privacy'])
 }

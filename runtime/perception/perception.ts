@@ -148,14 +148,14 @@ function readPassword(path: string): string {
 }
 
 function sightingsOf(deps: PerceptionDeps, watched: WatchedConfig, simulated: boolean): Sightings {
-  const { id, name = id, area, find, threshold, need, of, offAfterS } = watched
+  const { id, name = id, area, find, threshold, need, of, offAfterS, privacy } = watched
   return new Sightings(
     {
       clock: deps.clock,
       onSeen: (seen) => publish(deps, 'seen', seen),
     },
     {
-      ...{ id, name, find, threshold, need, of, simulated },
+      ...{ id, name, find, threshold, need, of, simulated, privacy },
       ...(area === undefined ? {} : { area }),
       offAfterMs: offAfterS * 1000,
     },

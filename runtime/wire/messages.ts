@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { tensorSpec } from './engine-protocol.ts'
+import { privacies } from './infer.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
@@ -166,7 +167,13 @@ export const commandEvent = v.object({
 export type CommandEvent = v.InferOutput<typeof commandEvent>
 
 /** Any other event: `<base>/<device>/event/<kind>`. */
-export const anyEvent = v.looseObject({ v: v.literal(1), id, ts: ms })
+export const anyEvent = v.looseObject({
+  v: v.literal(1),
+  id,
+  ts: ms,
+  /** Of what it was made from, the strictest: whoever asks a model about it goes by this. Entities have it as an attribute. */
+  privacy: v.optional(v.picklist(privacies)),
+})
 
 const safetyStatus = v.object({
   armed: v.boolean(),

@@ -9,9 +9,9 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { InferError, type Inference } from '../../inference/inference.ts'
 import type { EntityRegistry } from '../../things/registry.ts'
-import type { InferChunk, Privacy } from '../../wire/infer.ts'
+import { type InferChunk, type Privacy, strictest } from '../../wire/infer.ts'
 import { Presence } from '../agreement.ts'
-import { MadeSensor } from '../made-sensor.ts'
+import { labelOf, MadeSensor } from '../made-sensor.ts'
 import type { HistoryFile } from './history-file.ts'
 import { Sampling } from './sampling.ts'
 import { Window } from './window.ts'
@@ -38,6 +38,7 @@ export interface Felt {
   readonly level: number
   /** The channel that deviates most. */
   readonly channel: string
+  readonly privacy: Privacy
 }
 
 interface Deps {
@@ -162,7 +163,8 @@ export class Detector implements AsyncDisposable {
   }
 
   async #judge(model: string, data: Float32Array, signal: AbortSignal): Promise<void> {
-    const { channels, windowRows, privacy } = this.#options
+    const { channels, windowRows } = this.#options
+    const privacy = this.#label()
     const shape = [1, windowRows, channels.length]
     const request = {
       model,
@@ -173,7 +175,7 @@ export class Detector implements AsyncDisposable {
     } as const
     try {
       for await (const chunk of this.#deps.inference.infer(request, signal))
-        if (chunk.final) this.#take(verdictOf(chunk, channels.length))
+        if (chunk.final) this.#take(verdictOf(chunk, channels.length), privacy)
       this.#problem = undefined
     } catch (error) {
       if (signal.aborted) return
@@ -190,7 +192,7 @@ export class Detector implements AsyncDisposable {
     }
   }
 
-  #take({ level, worst }: { readonly level: number; readonly worst: number }): void {
+  #take({ level, worst }: { readonly level: number; readonly worst: number }, privacy: Privacy): void {
     const { id, channels } = this.#options
     this.#counts.judged += 1
     const over = level > (this.#presence.state === 'on' ? clearShare : 1)
@@ -198,9 +200,18 @@ export class Detector implements AsyncDisposable {
     const changed = this.#presence.look(over, this.#deps.clock.monotonicMs())
     const { state } = this.#presence
     const shown = Math.round(level * 100) / 100
-    if (changed) this.#deps.onFelt({ source: id, state: changed, level: shown, channel })
+    if (changed) this.#deps.onFelt({ source: id, state: changed, level: shown, channel, privacy })
     if (state && (changed || this.#sensor?.current().state !== state))
-      this.#sensor?.report(state, state === 'on' ? { level: shown, channel } : {})
+      this.#sensor?.report(state, state === 'on' ? { level: shown, channel, privacy } : { privacy })
+  }
+
+  /** A channel may itself be made, of what is more private than its numbers are here. */
+  #label(): Privacy {
+    const { channels, privacy } = this.#options
+    const labels = channels
+      .map((id) => this.#deps.registry.get(id))
+      .map((one) => one && labelOf(one.telemetry))
+    return strictest(privacy, ...labels.filter((label) => label !== undefined))
   }
 
   /** Nothing can be said now: neither that all is well. */

@@ -6,6 +6,7 @@
 import type { Component, Json } from '../../../hal/contract/component.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Finding } from '../../config/perception.ts'
+import type { Privacy } from '../../wire/infer.ts'
 import { AgreedValue, type AgreementOptions, Presence } from '../agreement.ts'
 import { MadeSensor } from '../made-sensor.ts'
 import type { Frame } from './frame-source.ts'
@@ -19,6 +20,8 @@ export interface SightingsOptions extends AgreementOptions {
   readonly find: readonly Finding[]
   readonly threshold: number
   readonly offAfterMs: number
+  /** Of the frames. */
+  readonly privacy: Privacy
 }
 
 export interface Seen {
@@ -28,6 +31,8 @@ export interface Seen {
   /** `on`, `off`, a number of faces, or the text. */
   readonly state: string
   readonly confidence?: number
+  /** Of the frames that it was seen in. */
+  readonly privacy: Privacy
 }
 
 interface Deps {
@@ -109,13 +114,15 @@ export class Sightings {
 
   #say(state: 'on' | 'off'): void {
     const confidence = rounded(this.#confidence)
-    this.#person?.report(state, state === 'on' ? { confidence } : {})
-    this.#event({ what: 'person', state, ...(state === 'on' ? { confidence } : {}) })
+    const { privacy } = this.#options
+    const more = state === 'on' ? { confidence } : {}
+    this.#person?.report(state, { ...more, privacy })
+    this.#event({ what: 'person', state, ...more })
   }
 
   #count(faces: number): void {
     if (!this.#faceCount.push(faces)) return
-    this.#faces?.report(String(faces))
+    this.#faces?.report(String(faces), { privacy: this.#options.privacy })
     this.#event({ what: 'face', state: String(faces) })
   }
 
@@ -129,12 +136,13 @@ export class Sightings {
       text: shortened(text, lineCharsMax),
       confidence: rounded(confidence),
     }))
-    this.#text?.report(state, { lines: attributes })
+    this.#text?.report(state, { lines: attributes, privacy: this.#options.privacy })
     this.#event({ what: 'text', state })
   }
 
-  #event(seen: Omit<Seen, 'source'>): void {
-    this.#deps.onSeen({ source: this.#options.id, ...seen })
+  #event(seen: Omit<Seen, 'source' | 'privacy'>): void {
+    const { id, privacy } = this.#options
+    this.#deps.onSeen({ source: id, ...seen, privacy })
   }
 
   #sensor(

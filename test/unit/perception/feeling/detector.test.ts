@@ -45,6 +45,7 @@ async function feel(
   reports: readonly (Report | undefined)[],
   more: Record<string, unknown> = {},
   rule = new Rule(),
+  labels: Readonly<Record<string, string>> = {},
 ) {
   const clock = new VirtualClock()
   const stateDir = mkdtempSync(join(folder, 'state-'))
@@ -76,7 +77,7 @@ async function feel(
   for (const report of reports) {
     const rows = detector?.counts.rows ?? 0
     for (const [at, state] of (report ?? []).entries())
-      registry.report(channels[at] ?? '', { state, attributes: {}, tsMs: clock.nowMs() })
+      registry.report(channels[at] ?? '', { state, attributes: { ...labels }, tsMs: clock.nowMs() })
     await clock.run(async () => {
       while (detector?.counts.rows === rows) await new Promise((resolve) => setImmediate(resolve))
     })
@@ -97,6 +98,23 @@ async function feel(
 
 const at = (heat: number): Report => ['5', String(heat)]
 const times = (count: number, report: Report) => Array<Report>(count).fill(report)
+
+test('what was felt, and what is asked of a model for it, is as private as the most private channel', async () => {
+  const reports = [...times(6, at(0.2)), ...times(3, at(9))]
+  const labelled = async (labels: Record<string, string>, privacy = 'cloud') => {
+    const { rule, events, registry } = await feel(reports, { privacy }, new Rule(), labels)
+    const { attributes } = registry.get('binary_sensor.pump_anomaly')?.telemetry ?? {}
+    return [
+      rule.requests[0]?.privacy,
+      (events.at(-1) as { privacy?: string }).privacy,
+      attributes?.['privacy'],
+    ]
+  }
+  expect(await labelled({})).toEqual(['cloud', 'cloud', 'cloud'])
+  expect(await labelled({ privacy: 'site' })).toEqual(['site', 'site', 'site'])
+  expect(await labelled({ privacy: 'cloud' }, 'device')).toEqual(['device', 'device', 'device'])
+  expect(await labelled({ privacy: 'of no list' })).toEqual(['cloud', 'cloud', 'cloud'])
+})
 
 test('an anomaly needs several windows over the limit, and names the channel that deviates most [feeling-3]', async () => {
   const { states, events } = await feel([

@@ -147,6 +147,18 @@ test('somebody is said to be there when two of three looks agree, and gone after
   ])
 })
 
+test('what was seen is labelled as its frames are, as an event and as a state', async () => {
+  const looks = [[...Array(4).fill(nobody), ...Array(4).fill(somebody)]]
+  const { events, registry } = await watch({ privacy: 'site' }, looks)
+  expect(events).toMatchObject([
+    { state: 'off', privacy: 'site' },
+    { state: 'on', privacy: 'site' },
+  ])
+  const attributes = registry.get('binary_sensor.door_person')?.telemetry.attributes
+  expect(attributes).toEqual({ confidence: 0.94, privacy: 'site' })
+  expect((await watch({}, looks)).events[0]).toMatchObject({ privacy: 'device' })
+})
+
 test('a single look that is wrong says nothing [seeing-4]', async () => {
   const { states } = await watch({}, [[...Array(5).fill(nobody), somebody, ...Array(5).fill(nobody)]])
   expect(states).toEqual(['binary_sensor.door_person off'])
@@ -186,7 +198,9 @@ test('no pixel and no place of a face is in an event or a state [seeing-6]', asy
   const { events, registry } = await watch({ find: ['person', 'face'] }, [Array(5).fill(somebody)])
   for (const event of events)
     expect(
-      Object.keys(event).every((key) => ['kind', 'source', 'what', 'state', 'confidence'].includes(key)),
+      Object.keys(event).every((key) =>
+        ['kind', 'privacy', 'source', 'what', 'state', 'confidence'].includes(key),
+      ),
     ).toBe(true)
   expect(JSON.stringify(registry.view().entities).length).toBeLessThan(1_000)
 })
