@@ -38,7 +38,7 @@ export const raspberryPi4b: Board = {
   sources: [
     'https://github.com/raspberrypi/linux/blob/rpi-6.12.y/arch/arm/boot/dts/broadcom/bcm2711-rpi-4-b.dts',
     'https://github.com/raspberrypi/documentation: hardware/raspberrypi/frequency-management.md (limits of heat)',
-    'https://www.pidramble.com/wiki/benchmarks/power-consumption (power idle and with four busy cores)',
+    'unverified: https://www.pidramble.com/wiki/benchmarks/power-consumption (power idle and with four busy cores), as remembered',
     'unverified: sizes of memory, as the product brief is remembered',
     'boards/families/raspberrypi-bcm2711.ts, boards/families/raspberrypi-header.ts',
   ],
