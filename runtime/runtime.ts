@@ -86,6 +86,17 @@ export class Runtime implements AsyncDisposable {
     })
 
     const stop = new AbortController()
+    // At once: whoever sees this device online may command it. Models and perception come behind.
+    const refuseCommands = link.onSet((entity, { id, ttlMs, ...command }) => {
+      const meta = {
+        principal: 'mqtt',
+        viaNetwork: true,
+        ...(id === undefined ? {} : { id }),
+        ...(ttlMs === undefined ? {} : { ttlMs }),
+      }
+      void assistant.command({ entity, command, ...meta }, stop.signal)
+    })
+    stack.defer(refuseCommands)
     const inference = stack.use(await openInference({ ...deps, board, registry, link }, config, signal))
     const { router, served } = inference
     served.want(perceptionModels(config.perception))
@@ -105,17 +116,6 @@ export class Runtime implements AsyncDisposable {
       : undefined
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
-    stack.defer(
-      link.onSet((entity, { id, ttlMs, ...command }) => {
-        const meta = {
-          principal: 'mqtt',
-          viaNetwork: true,
-          ...(id === undefined ? {} : { id }),
-          ...(ttlMs === undefined ? {} : { ttlMs }),
-        }
-        void assistant.command({ entity, command, ...meta }, stop.signal)
-      }),
-    )
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
     const calls = new Calls({
       ...{ clock, assistant, voice, sim: board.sim, status, router },
@@ -125,7 +125,10 @@ export class Runtime implements AsyncDisposable {
     if (voice && board.microphone)
       stack.use(listenLive({ clock, log, voice, assistant, microphone: board.microphone }))
     // First of all when closing: what still waits for its effect is ended.
-    stack.defer(() => stop.abort())
+    stack.defer(() => {
+      refuseCommands()
+      stop.abort()
+    })
     return new Runtime({ device: config.id, registry, assistant, link, voice }, stack.move())
   }
 
