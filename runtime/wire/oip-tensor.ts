@@ -5,19 +5,9 @@
  * protocol): row-major, flat or nested. Every count is checked against the shape.
  */
 import type { Datatype, InferError, Tensor } from './infer.ts'
-import { datatypes, elements, tensorFault } from './tensor.ts'
+import { datatypes, elements, tensorFault, typedArrays } from './tensor.ts'
 
-const arrayTypes = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const satisfies Readonly<Record<Exclude<Datatype, 'BYTES'>, unknown>>
-type NumberType = keyof typeof arrayTypes
+type NumberType = keyof typeof typedArrays
 
 const integerRange: Readonly<Partial<Record<NumberType, readonly [number, number]>>> = {
   UINT8: [0, 255],
@@ -111,7 +101,7 @@ function checked(tensor: Tensor, reading: Reading): Tensor {
 }
 
 function numbersIn(place: TensorPlace, datatype: NumberType, bytes: Uint8Array, reading: Reading) {
-  const type = arrayTypes[datatype]
+  const type = typedArrays[datatype]
   const expected = elements(place.shape) * type.BYTES_PER_ELEMENT
   if (bytes.byteLength !== expected)
     throw faultOf(
@@ -163,7 +153,7 @@ function fits(element: unknown, datatype: Datatype): boolean {
 function arrayOf(flat: readonly unknown[], datatype: Datatype): Tensor['data'] {
   if (datatype === 'BYTES') return flat as string[]
   if (datatype === 'INT64') return BigInt64Array.from(flat as number[], BigInt)
-  return arrayTypes[datatype].from(flat as number[])
+  return typedArrays[datatype].from(flat as number[])
 }
 
 function describe(element: unknown): string {

@@ -38,3 +38,15 @@ export function tensorFault(value: unknown): string | undefined {
 export function isTensor(value: unknown): value is Tensor {
   return tensorFault(value) === undefined
 }
+
+/** What makes the array of each datatype but BYTES. */
+export const typedArrays = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const satisfies Readonly<Record<Exclude<Datatype, 'BYTES'>, unknown>>

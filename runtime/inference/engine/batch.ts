@@ -1,6 +1,6 @@
 /** Several requests as one: stacked along the first axis, and their answers taken apart again. */
-import { type Datatype, InferError, type Tensor } from '../../wire/infer.ts'
-import { elements, tensorFault } from '../../wire/tensor.ts'
+import { InferError, type Tensor } from '../../wire/infer.ts'
+import { elements, tensorFault, typedArrays } from '../../wire/tensor.ts'
 
 /** What one request brings to a batch. */
 export interface Share {
@@ -52,7 +52,7 @@ export function split(output: Tensor, rows: readonly number[]): Tensor[] {
 
 function joined(first: Tensor, tensors: readonly Tensor[], length: number): Tensor['data'] {
   if (first.datatype === 'BYTES') return tensors.flatMap(({ data }) => data as string[])
-  const array = new arrays[first.datatype](length) as Float32Array
+  const array = new typedArrays[first.datatype](length) as Float32Array
   let at = 0
   for (const { data } of tensors) {
     array.set(data as Float32Array, at)
@@ -60,14 +60,3 @@ function joined(first: Tensor, tensors: readonly Tensor[], length: number): Tens
   }
   return array
 }
-
-const arrays = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const satisfies Record<Exclude<Datatype, 'BYTES'>, unknown>
