@@ -9,8 +9,8 @@ import { type InferChunk, InferError } from '../../wire/infer.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { encodeMessage, parseOutputs, type Reply, silentMsMax } from '../../wire/offload.ts'
 import type { GatewayAsk } from '../../wire/topics.ts'
-import type { LinkMeter } from './link-meter.ts'
 import { upload } from './upload.ts'
+import type { WorkerLink } from './worker-link.ts'
 
 export type AttemptEnd =
   /** The worker said so. */
@@ -29,7 +29,7 @@ export interface AttemptDeps {
   readonly publish: (ask: GatewayAsk, message: Uint8Array) => Promise<void>
   /** HTTP address of the worker, where one is known. */
   readonly address: () => string | undefined
-  readonly meter: LinkMeter | undefined
+  readonly meter: WorkerLink | undefined
 }
 
 export interface AttemptOptions {

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import { type Advert, type AdvertModel, advertLifeMs, advertRetainedLifeMs } from '../../wire/offload.ts'
-import { LinkMeter } from './link-meter.ts'
+import { WorkerLink } from './worker-link.ts'
 
 /** A load that no worker has timed yet: reading and preparing some tens of megabytes. */
 const unknownLoadMs = 500
@@ -25,7 +25,7 @@ interface Entry {
   untilMs: number
   /** It said that it is overloaded: not asked before this. */
   busyUntilMs: number
-  readonly meter: LinkMeter
+  readonly meter: WorkerLink
   /** Waits that were told since the advert, by model, milliseconds. */
   readonly told: Map<string, number>
 }
@@ -51,7 +51,7 @@ export class WorkerTable {
         advert,
         untilMs,
         busyUntilMs: 0,
-        meter: new LinkMeter(),
+        meter: new WorkerLink(),
         told: new Map(),
       })
     return true
@@ -72,7 +72,7 @@ export class WorkerTable {
     return [...this.#entries].filter(([, { untilMs }]) => untilMs <= nowMs).map(([worker]) => worker)
   }
 
-  meter(worker: string): LinkMeter | undefined {
+  meter(worker: string): WorkerLink | undefined {
     return this.#entries.get(worker)?.meter
   }
 

@@ -8,7 +8,7 @@ const smallBytesMax = 8 * 1024
 /** Fewer uploads of this size say nothing about the width. */
 const wideBytesMin = 64 * 1024
 
-export class LinkMeter {
+export class WorkerLink {
   readonly #rttMs: number[] = []
   readonly #bytesPerS: number[] = []
 
