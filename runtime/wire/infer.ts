@@ -4,6 +4,7 @@
  * translation is one to one. The same over a pipe to the local engine, over MQTT or HTTP to a gateway.
  */
 import { CodedError } from '../base/errors.ts'
+import type { ServedBy } from './offload.ts'
 
 /** OIP v2 tensor datatypes and the typed array that carries each. BYTES carries strings. */
 export interface TensorArrays {
@@ -73,6 +74,8 @@ export interface InferChunk {
   readonly decision?: string
   /** The answer was kept from an earlier request with the same inputs; on the final chunk. */
   readonly cached?: boolean
+  /** What the gateway decided that gave the answer, where it says so; on the final chunk. */
+  readonly served?: ServedBy
 }
 
 export type InferErrorCode =

@@ -57,6 +57,20 @@ export type TicketMessage = v.InferOutput<typeof ticketMessage>
 /** `…/cancel/<device>`: nobody waits for these any more. */
 export const cancelMessage = v.object({ v: version, ids: v.pipe(v.array(id), v.maxLength(256)) })
 
+/** What the gateway itself decided for a request, for `ganglion why`. Names and numbers, nothing of what was in it. */
+export const servedBy = v.object({
+  /** Id of the backend that answered; of an answer that was kept, the one that gave it then. */
+  backend: name,
+  /** Tries before that, which gave no answer: their backends, in order, and why. */
+  failed: v.pipe(v.array(v.object({ backend: name, code: v.picklist(inferErrorCodes) })), v.maxLength(8)),
+  /** Kept from an earlier request with the same inputs: nothing ran. */
+  cached: v.boolean(),
+  /** Waited until the first try, and from there until the answer, milliseconds; both 0 where nothing ran. */
+  queueMs: ms,
+  runMs: ms,
+})
+export type ServedBy = v.InferOutput<typeof servedBy>
+
 const outputs = v.pipe(v.array(v.custom<Tensor>(isTensor, 'not a tensor')), v.maxLength(256))
 const answered = {
   v: version,
@@ -84,6 +98,8 @@ export const reply = v.variant('t', [
     privacy: v.optional(privacy),
     route: v.optional(v.pipe(v.string(), v.maxLength(256))),
     cached: v.optional(v.boolean()),
+    /** On the last reply. */
+    served: v.optional(servedBy),
   }),
   v.object({
     t: v.literal('failed'),
