@@ -36,6 +36,8 @@ interface Kept {
   readonly privacy: Privacy
 }
 
+const nothingRan = { failed: [], cached: true, queueMs: 0, runMs: 0 }
+
 /** What decides an answer. */
 export type Question = Pick<InferRequest, 'inputs' | 'parameters'>
 
@@ -74,6 +76,7 @@ export class ResultCache {
       id: asker.id,
       privacy: strictest(chunk.privacy ?? asker.privacy, privacy, asker.privacy),
       ...(chunk.final && { cached: true }),
+      ...(chunk.served && { served: { ...chunk.served, ...nothingRan } }),
     }))
   }
 

@@ -1,23 +1,19 @@
 /**
  * Inference at the gateway: one request in, a stream of chunks out, from whichever backend may and can answer. Policy first
- * (labels, what is offered), then a place (`admission.ts`), then attempts: the best backend whose circuit is closed, and another
- * try only where nothing was streamed, repeating does no harm, the budget has a token and there is time.
+ * (labels, what is offered), then a place (`admission.ts`), then tries: the best backend (`choice.ts`), and another try only
+ * where nothing was streamed, repeating does no harm, the budget has a token and there is time.
  */
 import type { Clock } from '../../runtime/base/clock.ts'
 import { sleep } from '../../runtime/base/clock.ts'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { backoffMs } from '../../runtime/base/retry.ts'
-import {
-  type InferChunk,
-  InferError,
-  type InferErrorCode,
-  mayTravel,
-  type Tensor,
-} from '../../runtime/wire/infer.ts'
+import { type InferChunk, InferError, type InferErrorCode, type Tensor } from '../../runtime/wire/infer.ts'
+import type { ServedBy } from '../../runtime/wire/offload.ts'
 import { Admission, type AdmissionOptions } from './admission.ts'
 import type { Backend, BackendHealth, ServedModel } from './backends/backend.ts'
-import { CircuitBreaker, type CircuitOptions, circuitDefaults, type Pass } from './circuit-breaker.ts'
+import { Choice, type Chosen, type Offer } from './choice.ts'
+import { type CircuitOptions, circuitDefaults, type Pass } from './circuit-breaker.ts'
 import { CloudTexts, type SiteNames } from './cloud-texts.ts'
 import { cacheKey, type ResultCache } from './result-cache.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -57,13 +53,15 @@ export interface ServiceHealth {
 /** The first, and two more. */
 const attemptsMax = 3
 const retryBackoff = { firstMs: 50, maxMs: 1_000 }
+/** Who is told to wait for longer is told so: it may know of another place, and would hold one here meanwhile. */
+const retryWaitMsMax = 2_000
 /** The longest that anybody may wait for an answer: a long generation. */
 const deadlineMsMax = 60 * 60_000
 /** Shorter silence says more of the caller's patience than of the backend. */
 const hangMs = 5_000
 
-/** Circuits and budgets that are kept: far more than models; an upstream could name new ones for ever. */
-const keptMax = 4096
+/** Far more than models; an upstream could name new ones for ever. */
+const budgetsMax = 4096
 
 /** It never began there: another try does no harm, whatever the model. */
 const neverBegan: ReadonlySet<InferErrorCode> = new Set([
@@ -79,18 +77,16 @@ const faults: ReadonlySet<InferErrorCode> = new Set(['unavailable', 'engine-lost
 
 const nobody: ReturnType<SiteNames> = []
 
-interface Offer {
-  readonly backend: Backend
-  readonly model: ServedModel
-}
-
 /** One request on its way through. */
 interface Journey {
   readonly request: ServingRequest
-  readonly expiresAtMs: number
+  readonly startMs: number
   /** Aborts at the deadline, or when the caller has gone. */
   readonly signal: AbortSignal
   readonly tried: Set<Backend>
+  /** Tries that gave no answer. */
+  readonly failed: ServedBy['failed']
+  firstTryMs: number | undefined
   /** Time in the model, of the answer. */
   modelMs: number | undefined
   streamed: boolean
@@ -103,8 +99,8 @@ export class InferenceService implements Serving, AsyncDisposable {
   readonly #cache: ResultCache | undefined
   readonly #options: ServiceOptions
   readonly #admission: Admission
+  readonly #choice: Choice
   readonly #texts: CloudTexts
-  readonly #circuits = new Map<string, CircuitBreaker>()
   readonly #budgets = new Map<string, RetryBudget>()
   readonly #closed = new AbortController()
   #closing: Promise<void> | undefined
@@ -116,20 +112,18 @@ export class InferenceService implements Serving, AsyncDisposable {
     this.#cache = deps.cache
     this.#options = options
     this.#admission = new Admission(deps.clock, options)
+    this.#choice = new Choice(deps.clock, deps.backends, options.circuit ?? circuitDefaults)
     this.#texts = new CloudTexts(deps.names ?? (() => nobody), options.unredacted ?? new Set())
   }
 
   /** Each name once: as the first backend offers it. */
   models(): readonly ServedModel[] {
-    const byName = new Map<string, ServedModel>()
-    for (const backend of this.#backends)
-      for (const model of backend.models()) if (!byName.has(model.name)) byName.set(model.name, model)
-    return [...byName.values()]
+    return this.#choice.models()
   }
 
   /** Backends that have the model, or would have it if they could be reached. */
   whoKnows(model: string): readonly Pick<Backend, 'id' | 'reach'>[] {
-    return this.#backends.filter((backend) => backend.knows(model))
+    return this.#choice.whoKnows(model)
   }
 
   load(): readonly ModelLoad[] {
@@ -158,7 +152,7 @@ export class InferenceService implements Serving, AsyncDisposable {
       queued: this.#admission.queued,
       backends: this.#backends.map((backend) => {
         const models = backend.models().map(({ name }) => name)
-        const open = models.filter((name) => (this.#circuit(backend, name)?.state ?? 'closed') !== 'closed')
+        const open = this.#choice.ailing(backend)
         return { id: backend.id, reach: backend.reach, models, open, ...backend.health() }
       }),
     }
@@ -166,7 +160,7 @@ export class InferenceService implements Serving, AsyncDisposable {
 
   async *infer(request: ServingRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
     this.#check(request)
-    const offers = this.#offers(request)
+    const offers = this.#choice.offers(request)
     const keeping = this.#keeping(request, offers)
     const kept =
       keeping && this.#cache?.get(keeping.key, { id: this.#clock.newId(), privacy: request.privacy })
@@ -193,22 +187,29 @@ export class InferenceService implements Serving, AsyncDisposable {
     signal: AbortSignal,
   ): AsyncGenerator<InferChunk, void, undefined> {
     const limit = new AbortController()
-    const expiresAtMs = this.#clock.monotonicMs() + request.deadlineMs
     const cancelLimit = this.#clock.after(request.deadlineMs, () => limit.abort(late(request)))
     const journey: Journey = {
       request,
-      expiresAtMs,
+      startMs: this.#clock.monotonicMs(),
       signal: AbortSignal.any([signal, limit.signal, this.#closed.signal]),
       tried: new Set(),
+      failed: [],
+      firstTryMs: undefined,
       modelMs: undefined,
       streamed: false,
     }
     try {
       const place = await this.#admission.enter(this.#applicant(request, offers), journey.signal)
+      const leave = () => place.leave(journey.modelMs)
+      // Whoever reads may be slow to read, or to leave: its place is not.
+      journey.signal.addEventListener('abort', leave, { once: true })
       try {
-        yield* this.#attempts(journey)
+        for await (const chunk of this.#attempts(journey)) {
+          if (chunk.final) leave()
+          yield chunk
+        }
       } finally {
-        place.leave(journey.modelMs)
+        leave()
       }
     } catch (error) {
       throw this.#outcome(error, signal, limit.signal)
@@ -240,112 +241,86 @@ export class InferenceService implements Serving, AsyncDisposable {
       throw new InferError('bad-input', `the inputs have more than ${this.#options.bytesMax} bytes`)
   }
 
-  /** Throws `model-unknown`, `refused`, `unavailable` where there is none. */
-  #offers({ model, privacy }: ServingRequest): readonly Offer[] {
-    const known = this.#backends.filter((backend) => backend.knows(model))
-    if (known.length === 0) {
-      const names = this.models().map(({ name }) => name)
-      throw new InferError('model-unknown', `no model is named ${model}; there are: ${listOf(names)}`)
-    }
-    const allowed = known.filter((backend) => mayTravel(privacy, backend.reach))
-    if (allowed.length === 0)
-      throw new InferError(
-        'refused',
-        `model ${model} is served in the ${known[0]?.reach} only (${listOf(known.map(({ id }) => id))}), and inputs labelled ${privacy} may not go there`,
-      )
-    const offers = allowed.flatMap((backend) => {
-      const served = backend.models().find(({ name }) => name === model)
-      return served ? [{ backend, model: served }] : []
-    })
-    if (offers.length > 0) return offers
-    const why = allowed.map((backend) => `${backend.id}: ${backend.health().reason ?? 'not ready'}`)
-    throw new InferError('unavailable', `model ${model} cannot be reached now (${why.join('; ')})`, {
-      retryable: true,
-    })
-  }
-
   #applicant(request: ServingRequest, offers: readonly Offer[]) {
-    const sum = (of: (backend: Backend) => number) =>
-      offers.reduce((all, { backend }) => all + of(backend), 0)
-    return {
-      model: request.model,
-      caller: request.caller,
-      priority: request.priority,
-      deadlineMs: request.deadlineMs,
-      bytes: bytesOf(request.inputs),
-      concurrency: sum(({ concurrency }) => concurrency),
-      parallel: sum(({ parallel }) => parallel),
-    }
+    const { model, caller, priority, deadlineMs, inputs } = request
+    return { model, caller, priority, deadlineMs, bytes: bytesOf(inputs), ...this.#choice.places(offers) }
   }
 
   async *#attempts(journey: Journey): AsyncGenerator<InferChunk, void, undefined> {
-    const { request } = journey
+    const { request, tried } = journey
     const budget = this.#budget(request.model)
     budget.onRequest()
     for (let attempt = 1; ; attempt += 1) {
-      const { offer, pass } = this.#choose(journey)
-      const startMs = this.#clock.monotonicMs()
-      journey.tried.add(offer.backend)
-      try {
-        yield* this.#attempt(journey, offer)
-        pass.succeeded()
-        return
-      } catch (error) {
-        this.#judge(error, pass, startMs, journey)
-        const waitMs = this.#retryInMs(error, attempt, journey, offer)
-        if (waitMs === undefined || !budget.take()) throw error
-        this.#log.info('trying again', {
-          model: request.model,
-          backend: offer.backend.id,
-          why: (error as InferError).code,
-          waitMs,
-        })
-        await sleep(this.#clock, waitMs, journey.signal)
-      } finally {
-        pass.abandoned()
-      }
+      const chosen = this.#choice.take(request, tried)
+      tried.add(chosen.backend)
+      const failure = yield* this.#try(journey, chosen)
+      if (failure === undefined) return
+      const waitMs = this.#retryInMs(failure.error, attempt, journey, chosen)
+      if (waitMs === undefined || !budget.take()) throw failure.error
+      const { code } = failure.error as InferError
+      const backend = chosen.backend.id
+      journey.failed.push({ backend, code })
+      this.#log.info('trying again', { model: request.model, backend, why: code, waitMs })
+      await sleep(this.#clock, waitMs, journey.signal)
     }
   }
 
-  async *#attempt(journey: Journey, { backend }: Offer): AsyncGenerator<InferChunk, void, undefined> {
-    const { request, signal, expiresAtMs } = journey
+  /** Gives the answer, or returns why there is none. */
+  async *#try(
+    journey: Journey,
+    chosen: Chosen,
+  ): AsyncGenerator<InferChunk, { readonly error: unknown } | undefined, undefined> {
+    const { signal } = journey
+    const { pass, leave } = chosen
+    const startMs = this.#clock.monotonicMs()
+    journey.firstTryMs ??= startMs
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      yield* this.#answer(journey, chosen)
+      return undefined
+    } catch (error) {
+      this.#judge(error, pass, startMs, signal)
+      return { error }
+    } finally {
+      pass.abandoned()
+      leave()
+    }
+  }
+
+  async *#answer(journey: Journey, { backend, pass }: Chosen): AsyncGenerator<InferChunk, void, undefined> {
+    const { request, signal } = journey
     signal.throwIfAborted()
     const { caller: _, ...asked } = request
     const startMs = this.#clock.monotonicMs()
+    const { request: sent, back } = await this.#texts.onWay(asked, backend, signal)
+    signal.throwIfAborted()
     const id = this.#clock.newId()
-    const { request: sent, back } = this.#texts.onWay(asked, backend)
-    const chunks = backend.infer({ ...sent, id, deadlineMs: expiresAtMs - startMs }, signal)
+    const chunks = backend.infer({ ...sent, id, deadlineMs: this.#leftMs(journey) }, signal)
     for await (const given of untilAborted(chunks, signal)) {
       journey.streamed = true
       const chunk = back(given)
       if (!chunk.final) yield { ...chunk, id }
       else {
         journey.modelMs = chunk.modelMs ?? this.#clock.monotonicMs() - startMs
-        yield { ...chunk, id, route: backend.id }
+        // Before it is read: a reader may leave at the last chunk.
+        pass.succeeded()
+        yield { ...chunk, id, route: backend.id, served: this.#served(journey, backend) }
         return
       }
     }
     throw new InferError('engine-lost', `${backend.id} ended its answer before the end`, { retryable: true })
   }
 
-  /** The best backend now, and the right to ask it. Throws `unavailable` while every circuit is open. */
-  #choose(journey: Journey): { offer: Offer; pass: Pass } {
-    const ranked = this.#offers(journey.request)
-      .map((offer) => ({ offer, rank: rankOf(offer.backend, journey.tried) }))
-      .sort((a, b) => byRank(a.rank, b.rank))
-      .map(({ offer }) => ({ offer, circuit: this.#circuitOf(offer.backend, offer.model.name) }))
-    for (const { offer, circuit } of ranked) {
-      const pass = circuit.enter()
-      if (pass) return { offer, pass }
-    }
-    const names = listOf(ranked.map(({ offer }) => offer.backend.id))
-    throw new InferError('unavailable', `model ${journey.request.model} failed lately at ${names}`, {
-      retryable: true,
-      retryAfterMs: Math.ceil(Math.min(...ranked.map(({ circuit }) => circuit.closedForMs))),
-    })
+  #served({ startMs, firstTryMs = startMs, failed }: Journey, { id }: Backend): ServedBy {
+    const runMs = this.#clock.monotonicMs() - firstTryMs
+    return { backend: id, failed, cached: false, queueMs: firstTryMs - startMs, runMs }
   }
 
-  #judge(error: unknown, pass: Pass, startMs: number, { signal }: Journey): void {
+  #leftMs({ startMs, request }: Journey): number {
+    return startMs + request.deadlineMs - this.#clock.monotonicMs()
+  }
+
+  #judge(error: unknown, pass: Pass, startMs: number, signal: AbortSignal): void {
     const lastedMs = this.#clock.monotonicMs() - startMs
     if (signal.aborted) {
       const hung = signal.reason instanceof InferError && signal.reason.code === 'deadline'
@@ -368,15 +343,14 @@ export class InferenceService implements Serving, AsyncDisposable {
   ): number | undefined {
     if (!(error instanceof InferError) || attempt >= attemptsMax) return undefined
     if (journey.streamed || journey.signal.aborted) return undefined
-    const elsewhere = this.#offers(journey.request).some((one) => !journey.tried.has(one.backend))
+    const elsewhere = this.#choice.hasAnother(journey.request, journey.tried)
     const harmless = neverBegan.has(error.code) || (error.retryable && model.idempotent)
     // Where it does not fit or is not known, asking the same one again changes nothing.
     const changes = error.retryable || elsewhere
     if (!harmless || !changes) return undefined
     const backedOffMs = backoffMs(attempt - 1, retryBackoff, this.#clock.random())
     const waitMs = elsewhere ? 0 : Math.max(backedOffMs, error.retryAfterMs ?? 0)
-    const leftMs = journey.expiresAtMs - this.#clock.monotonicMs()
-    if (waitMs >= leftMs) return undefined
+    if (waitMs > retryWaitMsMax || waitMs >= this.#leftMs(journey)) return undefined
     this.#log.debug('an attempt failed', { backend: backend.id, model: model.name, why: messageOf(error) })
     return waitMs
   }
@@ -390,26 +364,10 @@ export class InferenceService implements Serving, AsyncDisposable {
     return new InferError('run', 'the gateway failed; its log says why', { cause: error })
   }
 
-  #circuit(backend: Backend, model: string): CircuitBreaker | undefined {
-    return this.#circuits.get(`${backend.id} ${model}`)
-  }
-
-  #circuitOf(backend: Backend, model: string): CircuitBreaker {
-    const key = `${backend.id} ${model}`
-    let circuit = this.#circuits.get(key)
-    if (!circuit) {
-      if (this.#circuits.size >= keptMax)
-        for (const [other, one] of this.#circuits) if (one.state === 'closed') this.#circuits.delete(other)
-      circuit = new CircuitBreaker(this.#clock, this.#options.circuit ?? circuitDefaults)
-      this.#circuits.set(key, circuit)
-    }
-    return circuit
-  }
-
   #budget(model: string): RetryBudget {
     let budget = this.#budgets.get(model)
     if (!budget) {
-      if (this.#budgets.size >= keptMax) this.#budgets.clear()
+      if (this.#budgets.size >= budgetsMax) this.#budgets.clear()
       budget = new RetryBudget()
       this.#budgets.set(model, budget)
     }
@@ -417,32 +375,19 @@ export class InferenceService implements Serving, AsyncDisposable {
   }
 }
 
-/** Smaller is better: not tried yet, near before far, well before ailing, then the least busy. */
-function rankOf(backend: Backend, tried: ReadonlySet<Backend>): readonly number[] {
-  const { state, running, queued } = backend.health()
-  return [
-    tried.has(backend) ? 1 : 0,
-    backend.reach === 'site' ? 0 : 1,
-    ['ok', 'starting', 'away'].indexOf(state),
-    (running + queued) / backend.concurrency,
-  ]
-}
-
-function byRank(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((part, index) => part !== b[index])
-  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0)
-}
-
-/** Ends with the signal, whatever the source does. */
+/** Ends with the signal, whatever the source does. A race with the signal would leave something behind for each chunk. */
 async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  aborted.catch(() => {})
-  const onAbort = () => reject(signal.reason)
+  let giveUp: (reason: unknown) => void = () => {}
+  const onAbort = () => giveUp(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted])
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        giveUp = reject
+        iterator.next().then(resolve, reject)
+        if (signal.aborted) onAbort()
+      })
       if (next.done) return
       yield next.value
     }
@@ -459,11 +404,6 @@ function bytesOf(inputs: readonly Tensor[]): number {
       sum + (Array.isArray(data) ? data.reduce((all, text) => all + text.length * 2, 0) : data.byteLength),
     0,
   )
-}
-
-function listOf(names: readonly string[]): string {
-  const shown = names.slice(0, 20).join(', ')
-  return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown || 'none'
 }
 
 function late({ model, deadlineMs }: ServingRequest): InferError {

@@ -10,10 +10,15 @@ import {
   type Tensor,
 } from '../../wire/infer.ts'
 import { changeTexts, parseJson } from './json-texts.ts'
-import type { RedactionSession, Redactor, Restorer } from './redactor.ts'
+import { atOnce, type InTurns, type RedactionSession, type Redactor, type Restorer } from './redactor.ts'
 
 /** Parameter of a request whose text streams in pieces, `delta`, rather than as the whole so far. */
 const streamParameter = 'text_stream'
+
+/** Texts of one request together. Looking at them takes up to a microsecond a character. */
+const charsMax = 4_000_000
+/** Looked at without a stop, by one pattern of some twenty: milliseconds. */
+const turnChars = 200_000
 
 export interface Redacted {
   readonly request: Omit<InferRequest, 'id'>
@@ -21,23 +26,53 @@ export interface Redacted {
   readonly back: (chunk: InferChunk) => InferChunk
 }
 
-/** Throws InferError `bad-input` for a text that is too long or nested too deep to be looked at. */
+/** Throws InferError `bad-input` for texts that are too long or nested too deep to be looked at. */
 export function redacted(redactor: Redactor, request: Omit<InferRequest, 'id'>): Redacted {
+  return orInferError(() => atOnce(redacting(redactor, request)), 'bad-input')
+}
+
+/** The same for a process that has more to do meanwhile: after some milliseconds of work each it waits for its `turn`. */
+export async function redactedInTurns(
+  redactor: Redactor,
+  request: Omit<InferRequest, 'id'>,
+  turn: () => Promise<void>,
+): Promise<Redacted> {
+  const work = redacting(redactor, request)
+  let chars = 0
+  for (;;) {
+    const { done, value } = orInferError(() => work.next(), 'bad-input')
+    if (done) return value
+    chars += value
+    if (chars < turnChars) continue
+    chars = 0
+    await turn()
+  }
+}
+
+function* redacting(redactor: Redactor, request: Omit<InferRequest, 'id'>): InTurns<Redacted> {
   const session = redactor.session()
-  return orInferError(() => {
-    // All of it first: what somebody else has hidden keeps its placeholder, and nothing else gets the same one.
-    for (const tensor of request.inputs)
-      withTexts(tensor, (text) => changed(text, (one) => kept(session, one)))
-    const inputs = request.inputs.map((tensor) =>
-      withTexts(tensor, (text) => changed(text, (one) => session.redact(one))),
-    )
-    if (session.size === 0) return { request, back: (chunk) => chunk }
-    const way = new WayBack(session, request.parameters?.[streamParameter] === 'delta')
-    return {
-      request: { ...request, inputs },
-      back: (chunk) => orInferError(() => way.chunk(chunk), 'run', 'the answer: '),
-    }
-  }, 'bad-input')
+  // All of it first: what somebody else has hidden keeps its placeholder, and nothing else gets the same one.
+  let chars = 0
+  for (const tensor of request.inputs)
+    for (const text of textsOf(tensor))
+      for (const one of textsIn(text)) {
+        chars += one.length
+        if (chars > charsMax) throw new RangeError(`texts of more than ${charsMax} characters`)
+        session.keep(one)
+        yield one.length
+      }
+  const inputs: Tensor[] = []
+  for (const tensor of request.inputs) {
+    const data: string[] = []
+    for (const text of textsOf(tensor)) data.push(yield* hiding(session, text))
+    inputs.push(tensor.datatype === 'BYTES' ? { ...tensor, data } : tensor)
+  }
+  if (session.size === 0) return { request, back: (chunk) => chunk }
+  const way = new WayBack(session, request.parameters?.[streamParameter] === 'delta')
+  return {
+    request: { ...request, inputs },
+    back: (chunk) => orInferError(() => way.chunk(chunk), 'run', 'the answer: '),
+  }
 }
 
 function orInferError<T>(work: () => T, code: InferErrorCode, where = ''): T {
@@ -49,14 +84,28 @@ function orInferError<T>(work: () => T, code: InferErrorCode, where = ''): T {
   }
 }
 
-function changed(text: string, change: (text: string) => string): string {
-  const json = parseJson(text)
-  return json ? JSON.stringify(changeTexts(json, change)) : change(text)
+function textsOf(tensor: Tensor): readonly string[] {
+  return tensor.datatype === 'BYTES' ? tensor.data : []
 }
 
-function kept(session: RedactionSession, text: string): string {
-  session.keep(text)
-  return text
+/** Each once: the text itself, or those in it where it is JSON. */
+function textsIn(text: string): ReadonlySet<string> {
+  const json = parseJson(text)
+  if (!json) return new Set([text])
+  const texts = new Set<string>()
+  changeTexts(json, (one) => {
+    texts.add(one)
+    return one
+  })
+  return texts
+}
+
+function* hiding(session: RedactionSession, text: string): InTurns<string> {
+  const hidden = new Map<string, string>()
+  for (const one of textsIn(text)) hidden.set(one, yield* session.redacting(one))
+  const json = parseJson(text)
+  const change = (one: string) => hidden.get(one) ?? session.redact(one)
+  return json ? JSON.stringify(changeTexts(json, change)) : change(text)
 }
 
 class WayBack {

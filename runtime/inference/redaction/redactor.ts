@@ -26,6 +26,9 @@ const nameCharsMax = 200
 /** Texts beyond this are not sent: a request of this size is no conversation. */
 export const textCharsMax = 1_000_000
 
+/** Work on long texts, which stops now and then for others: each time it says how many characters it has looked at. */
+export type InTurns<T> = Generator<number, T, undefined>
+
 interface Span {
   readonly from: number
   readonly to: number
@@ -63,11 +66,12 @@ export class Redactor {
   }
 
   /** What is hidden, in order, without overlaps: what overlaps is one. */
-  #spans(text: string): Span[] {
-    const found = [...patterns, { kind: 'TEXT' as const, form: placeholderForm }]
-      .flatMap((pattern) => spansOf(pattern, text))
-      .concat(this.#namesIn(text))
-      .sort((a, b) => a.from - b.from || b.to - a.to)
+  *#spans(text: string): InTurns<Span[]> {
+    let found: Span[] = []
+    for (const pattern of [...patterns, { kind: 'TEXT' as const, form: placeholderForm }])
+      found = found.concat(yield* spansOf(pattern, text))
+    found = found.concat(yield* this.#namesIn(text))
+    found.sort((a, b) => a.from - b.from || b.to - a.to)
     const merged: Span[] = []
     for (const span of found) {
       const last = merged.at(-1)
@@ -83,31 +87,34 @@ export class Redactor {
   }
 
   /** Word by word, the longest name at each: the time does not depend on how many names there are. */
-  #namesIn(text: string): Span[] {
-    const words = wordsOf(text)
-    return words.flatMap(({ word, from }, at) => {
+  *#namesIn(text: string): InTurns<Span[]> {
+    const words = yield* wordsIn(text)
+    const found: Span[] = []
+    for (const [at, { word, from, to }] of words.entries()) {
       const longest = this.#longest.get(word) ?? 0
       let written = ''
-      let span: Span[] = []
+      let span: Span | undefined
       for (const [nth, next] of words.slice(at, at + longest).entries()) {
         written += nth === 0 ? next.word : next.gap + next.word
         const kind = this.#names.get(written)
-        if (kind) span = [{ from, to: next.to, kind }]
+        if (kind) span = { from, to: next.to, kind }
       }
-      return span
-    })
+      if (span) found.push(span)
+      yield to - from
+    }
+    return found
   }
 }
 
 export class RedactionSession {
-  readonly #spans: (text: string) => Span[]
+  readonly #spans: (text: string) => InTurns<Span[]>
   readonly #hidden = new Map<string, string>()
   readonly #placeholders = new Map<string, string>()
   readonly #counts = new Map<Kind, number>()
   /** Placeholders that stood in the texts already: not this session's, so none of its own is called the same. */
   readonly #foreign = new Set<string>()
 
-  constructor(spans: (text: string) => Span[]) {
+  constructor(spans: (text: string) => InTurns<Span[]>) {
     this.#spans = spans
   }
 
@@ -124,11 +131,16 @@ export class RedactionSession {
 
   /** Throws RangeError for a text that is too long. */
   redact(text: string): string {
+    return atOnce(this.redacting(text))
+  }
+
+  /** The same in turns. */
+  *redacting(text: string): InTurns<string> {
     if (text.length > textCharsMax) throw new RangeError(`a text of more than ${textCharsMax} characters`)
     this.keep(text)
     let out = ''
     let at = 0
-    for (const { from, to, kind } of this.#spans(text)) {
+    for (const { from, to, kind } of yield* this.#spans(text)) {
       const found = text.slice(from, to)
       out += text.slice(at, from) + (this.#isForeign(found) ? found : this.#placeholder(kind, found))
       at = to
@@ -196,14 +208,31 @@ export class Restorer {
   }
 }
 
-function spansOf({ kind, form, extent }: Pattern, text: string): Span[] {
-  return [...text.matchAll(form)].flatMap((match) => {
+/** All of it, without a stop. */
+export function atOnce<T>(work: InTurns<T>): T {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value
+  }
+}
+
+/** Looking closer at a match takes as long as passing over so many characters. */
+const extentChars = 200
+
+function* spansOf({ kind, form, extent }: Pattern, text: string): InTurns<Span[]> {
+  const spans: Span[] = []
+  let seen = 0
+  for (const match of text.matchAll(form)) {
     const [whole] = match
     const it = match.groups?.['it']
     const [from = match.index] = match.indices?.groups?.['it'] ?? []
     const length = extent ? extent(it ?? whole) : (it ?? whole).length
-    return length === 0 ? [] : [{ from, to: from + length, kind }]
-  })
+    if (length > 0) spans.push({ from, to: from + length, kind })
+    yield match.index - seen + (extent ? extentChars : 0)
+    seen = match.index
+  }
+  yield text.length - seen
+  return spans
 }
 
 function keyOf(kind: string, number: string | number): string {
@@ -224,11 +253,16 @@ interface Word {
 }
 
 /** Whole words, with their accents. */
-function wordsOf(text: string): Word[] {
+function* wordsIn(text: string): InTurns<Word[]> {
+  const words: Word[] = []
   let end = 0
-  return [...text.matchAll(/[\p{L}\p{N}\p{M}_]+/gu)].map(({ 0: word, index }) => {
+  for (const { 0: word, index } of text.matchAll(/[\p{L}\p{N}\p{M}_]+/gu)) {
     const gap = text.slice(end, index).replace(/\s+/g, (space) => (space.length <= 3 ? ' ' : space))
     end = index + word.length
-    return { word: word.normalize('NFC').toLowerCase(), gap, from: index, to: end }
-  })
+    words.push({ word: word.normalize('NFC').toLowerCase(), gap, from: index, to: end })
+    yield word.length
+  }
+  return words
 }
+
+const wordsOf = (text: string) => atOnce(wordsIn(text))

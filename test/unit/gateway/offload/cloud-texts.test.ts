@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { InferenceService } from '../../../../gateway/offload/service.ts'
 import { textTensor } from '../../../../gateway/offload/tasks.ts'
-import { VirtualClock } from '../../../../runtime/base/clock.ts'
+import { realClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import type { KnownName } from '../../../../runtime/inference/redaction/redactor.ts'
 import { type InferChunk, InferError, type Tensor } from '../../../../runtime/wire/infer.ts'
@@ -22,9 +22,8 @@ async function ask(
   inputs: readonly Tensor[],
   { names = () => house, unredacted = [] as string[], times = 1 } = {},
 ): Promise<InferChunk[]> {
-  const clock = new VirtualClock()
   await using service = new InferenceService(
-    { clock, log: silentLog, backends, names },
+    { clock: realClock, log: silentLog, backends, names },
     { queueMax: 10, bytesMax: 10_000_000, unredacted: new Set(unredacted) },
   )
   const request = {
@@ -35,7 +34,7 @@ async function ask(
     privacy: 'cloud',
   } as const
   const { signal } = new AbortController()
-  const once = () => clock.run(() => Array.fromAsync(service.infer({ ...request, inputs }, signal)))
+  const once = () => Array.fromAsync(service.infer({ ...request, inputs }, signal))
   for (let time = 1; time < times; time += 1) await once()
   return await once()
 }
@@ -115,6 +114,56 @@ test('[serving-11] a text too long to be looked at does not leave', async () => 
     code: 'bad-input',
   })
   expect(far.requests).toEqual([])
+})
+
+test('[serving-11] texts that are too long together do not leave either', async () => {
+  const far = cloud('far')
+  const texts = Array.from({ length: 5 }, () => 'x'.repeat(900_000))
+  await expect(ask([far], [textTensor('text', ...texts)])).rejects.toMatchObject({
+    code: 'bad-input',
+    message: expect.stringMatching(/more than 4000000 characters/),
+  })
+  expect(far.requests).toEqual([])
+})
+
+test('[serving-11] many texts, and a long one, are looked at in turns with everything else', async () => {
+  for (const texts of [
+    Array.from({ length: 256 }, () => `${said}. `.repeat(20)),
+    [`${said}. `.repeat(2_000)],
+  ]) {
+    const far = cloud('far')
+    let rounds = 0
+    const count = () => {
+      rounds += 1
+      if (far.requests.length === 0) setImmediate(count)
+    }
+    setImmediate(count)
+    await ask([far], [textTensor('text', ...texts)])
+    expect(rounds).toBeGreaterThan(8)
+    expect(String(textsSent(far))).not.toMatch(/Anna|mail\.example|1234567|Kitchen/)
+  }
+})
+
+test('[serving-11] who leaves while its texts are looked at is not kept until the end', async () => {
+  const far = cloud('far')
+  const service = new InferenceService(
+    { clock: realClock, log: silentLog, backends: [far], names: () => house },
+    { queueMax: 10, bytesMax: 10_000_000 },
+  )
+  const gone = new AbortController()
+  const limits = {
+    caller: 'x',
+    model: 'm',
+    priority: 'interactive',
+    deadlineMs: 10_000,
+    privacy: 'cloud',
+  } as const
+  const inputs = [textTensor('text', ...Array.from({ length: 30 }, () => `${said}. `.repeat(2_000)))]
+  const asking = Array.fromAsync(service.infer({ ...limits, inputs }, gone.signal))
+  setImmediate(() => gone.abort())
+  await expect(asking).rejects.toMatchObject({ code: 'cancelled' })
+  expect([far.requests, service.load()[0]?.running]).toEqual([[], 0])
+  await service[Symbol.asyncDispose]()
 })
 
 test('[serving-11] an answer that cannot be looked at is an error of that backend, not of the gateway', async () => {

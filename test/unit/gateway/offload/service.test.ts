@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { ResultCache } from '../../../../gateway/offload/result-cache.ts'
 import { InferenceService } from '../../../../gateway/offload/service.ts'
 import type { ServingRequest } from '../../../../gateway/offload/serving.ts'
+import { lastOf } from '../../../../gateway/offload/tasks.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { type InferChunk, InferError } from '../../../../runtime/wire/infer.ts'
@@ -44,6 +45,7 @@ const ask = (service: InferenceService, more: Partial<ServingRequest> = {}, sign
 const retryable = (code: InferError['code'], more: object = {}) =>
   new InferError(code, `${code} for the test`, { retryable: true, ...more })
 const always = (...steps: Step[]) => ({ script: () => steps })
+const settle = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('[serving-1] policy', () => {
   test('what is labelled device is refused, wherever the model is', async () => {
@@ -75,6 +77,32 @@ describe('[serving-1] policy', () => {
     expect(await ask(service)).toMatchObject({ final: true, route: 'near' })
     near.script = () => [retryable('unavailable')]
     expect(await ask(service)).toMatchObject({ final: true, route: 'cloud' })
+  })
+
+  test('what the site is only too busy with waits for it: a cloud takes over from what fails, not from what is full', async () => {
+    const cloud = new ScriptedBackend('cloud', { reach: 'cloud' })
+    const near = new ScriptedBackend('near', always('hang'))
+    const service = serve(cloud, near)
+    const gone = new AbortController()
+    const asking = Array.from({ length: 6 }, () => chunksOf(service, asked(), gone.signal).catch(() => {}))
+    await settle()
+    expect([near.requests.length, cloud.requests.length]).toEqual([4, 0])
+    expect(service.load()).toMatchObject([{ running: 4, queued: 2 }])
+    gone.abort()
+    await Promise.all(asking)
+  })
+
+  test('no backend gets more at once than it takes, while another one has room', async () => {
+    const [busy, idle] = [new ScriptedBackend('a', always('hang')), new ScriptedBackend('b', always('hang'))]
+    // Of other models; it says nothing of the room for this one.
+    idle.state = { state: 'ok', running: 40, queued: 0 }
+    const service = serve(busy, idle)
+    const gone = new AbortController()
+    const asking = Array.from({ length: 8 }, () => chunksOf(service, asked(), gone.signal).catch(() => {}))
+    await settle()
+    expect([busy.requests.length, idle.requests.length]).toEqual([4, 4])
+    gone.abort()
+    await Promise.all(asking)
   })
 
   test('a model that nobody has is unknown, and the ones that there are are named', async () => {
@@ -167,6 +195,28 @@ describe('[serving-3] trying again', () => {
     expect(clock.monotonicMs()).toBe(0)
   })
 
+  test('a server that asks for more than two seconds is believed, and its caller told, not kept waiting here', async () => {
+    const only = new ScriptedBackend('only', always(retryable('overloaded', { retryAfterMs: 2_001 })))
+    const service = serve(only)
+    expect(await ask(service, { deadlineMs: 600_000 })).toMatchObject({ retryAfterMs: 2_001 })
+    expect([only.requests.length, clock.monotonicMs()]).toEqual([1, 0])
+    only.script = () => [retryable('overloaded', { retryAfterMs: 1_500 })]
+    await ask(service, { deadlineMs: 600_000 })
+    expect([only.requests.length, clock.monotonicMs()]).toEqual([4, 3_000])
+  })
+
+  test('another one whose circuit is open is nowhere to go: the time that the server asks for holds', async () => {
+    const ill = new ScriptedBackend('ill', always(retryable('unavailable')))
+    const full = new ScriptedBackend('full', always(retryable('overloaded', { retryAfterMs: 1_500 })))
+    const service = serve(ill, full)
+    while (service.health().backends[0]?.open.length === 0) await ask(service)
+    const before = [clock.monotonicMs(), full.requests.length] as const
+    await ask(service)
+    expect(full.requests.length - before[1]).toBeGreaterThan(1)
+    const waitedMs = clock.monotonicMs() - before[0]
+    expect(waitedMs).toBeGreaterThanOrEqual(1_500 * (full.requests.length - before[1] - 1))
+  })
+
   test('not without a budget: where everything fails, retries are a tenth of the requests', async () => {
     const only = new ScriptedBackend('only', always(retryable('overloaded')))
     const service = serve(only)
@@ -203,6 +253,22 @@ describe('[serving-4] circuits', () => {
     expect(await ask(service, { model: 'n' })).toMatchObject({ route: 'a' })
     clock.advance(5_000)
     expect(await ask(service)).toMatchObject({ route: 'a' })
+    expect(service.health().backends[0]?.open).toEqual([])
+  })
+
+  test('an answer is a good one also where its reader leaves at the last chunk, as most do', async () => {
+    const a = new ScriptedBackend('a')
+    const service = serve(a)
+    const last = () => clock.run(() => lastOf(service.infer(asked(), never)))
+    for (let n = 0; n < 15; n += 1) await last()
+    a.script = () => [new InferError('unavailable', 'for the test')]
+    for (let n = 0; n < 5; n += 1) await ask(service)
+    expect(service.health().backends[0]?.open).toEqual([])
+    for (let n = 0; n < 15; n += 1) await ask(service)
+    expect(service.health().backends[0]?.open).toEqual(['m'])
+    clock.advance(60_000)
+    a.script = () => [{ final: 1 }]
+    await last()
     expect(service.health().backends[0]?.open).toEqual([])
   })
 
@@ -255,6 +321,22 @@ describe('[serving-5] time and leaving', () => {
     expect(service.load()).toMatchObject([{ running: 0, queued: 0 }])
   })
 
+  test('a reader who does not come back, or is slow to read the end, holds no place', async () => {
+    const a = new ScriptedBackend('a', always(1, 'hang'))
+    const service = serve(a)
+    const running = () => service.load()[0]?.running
+    const stalled = service.infer(asked({ deadlineMs: 500 }), never)
+    await stalled.next()
+    expect(running()).toBe(1)
+    clock.advance(500)
+    expect([running(), a.cancelled]).toEqual([0, 0])
+    await expect(stalled.next()).rejects.toMatchObject({ code: 'deadline' })
+    a.script = () => [{ final: 1 }]
+    const slow = service.infer(asked(), never)
+    expect([(await slow.next()).value?.final, running()]).toEqual([true, 0])
+    await slow.return()
+  })
+
   test('a backend that ignores being cancelled holds up nobody', async () => {
     const deaf = new ScriptedBackend('deaf')
     deaf.infer = async function* () {
@@ -298,6 +380,38 @@ test('[serving-6] load has what loading took, and the price of the dearest place
   expect(serve(near, cloud).load()[0]).not.toHaveProperty('price')
   expect(serve(cloud, near, dear).load()).toMatchObject([{ reach: 'site', loadMs: 300, price: 0.02 }])
   expect(serve(cloud).load()).toMatchObject([{ reach: 'cloud', price: 5 }])
+})
+
+describe('[serving-12] what was decided goes along with the answer', () => {
+  test('who answered, who did not, how long it waited and ran', async () => {
+    const a = new ScriptedBackend('a', always(retryable('engine-lost')))
+    const b = new ScriptedBackend('b', { script: () => [1, { final: 2 }] })
+    const service = serve(a, b)
+    const chunks = await clock.run(() => chunksOf(service, asked()))
+    expect(chunks[0]).not.toHaveProperty('served')
+    expect(chunks[1]?.served).toEqual({
+      ...{
+        backend: 'b',
+        failed: [{ backend: 'a', code: 'engine-lost' }],
+        cached: false,
+        queueMs: 0,
+        runMs: 0,
+      },
+    })
+  })
+
+  test('waiting for a place is one thing, being served the other; an answer that was kept took neither', async () => {
+    const models = [model('m', { cacheS: 60 })]
+    const a = new ScriptedBackend('a', { models, script: (_, call) => [call === 1 ? { final: 1 } : 'hang'] })
+    const service = serve(a)
+    await ask(service)
+    const served = { backend: 'a', failed: [], cached: true, queueMs: 0, runMs: 0 }
+    expect(await ask(service)).toMatchObject({ cached: true, served })
+    for (const x of [2, 3, 4, 5]) void ask(service, { inputs: [number(x)], deadlineMs: 300 })
+    a.script = (_, call) => [call <= 5 ? 'hang' : { final: 1 }]
+    const waited = (await ask(service, { inputs: [number(6)] })) as InferChunk
+    expect(waited.served).toEqual({ ...served, cached: false, queueMs: 300 })
+  })
 })
 
 test('[serving-7] an answer that may be kept is given again without asking anybody; another question is not', async () => {
