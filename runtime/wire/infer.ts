@@ -4,7 +4,6 @@
  * translation is one to one. The same over a pipe to the local engine, over MQTT or HTTP to a gateway.
  */
 import { CodedError } from '../base/errors.ts'
-import type { ServedBy } from './offload.ts'
 
 /** OIP v2 tensor datatypes and the typed array that carries each. BYTES carries strings. */
 export interface TensorArrays {
@@ -57,6 +56,19 @@ export interface InferRequest {
   /** Not to be written to before the answer is there: they are sent, and sent again, as they are. */
   readonly inputs: readonly Tensor[]
   readonly parameters?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** What a gateway itself decided for a request, for `ganglion why`. Names and numbers, nothing of what was in it. */
+export interface ServedBy {
+  /** Id of the backend that answered; of an answer that was kept, the one that gave it then. */
+  backend: string
+  /** Tries before that, which gave no answer: their backends, in order, and why. */
+  failed: { backend: string; code: InferErrorCode }[]
+  /** Kept from an earlier request with the same inputs: nothing ran. */
+  cached: boolean
+  /** Waited until the first try, and from there until the answer, milliseconds; both 0 where nothing ran. */
+  queueMs: number
+  runMs: number
 }
 
 /** One piece of an answer. A plain model gives one, `final`; a pipeline streams several, the last one `final`. */

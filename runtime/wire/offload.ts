@@ -9,7 +9,7 @@
 import * as v from 'valibot'
 import { decodeCbor, encodeCbor } from './cbor.ts'
 import { inferErrorCodes } from './engine-protocol.ts'
-import type { Tensor } from './infer.ts'
+import type { ServedBy, Tensor } from './infer.ts'
 import { wireLimits } from './limits.ts'
 import { check, type Parsed, parseJson } from './messages.ts'
 import { isTensor } from './tensor.ts'
@@ -57,19 +57,15 @@ export type TicketMessage = v.InferOutput<typeof ticketMessage>
 /** `…/cancel/<device>`: nobody waits for these any more. */
 export const cancelMessage = v.object({ v: version, ids: v.pipe(v.array(id), v.maxLength(256)) })
 
-/** What the gateway itself decided for a request, for `ganglion why`. Names and numbers, nothing of what was in it. */
+/** `ServedBy` as it comes over the wire. */
 export const servedBy = v.object({
-  /** Id of the backend that answered; of an answer that was kept, the one that gave it then. */
   backend: name,
-  /** Tries before that, which gave no answer: their backends, in order, and why. */
   failed: v.pipe(v.array(v.object({ backend: name, code: v.picklist(inferErrorCodes) })), v.maxLength(8)),
-  /** Kept from an earlier request with the same inputs: nothing ran. */
   cached: v.boolean(),
-  /** Waited until the first try, and from there until the answer, milliseconds; both 0 where nothing ran. */
   queueMs: ms,
   runMs: ms,
-})
-export type ServedBy = v.InferOutput<typeof servedBy>
+}) satisfies v.GenericSchema<unknown, ServedBy>
+export type { ServedBy }
 
 const outputs = v.pipe(v.array(v.custom<Tensor>(isTensor, 'not a tensor')), v.maxLength(256))
 const answered = {
