@@ -20,13 +20,13 @@ import {
   ticketMessage,
 } from '../../runtime/wire/offload.ts'
 import { tensorFault } from '../../runtime/wire/tensor.ts'
-import { type GatewayTopic, Topics } from '../../runtime/wire/topics.ts'
+import { type GatewayTopic, gatewayAsks, Topics } from '../../runtime/wire/topics.ts'
+import { BrokerClient } from '../broker-client.ts'
 import { advertOf } from './advert.ts'
 import { Advertiser } from './advertiser.ts'
 import { DeviceShares, type ShareLimits, shareDefaults } from './device-shares.ts'
 import type { Serving } from './serving.ts'
 import { OffloadTickets, TicketError, type TicketLimits, ticketDefaults } from './tickets.ts'
-import { WorkerBus } from './worker-bus.ts'
 
 export interface OffloadListenerDeps {
   readonly clock: Clock
@@ -91,7 +91,7 @@ export class OffloadListener implements AsyncDisposable {
   readonly #topics: Topics
   readonly #shares: DeviceShares
   readonly #advertiser: Advertiser
-  readonly #bus: WorkerBus
+  readonly #broker: BrokerClient
   readonly #jobs = new Map<string, Job>()
   readonly #running = new Set<Promise<void>>()
   /** Tickets for requests whose upload is awaited. */
@@ -130,21 +130,23 @@ export class OffloadListener implements AsyncDisposable {
       {
         ...{ clock, log },
         offer: () => advertOf(worker, this.#serving, this.#shares.credits()),
-        publish: (text) => void this.#bus.publish(this.#topics.gatewayAdvert(worker), text, true),
+        publish: (text) => void this.#publish(this.#topics.gatewayAdvert(worker), text, true),
       },
       worker,
     )
     this.tickets = new OffloadTickets(clock, { ...ticketDefaults, ...tickets })
-    const filters = [
-      ...(['infer', 'ticket', 'cancel'] as const).map((ask) => this.#topics.gatewayAsk(worker, ask, '+')),
+    const heard = [
+      ...gatewayAsks.map((ask) => this.#topics.gatewayAsk(worker, ask, '+')),
       this.#topics.availability('+'),
       this.#topics.gatewayAdvert(worker),
     ]
+    const filters = Object.fromEntries(heard.map((topic) => [topic, 1] as const))
     // A broker ends the connection of whoever has the same client id: then neither would see that its worker's id is taken.
     const clientId = `${connection.clientId}-${this.#advertiser.instance.slice(0, 8)}`
-    this.#bus = WorkerBus.open(
+    // Its session is clean: no request is carried out long after its device gave up.
+    this.#broker = BrokerClient.open(
       { clock, log },
-      { ...connection, clientId, filters, advertTopic: this.#topics.gatewayAdvert(worker) },
+      { ...connection, clientId, filters, presence: this.#topics.gatewayAdvert(worker) },
       {
         onMessage: (topic, payload, retained) => this.#onMessage(topic, payload, retained),
         onOversized: (topic, bytes) => this.#onOversized(topic, bytes),
@@ -154,7 +156,7 @@ export class OffloadListener implements AsyncDisposable {
   }
 
   get connected(): boolean {
-    return this.#bus.connected
+    return this.#broker.connected
   }
 
   /** True once it listens; false when `limitMs` passed first. */
@@ -170,7 +172,7 @@ export class OffloadListener implements AsyncDisposable {
 
   stats(): OffloadListenerStats {
     return {
-      connected: this.#bus.connected,
+      connected: this.#broker.connected,
       running: this.#jobs.size,
       answered: this.#answered,
       failed: this.#failed,
@@ -204,7 +206,7 @@ export class OffloadListener implements AsyncDisposable {
     await Promise.race([Promise.allSettled(this.#running), late])
     cancel()
     this.tickets[Symbol.dispose]()
-    await this.#bus[Symbol.asyncDispose]()
+    await this.#broker[Symbol.asyncDispose]()
   }
 
   #onConnection(connected: boolean): void {
@@ -322,7 +324,7 @@ export class OffloadListener implements AsyncDisposable {
       return undefined
     }
     this.#awaited.set(key, ticket)
-    void this.#bus.publish(replyTo, encodeMessage({ t: 'ticket', id, ticket }))
+    void this.#publish(replyTo, encodeMessage({ t: 'ticket', id, ticket }))
     return undefined
   }
 
@@ -359,6 +361,10 @@ export class OffloadListener implements AsyncDisposable {
     })
     this.#running.add(run)
     this.#cancelAlive ??= this.#clock.after(aliveEveryMs, () => this.#sayAlive())
+  }
+
+  #publish(topic: string, payload: Uint8Array | string, retain = false): Promise<boolean> {
+    return this.#broker.publish(topic, payload, { qos: 1, retain })
   }
 
   #release(job: Job): void {
@@ -407,7 +413,7 @@ export class OffloadListener implements AsyncDisposable {
       const reply = this.#encode(job, chunk, seq)
       // Before the device reads it: its next request may be here sooner than our broker's acknowledgement.
       if (chunk.final) this.#release(job)
-      await this.#bus.publish(message.replyTo, reply)
+      await this.#publish(message.replyTo, reply)
       if (chunk.final) return
       seq += 1
     }
@@ -475,7 +481,7 @@ export class OffloadListener implements AsyncDisposable {
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     }
     const last = job ? this.#lastOf(job) : { credits: this.#shares.credits() }
-    await this.#bus.publish(replyTo, encodeMessage({ t: 'failed', id, error, ...last }))
+    await this.#publish(replyTo, encodeMessage({ t: 'failed', id, error, ...last }))
   }
 
   #cancel(device: string, which: (id: string) => boolean, why: string): void {
@@ -492,7 +498,7 @@ export class OffloadListener implements AsyncDisposable {
     for (const { message } of this.#jobs.values())
       ids.set(message.replyTo, [...(ids.get(message.replyTo) ?? []), message.id])
     for (const [replyTo, waiting] of ids)
-      void this.#bus.publish(replyTo, encodeMessage({ t: 'alive', ids: waiting }))
+      void this.#publish(replyTo, encodeMessage({ t: 'alive', ids: waiting }))
     this.#cancelAlive =
       this.#jobs.size > 0 ? this.#clock.after(aliveEveryMs, () => this.#sayAlive()) : undefined
   }

@@ -138,6 +138,7 @@ const permitted: readonly Plant[] = [
   plant('gateway/broker/ok.ts', 'aedes'),
   plant('runtime/inference/engine/ok.ts', 'onnxruntime-node'),
   plant('runtime/link/ok.ts', 'mqtt'),
+  plant('gateway/broker-client.ts', 'mqtt'),
   plant('scripts/ok.ts', 'runtime/things/entity.ts'),
 ]
 

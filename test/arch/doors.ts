@@ -18,7 +18,7 @@ const buildConfig = '^gateway/dashboard/vite\\.config\\.ts$'
 export const fences: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['^runtime/inference/engine/'],
   'llama-tokenizer-js': ['^runtime/inference/engine/'],
-  mqtt: ['^runtime/link/', '^gateway/(api/device-bus|offload/worker-bus)\\.ts$'],
+  mqtt: ['^runtime/link/', '^gateway/broker-client\\.ts$'],
   aedes: ['^gateway/broker/'],
   systeminformation: ['^hal/linux/'],
   koffi: ['^hal/linux/'],
