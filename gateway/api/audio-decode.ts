@@ -36,6 +36,10 @@ const sampleRateHz = 16_000
 const bytesPerSample = 2
 const decodeMs = 60_000
 
+/** The most that `decodeAudio` needs: what ffmpeg gives, twice, and the samples. */
+export const decodedBytes = (secondsMax: number) =>
+  (secondsMax + 2) * sampleRateHz * (2 * bytesPerSample + Float32Array.BYTES_PER_ELEMENT)
+
 export function isWave(recording: Uint8Array): boolean {
   return starts('RIFF')(
     Buffer.from(recording.buffer, recording.byteOffset, Math.min(12, recording.byteLength)),

@@ -44,6 +44,8 @@ export function httpCall(request: FastifyRequest): HttpCall {
 /** Aborts when whoever asked has hung up. */
 export function hungUp(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
+  // It may have gone while its body was looked at.
+  if (reply.raw.destroyed) controller.abort()
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) controller.abort()
   })

@@ -1,6 +1,5 @@
 /** What the routes under /v1 share: which model, under which label, as a stream of events or at once. */
-import { once } from 'node:events'
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { Log } from '../../runtime/base/log.ts'
@@ -16,6 +15,9 @@ export interface OpenAiDeps {
   readonly log: Log
   readonly inference: InferenceService
 }
+
+/** Whoever takes nothing of a stream for so long is not there, whatever its connection says. */
+const readerMsMax = 60_000
 
 const configure: Readonly<Record<Task, string>> = {
   chat: "name a server with OpenAI's API (vLLM, llama.cpp server, Ollama, a cloud) in gateway.upstreams: {id, kind: openai, url, reach}",
@@ -59,10 +61,11 @@ export function labelOf(inference: InferenceService, { privacy }: HttpCall, mode
 
 /**
  * Writes server-sent events; each item is the data of one. What fails before the first is the caller's to answer; afterwards
- * the error is the last event, as OpenAI's clients expect. A reader that is slow slows the source.
+ * the error is the last event, as OpenAI's clients expect. A reader that is slow slows the source; one that takes nothing for a
+ * minute is hung up on.
  */
 export async function sendEvents(
-  { log }: Pick<OpenAiDeps, 'log'>,
+  { clock, log }: Pick<OpenAiDeps, 'clock' | 'log'>,
   reply: FastifyReply,
   events: AsyncGenerator<string>,
 ): Promise<void> {
@@ -76,12 +79,14 @@ export async function sendEvents(
     'x-accel-buffering': 'no',
   })
   const write = async (data: string) => {
-    if (!raw.write(`data: ${data}\n\n`) && !raw.destroyed)
-      await Promise.race([once(raw, 'drain'), once(raw, 'close')])
+    if (!raw.write(`data: ${data}\n\n`)) await roomIn(clock, raw)
   }
   try {
     if (!first.done) await write(first.value)
-    for await (const data of events) await write(data)
+    for await (const data of events) {
+      if (raw.destroyed) return
+      await write(data)
+    }
   } catch (error) {
     const { body, internal } = openAiFailure(error)
     if (internal) log.error('a stream failed', { error: String(error) })
@@ -89,4 +94,18 @@ export async function sendEvents(
   } finally {
     raw.end()
   }
+}
+
+/** Resolves when there is room, or nobody any more. */
+function roomIn(clock: Clock, raw: ServerResponse): Promise<void> {
+  if (raw.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const cancel = clock.after(readerMsMax, () => raw.destroy())
+    const done = () => {
+      cancel()
+      raw.off('drain', done).off('close', done)
+      resolve()
+    }
+    raw.on('drain', done).on('close', done)
+  })
 }

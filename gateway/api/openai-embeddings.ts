@@ -31,7 +31,7 @@ export function addEmbeddings(scope: FastifyInstance, deps: OpenAiDeps): void {
   scope.post('/embeddings', { bodyLimit: bodyBytesMax }, (request, reply) => embed(deps, request, reply))
 }
 
-async function embed({ inference }: OpenAiDeps, request: FastifyRequest, reply: FastifyReply) {
+async function embed({ clock, inference }: OpenAiDeps, request: FastifyRequest, reply: FastifyReply) {
   const parsed = v.safeParse(embeddingsBody, request.body)
   if (!parsed.success) {
     const [issue] = parsed.issues
@@ -43,6 +43,8 @@ async function embed({ inference }: OpenAiDeps, request: FastifyRequest, reply: 
   const texts = [input].flat()
   const call = httpCall(request)
   const gone = hungUp(reply)
+  const privacy = labelOf(inference, call, model.name)
+  const expiresAtMs = clock.monotonicMs() + (call.deadlineMs ?? deadlineMsDefault)
   const rows: Float32Array[] = []
   let tokens = 0
   let from = ''
@@ -54,8 +56,9 @@ async function embed({ inference }: OpenAiDeps, request: FastifyRequest, reply: 
           caller: call.caller,
           model: model.name,
           priority: call.priority ?? 'interactive',
-          deadlineMs: call.deadlineMs ?? deadlineMsDefault,
-          privacy: labelOf(inference, call, model.name),
+          // Of all portions together.
+          deadlineMs: Math.max(1, expiresAtMs - clock.monotonicMs()),
+          privacy,
           inputs: [textTensor(inputName(model), ...part)],
           ...(dimensions !== undefined && { parameters: { dimensions } }),
         },

@@ -8,7 +8,8 @@ import type { Heard } from '../../runtime/perception/hearing/heard.ts'
 import { type InferChunk, InferError, type InferRequest } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { lastOf, speechDetector, takesFiles, textIn, textTensor } from '../offload/tasks.ts'
-import { AudioError, decodeAudio, isWave } from './audio-decode.ts'
+import { AudioError, decodeAudio, decodedBytes, isWave } from './audio-decode.ts'
+import type { BodyBudget } from './body-budget.ts'
 import { httpCall, hungUp } from './infer-call.ts'
 import { labelOf, modelOf, type OpenAiDeps, sendEvents } from './openai-call.ts'
 import { OpenAiRequestError } from './openai-error.ts'
@@ -28,6 +29,10 @@ interface Form {
   readonly fields: Readonly<Record<string, string | readonly string[]>>
 }
 
+export interface TranscriptionDeps extends OpenAiDeps {
+  readonly bodies: BodyBudget
+}
+
 interface Asked {
   readonly deps: OpenAiDeps
   readonly model: string
@@ -38,7 +43,7 @@ interface Asked {
   readonly gone: AbortSignal
 }
 
-export function addTranscriptions(scope: FastifyInstance, deps: OpenAiDeps): void {
+export function addTranscriptions(scope: FastifyInstance, deps: TranscriptionDeps): void {
   scope.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
   )
@@ -47,14 +52,18 @@ export function addTranscriptions(scope: FastifyInstance, deps: OpenAiDeps): voi
   )
 }
 
-async function transcribe(deps: OpenAiDeps, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+async function transcribe(
+  deps: TranscriptionDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
   const form = await formOf(request)
   const model = modelOf(deps.inference, form.fields['model'], 'transcription')
   const streams = form.fields['stream'] === 'true'
   const asked = askedOf(deps, model.name, form, request, reply)
   if (takesFiles(model)) return passOn(asked, streams, reply)
   const format = formatOf(form)
-  const samplesOf = await samplesIn(asked)
+  const samplesOf = await samplesIn(asked, deps.bodies, reply)
   if (streams) {
     await sendEvents(deps, reply, wordsAsEvents(asked, samplesOf))
     return reply
@@ -129,14 +138,22 @@ async function* eventsOf(chunks: AsyncIterable<InferChunk>): AsyncGenerator<stri
 
 type Samples = { readonly wave: Uint8Array } | { readonly samples: Float32Array }
 
-async function samplesIn({ form, gone, deps }: Asked): Promise<Samples> {
+async function samplesIn(
+  { form, gone, deps }: Asked,
+  bodies: BodyBudget,
+  reply: FastifyReply,
+): Promise<Samples> {
   if (!deps.inference.models().some(({ name }) => name === speechDetector))
     throw new InferError('unavailable', `model ${speechDetector}, which finds speech, is not ready`, {
       retryable: true,
     })
   if (isWave(form.file)) return { wave: form.file }
+  // Ten minutes of silence are a kilobyte.
+  const held = bodies.hold(reply, decodedBytes(audioSMax))
   try {
-    return { samples: await decodeAudio(form.file, audioSMax, gone) }
+    const samples = await decodeAudio(form.file, audioSMax, gone)
+    held.shrink(samples.byteLength)
+    return { samples }
   } catch (error) {
     if (error instanceof AudioError) throw new OpenAiRequestError(error.message, 'file')
     throw error
@@ -164,11 +181,12 @@ async function hear(asked: Asked, sound: Samples, onPartial?: (text: string) => 
 
 /** OpenAI's events: a delta for each piece of text, and at the end the whole text, which is what counts. */
 async function* wordsAsEvents(asked: Asked, sound: Samples): AsyncGenerator<string> {
-  const texts: string[] = []
+  // Only the newest matters: each has all the words so far.
+  let newest = ''
   let wake: () => void = () => {}
   let sent = ''
   const heard = hear(asked, sound, (text) => {
-    texts.push(text)
+    newest = text
     wake()
   })
   let settled = false
@@ -181,16 +199,14 @@ async function* wordsAsEvents(asked: Asked, sound: Samples): AsyncGenerator<stri
     wake()
   })
   for (;;) {
-    // Only the newest matters: each has all the words so far.
-    const text = texts.splice(0).at(-1)
-    if (text?.startsWith(sent) && text.length > sent.length) {
+    const text = newest
+    if (text.startsWith(sent) && text.length > sent.length) {
       yield JSON.stringify({ type: 'transcript.text.delta', delta: text.slice(sent.length) })
       sent = text
     } else if (settled) break
     else
       await new Promise<void>((resolve) => {
         wake = resolve
-        if (settled || texts.length > 0) resolve()
       })
   }
   yield JSON.stringify({ type: 'transcript.text.done', text: (await heard).text })

@@ -1,0 +1,57 @@
+/** What requests over HTTP hold, and for how long: memory for what is made of a body, time for all portions of one request. */
+import fastify, { type FastifyInstance } from 'fastify'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { toApiError } from '../../../gateway/api/api-error.ts'
+import { BodyBudget } from '../../../gateway/api/body-budget.ts'
+import { addEmbeddings } from '../../../gateway/api/openai-embeddings.ts'
+import { InferenceService } from '../../../gateway/offload/service.ts'
+import { VirtualClock } from '../../../runtime/base/clock.ts'
+import { silentLog } from '../../../runtime/base/log.ts'
+import { model, ScriptedBackend } from './offload/scripted-backend.ts'
+
+let app: FastifyInstance
+beforeEach(() => {
+  app = fastify()
+})
+afterEach(() => app.close())
+
+test('[api-11] what is made of a body counts until the answer is done, less where it turned out to be less', async () => {
+  const bodies = new BodyBudget(100)
+  const answered = Promise.withResolvers<void>()
+  app.setErrorHandler((error, _request, reply) => reply.code(toApiError(error).status).send())
+  app.get<{ Params: { bytes: string; then: string } }>('/:bytes/:then', async ({ params }, reply) => {
+    bodies.hold(reply, Number(params.bytes)).shrink(Number(params.then))
+    if (params.then !== '0') await answered.promise
+    return 'done'
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const get = async (path: string) => (await fetch(`${url}${path}`)).status
+  const first = get('/90/60')
+  while ((await get('/50/0')) === 200) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect([await get('/41/0'), await get('/40/0')]).toEqual([429, 200])
+  answered.resolve()
+  expect(await first).toBe(200)
+  expect(await get('/100/0')).toBe(200)
+})
+
+test('[openai-4] the deadline of a request is that of all its portions together', async () => {
+  const clock = new VirtualClock()
+  const embedding = (texts: number) =>
+    ({ name: 'e', datatype: 'FP32', shape: [texts, 1], data: new Float32Array(texts) }) as const
+  const backend = new ScriptedBackend('a', {
+    models: [model('m', { task: 'embeddings', inputs: [{ name: 'text', datatype: 'BYTES', shape: ['n'] }] })],
+    script: ({ inputs }) => {
+      clock.advance(400)
+      return [{ final: true, outputs: [embedding(inputs[0]?.data.length ?? 0)] }]
+    },
+  })
+  const inference = new InferenceService(
+    { clock, log: silentLog, backends: [backend] },
+    { queueMax: 1, bytesMax: 1e6 },
+  )
+  addEmbeddings(app, { clock, log: silentLog, inference })
+  const headers = { 'ganglion-deadline-ms': '1000' }
+  const payload = { model: 'm', input: Array.from({ length: 600 }, () => 'hi') }
+  await app.inject({ method: 'POST', url: '/embeddings', headers, payload })
+  expect(backend.requests.map(({ deadlineMs }) => deadlineMs)).toEqual([1000, 600, 200])
+})
