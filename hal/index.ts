@@ -12,6 +12,7 @@ import { AplaySpeaker } from './linux/aplay-speaker.ts'
 import { ArecordMicrophone } from './linux/arecord-microphone.ts'
 import { type DetectedBoard, detectBoard, type Roots } from './linux/board-detect.ts'
 import { ChildCamera, cameraSource } from './linux/camera.ts'
+import { FrameBuffer } from './linux/frame-buffer.ts'
 import { openHostSensors } from './linux/host-sensors.ts'
 import { assembleBoard, type BoardParts } from './open-board.ts'
 import { parseHome } from './sim/home.ts'
@@ -55,6 +56,7 @@ const nothing = { layout: { areas: [] }, sensors: [], actuators: [] }
  */
 export function createHal(boards: readonly Board[]): Hal {
   return {
+    cutFrames: (frameBytes, clock) => new FrameBuffer(frameBytes, () => clock.nowMs()),
     async openAccelerator(config, cpu, host) {
       const accelerators = await import('./accelerators/index.ts')
       return accelerators.openAccelerator(config, cpu, host)

@@ -103,7 +103,7 @@ export class Runtime implements AsyncDisposable {
     const perception = stack.use(
       await Perception.open(
         {
-          ...{ clock, log, registry, inference: router, camera: board.camera },
+          ...{ clock, log, hal: deps.hal, registry, inference: router, camera: board.camera },
           publishEvent: (kind, event) => link.publishEvent(kind, event, 'event'),
           stateDir: config.stateDir,
         },

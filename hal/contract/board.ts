@@ -1,10 +1,10 @@
 /** What a board is, as pure data (`boards/*.board.ts`), and what an opened board offers. */
 import type { Accelerator, AcceleratorConfig } from './accelerator.ts'
 import type { Actuator } from './actuator.ts'
-import type { Camera } from './camera.ts'
+import type { Camera, FrameCutter } from './camera.ts'
 import type { Component, Json } from './component.ts'
 import type { HardwareConfig } from './hardware-config.ts'
-import type { Host } from './host.ts'
+import type { Host, HostClock } from './host.ts'
 import type { Microphone } from './microphone.ts'
 import type { Safety } from './safety.ts'
 import type { Sensor } from './sensor.ts'
@@ -206,4 +206,6 @@ export interface Hal {
   openBoard(options: OpenBoardOptions, host: Host, signal: AbortSignal): Promise<OpenBoard>
   /** An adapter, with `cpu` behind it for what the adapter cannot do. Starts nothing until it is asked for something. */
   openAccelerator(config: AcceleratorConfig, cpu: Accelerator, host: Host): Promise<Accelerator>
+  /** For pictures that come through a pipe and from no camera of the board: frames of `frameBytes`. */
+  cutFrames(frameBytes: number, clock: Pick<HostClock, 'nowMs'>): FrameCutter
 }

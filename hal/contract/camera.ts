@@ -23,6 +23,22 @@ export interface Frame {
   readonly droppedFrames: number
 }
 
+/** Between a pipe of frames and a reader that may be slow: holds the one that is arriving and the newest whole one. */
+export interface FrameCutter {
+  readonly isEmpty: boolean
+  push(bytes: Uint8Array): void
+  /** The newest whole frame. Throws where none waits. */
+  take(): RawFrame
+}
+
+export interface RawFrame {
+  readonly bytes: Uint8Array
+  /** When its last byte arrived. */
+  readonly tsMs: number
+  /** Frames dropped before this one because the reader was slow. */
+  readonly droppedFrames: number
+}
+
 export interface Camera extends AsyncDisposable {
   readonly info: CameraInfo
   /** Captures until the signal aborts. Throws HalError (`not-present`, `busy`, `permission`, `timeout` when frames stop). */

@@ -2,16 +2,9 @@
  * Cuts frames of one fixed size from a pipe. Holds the frame that is arriving and the newest whole one: a reader that comes
  * late gets that, and how many it missed.
  */
-import type { CaptureBuffer } from './child-capture.ts'
+import type { FrameCutter, RawFrame } from '../contract/camera.ts'
 
-export interface RawFrame {
-  readonly bytes: Uint8Array
-  /** When its last byte arrived. */
-  readonly tsMs: number
-  readonly droppedFrames: number
-}
-
-export class FrameBuffer implements CaptureBuffer<RawFrame> {
+export class FrameBuffer implements FrameCutter {
   readonly #frameBytes: number
   readonly #nowMs: () => number
   #arriving: Uint8Array

@@ -3,6 +3,7 @@
  * makes. Ears are opened beside it (`voice.ts`). One that cannot work says why, and the others go on.
  */
 import { readFileSync } from 'node:fs'
+import type { Hal } from '../../hal/contract/board.ts'
 import type { Camera } from '../../hal/contract/camera.ts'
 import type { Component } from '../../hal/contract/component.ts'
 import type { Clock } from '../base/clock.ts'
@@ -24,6 +25,7 @@ export interface PerceptionDeps {
   readonly log: Log
   readonly inference: Inference
   readonly registry: EntityRegistry
+  readonly hal: Pick<Hal, 'cutFrames'>
   readonly camera: Camera | undefined
   /** Keeps an event until the gateway has it. Rejects where it could not be kept. */
   readonly publishEvent: (kind: string, event: object) => Promise<unknown>
@@ -123,18 +125,16 @@ function register(registry: EntityRegistry, component: Component): () => void {
   return component.onTelemetry((telemetry) => registry.report(component.info.id, telemetry))
 }
 
-function sourceOf(
-  { clock, camera, ffmpeg }: PerceptionDeps,
-  { source }: WatchedConfig,
-): FrameSource | undefined {
+function sourceOf(deps: PerceptionDeps, { source }: WatchedConfig): FrameSource | undefined {
+  const { camera, ffmpeg } = deps
   const limits = { ...ffmpegDefaults, ...ffmpeg }
   if (source === 'camera') return camera && cameraFrames(camera)
-  if ('file' in source) return fileFrames(clock, source.file, limits)
+  if ('file' in source) return fileFrames(deps, source.file, limits)
   const address = new URL(source.stream)
   if (source.username !== undefined) address.username = encodeURIComponent(source.username)
   if (source.passwordFile !== undefined)
     address.password = encodeURIComponent(readPassword(source.passwordFile))
-  return streamFrames(clock, address, limits)
+  return streamFrames(deps, address, limits)
 }
 
 function readPassword(path: string): string {

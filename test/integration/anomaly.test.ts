@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createHal } from '../../hal/index.ts'
 import { realClock, VirtualClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../runtime/config/config.ts'
@@ -49,7 +50,7 @@ async function feel(pump: SimulatedPump, minutes: number, onMinute: (minute: num
   let minute = 0
   await using perception = await Perception.open(
     {
-      ...{ clock, registry, log: silentLog, inference: engine, camera: undefined },
+      ...{ clock, registry, log: silentLog, inference: engine, camera: undefined, hal: createHal([]) },
       stateDir: mkdtempSync(join(folder, 'state-')),
       publishEvent: async (_, event) => events.push({ minute, ...event }),
     },

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createHal } from '../../hal/index.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../runtime/config/config.ts'
@@ -65,6 +66,7 @@ async function see(name: string) {
         inference: engine,
         registry,
         camera: undefined,
+        hal: createHal([]),
         stateDir: folder,
       },
       publishEvent: async (kind, event) => events.push({ kind, ...event }),

@@ -242,6 +242,8 @@ function verdictOf(chunk: InferChunk, channels: number): { readonly level: numbe
     throw new InferError('run', `the model's answer has no FP32 output ${name} of ${length} numbers`)
   }
   const deviations = numbers('channel', channels)
-  const level = (numbers('score', 1)[0] ?? 0) / (numbers('limit', 1)[0] ?? 1)
-  return { level, worst: deviations.indexOf(Math.max(...deviations)) }
+  const [score = 0] = numbers('score', 1)
+  const [limit = 0] = numbers('limit', 1)
+  if (limit <= 0) throw new InferError('run', `the model's limit is ${limit}; expected more than 0`)
+  return { level: score / limit, worst: deviations.indexOf(Math.max(...deviations)) }
 }

@@ -11,13 +11,15 @@ import type { Clock } from '../../base/clock.ts'
 import { SeeingError } from './seeing-error.ts'
 
 /**
- * `$0` is ffmpeg, `$@` its arguments. The shell gives up its own ends of the output pipes, or they would never end; its
- * child is not reaped before the kill, so the number cannot be somebody else's by then.
+ * `$0` is ffmpeg, `$@` its arguments. It gives way to the control loop, as the engine does. The shell gives up its own ends of the
+ * output pipes, or they would never end; its child is not reaped before the kill, so the number cannot be somebody else's by then.
  */
-const script = '"$0" "$@" </dev/null & p=$!; exec >&- 2>&-; read -r _; kill -9 $p; wait $p'
+const script = 'nice -n 10 "$0" "$@" </dev/null & p=$!; exec >&- 2>&-; read -r _; kill -9 $p; wait $p'
 /** Complaints kept, characters: ffmpeg says the cause first, and repeats itself later. */
 const complaintMax = 4_000
 const lineMax = 200
+/** `scheme://user:password@host/path?query`, without the colon that ends it in a complaint. */
+const address = /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s'"/]*@)?([^\s'"/?#]*)[^\s'"]*?(?=:?(?:[\s'"]|$))/gi
 /** After its output has ended: the time it may take to end. */
 const endMsMax = 1_000
 
@@ -44,20 +46,21 @@ export class FfmpegChild {
     this.process = spawn('sh', ['-c', script, run.program, ...run.args], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     })
-    const { stdin, stderr } = this.process
-    const playlist = this.process.stdio[3] as Writable
+    this.process.on('error', (error) => {
+      this.#complaint ||= error.message
+    })
+    const { stdin, stderr, stdio } = this.process
+    // Without a descriptor left there are no pipes, whatever the type says.
+    const playlist = stdio?.[3] as Writable | undefined
     // It may be gone before it has read, or we before it was told to go.
     for (const pipe of [stdin, playlist]) pipe?.on('error', () => {})
-    playlist.end(run.playlist)
+    playlist?.end(run.playlist)
     stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#complaint = `${this.#complaint}${text}`.slice(0, complaintMax)
     })
     this.#silenced = new Promise((resolve) => {
       if (stderr) stderr.once('close', resolve)
       else resolve(undefined)
-    })
-    this.process.on('error', (error) => {
-      this.#complaint ||= error.message
     })
   }
 
@@ -97,14 +100,17 @@ export class FfmpegChild {
       .filter((line) => line !== '')
     if (lines.some((line) => /unknown keyword 'option'/i.test(line))) return 'streams need ffmpeg 5 or newer'
     const { exitCode, signalCode } = this.process
-    const line = lines.find((one) => !/^(pipe:|Impossible to open)/.test(one)) ?? lines[0]
+    // Of a playlist that cannot be opened it names the playlist, and then says why.
+    const causes = lines.filter((one) => !one.startsWith('Impossible to open'))
+    const line =
+      causes.find((one) => !one.startsWith('pipe:')) ?? causes[0]?.replace(/^pipe:\d*: */, '') ?? lines[0]
     return hide(line ?? `ffmpeg ended with ${signalCode ?? exitCode}`, this.#run.secrets).slice(0, lineMax)
   }
 }
 
-/** Addresses keep their host alone; secrets go wherever else they stand. */
+/** Of an address only the host is left: cameras take passwords in paths and queries too. Secrets go wherever else they stand. */
 export function hide(text: string, secrets: readonly string[]): string {
-  const shown = text.replace(/([a-z]+:\/\/)[^\s'"]*@/gi, '$1')
+  const shown = text.replace(address, '$1$2')
   return secrets
     .filter((secret) => secret !== '')
     .reduce((line, secret) => line.replaceAll(secret, '…'), shown)

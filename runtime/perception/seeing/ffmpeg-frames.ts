@@ -1,9 +1,15 @@
 /** Files and streams as sources of frames, through ffmpeg: scaled there, as many frames as are wanted, cut from its pipe. */
+import type { Hal } from '../../../hal/contract/board.ts'
+import type { FrameCutter } from '../../../hal/contract/camera.ts'
 import { type Clock, sleep } from '../../base/clock.ts'
 import { FfmpegChild, type FfmpegRun } from './ffmpeg-child.ts'
-import { FrameCutter } from './frame-cutter.ts'
 import type { Frame, FrameSource, FrameWish } from './frame-source.ts'
 import { SeeingError } from './seeing-error.ts'
+
+interface Deps {
+  readonly clock: Clock
+  readonly hal: Pick<Hal, 'cutFrames'>
+}
 
 export interface FfmpegLimits {
   readonly program: string
@@ -15,30 +21,33 @@ export interface FfmpegLimits {
 
 export const ffmpegDefaults: FfmpegLimits = { program: 'ffmpeg', startMsMax: 20_000, silenceMsMax: 10_000 }
 
-/** Protocols that a playlist may lead to: what was configured, and what it is made of. */
-const protocols = 'file,pipe,rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http,https,httpproxy'
+/** Protocols that a stream may lead to: what was configured, and what it is made of. No file: a camera does not choose ours. */
+const protocols = 'pipe,rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http,https,httpproxy'
+/** More than 8K has: a picture of a few bytes may say that it is of gigabytes, and ffmpeg would make them. */
+const pixelsMax = 2 ** 25
 
 /** An image or a video. A video is played at its own speed. */
-export function fileFrames(clock: Clock, path: string, limits: FfmpegLimits = ffmpegDefaults): FrameSource {
+export function fileFrames(deps: Deps, path: string, limits: FfmpegLimits = ffmpegDefaults): FrameSource {
   const input = ['-re', '-i', `file:${path}`]
   return ffmpegFrames(
-    clock,
+    deps,
     { name: path, simulated: true, ends: true, input, playlist: '', secrets: [] },
     limits,
   )
 }
 
 /** An RTSP or HTTP address. Its user and password may be in it. */
-export function streamFrames(clock: Clock, address: URL, limits: FfmpegLimits = ffmpegDefaults): FrameSource {
+export function streamFrames(deps: Deps, address: URL, limits: FfmpegLimits = ffmpegDefaults): FrameSource {
   const quoted = address.href.replaceAll("'", '%27')
   // Interleaved in the connection itself: through firewalls, and with no packet lost.
   const option = /^rtsps?:$/.test(address.protocol) ? 'option rtsp_transport tcp\n' : ''
   const { username, password } = address
-  const secrets = [username, password, decodeURIComponent(username), decodeURIComponent(password)]
+  const secrets = [username, password, decoded(username), decoded(password)]
   return ffmpegFrames(
-    clock,
+    deps,
     {
-      name: `${address.protocol}//${address.host}${address.pathname}`,
+      // Without the path: many a camera has its password there.
+      name: `${address.protocol}//${address.host}`,
       simulated: false,
       ends: false,
       input: ['-f', 'concat', '-safe', '0', '-protocol_whitelist', protocols, '-i', 'pipe:3'],
@@ -49,21 +58,31 @@ export function streamFrames(clock: Clock, address: URL, limits: FfmpegLimits = 
   )
 }
 
+/** A lone % is no mistake in an address. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 interface Input
   extends Pick<FrameSource, 'name' | 'simulated' | 'ends'>,
     Pick<FfmpegRun, 'playlist' | 'secrets'> {
   readonly input: readonly string[]
 }
 
-function ffmpegFrames(clock: Clock, input: Input, limits: FfmpegLimits): FrameSource {
+function ffmpegFrames(deps: Deps, input: Input, limits: FfmpegLimits): FrameSource {
   const { name, simulated, ends, playlist, secrets } = input
   return {
     name,
     simulated,
     ends,
     frames(wish, signal) {
-      const args = ['-hide_banner', '-loglevel', 'error', ...input.input, ...output(wish)]
-      return read(clock, name, { program: limits.program, args, playlist, secrets }, wish, limits, signal)
+      const bounds = ['-max_pixels', String(pixelsMax)]
+      const args = ['-hide_banner', '-loglevel', 'error', ...bounds, ...input.input, ...output(wish)]
+      return read(deps, name, { program: limits.program, args, playlist, secrets }, wish, limits, signal)
     },
   }
 }
@@ -76,7 +95,7 @@ function output({ width, height, framesPerS }: FrameWish): string[] {
 }
 
 async function* read(
-  clock: Clock,
+  { clock, hal }: Deps,
   name: string,
   run: FfmpegRun,
   wish: FrameWish,
@@ -85,7 +104,7 @@ async function* read(
 ): AsyncGenerator<Frame, void, undefined> {
   if (signal.aborted) return
   const { width, height } = wish
-  const cutter = new FrameCutter(width * height * 3, () => clock.nowMs())
+  const cutter = hal.cutFrames(width * height * 3, clock)
   const child = new FfmpegChild(clock, run)
   const arriving = new Arriving(child, cutter)
   const silenceMsMax = Math.max(limits.silenceMsMax, 3_000 / wish.framesPerS)
@@ -97,9 +116,9 @@ async function* read(
         throw new SeeingError('silent', `${name}: no frame for ${Math.round(waitMs / 1000)} s`, {
           retryable: true,
         })
-      const frame = cutter.take()
-      if (frame) yield { ...frame, width, height }
-      else if (news === 'end') break
+      if (news === 'end') break
+      const { bytes, ...rest } = cutter.take()
+      yield { ...rest, rgb: bytes, width, height }
     }
     const failure = await child.failure(name)
     if (failure) throw failure
@@ -122,14 +141,14 @@ class Arriving {
     }
     child.process.stdout?.on('data', (bytes: Buffer) => {
       cutter.push(bytes)
-      if (cutter.ready) this.#wake()
+      if (!cutter.isEmpty) this.#wake()
     })
     child.process.stdout?.once('close', end)
     child.process.once('error', end)
   }
 
   async next(clock: Clock, waitMs: number, signal: AbortSignal): Promise<'frame' | 'end' | 'nothing'> {
-    if (!this.#cutter.ready && !this.#over) {
+    if (this.#cutter.isEmpty && !this.#over) {
       const patience = new AbortController()
       const news = new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -138,7 +157,7 @@ class Arriving {
       await Promise.race([news, late])
       patience.abort()
     }
-    if (this.#cutter.ready) return 'frame'
+    if (!this.#cutter.isEmpty) return 'frame'
     return this.#over ? 'end' : 'nothing'
   }
 }

@@ -8,8 +8,6 @@ export type SeeingErrorCode =
   | 'source'
   /** No first frame in time, or none any more. */
   | 'silent'
-  /** The source ended by itself. */
-  | 'ended'
   /** A frame is not of the size that it says. */
   | 'frame'
 

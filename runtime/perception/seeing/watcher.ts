@@ -109,11 +109,14 @@ export class Watcher implements AsyncDisposable {
     const { clock, source } = this.#deps
     for (let attempt = 0; !signal.aborted; attempt++) {
       const before = this.#counts.frames
+      const openedMs = clock.monotonicMs()
       const error = await this.#watch(signal).catch((reason: unknown) => reason)
       if (signal.aborted) return
-      if (this.#counts.frames > before) attempt = 0
-      const ended = error === undefined && source.ends && this.#counts.frames > before
-      if (!ended) this.#lost(error)
+      const gave = this.#counts.frames > before
+      const ended = error === undefined && source.ends && gave
+      // One that gives a frame and dies, again and again, is not well either.
+      if (ended || (gave && clock.monotonicMs() - openedMs >= reopen.maxMs)) attempt = 0
+      if (!ended) this.#lost(error, attempt === 0)
       this.#counts.reopened += 1
       const waitMs = ended ? 1000 / this.#options.wish.framesPerS : backoffMs(attempt, reopen, clock.random())
       await sleep(clock, waitMs, signal).catch(() => {})
@@ -133,11 +136,10 @@ export class Watcher implements AsyncDisposable {
   }
 
   /** The source is gone: what it showed last says nothing about now. */
-  #lost(error: unknown): void {
+  #lost(error: unknown, tell: boolean): void {
     const { log, source, sightings } = this.#deps
     const reason = error === undefined ? `${source.name} ended` : messageOf(error)
-    if (this.#sourceProblem === undefined)
-      log.warn('nothing is seen, trying again', { watcher: this.#options.id, reason })
+    if (tell) log.warn('nothing is seen, trying again', { watcher: this.#options.id, reason })
     this.#sourceProblem = reason
     this.#forget()
     sightings.lose()
@@ -191,7 +193,10 @@ export class Watcher implements AsyncDisposable {
     if (this.#lookProblem === undefined)
       log.warn('a look failed, trying again', { watcher: this.#options.id, reason: messageOf(error) })
     this.#lookProblem = messageOf(error)
-    if (this.#failuresInARow >= failuresMax) sightings.lose()
+    if (this.#failuresInARow < failuresMax) return
+    // What was agreed on is gone: it takes as many looks again, though nothing moves.
+    this.#forget()
+    sightings.lose()
   }
 
   #forget(): void {

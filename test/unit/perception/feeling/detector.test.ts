@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { createHal } from '../../../../hal/index.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../../../runtime/config/config.ts'
@@ -67,7 +68,15 @@ async function feel(
   })
   const perception = await Perception.open(
     {
-      ...{ clock, registry, stateDir, log: silentLog, inference: rule, camera: undefined },
+      ...{
+        clock,
+        registry,
+        stateDir,
+        log: silentLog,
+        inference: rule,
+        camera: undefined,
+        hal: createHal([]),
+      },
       publishEvent: async (kind, event) => events.push({ kind, ...event }),
     },
     config,
@@ -184,11 +193,16 @@ test.each(['refused', 'overloaded', 'unavailable', 'model-unknown', 'bad-input']
   },
 )
 
-test('an answer that is no number is refused', async () => {
+test.each([
+  [Number.NaN, 'no FP32 output limit'],
+  [0, 'limit is 0; expected more than 0'],
+  [-1, 'limit is -1; expected more than 0'],
+])('a limit of %f is refused', async (limit, reason) => {
   const rule = new Rule()
-  rule.limit = Number.NaN
-  const { problems } = await feel(times(6, at(0.2)), {}, rule)
-  expect(problems[0]).toContain('no FP32 output limit')
+  rule.limit = limit
+  const { problems, states } = await feel(times(6, at(0.2)), {}, rule)
+  expect(problems[0]).toContain(reason)
+  expect(states).toEqual(['unavailable'])
 })
 
 test('values leave the device only where the configuration says so', async () => {

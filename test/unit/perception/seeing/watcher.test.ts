@@ -1,7 +1,8 @@
 /** A watcher on scripted frames and models whose answers are rules: brightness of the first pixels says who is there. */
 import { expect, test } from 'vitest'
+import { createHal } from '../../../../hal/index.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
-import { silentLog } from '../../../../runtime/base/log.ts'
+import { createLog, silentLog } from '../../../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../../../runtime/config/config.ts'
 import { InferError, type Inference } from '../../../../runtime/inference/inference.ts'
 import { Perception, perceptionModels } from '../../../../runtime/perception/perception.ts'
@@ -23,7 +24,8 @@ function picture(person: number, faces: number, scene: number): Uint8Array {
 
 class Eyes implements Inference {
   readonly requests: Omit<InferRequest, 'id'>[] = []
-  readonly failures: InferError[] = []
+  /** Of the next requests, in order; undefined: none. */
+  readonly failures: (InferError | undefined)[] = []
   underWay = 0
   mostUnderWay = 0
   text: readonly string[] = []
@@ -81,6 +83,8 @@ async function watch(
   const registry = new EntityRegistry([])
   const events: Record<string, unknown>[] = []
   const states: string[] = []
+  const lines: string[] = []
+  const log = createLog({ level: 'warn', json: false, write: (line) => lines.push(line), nowMs: () => 0 })
   registry.onReport(({ info, telemetry }) => states.push(`${info.id} ${telemetry.state}`))
   let play = 0
   const over = Promise.withResolvers<void>()
@@ -103,10 +107,11 @@ async function watch(
   const perception = await Perception.open(
     {
       clock,
-      log: silentLog,
+      log,
       inference: eyes,
       registry,
       camera,
+      hal: createHal([]),
       publishEvent: async (kind, event) => events.push({ kind, ...event }),
       stateDir: '/nowhere',
     },
@@ -120,6 +125,8 @@ async function watch(
     registry,
     events,
     states,
+    lines,
+    tookMs: clock.monotonicMs(),
     counts: { ...watcher?.counts },
     problems: perception.problems,
     config,
@@ -231,6 +238,24 @@ test('a camera that is unplugged makes its entities unavailable, and is opened a
   expect(problems).toEqual([])
 })
 
+test('a source that gives a frame and dies, again and again, is opened later and later, and the log says so once [seeing-3]', async () => {
+  const dead = new Error('the connection was reset')
+  const { tookMs, lines, counts } = await watch({}, [...Array(10).fill([somebody, dead]), [somebody]])
+  expect(counts.reopened).toBe(10)
+  // At least half of 1, 2, 4, 8, 16, 32 and four times 60 s.
+  expect(tookMs).toBeGreaterThan(151_000)
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toContain('nothing is seen, trying again watcher=door reason="the connection was reset"')
+})
+
+test('what nothing moved in is known again after the model was away [seeing-1]', async () => {
+  const eyes = new Eyes()
+  const busy = new InferError('overloaded', 'busy', { retryAfterMs: 1_000 })
+  eyes.failures.push(undefined, undefined, undefined, busy, busy, busy)
+  const { states } = await watch({}, [Array(30).fill(somebody)], eyes)
+  expect(states.map((state) => state.split(' ')[1])).toEqual(['on', 'unavailable', 'on'])
+})
+
 test('a frame of the wrong size is refused by name', async () => {
   const { problems, eyes } = await watch({}, [[{ rgb: new Uint8Array(7) }], []])
   expect(problems[0]).toContain('a frame of 320 × 240 has 7 bytes, not 230400')
@@ -286,6 +311,7 @@ test('without a camera the entity is there, unavailable, and the status says wha
       inference: new Eyes(),
       registry,
       camera: undefined,
+      hal: createHal([]),
       publishEvent: async () => {},
       stateDir: '/nowhere',
     },
