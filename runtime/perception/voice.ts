@@ -17,7 +17,7 @@ import type { Inference } from '../inference/inference.ts'
 import type { ServedModels } from '../inference/served-models.ts'
 import type { Privacy } from '../wire/infer.ts'
 import type { Heard } from './hearing/heard.ts'
-import { Hearing } from './hearing/hearing.ts'
+import { Hearing, type WakeStage } from './hearing/hearing.ts'
 
 export class VoiceError extends CodedError<'unavailable'> {
   override readonly name = 'VoiceError'
@@ -121,13 +121,27 @@ export class Voice implements AsyncDisposable {
   }
 
   /** Every utterance that the microphone hears. Throws HalError, InferError. */
-  listen(microphone: Microphone, signal: AbortSignal): AsyncGenerator<Heard> {
+  async *listen(microphone: Microphone, signal: AbortSignal): AsyncGenerator<Heard> {
     const { wake } = this.#options
-    if (!wake) return this.#hearing.listen(microphone, signal)
+    try {
+      yield* this.#hearing.listen(microphone, signal, wake && this.#stage(wake))
+    } finally {
+      // Who hears nothing any more is not awake.
+      this.#sleep()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    this.#cancelUnload()
+    await this.#starting
+  }
+
+  #stage({ words, confidence }: VoiceWake): WakeStage {
     const [detector, transcriber] = this.#options.models
-    return this.#hearing.listen(microphone, signal, {
-      words: wake.words,
-      confidence: wake.confidence,
+    return {
+      words,
+      confidence,
       awakeMs,
       onWake: () => {
         this.#awake = true
@@ -136,17 +150,13 @@ export class Voice implements AsyncDisposable {
       },
       // It loads while the sentence is still being spoken.
       onSpeech: () => this.#loadSoon(transcriber),
-      onSleep: () => {
-        this.#awake = false
-        this.#unloadLater()
-      },
-    })
+      onSleep: () => this.#sleep(),
+    }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    this.#cancelUnload()
-    await this.#starting
+  #sleep(): void {
+    this.#awake = false
+    this.#unloadLater()
   }
 
   /** A request would load it too; this is earlier. What goes wrong is said to that request. */
@@ -157,7 +167,7 @@ export class Voice implements AsyncDisposable {
   #unloadLater(): void {
     const { wake, models } = this.#options
     this.#cancelUnload()
-    if (!wake || this.#awake || this.#inUse > 0) return
+    if (!wake || this.#awake || this.#inUse > 0 || this.#stop.signal.aborted) return
     this.#cancelUnload = this.#deps.clock.after(wake.idleMs, () => {
       for (const model of models) this.#deps.served.engines.unload(model)
     })

@@ -74,7 +74,10 @@ export class HistoryFile implements AsyncDisposable {
     }
 
     async function openExisting(at: string, wanted: HistoryShape): Promise<HistoryFile | undefined> {
-      const file = await open(at, 'r+').catch(() => undefined)
+      const file = await open(at, 'r+').catch((error: NodeJS.ErrnoException) => {
+        // Whatever else keeps it from being opened: it is there, and must not be begun anew.
+        if (error.code !== 'ENOENT') throw error
+      })
       if (!file) return undefined
       const shape = await shapeOf(file)
       if (shape && JSON.stringify(shape) === JSON.stringify(plain(wanted)))
@@ -97,7 +100,11 @@ export class HistoryFile implements AsyncDisposable {
 
   /** Adds a row; it reaches the disk later. A row that is not later than the last one is left out: the clock was set back. */
   append({ tsMs, values }: HistoryRow): void {
-    if (tsMs <= this.#lastMs) return
+    if (tsMs <= this.#lastMs) {
+      const last = new Date(this.#lastMs).toISOString()
+      this.#problem = `the clock was set back: history is kept again from ${last} on`
+      return
+    }
     if (this.#waiting >= waitingMax) {
       this.#lost += 1
       this.#problem = `${this.#lost} rows of history were lost: the disk does not follow`

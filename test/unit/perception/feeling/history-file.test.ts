@@ -74,9 +74,15 @@ test('missing numbers stay missing', async () => {
   expect((await read(path))[0]?.values).toEqual(Float32Array.of(Number.NaN, 5))
 })
 
-test('a clock that was set back adds nothing until it has caught up', async () => {
+test('a clock that was set back adds nothing until it has caught up, and the problem says until when', async () => {
   const path = fresh()
-  await write(path, [row(5, 1, 1), row(3, 2, 2), row(6, 3, 3)], 4)
+  await write(path, [row(5, 1, 1)], 4)
+  const file = await HistoryFile.open(path, shape(4))
+  file.append(row(3, 2, 2))
+  expect(file.problem).toBe('the clock was set back: history is kept again from 1970-01-01T00:00:00.005Z on')
+  file.append(row(6, 3, 3))
+  await file[Symbol.asyncDispose]()
+  expect(file.problem).toBeUndefined()
   expect((await read(path)).map(({ tsMs }) => tsMs)).toEqual([5, 6])
 })
 

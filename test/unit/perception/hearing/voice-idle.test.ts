@@ -42,6 +42,21 @@ test('only the keyword model is loaded from the start; speech models come with s
   await voice[Symbol.asyncDispose]()
 })
 
+test('a microphone that fails while awake leaves nothing loaded [voice-3]', async () => {
+  const { voice, clock, steps } = await open(wake)
+  const unplugged = microphoneOf(sound([3, false], [1, true], [1, false]), {
+    failure: new Error('unplugged'),
+  })
+  const listening = (async () => {
+    for await (const _ of voice.listen(unplugged, never));
+  })()
+  await expect(listening).rejects.toThrow('unplugged')
+  expect(steps.slice(1)).toEqual(['load silero-vad', 'load moonshine-tiny-en'])
+  clock.advance(61_000)
+  expect(steps.slice(3)).toEqual(['unload silero-vad', 'unload moonshine-tiny-en'])
+  await voice[Symbol.asyncDispose]()
+})
+
 test('a recording that is heard meanwhile keeps them loaded for as long again [voice-3]', async () => {
   const { voice, clock, steps } = await open(wake)
   await voice.hear(wav, never)
