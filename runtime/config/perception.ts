@@ -1,5 +1,6 @@
 /** `device.perception`: what is looked at and what is felt. The shape is checked here; models and sources are perception's. */
 import * as v from 'valibot'
+import { keywordList } from '../inference/models/keywords.model.ts'
 
 /** Becomes part of entity ids and file names. */
 const id = v.pipe(
@@ -19,9 +20,6 @@ const modelName = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/, 'is not a model’s name such as person'),
 )
-
-/** Words that the keyword model knows. */
-export const keywordList = ['down', 'go', 'left', 'no', 'off', 'on', 'right', 'stop', 'up', 'yes'] as const
 
 /** `device.voice.wake`: what stands before the speech models when a microphone is listened to. */
 export const wakeSchema = v.strictObject({

@@ -5,13 +5,15 @@
  */
 import type { ModelManifestInput } from '../store/manifest.ts'
 
-/** In the order of the scores. */
-const words = 'down go left no off on right stop up yes silence unknown'.split(' ')
+/** Words that it knows. */
+export const keywordList = ['down', 'go', 'left', 'no', 'off', 'on', 'right', 'stop', 'up', 'yes'] as const
+/** What its scores are of, in their order. */
+export const keywordScores: readonly string[] = [...keywordList, 'silence', 'unknown']
 
 export const keywords: ModelManifestInput = {
   name: 'keywords',
   version: '1.0.0',
-  description: `Which word is in a second of sound: ${words.join(', ')}`,
+  description: `Which word is in a second of sound: ${keywordScores.join(', ')}`,
   licence: 'Apache-2.0',
   attribution: 'MLPerf Tiny keyword spotting, © mlcommons/tiny authors',
   pipeline: 'steps',
@@ -41,7 +43,12 @@ export const keywords: ModelManifestInput = {
     { step: 'reshape', in: 'coefficients', out: 'x', shape: [1, 49, 10, 1] },
     { step: 'run', file: 'model', feeds: { features: 'x' }, gives: { probabilities: 'probabilities' } },
     { step: 'reshape', in: 'probabilities', out: 'scores', shape: [12] },
-    { step: 'top', in: 'probabilities', out: { labels: 'keyword', scores: 'confidence' }, labels: words },
+    {
+      step: 'top',
+      in: 'probabilities',
+      out: { labels: 'keyword', scores: 'confidence' },
+      labels: [...keywordScores],
+    },
   ],
   files: [
     {
@@ -64,6 +71,11 @@ export const keywords: ModelManifestInput = {
   outputs: [
     { name: 'keyword', datatype: 'BYTES', shape: [1], description: 'the likeliest word' },
     { name: 'confidence', datatype: 'FP32', shape: [1], description: 'its probability' },
-    { name: 'scores', datatype: 'FP32', shape: [12], description: `probabilities of ${words.join(', ')}` },
+    {
+      name: 'scores',
+      datatype: 'FP32',
+      shape: [12],
+      description: `probabilities of ${keywordScores.join(', ')}`,
+    },
   ],
 }

@@ -1,5 +1,6 @@
 /** The models of hearing, as calls: is there a word, where is speech, and what was said. Knows their tensors, nothing else does. */
 import { InferError, type Inference } from '../../inference/inference.ts'
+import { keywordScores } from '../../inference/models/keywords.model.ts'
 import type { InferChunk, InferRequest, Privacy, Tensor } from '../../wire/infer.ts'
 import { frameSamples } from './segment.ts'
 import type { Spotted } from './wake.ts'
@@ -15,8 +16,6 @@ export interface SpeechModelOptions extends SpeechModelNames {
   readonly privacy: Privacy
 }
 
-/** Scores of the keyword model, in its order. */
-const keywordOrder = 'down go left no off on right stop up yes silence unknown'.split(' ')
 /** Several hundred times what it needs: it is asked while something else may load. */
 const spotMsMax = 5_000
 
@@ -60,9 +59,9 @@ export class SpeechModels {
     const inputs = [audioTensor(audio, [audio.length])]
     const last = await this.#last({ model: this.#names.keywords, inputs, deadlineMs: spotMsMax }, signal)
     const tensor = last.outputs.find((each) => each.name === 'scores')
-    if (tensor?.datatype !== 'FP32' || tensor.data.length !== keywordOrder.length)
+    if (tensor?.datatype !== 'FP32' || tensor.data.length !== keywordScores.length)
       throw new InferError('run', "the keyword model's answer has no FP32 output named scores of 12 numbers")
-    const words = Object.fromEntries(keywordOrder.map((word, at) => [word, tensor.data[at] ?? 0]))
+    const words = Object.fromEntries(keywordScores.map((word, at) => [word, tensor.data[at] ?? 0]))
     return { words, silence: words['silence'] ?? 0 }
   }
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { createLog } from '../../../../runtime/base/log.ts'
 import { InferError } from '../../../../runtime/inference/inference.ts'
+import { keywordScores } from '../../../../runtime/inference/models/keywords.model.ts'
 import type { Heard } from '../../../../runtime/perception/hearing/heard.ts'
 import { Hearing } from '../../../../runtime/perception/hearing/hearing.ts'
 import { LevelGate } from '../../../../runtime/perception/hearing/level-gate.ts'
@@ -9,7 +10,6 @@ import type { InferChunk, InferRequest } from '../../../../runtime/wire/infer.ts
 import { microphoneOf, ScriptedEngine, sound } from '../scripted-engine.ts'
 
 const never = new AbortController().signal
-const order = 'down go left no off on right stop up yes silence unknown'.split(' ')
 
 /** Knows keywords too: `word` where the second is loud anywhere, else silence. */
 class Ears extends ScriptedEngine {
@@ -25,7 +25,7 @@ class Ears extends ScriptedEngine {
     const [audio] = request.inputs
     const loud = audio?.datatype === 'FP32' && audio.data.some((sample) => Math.abs(sample) > 0.01)
     const data = new Float32Array(12)
-    data[order.indexOf(loud ? this.word : 'silence')] = 1
+    data[keywordScores.indexOf(loud ? this.word : 'silence')] = 1
     yield { id: '1', final: true, outputs: [{ name: 'scores', datatype: 'FP32', shape: [12], data }] }
   }
   asked(model: string): number {
@@ -117,6 +117,23 @@ test('sound for the keyword model is marked for this device too [hearing-4]', as
   const { ears } = await listen(sound([3, false], [1, true], [6, false]))
   expect(ears.asked('keywords')).toBeGreaterThan(0)
   expect(new Set(ears.requests.map(({ privacy }) => privacy))).toEqual(new Set(['device']))
+})
+
+test.each([
+  ['its greatest value', () => 1],
+  ['a tone at full scale', (at: number) => Math.sin((2 * Math.PI * 100 * at) / 16_000)],
+  ['nothing at all', () => 0],
+])('a microphone that is stuck at %s from the start costs nothing', async (_, sampleAt) => {
+  const { ears } = await listen(Float32Array.from({ length: 30 * 16_000 }, (_, at) => sampleAt(at)))
+  expect(ears.requests).toHaveLength(0)
+})
+
+test('a microphone that gets stuck later is asked about for some seconds, then no more', async () => {
+  // To the scripted detector this is too quiet to be speech.
+  const stuck = (seconds: number) => sound([5, false], [seconds, true]).map((sample) => sample / 10)
+  const [soon, later] = [await listen(stuck(15)), await listen(stuck(40))]
+  expect(soon.ears.requests.length).toBeGreaterThan(0)
+  expect(later.ears.requests.length).toBe(soon.ears.requests.length)
 })
 
 test('a steady hum closes the level gate after a few seconds, and a voice over it opens it', () => {
