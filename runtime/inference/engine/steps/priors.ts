@@ -10,6 +10,9 @@ import { fault, floatsOf, lastAxes, type StepKind } from './step.ts'
 
 type Priors = StepOf<'priors'>
 
+/** Ten times what the largest detectors have. */
+const boxesMax = 2 ** 20
+
 export const priors: StepKind<Priors, 'in', 'out'> = {
   takes: { in: ['FP32'] },
   prepare(step) {
@@ -33,10 +36,15 @@ export const priors: StepKind<Priors, 'in', 'out'> = {
 /** Centre x, centre y, width, height of every square, as shares. */
 function squaresOf({ width, height, strides, sizes }: Priors): Float32Array {
   if (strides.length !== sizes.length) fault(`${strides.length} strides have ${sizes.length} lists of sizes`)
+  const grid = (stride: number) => [Math.ceil(width / stride), Math.ceil(height / stride)] as const
+  const count = strides.reduce((sum, stride, at) => {
+    const [columns, rows] = grid(stride)
+    return sum + columns * rows * (sizes[at]?.length ?? 0)
+  }, 0)
+  if (count > boxesMax) fault(`there are ${count} boxes; at most ${boxesMax}`)
   const squares: number[] = []
   for (const [at, stride] of strides.entries()) {
-    const columns = Math.ceil(width / stride)
-    const rows = Math.ceil(height / stride)
+    const [columns, rows] = grid(stride)
     for (let row = 0; row < rows; row += 1)
       for (let column = 0; column < columns; column += 1)
         for (const size of sizes[at] ?? []) {

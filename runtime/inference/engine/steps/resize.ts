@@ -113,8 +113,8 @@ interface Taps {
 
 const bilinear = (antialias: boolean) => (picture: Picture, data: Target, place: Place, buffers: Buffers) => {
   const { channels, width } = picture
-  const columns = tapsOf(width, place.contentWidth, antialias)
-  const rows = tapsOf(picture.height, place.contentHeight, antialias)
+  const columns = tapsOf(width, place.contentWidth, antialias, buffers)
+  const rows = tapsOf(picture.height, place.contentHeight, antialias, buffers)
   const line = buffers.take('FP32', width * channels)
   const round = data instanceof Uint8Array ? 0.5 : 0
   for (let y = 0; y < place.contentHeight; y += 1) {
@@ -165,10 +165,11 @@ function blendColumns(
   }
 }
 
-function tapsOf(from: number, to: number, antialias: boolean): Taps {
+function tapsOf(from: number, to: number, antialias: boolean, buffers: Buffers): Taps {
   const scale = from / to
   const reach = antialias ? Math.max(1, scale) : 1
   const count = Math.min(from, 2 * Math.ceil(reach) + (antialias ? 1 : 0))
+  buffers.bound(to * count)
   const first = new Int32Array(to)
   const weights = new Float32Array(to * count)
   for (let i = 0; i < to; i += 1) {

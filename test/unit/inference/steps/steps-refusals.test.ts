@@ -126,6 +126,16 @@ describe('a wrong manifest does not load, and is told where it is wrong [steps-1
       'file words cannot be read',
     ],
     [
+      'more boxes than any detector has',
+      pipeline([
+        {
+          ...{ step: 'priors', in: 'x', out: 'y', width: 16_384, height: 16_384, strides: [1], sizes: [[1]] },
+          ...{ centreVariance: 0.1, sizeVariance: 0.2 },
+        },
+      ]),
+      'step 1 (priors): there are 268435456 boxes; at most 1048576',
+    ],
+    [
       'two open lengths',
       pipeline([{ step: 'reshape', in: 'x', out: 'y', shape: [-1, -1] }]),
       'step 1 (reshape): shape [-1,-1] leaves two lengths open',
@@ -212,6 +222,17 @@ describe('bad input is named [steps-2]:', () => {
     })
     expect(await errorOf(model, [image(1, 1)])).toBe(
       'bad-input: step 1 (resize): it would make a tensor of 768000000 elements; at most 33554432 here',
+    )
+  })
+
+  test('a picture so thin that shrinking it would weigh more than it has', async () => {
+    const steps = [
+      { ...resize, width: 1, height: 2, antialias: true },
+      { step: 'normalise', in: 'small', out: 'y' },
+    ]
+    const model = picture({ steps: steps as never, options: { elementsMax: 299 } })
+    expect(await errorOf(model, [image(299, 1, 1)])).toBe(
+      'bad-input: step 1 (resize): it would make a tensor of 598 elements; at most 299 here',
     )
   })
 
