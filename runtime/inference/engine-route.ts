@@ -24,7 +24,7 @@ export class EngineRoute implements Route {
     const outlook = one && this.#served.engines.outlook(model)
     if (!one || !outlook) return { usable: false, whyNot: this.#served.whyNot(model), code: 'model-unknown' }
     const { state, reason, queueMs, loadMs, modelMs, memoryMb } = outlook
-    if (state === 'failed') return { usable: false, whyNot: `it did not load: ${reason}`, code: 'model-load' }
+    if (state === 'failed') return { usable: false, whyNot: `it failed: ${reason}`, code: 'model-load' }
     const loaded = state === 'loaded'
     return {
       usable: true,

@@ -23,6 +23,8 @@ import {
   pidOf,
   speech,
   sum,
+  talk,
+  talker,
   tensorModel,
   until,
   untilBusy,
@@ -158,6 +160,24 @@ test('[inference-3] a model that does not load in time is given up and its engin
     'model hanging-long did not load within 300 ms',
   )
   expect(await value(supervisor, sum(2, 3))).toBe(5)
+})
+
+test('[inference-3] a model that waits for room is given up, and the engine that works meanwhile is left alone', async () => {
+  // Beside what speaks it does not fit, by a thousandth of a megabyte.
+  const large = { ...add, name: 'large', memoryMb: 99.999 }
+  const options = { models: [talker, large], budgetMb: 100, loadDeadlineMs: 500 }
+  const supervisor = await openSupervisor({ ...options, start: 'eager' })
+  const pid = pidOf(supervisor)
+  for await (const chunk of supervisor.infer(talk, forever)) {
+    expect(chunk.final).toBe(false)
+    expect(await errorOf(supervisor.preload('large'))).toMatchObject({
+      code: 'memory',
+      message: 'model large did not load within 500 ms',
+    })
+    break
+  }
+  expect(await value(supervisor, { ...sum(2, 3), model: 'large' })).toBe(5)
+  expect(pidOf(supervisor)).toBe(pid)
 })
 
 const brokenEntry = new URL('../fixtures/engine-broken.ts', import.meta.url)

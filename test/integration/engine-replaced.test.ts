@@ -26,6 +26,8 @@ const growing = (megabytes: number): Partial<EngineSupervisorOptions> => ({
   execArgv: ['--import', preload, `--title=${megabytes}`],
   budgetMb: 20,
   memory: { allowanceMb: 40, readings: 2, restMs: 60_000 },
+  // Nothing is ended at once here: that is tested elsewhere.
+  memoryMaxMb: 4096,
   readEveryMs: 50,
   start: 'eager',
 })

@@ -284,7 +284,8 @@ async function factsFor(
     return found
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof InferError) || error.code !== 'model-load') throw error
+    const isItsOwn = error instanceof InferError && ['model-load', 'memory'].includes(error.code)
+    if (!isItsOwn) throw error
     const paths = manifest.files.map(({ path }) => path).join(', ')
     // The engine names files with their whole path, which may be a temporary one.
     const reason = messageOf(error).replaceAll(/\/\S*\//g, '')

@@ -1,15 +1,25 @@
 /**
  * What the supervisor knows of its models: which there are, which are wanted loaded (and so load again after a restart),
- * who waits for that, how long they take. A model that ends the engine twice while it loads is not tried again by itself.
+ * who waits for that, how long they take; and which of them may be what ended an engine. One that did is left alone for a while.
  */
-import type { EngineModel, EngineModelFigures, EngineModelStatus } from '../../wire/engine-protocol.ts'
+import type {
+  EngineModel,
+  EngineModelFigures,
+  EngineModelStatus,
+  FromEngine,
+} from '../../wire/engine-protocol.ts'
 import { InferError } from '../../wire/infer.ts'
 import type { ModelSignature } from './engines.ts'
+import type { Flight } from './flight.ts'
 import { ModelTimes } from './model-times.ts'
 
+/** Requests whose model was never timed are taken to last so long, milliseconds. */
+const unknownMs = 20
 const fatalLoadsMax = 2
-/** A model that ended the engine while it loaded is refused to requests for so long: then one may try it again. */
+/** A model that ends engines is refused to requests for so long: then one may try it again. */
 const fatalRestMs = 10 * 60_000
+/** One that did not load, for any other reason, is not worth a request for so long: its file may be mended. */
+const failedRestMs = 60_000
 
 interface Waiter {
   readonly resolve: () => void
@@ -21,9 +31,14 @@ interface Entry {
   state: EngineModelStatus['state']
   reason: string | undefined
   wanted: boolean
+  /** Engines that ended while it was loading, perhaps for another's sake. */
   fatalLoads: number
-  /** Refused until then, monotonic milliseconds: it ends engines. */
-  refusedUntilMs: number
+  /** It was under way, with others, when an engine took too much memory. */
+  suspected: boolean
+  /** It ends engines; until then, monotonic milliseconds. */
+  refusal: { readonly error: InferError; readonly untilMs: number } | undefined
+  /** While it is `failed`: until then it would fail again. */
+  failedUntilMs: number
   readonly waiters: Set<Waiter>
   readonly times: ModelTimes
   signature?: ModelSignature
@@ -32,27 +47,24 @@ interface Entry {
   figures?: EngineModelFigures
 }
 
-export interface LoadedFacts {
-  readonly ms: number
-  readonly memoryMb?: number | undefined
-  readonly signature?: ModelSignature | undefined
-}
-
 export class EngineModels {
   #entries = new Map<string, Entry>()
+  /** Which the engine is to load, and which it was told to load and has not answered for. */
+  readonly #toLoad = new Set<string>()
+  readonly #loading = new Set<string>()
 
   get list(): EngineModel[] {
     return [...this.#entries.values()].map((entry) => entry.model)
   }
 
-  /** Models to load on a fresh engine. */
-  get wanted(): string[] {
-    return [...this.#entries.values()].filter((entry) => entry.wanted).map((entry) => entry.model.name)
+  /** The engine is to load it next; undefined: nothing. */
+  get nextLoad(): string | undefined {
+    return this.#toLoad.values().next().value
   }
 
-  /** True while a load that was asked for goes on; loads that requests bring with them have the requests' deadlines. */
-  get loading(): boolean {
-    return [...this.#entries.values()].some((entry) => entry.state === 'loading' && entry.wanted)
+  /** Loads that were asked for and go on; those that requests bring with them have the requests' deadlines. */
+  get loading(): ReadonlySet<string> {
+    return this.#loading
   }
 
   /** A model that is the same as before keeps its state. */
@@ -65,8 +77,11 @@ export class EngineModels {
       if (same) before.delete(model.name)
       this.#entries.set(model.name, same ? old : fresh(model))
     }
-    for (const entry of before.values())
+    for (const entry of before.values()) {
       settle(entry, unknown(entry.model.name, 'it was removed from the list'))
+      // Nobody says any more what became of it.
+      this.#endLoad(entry.model.name)
+    }
   }
 
   /** Undefined for a model that is not in the list. */
@@ -74,11 +89,42 @@ export class EngineModels {
     return this.#entries.get(name)
   }
 
-  /** Why no request for it is taken now: it ended the engine each time it was loaded. */
+  /** Why no request for it is taken now: it ends engines. */
   refusal(name: string, nowMs: number): InferError | undefined {
+    const refusal = this.#entries.get(name)?.refusal
+    return refusal && nowMs < refusal.untilMs ? refusal.error : undefined
+  }
+
+  /** Whether a request is worth while now: one that failed may be mended after a while. */
+  stateFor(name: string, nowMs: number): EngineModelStatus['state'] | undefined {
     const entry = this.#entries.get(name)
-    if (!entry || nowMs >= entry.refusedUntilMs) return undefined
-    return new InferError('model-load', `model ${name}: ${entry.reason}`)
+    return entry?.state === 'failed' && nowMs >= entry.failedUntilMs ? 'present' : entry?.state
+  }
+
+  /**
+   * What may have ended the last engine goes alone, so that the next end is its own and no other model is blamed for it: false
+   * for one that has to wait for those under way.
+   */
+  mayGo(name: string, underWay: () => ReadonlySet<string>): boolean {
+    const doubted = [...this.#entries.values()].filter(
+      ({ suspected, fatalLoads }) => suspected || fatalLoads > 0,
+    )
+    if (doubted.length === 0) return true
+    const others = [...underWay()].filter((other) => other !== name)
+    return others.length === 0 || !doubted.some(({ model }) => [name, ...others].includes(model.name))
+  }
+
+  /** Expected time that these take, milliseconds: one thing runs at a time, batches as one. */
+  runMs(flights: readonly Pick<Flight, 'request'>[]): number {
+    const counts = new Map<string, number>()
+    for (const { request } of flights) counts.set(request.model, (counts.get(request.model) ?? 0) + 1)
+    let ms = 0
+    for (const [name, count] of counts) {
+      const entry = this.#entries.get(name)
+      const runs = Math.ceil(count / (entry?.model.batch?.max ?? 1))
+      ms += runs * (entry?.times.quantiles()?.p50 ?? unknownMs)
+    }
+    return ms
   }
 
   /** A request for it was handed to the engine, which loads it first where it has to. */
@@ -99,9 +145,9 @@ export class EngineModels {
     if (!entry) throw unknown(name, `there are: ${[...this.#entries.keys()].join(', ') || 'none'}`)
     entry.wanted = true
     entry.fatalLoads = 0
-    entry.refusedUntilMs = 0
+    entry.refusal = undefined
+    this.#toLoad.add(name)
     if (entry.state === 'loaded') return { loaded: Promise.resolve(), leave: () => {} }
-    entry.state = 'loading'
     let waiter: Waiter | undefined
     const loaded = new Promise<void>((resolve, reject) => {
       waiter = { resolve, reject }
@@ -118,6 +164,7 @@ export class EngineModels {
     if (!entry) return
     entry.wanted = false
     entry.state = 'present'
+    this.#endLoad(name)
   }
 
   /** Of a model that was loaded once and hands tensors through. */
@@ -125,10 +172,11 @@ export class EngineModels {
     return this.#entries.get(name)?.signature
   }
 
-  onLoaded(name: string, { ms, memoryMb, signature }: LoadedFacts): void {
+  onLoaded({ model: name, ms, memoryMb, inputs, outputs }: FromEngine & { t: 'loaded' }): void {
+    this.#endLoad(name)
     const entry = this.#entries.get(name)
     if (!entry) return
-    if (signature) entry.signature = signature
+    if (inputs && outputs) entry.signature = { inputs, outputs }
     // One that was loaded already says 0.
     if (ms > 0) entry.loadMs = ms
     if (memoryMb !== undefined) entry.memoryMb = memoryMb
@@ -140,11 +188,20 @@ export class EngineModels {
   }
 
   /** `memory`: nothing is wrong with it, there was no room; any other: it cannot be loaded. */
-  onFailed(name: string, reason: string, code: 'model-load' | 'memory' = 'model-load'): void {
+  onFailed(name: string, error: InferError, nowMs: number): void {
+    this.#endLoad(name)
     const entry = this.#entries.get(name)
     if (!entry) return
-    fail(entry, reason, code)
-    if (code === 'memory') entry.state = 'present'
+    fail(entry, error, nowMs + failedRestMs)
+    if (error.code === 'memory') entry.state = 'present'
+  }
+
+  /** The engine took more memory than it may, and is ended for it, while these were loaded or run. */
+  onOverrun(names: readonly string[], reason: string, nowMs: number): void {
+    const entries = names.flatMap((name) => this.#entries.get(name) ?? [])
+    for (const entry of entries) entry.suspected = true
+    const [entry, ...others] = entries
+    if (entry && others.length === 0) refuse(entry, 'memory', reason, nowMs)
   }
 
   /** It made room for another. A load that somebody waits for is answered by a message of its own. */
@@ -159,6 +216,7 @@ export class EngineModels {
     const entry = this.#entries.get(name)
     if (!entry) return
     entry.fatalLoads = 0
+    entry.suspected = false
     if (modelMs !== undefined) entry.times.add(modelMs)
   }
 
@@ -173,26 +231,39 @@ export class EngineModels {
 
   /** The engine is gone and everything that it had loaded with it. */
   onLost(nowMs: number): void {
+    this.#loading.clear()
     for (const entry of this.#entries.values()) {
       if (entry.state === 'loading') {
         entry.fatalLoads += 1
-        if (entry.fatalLoads >= fatalLoadsMax) {
-          fail(entry, `the engine ended ${entry.fatalLoads} times while loading it`)
-          entry.refusedUntilMs = nowMs + fatalRestMs
-        } else if (!entry.wanted) entry.state = 'present'
+        if (entry.fatalLoads >= fatalLoadsMax)
+          refuse(entry, 'model-load', `the engine ended ${entry.fatalLoads} times while loading it`, nowMs)
+        else entry.state = 'present'
       } else if (entry.state === 'loaded') entry.state = 'present'
     }
   }
 
   /** The engine was ended by its supervisor, which starts another: no model is to blame. */
   onReplaced(): void {
+    this.#loading.clear()
     for (const entry of this.#entries.values()) if (entry.state !== 'failed') entry.state = 'present'
   }
 
-  /** A fresh engine was told to load what is wanted. */
-  onReload(name: string): void {
+  /** A fresh engine: it is to load what is wanted. */
+  onStarted(): void {
+    for (const { model, wanted } of this.#entries.values()) if (wanted) this.#toLoad.add(model.name)
+  }
+
+  /** The engine is told to load it. */
+  onLoad(name: string): void {
+    this.#toLoad.delete(name)
+    this.#loading.add(name)
     const entry = this.#entries.get(name)
-    if (entry) entry.state = 'loading'
+    if (entry && entry.state !== 'loaded') entry.state = 'loading'
+  }
+
+  #endLoad(name: string): void {
+    this.#toLoad.delete(name)
+    this.#loading.delete(name)
   }
 
   stop(): void {
@@ -217,17 +288,27 @@ function fresh(model: EngineModel): Entry {
     reason: undefined,
     wanted: false,
     fatalLoads: 0,
-    refusedUntilMs: 0,
+    suspected: false,
+    refusal: undefined,
+    failedUntilMs: 0,
     waiters: new Set(),
     times: new ModelTimes(),
   }
 }
 
-function fail(entry: Entry, reason: string, code: 'model-load' | 'memory' = 'model-load'): void {
+function fail(entry: Entry, error: InferError, untilMs: number): void {
   entry.state = 'failed'
-  entry.reason = reason
+  entry.failedUntilMs = untilMs
+  entry.reason = error.message
   entry.wanted = false
-  settle(entry, new InferError(code, reason))
+  settle(entry, error)
+}
+
+/** It ends engines. */
+function refuse(entry: Entry, code: 'model-load' | 'memory', reason: string, nowMs: number): void {
+  const untilMs = nowMs + fatalRestMs
+  entry.refusal = { error: new InferError(code, `model ${entry.model.name}: ${reason}`), untilMs }
+  fail(entry, new InferError(code, reason), untilMs)
 }
 
 function settle(entry: Entry, error?: InferError): void {

@@ -2,21 +2,15 @@
  * Keeps an engine process running and speaks to it. The engine may die at any moment: what was under way and had
  * streamed nothing is tried once more on the next engine, within its deadline; the rest fails as `engine-lost`. An engine
  * that has not answered a request by its deadline and a grace time hangs in native code, and is replaced. So is one whose
- * memory has crept past its limit: it ends what it runs, and requests wait for the next one.
+ * memory has crept past its limit: it ends what it runs, and requests wait for the next one. One that takes far more at
+ * once is ended on the spot, and the model that made it is refused.
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { EngineModel, FromEngine } from '../../wire/engine-protocol.ts'
-import {
-  type InferChunk,
-  InferError,
-  type InferFailure,
-  type InferRequest,
-  type InferResponse,
-} from '../../wire/infer.ts'
-import { PriorityQueue } from '../engine/priority-queue.ts'
+import { type InferChunk, InferError, type InferRequest, type InferResponse } from '../../wire/infer.ts'
 import { EngineChild } from './engine-child.ts'
 import { EngineModels } from './engine-models.ts'
 import type {
@@ -27,12 +21,12 @@ import type {
   ModelOutlook,
   ModelSignature,
 } from './engines.ts'
-import { type Flight, newFlight, onTheWire } from './flight.ts'
+import { cancelled, type Flight, failureIn, newFlight, onTheWire, stopped } from './flight.ts'
+import { Flights } from './flights.ts'
+import { MemoryGuard } from './memory-guard.ts'
 import { Readings } from './readings.ts'
 import { type EngineSupervisorOptions, supervisorDefaults } from './supervisor-options.ts'
 
-/** Requests whose model was never timed are taken to last so long, milliseconds. */
-const unknownMs = 20
 /** A start, as long as none was timed, milliseconds. */
 const unknownStartMs = 400
 
@@ -43,8 +37,8 @@ export class EngineSupervisor implements Engines {
   readonly #log: Log
   readonly #options: Options
   readonly #models = new EngineModels()
-  readonly #flights = new Map<string, Flight>()
-  readonly #unsent: PriorityQueue<Flight>
+  readonly #flights: Flights
+  readonly #guard: MemoryGuard
   #child: EngineChild | undefined
   readonly #readings: Readings
   #budgetMb: number | undefined
@@ -65,7 +59,7 @@ export class EngineSupervisor implements Engines {
     this.#clock = deps.clock
     this.#log = deps.log.named('engine')
     this.#options = options
-    this.#unsent = new PriorityQueue(options.queueMax)
+    this.#flights = new Flights(options.queueMax)
     this.#models.set(options.models)
     this.#budgetMb = options.budgetMb
     this.#readings = new Readings(
@@ -76,6 +70,13 @@ export class EngineSupervisor implements Engines {
       },
       { everyMs: options.readEveryMs, memory: options.memory },
     )
+    this.#guard = new MemoryGuard({
+      clock: this.#clock,
+      pid: () => this.pid,
+      busy: () => this.#underWay.size > 0,
+      limitMb: () => options.memoryMaxMb ?? this.#readings.peakMb(this.#budgetMb),
+      onOver: (rssMb, limitMb) => this.#onOverrun(rssMb, limitMb),
+    })
     this.#firstStart.promise.catch(() => {})
   }
 
@@ -120,7 +121,7 @@ export class EngineSupervisor implements Engines {
     } finally {
       signal.removeEventListener('abort', onAbort)
       // Errors are dear to make, and most answers are whole.
-      if (this.#flights.has(flight.id)) this.#settle(flight, cancelled())
+      if (this.#flights.has(flight)) this.#settle(flight, cancelled())
     }
   }
 
@@ -140,15 +141,11 @@ export class EngineSupervisor implements Engines {
   async preload(name: string, signal?: AbortSignal): Promise<void> {
     if (this.#state === 'stopped') throw stopped()
     const { loaded, leave } = this.#models.want(name)
-    const limitMs = this.#options.loadDeadlineMs
-    const cancel = this.#clock.after(limitMs, () => {
-      this.#models.onFailed(name, `model ${name} did not load within ${limitMs} ms`)
-      this.#child?.kill(`model ${name} did not load within ${limitMs} ms`)
-    })
+    const cancel = this.#clock.after(this.#options.loadDeadlineMs, () => void this.#onLoadLate(name))
     const onAbort = () => leave(cancelled())
     signal?.addEventListener('abort', onAbort, { once: true })
-    if (this.#state === 'running') this.#send({ t: 'load', model: name })
     this.#wake()
+    this.#pump()
     try {
       await loaded
     } finally {
@@ -172,9 +169,9 @@ export class EngineSupervisor implements Engines {
     if (!entry) return undefined
     const modelMs = entry.times.quantiles()
     return {
-      state: entry.state,
+      state: this.#models.stateFor(name, this.#nowMs) ?? entry.state,
       ...(entry.reason === undefined ? {} : { reason: entry.reason }),
-      queued: [...this.#flights.values()].filter(({ request }) => request.model === name).length,
+      queued: this.#flights.of(name).length,
       queueMs: this.#waitMs(),
       ...(entry.loadMs === undefined ? {} : { loadMs: entry.loadMs }),
       ...(modelMs === undefined ? {} : { modelMs }),
@@ -195,7 +192,7 @@ export class EngineSupervisor implements Engines {
   }
 
   get full(): boolean {
-    return this.#flights.size >= this.#options.queueMax
+    return this.#flights.full
   }
 
   async status(): Promise<EngineStatus> {
@@ -213,7 +210,8 @@ export class EngineSupervisor implements Engines {
     this.#state = 'stopped'
     this.#replacing = undefined
     this.#cancelTimer()
-    for (const flight of [...this.#flights.values()]) {
+    this.#guard.stop()
+    for (const flight of this.#flights.list) {
       flight.stream.fail(stopped())
       this.#forget(flight)
     }
@@ -231,51 +229,64 @@ export class EngineSupervisor implements Engines {
       const line = `${this.#flights.size} requests are under way, no more are taken`
       throw new InferError('overloaded', line, { retryable: true, retryAfterMs: Math.ceil(this.#waitMs()) })
     }
-    const refusal = this.#models.refusal(request.model, this.#clock.monotonicMs())
+    const refusal = this.#models.refusal(request.model, this.#nowMs)
     if (refusal) throw refusal
     const flight = newFlight(this.#clock, request)
     flight.cancelTimer = this.#clock.after(request.deadlineMs, () => this.#onExpired(flight))
-    this.#flights.set(flight.id, flight)
-    this.#unsent.push(flight)
+    this.#flights.add(flight)
     this.#wake()
     this.#pump()
     return flight
   }
 
-  /** Expected time until everything taken is answered, milliseconds: one thing runs at a time, batches as one. */
+  /** Expected time until everything taken is answered, milliseconds. */
   #waitMs(): number {
-    const counts = new Map<string, number>()
-    for (const { request } of this.#flights.values())
-      counts.set(request.model, (counts.get(request.model) ?? 0) + 1)
-    let ms = this.#state === 'running' ? 0 : this.#startMs
-    for (const [name, count] of counts) {
-      const entry = this.#models.get(name)
-      const runs = Math.ceil(count / (entry?.model.batch?.max ?? 1))
-      ms += runs * (entry?.times.quantiles()?.p50 ?? unknownMs)
-    }
-    return ms
+    return this.#models.runMs(this.#flights.list) + (this.#state === 'running' ? 0 : this.#startMs)
   }
 
-  /** Hands the engine what it has room for, the most urgent first. */
+  /** Models of the requests that the engine has, and those that it loads. */
+  get #underWay(): ReadonlySet<string> {
+    return new Set([...this.#models.loading, ...this.#flights.sent.map(({ request }) => request.model)])
+  }
+
+  /** Hands the engine what it has room for: models to load, then the most urgent requests. */
   #pump(): void {
     while (this.#state === 'running' && !this.#pipeFull && !this.#replacing) {
-      const flight = this.#unsent.peek()
-      if (!flight) return
-      this.#unsent.remove(flight)
-      try {
-        flight.sent = true
-        this.#send({ t: 'infer', request: onTheWire(flight, this.#clock.monotonicMs()) })
-        this.#models.onAsked(flight.request.model)
-      } catch (error) {
-        flight.stream.fail(new InferError('bad-input', `the inputs are ${messageOf(error)}`))
-        this.#forget(flight)
-      }
+      const load = this.#models.nextLoad
+      const flight = this.#flights.next()
+      const model = load ?? flight?.request.model
+      if (model === undefined || !this.#models.mayGo(model, () => this.#underWay)) return
+      if (load !== undefined) {
+        this.#models.onLoad(load)
+        this.#send({ t: 'load', model: load })
+      } else if (flight) this.#hand(flight)
+      this.#guard.watch()
     }
+  }
+
+  #hand(flight: Flight): void {
+    this.#flights.hand(flight)
+    try {
+      this.#send({ t: 'infer', request: onTheWire(flight, this.#nowMs) })
+      this.#models.onAsked(flight.request.model)
+    } catch (error) {
+      flight.stream.fail(new InferError('bad-input', `the inputs are ${messageOf(error)}`))
+      this.#forget(flight)
+    }
+  }
+
+  /** One that answers waits for room, or for its turn: only a silent one hangs in native code. */
+  async #onLoadLate(name: string): Promise<void> {
+    const child = this.#state === 'running' ? this.#child : undefined
+    const line = `model ${name} did not load within ${this.#options.loadDeadlineMs} ms`
+    const answers = child !== undefined && (await this.#readings.ask()) !== undefined
+    this.#models.onFailed(name, new InferError(answers ? 'memory' : 'model-load', line), this.#nowMs)
+    if (!answers) child?.kill(line)
   }
 
   /** Tells the reader, and the engine if it has the request. Does nothing the second time. */
   #settle(flight: Flight, error: InferError): void {
-    if (flight.settled || !this.#flights.has(flight.id)) return
+    if (flight.settled || !this.#flights.has(flight)) return
     flight.settled = true
     flight.stream.fail(error)
     if (flight.sent) this.#send({ t: 'cancel', id: flight.id })
@@ -284,12 +295,11 @@ export class EngineSupervisor implements Engines {
 
   #forget(flight: Flight): void {
     flight.cancelTimer()
-    this.#unsent.remove(flight)
-    this.#flights.delete(flight.id)
+    this.#flights.remove(flight)
     const { model } = flight.request
-    if (![...this.#flights.values()].some(({ request }) => request.model === model))
-      this.#models.onNotAsked(model)
-    if (this.#replacing === 'drain' && ![...this.#flights.values()].some(({ sent }) => sent)) this.#swap()
+    if (this.#flights.of(model).length === 0) this.#models.onNotAsked(model)
+    if (this.#replacing === 'drain' && this.#flights.sent.length === 0) this.#swap()
+    this.#pump()
   }
 
   #onExpired(flight: Flight): void {
@@ -298,14 +308,12 @@ export class EngineSupervisor implements Engines {
       flight,
       new InferError('deadline', `${model} did not answer within ${deadlineMs} ms`, { retryable: true }),
     )
-    if (!this.#flights.has(flight.id)) return
+    if (!this.#flights.has(flight)) return
     // Another request that it may be running still has time: the engine hangs only once that is over too.
     const child = this.#child
-    const lastMs = Math.max(
-      ...[...this.#flights.values()].filter((one) => one.sent).map((one) => one.expiresAtMs),
-    )
-    const loadMs = this.#models.loading ? this.#options.loadDeadlineMs : 0
-    const silentMs = Math.max(lastMs - this.#clock.monotonicMs(), loadMs, 0) + this.#options.graceMs
+    const lastMs = Math.max(...this.#flights.sent.map((one) => one.expiresAtMs))
+    const loadMs = this.#models.loading.size > 0 ? this.#options.loadDeadlineMs : 0
+    const silentMs = Math.max(lastMs - this.#nowMs, loadMs, 0) + this.#options.graceMs
     flight.cancelTimer = this.#clock.after(silentMs, () =>
       child?.kill(`silent for ${this.#options.graceMs} ms after a request's deadline`),
     )
@@ -335,12 +343,12 @@ export class EngineSupervisor implements Engines {
     this.#replacing = 'drain'
     this.#readings.rest()
     this.#cancelTimer = this.#clock.after(this.#options.drainMsMax, () => this.#onDrainedTooLong())
-    if (![...this.#flights.values()].some(({ sent }) => sent)) this.#swap()
+    if (this.#flights.sent.length === 0) this.#swap()
   }
 
   /** An answer that has begun to stream cannot begin again: it ends in this engine. Any other runs again in the next. */
   #onDrainedTooLong(): void {
-    if ([...this.#flights.values()].some(({ sent, streamed, settled }) => sent && streamed && !settled)) {
+    if (this.#flights.sent.some(({ streamed, settled }) => streamed && !settled)) {
       this.#log.warn('engine is not replaced yet: an answer is still under way')
       this.#replacing = undefined
       this.#pump()
@@ -351,8 +359,18 @@ export class EngineSupervisor implements Engines {
     this.#cancelTimer()
     this.#replacing = 'end'
     const child = this.#child
-    if ([...this.#flights.values()].some(({ sent }) => sent)) child?.kill('was replaced while a run went on')
+    if (this.#flights.sent.length > 0) child?.kill('was replaced while a run went on')
     else void child?.stop(this.#clock, this.#options.stopDeadlineMs)
+  }
+
+  #onOverrun(rssMb: number, limitMb: number): void {
+    const models = [...this.#underWay]
+    const took = `${Math.round(rssMb)} MB of memory, more than the ${Math.round(limitMb)} MB that an engine may take`
+    this.#log.error('engine memory has run over, it is ended', { rssMb: Math.round(rssMb), models })
+    // What was too much before they began is the engine's own.
+    if (this.#readings.isOver(this.#budgetMb)) this.#replacing = 'end'
+    else this.#models.onOverrun(models, `it took ${took}`, this.#nowMs)
+    this.#child?.kill(`took ${took}`)
   }
 
   // The process
@@ -365,13 +383,13 @@ export class EngineSupervisor implements Engines {
     this.#state = 'starting'
     this.#starts += 1
     this.#pipeFull = false
-    const startMs = this.#clock.monotonicMs()
+    const startMs = this.#nowMs
     const { startDeadlineMs } = this.#options
     const child = EngineChild.start(
       this.#options,
       {
         onMessage: (message) => {
-          if (message.t === 'ready') this.#onStarted(this.#clock.monotonicMs() - startMs)
+          if (message.t === 'ready') this.#onStarted(this.#nowMs - startMs)
           else this.#onMessage(message)
         },
         onDrain: () => {
@@ -397,10 +415,7 @@ export class EngineSupervisor implements Engines {
     this.#readings.onStarted()
     this.#sendLimits()
     this.#send({ t: 'models', models: this.#models.list })
-    for (const model of this.#models.wanted) {
-      this.#models.onReload(model)
-      this.#send({ t: 'load', model })
-    }
+    this.#models.onStarted()
     this.#firstStart.resolve()
     this.#pump()
   }
@@ -409,13 +424,13 @@ export class EngineSupervisor implements Engines {
     switch (message.t) {
       case 'loaded':
         this.#failedStarts = 0
-        this.#models.onLoaded(message.model, { ...message, signature: signatureIn(message) })
+        this.#models.onLoaded(message)
         this.#readings.onWork()
         this.#log.info('model loaded', { model: message.model, ms: Math.round(message.ms) })
+        this.#pump()
         break
       case 'failed':
-        this.#models.onFailed(message.model, message.message, message.code)
-        this.#log.error('model did not load', { model: message.model, reason: message.message })
+        this.#onFailed(message)
         break
       case 'evicted':
         this.#models.onEvicted(message.model)
@@ -430,6 +445,12 @@ export class EngineSupervisor implements Engines {
     }
   }
 
+  #onFailed({ model, message, code = 'model-load' }: FromEngine & { t: 'failed' }): void {
+    this.#models.onFailed(model, new InferError(code, message), this.#nowMs)
+    this.#log.error('model did not load', { model, reason: message })
+    this.#pump()
+  }
+
   #onLost(reason: string): void {
     this.#child = undefined
     this.#cancelTimer()
@@ -437,37 +458,36 @@ export class EngineSupervisor implements Engines {
     this.#state = 'restarting'
     const replaced = this.#replacing === 'end'
     this.#replacing = undefined
+    if (replaced) this.#models.onReplaced()
+    else this.#models.onLost(this.#nowMs)
+    for (const flight of this.#flights.list) this.#onFlightLost(flight, reason)
     if (replaced) {
-      this.#onReplaced(reason)
-      return
-    }
+      this.#replaced += 1
+      this.#start()
+    } else this.#startLater(reason)
+  }
+
+  #startLater(reason: string): void {
     const delayMs = backoffMs(this.#failedStarts, this.#options.restart, this.#clock.random())
     this.#failedStarts += 1
     this.#log.error('engine lost', { reason, inFlight: this.#flights.size, restartInMs: delayMs })
     this.#firstStart.reject(new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
-    this.#models.onLost(this.#clock.monotonicMs())
-    for (const flight of [...this.#flights.values()]) this.#onFlightLost(flight, reason)
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#start())
-  }
-
-  #onReplaced(reason: string): void {
-    this.#replaced += 1
-    this.#models.onReplaced()
-    for (const flight of [...this.#flights.values()]) this.#onFlightLost(flight, reason)
-    this.#start()
   }
 
   #onFlightLost(flight: Flight, reason: string): void {
     if (!flight.sent) return
-    const refusal = this.#models.refusal(flight.request.model, this.#clock.monotonicMs())
+    const refusal = this.#models.refusal(flight.request.model, this.#nowMs)
     if (!refusal && !flight.settled && !flight.streamed && !flight.retried) {
-      flight.retried = true
-      flight.sent = false
-      this.#unsent.push(flight)
+      this.#flights.again(flight)
       return
     }
     flight.stream.fail(refusal ?? new InferError('engine-lost', `the engine ${reason}`, { retryable: true }))
     this.#forget(flight)
+  }
+
+  get #nowMs(): number {
+    return this.#clock.monotonicMs()
   }
 
   #sendLimits(): void {
@@ -477,21 +497,4 @@ export class EngineSupervisor implements Engines {
   #send(message: Parameters<EngineChild['send']>[0]): void {
     if (this.#child && !this.#child.send(message)) this.#pipeFull = true
   }
-}
-
-function signatureIn({ inputs, outputs }: FromEngine & { t: 'loaded' }): ModelSignature | undefined {
-  return inputs && outputs ? { inputs, outputs } : undefined
-}
-
-function failureIn({ code, message, retryAfterMs }: InferFailure['error']): InferError {
-  const retryable = code === 'deadline' || code === 'overloaded'
-  return new InferError(code, message, { retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
-}
-
-function cancelled(): InferError {
-  return new InferError('cancelled', 'cancelled by its caller')
-}
-
-function stopped(): InferError {
-  return new InferError('engine-stopped', 'the engine was stopped')
 }

@@ -1,11 +1,5 @@
 /** What the rest of the runtime and the gateway know of engines, whether one process or several. */
-import type {
-  EngineMemory,
-  EngineModel,
-  EngineModelFigures,
-  EngineModelStatus,
-  TensorSpec,
-} from '../../wire/engine-protocol.ts'
+import type { EngineMemory, EngineModel, EngineModelStatus, TensorSpec } from '../../wire/engine-protocol.ts'
 import type { Inference } from '../inference.ts'
 
 /** What a loaded model takes and gives. */
@@ -71,6 +65,3 @@ export interface Engines extends Inference, AsyncDisposable {
   outlook(name: string): ModelOutlook | undefined
   status(): Promise<EngineStatus>
 }
-
-/** Figures that an engine gave, kept between its answers. */
-export type Figures = ReadonlyMap<string, EngineModelFigures>

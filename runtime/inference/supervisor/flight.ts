@@ -1,6 +1,6 @@
 /** Requests on their way through one engine process: each from its caller's hand to its final answer. */
 import type { Cancel, Clock } from '../../base/clock.ts'
-import type { InferRequest } from '../../wire/infer.ts'
+import { InferError, type InferFailure, type InferRequest } from '../../wire/infer.ts'
 import { ChunkStream } from './chunk-stream.ts'
 
 export interface Flight {
@@ -36,4 +36,18 @@ export function newFlight(clock: Clock, request: Omit<InferRequest, 'id'>): Flig
 /** The request as the engine takes it, with the time that is left. */
 export function onTheWire({ id, request, expiresAtMs }: Flight, nowMs: number) {
   return { ...request, id, inputs: [...request.inputs], deadlineMs: Math.max(0, expiresAtMs - nowMs) }
+}
+
+/** The engine's own words. */
+export function failureIn({ code, message, retryAfterMs }: InferFailure['error']): InferError {
+  const retryable = code === 'deadline' || code === 'overloaded'
+  return new InferError(code, message, { retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
+}
+
+export function cancelled(): InferError {
+  return new InferError('cancelled', 'cancelled by its caller')
+}
+
+export function stopped(): InferError {
+  return new InferError('engine-stopped', 'the engine was stopped')
 }

@@ -15,6 +15,8 @@ export interface MemoryLimits {
 
 /** Well again: this share of the limit. */
 const wellShare = 0.9
+/** Beyond this share of the machine's memory everything else on it suffers. */
+const machineShare = 0.75
 
 export class MemoryWatch {
   readonly #limits: MemoryLimits
@@ -41,6 +43,16 @@ export class MemoryWatch {
   limitMb(budgetMb: number | undefined): number | undefined {
     if (this.#bareMb === undefined || budgetMb === undefined) return undefined
     return this.#bareMb + budgetMb + this.#limits.allowanceMb
+  }
+
+  /**
+   * Megabytes of resident memory past which the process is ended at once; undefined while nothing limits it. Reading a model and
+   * packing its weights takes for a moment what it will have once more: so the budget counts twice, as far as the machine has that.
+   */
+  peakMb(budgetMb: number | undefined, machineMb: number): number | undefined {
+    const limitMb = this.limitMb(budgetMb)
+    if (limitMb === undefined || budgetMb === undefined) return undefined
+    return Math.max(limitMb, Math.min(limitMb + budgetMb, machineMb * machineShare))
   }
 
   /** True when the engine should be replaced. */

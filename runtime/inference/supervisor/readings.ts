@@ -2,6 +2,7 @@
  * What an engine says of itself: asked by whoever wants to know, and every while as long as it works. An engine that does
  * nothing is not woken for it.
  */
+import { totalmem } from 'node:os'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import type { FromEngine } from '../../wire/engine-protocol.ts'
 import { type MemoryLimits, MemoryWatch } from './memory-watch.ts'
@@ -23,6 +24,7 @@ export class Readings {
   readonly #everyMs: number
   readonly #watch: MemoryWatch
   readonly #waiting = new Set<(reading: Reading) => void>()
+  #machineMb: number | undefined
   #last: Reading | undefined
   #cancel: Cancel | undefined
 
@@ -37,6 +39,12 @@ export class Readings {
     return this.#last
   }
 
+  /** Megabytes past which the engine is ended at once; undefined while nothing limits it. */
+  peakMb(budgetMb: number | undefined): number | undefined {
+    this.#machineMb ??= Math.min(totalmem(), process.constrainedMemory() || Infinity) / 2 ** 20
+    return this.#watch.peakMb(budgetMb, this.#machineMb)
+  }
+
   /** A fresh engine, before it has a model: the first reading is that of the bare process. */
   onStarted(): void {
     this.#last = undefined
@@ -49,8 +57,13 @@ export class Readings {
     for (const tell of this.#waiting) tell(reading)
     const nowMs = this.#deps.clock.monotonicMs()
     if (this.#watch.read(reading.rssMb, budgetMb, nowMs)) this.#deps.onCreep(reading.rssMb)
+    if (this.isOver(budgetMb)) this.onWork()
+  }
+
+  /** The latest is over what the engine's memory may creep up to. */
+  isOver(budgetMb: number | undefined): boolean {
     const limitMb = this.#watch.limitMb(budgetMb)
-    if (limitMb !== undefined && reading.rssMb > limitMb) this.onWork()
+    return limitMb !== undefined && this.#last !== undefined && this.#last.rssMb > limitMb
   }
 
   /** It did something: a reading follows. */

@@ -24,6 +24,8 @@ export interface EngineSupervisorOptions {
   readonly stopDeadlineMs?: number
   /** When its memory has crept past its limit and it is replaced. */
   readonly memory?: MemoryLimits
+  /** Resident memory past which it is ended at once, megabytes; absent: told by the budget, without one none. */
+  readonly memoryMaxMb?: number | undefined
   /** While it works, its memory is read this often. */
   readonly readEveryMs?: number
   /** How long a replacement waits for what runs. */
@@ -43,6 +45,7 @@ export const supervisorDefaults = {
   graceMs: 5_000,
   stopDeadlineMs: 2_000,
   // Two minutes of speech and what its decoder holds are some 100 MB; a minute of readings is no peak.
+  memoryMaxMb: undefined,
   memory: { allowanceMb: 160, readings: 3, restMs: 600_000 },
   readEveryMs: 20_000,
   drainMsMax: 10_000,

@@ -47,3 +47,12 @@ test('without a budget nothing is too much', () => {
   const watch = started()
   for (const nowMs of [1, 2, 3, 4]) expect(watch.read(1e6, undefined, nowMs)).toBe(false)
 })
+
+test('[inference-10] the budget counts twice before an engine is ended at once, as far as the machine has that', () => {
+  const watch = started()
+  expect(watch.peakMb(budgetMb, 8_000)).toBe(550)
+  expect(watch.peakMb(budgetMb, 600)).toBe(450)
+  // Never less than what it may creep up to.
+  expect(watch.peakMb(budgetMb, 200)).toBe(350)
+  expect(watch.peakMb(undefined, 8_000)).toBeUndefined()
+})
