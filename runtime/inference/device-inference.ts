@@ -154,10 +154,10 @@ async function openRoutes(
     new EngineRoute(served, { wattsPerBusyCore, threads: plan.intraOpThreads }),
     ...accelerators.list.map((accelerator) => new AcceleratorRoute({ clock, served }, accelerator)),
   ]
-  if (config.inference.allow === 'device') return here
-  const { gateways } = config.inference
+  const { allow, gateways } = config.inference
+  if (allow === 'device') return here
   const gatewayUrls = config.gateway === undefined ? gateways : [config.gateway, ...gateways]
-  const options = { deviceId: config.id, gatewayUrls }
+  const options = { deviceId: config.id, gatewayUrls, allow }
   const client = stack.use(await OffloadClient.open({ clock, log, link }, options, signal))
   return [...here, ...offloadRoutes(client)]
 }

@@ -8,7 +8,7 @@ import type { Cancel, Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Link } from '../../link/session.ts'
-import { type InferChunk, InferError, strictest } from '../../wire/infer.ts'
+import { type InferChunk, InferError, type Privacy, strictest } from '../../wire/infer.ts'
 import {
   encodeMessage,
   parseAdvert,
@@ -50,6 +50,8 @@ export interface OffloadOptions {
   readonly deviceId: string
   /** HTTP addresses of the gateways, from the configuration: large requests go nowhere else. Empty: none can be large. */
   readonly gatewayUrls: readonly string[]
+  /** How far anything may travel from this device, whatever its label: a gateway may know places that are farther away. */
+  readonly allow?: Privacy
   /** Requests here at once, waiting or unanswered: more would not be answered in time anyway. */
   readonly requestsMax?: number
   /** Their inputs together, bytes. One that is being uploaded takes as much again. */
@@ -84,6 +86,7 @@ export class OffloadClient implements AsyncDisposable {
   readonly #log: Log
   readonly #link: OffloadLink
   readonly #deviceId: string
+  readonly #allow: Privacy
   readonly #replyTo: string
   readonly #queue: CreditQueue<Job>
   readonly #table: WorkerTable
@@ -117,6 +120,7 @@ export class OffloadClient implements AsyncDisposable {
     this.#log = log
     this.#link = link
     this.#deviceId = options.deviceId
+    this.#allow = options.allow ?? 'cloud'
     this.#replyTo = link.topics.reply(options.deviceId, clock.newId())
     this.#queue = new CreditQueue({
       requestsMax: options.requestsMax ?? defaults.requestsMax,
@@ -313,7 +317,7 @@ export class OffloadClient implements AsyncDisposable {
             model,
             priority,
             deadlineMs,
-            privacy,
+            privacy: strictest(privacy, this.#allow),
             inputs,
             ...(parameters && { parameters }),
           })
