@@ -5,8 +5,11 @@
 import * as v from 'valibot'
 import { inferErrorCodes } from './engine-protocol.ts'
 import { privacies } from './infer.ts'
+import { servedBy } from './offload.ts'
 
-const line = v.pipe(v.string(), v.maxLength(500))
+/** Characters of a line, at most. */
+export const decisionLineMax = 500
+const line = v.pipe(v.string(), v.maxLength(decisionLineMax))
 const ms = v.pipe(v.number(), v.finite(), v.minValue(0))
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0))
 
@@ -57,7 +60,7 @@ export const decision = v.object({
   /** Of the device at that time, in words: `81 °C`, `on battery, 20 %`. */
   conditions: v.array(line),
   candidates: v.pipe(v.array(decisionCandidate), v.maxLength(64)),
-  /** Where it was sent first, and why there and nowhere else. Absent: nowhere. */
+  /** Where it was sent first, and why there and nowhere else; of a cut model both places, `engine+gateway`. Absent: nowhere. */
   route: v.optional(line),
   reason: line,
   attempts: v.pipe(v.array(decisionAttempt), v.maxLength(32)),
@@ -70,6 +73,8 @@ export const decision = v.object({
       latencyMs: ms,
       /** Where the answer came from. */
       route: v.optional(line),
+      /** What the gateway decided that gave it, where it says so. */
+      served: v.optional(servedBy),
       error: v.optional(v.object({ code: v.picklist(inferErrorCodes), message: line })),
     }),
   ),

@@ -11,7 +11,7 @@ import { silentLog } from '../../runtime/base/log.ts'
 import { Redactor } from '../../runtime/inference/redaction/redactor.ts'
 import type { Route } from '../../runtime/inference/router/route.ts'
 import { Router } from '../../runtime/inference/router/router.ts'
-import { InferError } from '../../runtime/wire/infer.ts'
+import { InferError, type ServedBy } from '../../runtime/wire/infer.ts'
 import { until } from './broker-raw.ts'
 import { openGateway, ScriptedDevice } from './gateway-device.ts'
 
@@ -21,6 +21,7 @@ let gateway: Gateway
 let device: ScriptedDevice
 let router: Router
 let url: string
+let places: readonly Route[]
 
 const engine: Route = {
   id: 'engine',
@@ -41,13 +42,14 @@ const away: Route = {
 }
 
 beforeEach(async () => {
+  places = [engine, away]
   gateway = await openGateway()
   url = gateway.httpUrl
   device = await ScriptedDevice.open(gateway.mqttUrl)
   const deps = {
     clock: realClock,
     log: silentLog,
-    routes: () => [engine, away],
+    routes: () => places,
     redactor: () => new Redactor(),
   }
   router = new Router(deps, { probeShare: 0 })
@@ -100,6 +102,26 @@ it('a person reads what happened, where and why, in plain words [router-5]', asy
   expect(out).toContain('sent to gateway/a first: costs least')
   expect(out).toContain('gateway/a was asked: failed (unavailable): the gateway has gone')
   expect(out).toContain('engine was asked next: answered')
+})
+
+it('what the gateway decided is told in plain words, a kept answer too [router-5]', async () => {
+  const ask = async (served: ServedBy) => {
+    const route: Route = {
+      ...away,
+      async *infer() {
+        yield { id: 'x', final: true, outputs: [], route: 'gateway/a/second', served }
+      },
+    }
+    places = [route]
+    return (await ganglion('why', await decide('site'))).out
+  }
+  const failed = [{ backend: 'first', code: 'unavailable' as const }]
+  const fresh = await ask({ backend: 'second', failed, cached: false, queueMs: 12, runMs: 40 })
+  expect(fresh).toContain(
+    'the gateway: first gave no answer (unavailable); second answered in 40 ms, after 12 ms of waiting',
+  )
+  const kept = await ask({ backend: 'second', failed: [], cached: true, queueMs: 0, runMs: 0 })
+  expect(kept).toContain('the gateway: kept from an earlier request with the same inputs')
 })
 
 it('without an id the latest are listed; with --json a machine reads them [router-5]', async () => {

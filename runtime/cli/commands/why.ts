@@ -1,5 +1,6 @@
 /** `ganglion why [ID]`: where a device had models run, and why there. */
 import type { Decision, DecisionAttempt, DecisionCandidate, WhyResult } from '../../wire/decisions.ts'
+import type { ServedBy } from '../../wire/infer.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import { onlyDevice } from '../only-device.ts'
@@ -45,9 +46,11 @@ export function lines(decision: Decision, terminal: Pick<Terminal, 'style'>): st
     `${terminal.style('bold', model)}: ${resultOf(decision, terminal)}`,
     `  asked ${new Date(decision.ts).toLocaleString('en-GB')}: ${size(bytes)}, ${priority}, wanted within ${milliseconds(deadlineMs)}, ${labels[privacy]}`,
     ...(conditions.length > 0 ? [`  the device: ${conditions.join('; ')}`] : []),
-    ...(chosen
-      ? [`  sent to ${chosen.route} first: ${decision.reason}`, `    ${expectation(chosen)}`]
-      : [`  sent nowhere: ${decision.reason}`]),
+    decision.route === undefined
+      ? `  sent nowhere: ${decision.reason}`
+      : `  sent to ${decision.route} first: ${decision.reason}`,
+    ...(chosen ? [`    ${expectation(chosen)}`] : []),
+    ...(decision.result?.served ? [`  the gateway: ${servedLine(decision.result.served)}`] : []),
     ...(others.length > 0
       ? ['  also looked at:', ...others.map((one) => `    ${one.route}: ${expectation(one)}`)]
       : []),
@@ -70,6 +73,14 @@ function resultOf({ result }: Decision, terminal: Pick<Terminal, 'style'>): stri
   return `${terminal.style('green', 'answered')} by ${result.route} after ${milliseconds(result.latencyMs)}`
 }
 
+/** What the gateway did with it. */
+function servedLine({ backend, failed, cached, queueMs, runMs }: ServedBy): string {
+  if (cached) return `kept from an earlier request with the same inputs, answered by ${backend} then`
+  const before = failed.map((one) => `${one.backend} gave no answer (${one.code})`)
+  const took = `${backend} answered in ${milliseconds(runMs)}, after ${milliseconds(queueMs)} of waiting`
+  return [...before, took].join('; ')
+}
+
 function expectation(one: DecisionCandidate): string {
   if (one.whyNot !== undefined) return one.whyNot
   const parts = [
@@ -83,7 +94,7 @@ function expectation(one: DecisionCandidate): string {
     one.price ? `price ${one.price}` : [],
     one.score === undefined ? [] : `counted as ${milliseconds(one.score)}`,
   ].flat()
-  return `${milliseconds(one.p50Ms ?? 0)} expected, ${milliseconds(one.p95Ms ?? 0)} at worst${of}; ${[...extras, bases[one.basis ?? 'guessed']].join(', ')}`
+  return `${milliseconds(one.p50Ms ?? 0)} expected, ${milliseconds(one.p95Ms ?? 0)} for 95 of 100${of}; ${[...extras, bases[one.basis ?? 'guessed']].join(', ')}`
 }
 
 const bases = {

@@ -28,7 +28,7 @@ interface Open {
 
 export class Circuits {
   readonly #open = new Map<string, Open>()
-  /** Routes that were overtaken once; forgotten with the circuits' bound, since a route is asked through them. */
+  /** Routes that were overtaken once: no more than there are routes. */
   readonly #silent = new Set<string>()
   readonly #random: () => number
 

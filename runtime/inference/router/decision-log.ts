@@ -2,7 +2,7 @@
  * The router's decisions, the latest ones, in memory and nowhere else: when someone asks what in a home tells a lot about
  * them, so it is not written to a disk. No inputs, no outputs.
  */
-import type { Decision, DecisionAttempt } from '../../wire/decisions.ts'
+import { type Decision, type DecisionAttempt, decisionLineMax } from '../../wire/decisions.ts'
 
 /** A quarter of an hour of a busy device; some 1 kB each. */
 const keptMax = 500
@@ -27,26 +27,26 @@ export class DecisionLog {
   readonly #kept = new Map<string, Kept>()
 
   open(decision: Omit<Decision, 'attempts' | 'notes' | 'result'>): OpenDecision {
-    const kept: Kept = { ...decision, attempts: [], notes: [] }
+    const kept: Kept = bounded({ ...decision, attempts: [], notes: [] })
     this.#kept.set(kept.id, kept)
     const oldest = this.#kept.keys().next().value
     if (this.#kept.size > keptMax && oldest !== undefined) this.#kept.delete(oldest)
     return {
       id: kept.id,
       attempt(begun) {
-        const attempt: DecisionAttempt = { ...begun, outcome: 'under way' }
+        const attempt: DecisionAttempt = bounded({ ...begun, outcome: 'under way' as const })
         if (kept.attempts.length < attemptsMax) kept.attempts.push(attempt)
         return {
           end(end) {
-            if (attempt.outcome === 'under way') Object.assign(attempt, end)
+            if (attempt.outcome === 'under way') Object.assign(attempt, bounded(end))
           },
         }
       },
       note(line) {
-        if (kept.notes.length < linesMax) kept.notes.push(line.slice(0, 500))
+        if (kept.notes.length < linesMax) kept.notes.push(bounded(line))
       },
       end(result) {
-        kept.result ??= result
+        kept.result ??= bounded(result)
       },
     }
   }
@@ -70,4 +70,16 @@ export class DecisionLog {
       .reverse()
       .map((one) => structuredClone(one))
   }
+}
+
+/**
+ * As it may be on the wire: one line that is too long, or a number that is none, would keep all decisions from whoever asks.
+ * What a place says of itself, a model's name and an upstream's error end up in here.
+ */
+function bounded<T>(told: T): T {
+  if (typeof told === 'string') return told.slice(0, decisionLineMax) as T
+  if (typeof told === 'number') return (Number.isFinite(told) ? Math.max(0, told) : 0) as T
+  if (Array.isArray(told)) return told.map(bounded) as T
+  if (typeof told !== 'object' || told === null) return told
+  return Object.fromEntries(Object.entries(told).map(([key, value]) => [key, bounded(value)])) as T
 }

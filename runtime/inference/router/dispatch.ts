@@ -245,7 +245,7 @@ export class Dispatch {
     this.#take(attempt)?.told.end({
       endMs: nowMs - this.#startMs,
       outcome: 'failed',
-      error: { code: error.code, message: error.message.slice(0, 500) },
+      error: { code: error.code, message: error.message },
     })
     // A deadline that nobody could have kept says nothing about the place.
     const blameless =
@@ -281,8 +281,10 @@ export class Dispatch {
     let chunk = firstChunk
     try {
       for (;;) {
+        // What cannot be put back together is no answer.
+        const shown = this.#labelled(passage?.back(chunk) ?? chunk, route.id)
         if (chunk.final) this.#answered(winner, chunk)
-        yield this.#labelled(passage?.back(chunk) ?? chunk, route.id)
+        yield shown
         if (chunk.final) return winner.end()
         const next = await Promise.race([winner.next(), cancelled, this.#expired()])
         if (next === 'cancelled') throw new InferError('cancelled', 'cancelled by its caller')
@@ -301,7 +303,7 @@ export class Dispatch {
       this.#take(winner)?.told.end({
         endMs: this.#nowMs - this.#startMs,
         outcome: 'failed',
-        error: { code: failure.code, message: failure.message.slice(0, 500) },
+        error: { code: failure.code, message: failure.message },
       })
       winner.abandon()
       throw failure
@@ -335,7 +337,12 @@ export class Dispatch {
         nowMs,
       )
     this.#take(attempt, true)?.told.end({ endMs: nowMs - this.#startMs, outcome: 'answered' })
-    this.#decision.end({ ok: true, latencyMs: nowMs - this.#startMs, route: routeOf(chunk, route.id) })
+    this.#decision.end({
+      ok: true,
+      latencyMs: nowMs - this.#startMs,
+      route: routeOf(chunk, route.id),
+      ...(chunk.served && { served: chunk.served }),
+    })
   }
 
   /** Labels travel: the answer is as private as what it was made of, or more. */
@@ -384,7 +391,7 @@ export class Dispatch {
     this.#decision.end({
       ok: false,
       latencyMs: this.#nowMs - this.#startMs,
-      error: { code: error.code, message: error.message.slice(0, 500) },
+      error: { code: error.code, message: error.message },
     })
   }
 }

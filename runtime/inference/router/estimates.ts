@@ -15,6 +15,9 @@ export interface Estimate {
   readonly transferMs: number
   /** Time in the model, median. */
   readonly serviceMs: number
+  readonly serviceP95Ms: number
+  /** That the time in the model rests on; the latest ones. */
+  readonly answers: number
   readonly basis: 'measured' | 'advertised' | 'guessed'
   /** Nothing came from there for so long that it may have changed. */
   readonly stale: boolean
@@ -43,9 +46,9 @@ const priors: Readonly<Record<Privacy, LinkPrior>> = {
 /** Time in a model of which nothing is known. */
 const guessMs = 100
 /** Median of a model whose 95th percentile is advertised. */
-const medianOfP95 = 0.7
+export const medianOfP95 = 0.7
 /** As many answers as it takes to go by them alone. */
-const fewAnswers = 3
+export const fewAnswers = 3
 /** Handing a request to the engine and its answer back, beyond waiting and running. */
 const handingMsMax = 5
 /** A wait that is shorter is lost in everything else. */
@@ -100,6 +103,8 @@ export class Estimates {
       loadMs,
       transferMs: transfer.p50Ms,
       serviceMs,
+      serviceP95Ms,
+      answers: window?.size ?? 0,
       basis: window ? 'measured' : offer.modelMs === undefined ? 'guessed' : 'advertised',
       stale,
     }

@@ -68,7 +68,6 @@ export interface Choice {
   readonly refusal?: {
     readonly code: InferErrorCode
     readonly message: string
-    readonly retryAfterMs?: number
   }
   readonly incumbent?: Incumbent
 }
@@ -93,7 +92,7 @@ export function choose(
   const told = candidates.map((candidate): DecisionCandidate => {
     const whyNot = reasonAgainst(request, candidate, conditions, options)
     if (whyNot !== undefined) return { route: candidate.id, reach: candidate.reach, whyNot }
-    const one = score(request, candidate, conditions, options)
+    const one = scoredOf(request, candidate, conditions, options)
     scored.push(one)
     return one.told
   })
@@ -146,7 +145,24 @@ function lacksMemory({ offer }: Pick<PolicyCandidate, 'offer'>, { memoryFreeMb }
  * 0.185 p95, the extended Pearson-Tukey approximation of a mean (Keefer and Bodily, 1983) with the 5th percentile, which
  * waits do not go far under, taken as the median.
  */
-function score(
+export function costOf(
+  request: PolicyRequest,
+  {
+    reach,
+    offer,
+    estimate,
+  }: { readonly reach: Privacy; readonly offer: RouteOffer; readonly estimate: Estimate },
+  conditions: Conditions,
+  options: PolicyOptions,
+): number {
+  const { p50Ms, p95Ms, transferMs } = estimate
+  const hot = reach === 'device' && isHot(conditions, options.hotC)
+  const waitMs = (0.815 * p50Ms + 0.185 * p95Ms) * (hot ? options.hotFactor : 1)
+  const energyMs = (joules(offer, transferMs) ?? 0) * weightOfEnergy(request, conditions, options)
+  return waitMs + energyMs + offer.price * options.msPerPrice
+}
+
+function scoredOf(
   request: PolicyRequest,
   { id, reach, offer, estimate }: PolicyCandidate,
   conditions: Conditions,
@@ -154,25 +170,15 @@ function score(
 ): Scored {
   if (!offer.usable || !estimate) throw new Error(`route ${id} was scored without an offer`)
   const { p50Ms, p95Ms, queueMs, loadMs, transferMs, basis } = estimate
-  const hot = reach === 'device' && isHot(conditions, options.hotC)
-  const waitMs = (0.815 * p50Ms + 0.185 * p95Ms) * (hot ? options.hotFactor : 1)
   const energyJ = joules(offer, transferMs)
-  const energyMs = (energyJ ?? 0) * weightOfEnergy(request, conditions, options)
-  const total = waitMs + energyMs + offer.price * options.msPerPrice
+  const score = costOf(request, { reach, offer, estimate }, conditions, options)
   const told = {
-    route: id,
-    reach,
-    p50Ms,
-    p95Ms,
-    queueMs,
-    loadMs,
-    transferMs,
-    basis,
+    ...{ route: id, reach, p50Ms, p95Ms, queueMs, loadMs, transferMs, basis },
     ...(energyJ === undefined ? {} : { energyJ }),
     price: offer.price,
-    score: total,
+    score,
   }
-  return { id, told, score: total, estimate }
+  return { id, told, score, estimate }
 }
 
 /** Of this device; undefined: not known. */

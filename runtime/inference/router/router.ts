@@ -3,7 +3,6 @@
  * output. `policy.ts` decides, `dispatch.ts` carries out, here they meet what is known of routes and of the device.
  */
 import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Decision } from '../../wire/decisions.ts'
 import { type InferChunk, InferError, type InferErrorCode, type InferRequest } from '../../wire/infer.ts'
@@ -15,13 +14,14 @@ import type { UsableRoute } from './attempt.ts'
 import { answerOf, type CascadePlan, confidenceOf } from './cascade.ts'
 import { Circuits } from './circuit.ts'
 import { type Conditions, describe, isHot } from './conditions.ts'
+import { Copies, copyOf } from './copies.ts'
 import { DecisionLog, type OpenDecision } from './decision-log.ts'
 import { Dispatch, type Passage } from './dispatch.ts'
-import { Estimates } from './estimates.ts'
-import { type Choice, choose, type Incumbent, type PolicyOptions, policyDefaults } from './policy.ts'
+import { type Estimate, Estimates } from './estimates.ts'
+import { type Choice, choose, costOf, type Incumbent, type PolicyOptions, policyDefaults } from './policy.ts'
 import { requestBytes } from './request-bytes.ts'
 import type { Route } from './route.ts'
-import { chooseCut, type SplitPlan } from './split.ts'
+import { type ChosenCut, type CutChoice, chooseCut, type PartRoute, type SplitPlan } from './split.ts'
 
 /** What a manifest says of a model beyond the model itself. */
 export interface ModelPlan {
@@ -60,14 +60,12 @@ const defaults = {
   probeEveryMs: 5_000,
   staleMs: 60_000,
 } as const satisfies Required<RouterOptions>
-/** Second tries and copies saved up for bad times: enough for the first moments of an outage. */
+/** Second tries saved up for bad times: enough for the first moments of an outage. */
 const savedMax = 5
 /** Copies are small: what a slow link carries in a fraction of a second. */
 const probeBytesMax = 256 * 1024
-const probeDeadlineMs = 10_000
-const probesMax = 2
-/** Models whose current place is remembered: many times what a device has. */
-const incumbentsMax = 256
+/** Models of which something is remembered: many times what a device has. */
+const modelsMax = 256
 /** A model on this device is learnt about more rarely: it takes from what the device is for. */
 const localProbeFactor = 12
 
@@ -83,17 +81,27 @@ const skipped: ReadonlySet<InferErrorCode> = new Set([
 
 type Request = Omit<InferRequest, 'id'>
 
+/** Of a model that may be cut. */
+interface CutMemory {
+  /** Tensor at which its requests are cut now. */
+  readonly current: string | undefined
+  /** When a copy was last made of one, monotonic. */
+  readonly copiedMs: number
+}
+
+const preferred = 'the cut was chosen for this place'
+
 export class Router implements Inference, AsyncDisposable {
   readonly #deps: RouterDeps
   readonly #options: Required<RouterOptions>
   readonly #estimates: Estimates
   readonly #circuits: Circuits
   readonly #hedges: Allowance
-  readonly #probes: Allowance
+  readonly #copies: Copies
   readonly #decisions = new DecisionLog()
   readonly #incumbents = new Map<string, Incumbent>()
-  readonly #probing = new Map<string, Promise<void>>()
-  readonly #stop = new AbortController()
+  readonly #cuts = new Map<string, CutMemory>()
+  #closed = false
 
   /** Does no I/O. */
   constructor(deps: RouterDeps, options: RouterOptions = {}) {
@@ -102,7 +110,16 @@ export class Router implements Inference, AsyncDisposable {
     this.#estimates = new Estimates({ staleMs: this.#options.staleMs })
     this.#circuits = new Circuits(() => deps.clock.random())
     this.#hedges = new Allowance(this.#options.hedgeShare, savedMax)
-    this.#probes = new Allowance(this.#options.probeShare, savedMax)
+    this.#copies = new Copies(
+      {
+        clock: deps.clock,
+        log: this.#deps.log,
+        estimates: this.#estimates,
+        circuits: this.#circuits,
+        onWay: (on, request) => this.#onWay(on, request),
+      },
+      this.#options.probeShare,
+    )
   }
 
   /**
@@ -110,7 +127,7 @@ export class Router implements Inference, AsyncDisposable {
    * cascade answers from the small model where it is sure enough, and where the large one cannot be reached.
    */
   async *infer(request: Request, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
-    if (this.#stop.signal.aborted) throw new InferError('engine-stopped', 'the router was closed')
+    if (this.#closed) throw new InferError('engine-stopped', 'the router was closed')
     const plan = this.#deps.plan?.(request.model)
     if (plan?.cascade) yield* this.#cascade(request, plan.cascade, plan.split, signal)
     else yield* this.#route(request, plan?.split, signal)
@@ -133,8 +150,8 @@ export class Router implements Inference, AsyncDisposable {
 
   /** Ends the copies that are under way. Routes belong to whoever made them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    await Promise.all(this.#probing.values())
+    this.#closed = true
+    await this.#copies[Symbol.asyncDispose]()
   }
 
   async *#cascade(
@@ -190,10 +207,14 @@ export class Router implements Inference, AsyncDisposable {
     const startMs = clock.monotonicMs()
     const bytes = requestBytes(request)
     this.#hedges.earn()
-    this.#probes.earn()
+    this.#copies.earn()
     const { choice, usable } = this.#choose(request, bytes, request.deadlineMs, new Map(), true)
     const first = usable.find(({ route }) => route.id === prefer) ?? usable[0]
+    const cuts = split ? this.#chooseCut(request, split, bytes, usable) : {}
     const conditions = this.#conditions()
+    const sent = cuts.use
+      ? { route: `${cuts.use.headRoute}+${cuts.use.tailRoute}`, reason: `cut in two: ${cuts.use.why}` }
+      : first && { route: first.route.id, reason: first.route.id === prefer ? preferred : choice.reason }
     const decision = this.#decisions.open({
       id: clock.newId(),
       ts: clock.nowMs(),
@@ -204,19 +225,19 @@ export class Router implements Inference, AsyncDisposable {
       bytes,
       conditions: describe(conditions, this.#options.hotC),
       candidates: [...choice.candidates],
-      ...(first === undefined ? {} : { route: first.route.id }),
-      reason: first && first.route.id === prefer ? 'the cut was chosen for this place' : choice.reason,
+      ...(sent ?? { reason: choice.reason }),
     })
     onDecision(decision)
-    if (split) {
-      const answer = await this.#split(request, split, usable, startMs, decision, signal)
+    if (cuts.learn) this.#learnCut(request, cuts.learn, conditions, decision)
+    if (cuts.use) {
+      const answer = await this.#split(request, cuts.use, usable, startMs, decision, signal)
       if (answer) {
         yield answer
         return
       }
     }
     if (!first) throw this.#refused(choice, decision, startMs)
-    this.#probe(request, bytes, first, choice, conditions, decision)
+    this.#probe(request, bytes, first, usable, conditions, decision)
     const dispatch = new Dispatch(
       {
         clock,
@@ -235,19 +256,19 @@ export class Router implements Inference, AsyncDisposable {
   #refused(choice: Choice, decision: OpenDecision, startMs: number): InferError {
     const { code, message } = choice.refusal ?? { code: 'unavailable' as const, message: choice.reason }
     const latencyMs = this.#deps.clock.monotonicMs() - startMs
-    decision.end({ ok: false, latencyMs, error: { code, message: message.slice(0, 500) } })
+    decision.end({ ok: false, latencyMs, error: { code, message } })
     return new InferError(code, `${message} (ganglion why ${decision.id})`, {
       retryable: code === 'unavailable',
     })
   }
 
-  /** Looks at every route. `remember`: this is a request's first choice, which others then stay with. */
+  /** Looks at every route. `settles`: this is a request's first choice, which others then stay with. */
   #choose(
     request: Request,
     bytes: number,
     deadlineMs: number,
     tried: ReadonlyMap<string, string>,
-    remember: boolean,
+    settles: boolean,
   ): { readonly choice: Choice; readonly usable: readonly UsableRoute[] } {
     const nowMs = this.#deps.clock.monotonicMs()
     const { model } = request
@@ -279,7 +300,7 @@ export class Router implements Inference, AsyncDisposable {
     if (choice.refusal) choice = chosen('remote')
     // And a place that failed lately is better than one that is too late for certain.
     else if (!choice.inTime) choice = chosen('none')
-    if (remember && choice.incumbent) this.#remember(model, choice.incumbent)
+    if (settles && choice.incumbent) remember(this.#incumbents, model, choice.incumbent)
     const usable = choice.ranked.flatMap((id) => {
       const found = looked.find(({ route }) => route.id === id)
       return found?.offer.usable && found.estimate
@@ -287,13 +308,6 @@ export class Router implements Inference, AsyncDisposable {
         : []
     })
     return { choice, usable }
-  }
-
-  #remember(model: string, incumbent: Incumbent): void {
-    this.#incumbents.delete(model)
-    this.#incumbents.set(model, incumbent)
-    const oldest = this.#incumbents.keys().next().value
-    if (this.#incumbents.size > incumbentsMax && oldest !== undefined) this.#incumbents.delete(oldest)
   }
 
   #conditions(): Conditions {
@@ -308,139 +322,136 @@ export class Router implements Inference, AsyncDisposable {
 
   // Copies, to learn from
 
+  /** A board that is hot or lives on a battery has nothing to spare for learning. */
+  #mayLearn(conditions: Conditions, bytes: number): boolean {
+    return bytes <= probeBytesMax && !isHot(conditions, this.#options.hotC) && conditions.power !== 'battery'
+  }
+
   #probe(
     request: Request,
     bytes: number,
     chosen: UsableRoute,
-    choice: Choice,
+    usable: readonly UsableRoute[],
     conditions: Conditions,
     decision: OpenDecision,
   ): void {
-    if (this.#probing.size >= probesMax || bytes > probeBytesMax) return
-    // A board that is hot or lives on a battery has nothing to spare for learning.
-    if (isHot(conditions, this.#options.hotC) || conditions.power === 'battery') return
+    if (!this.#mayLearn(conditions, bytes)) return
     const nowMs = this.#deps.clock.monotonicMs()
-    const worth = this.#deps.routes().find((route) => {
-      if (route.id === chosen.route.id || !choice.ranked.includes(route.id)) return false
-      if (this.#probing.has(route.id)) return false
+    const unheard = ({ route, estimate }: UsableRoute) => {
       const local = route.reach === 'device'
       const heardMs = local
         ? this.#estimates.newestMs(route.id, request.model)
         : this.#estimates.reachedMs(route.id, bytes)
-      return nowMs - heardMs > this.#options.probeEveryMs * (local ? localProbeFactor : 1)
-    })
-    const offer = worth?.offer(request.model)
-    if (!worth || !offer?.usable || !offer.idempotent || offer.loadMs > 0 || !this.#probes.spend()) return
-    const estimate = this.#estimates.of(worth, request.model, offer, bytes, nowMs)
-    const copy = { ...request, priority: 'background' as const, deadlineMs: probeDeadlineMs }
-    const done = this.#sendCopy({ route: worth, offer, estimate }, copy, bytes, decision)
-    this.#probing.set(worth.id, done)
-    void done.finally(() => this.#probing.delete(worth.id))
-  }
-
-  /** Never rejects. */
-  async #sendCopy(on: UsableRoute, copy: Request, bytes: number, decision: OpenDecision): Promise<void> {
-    const { clock, log } = this.#deps
-    const { route, offer } = on
-    const startMs = clock.monotonicMs()
-    const told = decision.attempt({ route: route.id, kind: 'probe', model: copy.model, startMs: 0 })
-    const stop = new AbortController()
-    const cancel = clock.after(copy.deadlineMs, () => stop.abort())
-    const wallMs = () => clock.monotonicMs() - startMs
-    const about = () => ({ route, model: copy.model, bytes, offer, wallMs: wallMs() })
-    try {
-      const signal = AbortSignal.any([stop.signal, this.#stop.signal])
-      for await (const chunk of route.infer(this.#onWay(on, copy).request, signal)) {
-        if (!chunk.final) continue
-        this.#circuits.answered(route.id, copy.model)
-        if (!chunk.cached)
-          this.#estimates.observe({ ...about(), modelMs: chunk.modelMs }, clock.monotonicMs())
-      }
-      told.end({ endMs: wallMs(), outcome: 'answered' })
-    } catch (error) {
-      const code = error instanceof InferError ? error.code : 'run'
-      // Background work is refused first: that says nothing about other work.
-      const expected = code === 'overloaded' || this.#stop.signal.aborted
-      if (!expected) {
-        this.#circuits.failed(route.id, copy.model, stop.signal.aborted ? 'deadline' : code, {
-          nowMs: clock.monotonicMs(),
-          sentMs: startMs,
-        })
-        this.#estimates.observe({ ...about(), atLeast: true }, clock.monotonicMs())
-      }
-      told.end({
-        endMs: wallMs(),
-        outcome: 'failed',
-        error: { code, message: messageOf(error).slice(0, 500) },
-      })
-      log.debug('a copy got no answer', { route: route.id, code })
-    } finally {
-      cancel()
+      const longMs = this.#options.probeEveryMs * (local ? localProbeFactor : 1)
+      return estimate.basis === 'guessed' || nowMs - heardMs > longMs
     }
+    const worth = usable.find(
+      (one) => one.route.id !== chosen.route.id && one.offer.loadMs === 0 && mayBeCopied(one) && unheard(one),
+    )
+    if (worth) this.#copies.send(worth, request, bytes, decision)
   }
 
   // A model cut in two
 
-  /** The answer by way of a cut, where that is quicker than every whole; undefined where it is not, or did not work. */
-  async #split(
+  #chooseCut(
     request: Request,
     plan: SplitPlan,
+    inputBytes: number,
+    usable: readonly UsableRoute[],
+  ): CutChoice {
+    const conditions = this.#conditions()
+    const partsOf = (model: string, bytes: number, routes: readonly UsableRoute[]) =>
+      routes.map(({ route, offer, estimate }): PartRoute => {
+        const costing = (supposed: Estimate) => ({ reach: route.reach, offer, estimate: supposed })
+        return {
+          id: route.id,
+          local: route.reach === 'device',
+          estimate,
+          costOf: (supposed) =>
+            costOf({ ...request, model, bytes }, costing(supposed), conditions, this.#options),
+          copies: mayBeCopied({ offer }),
+        }
+      })
+    const look = (model: string, bytes: number) => {
+      const part = { ...request, model }
+      return partsOf(model, bytes, this.#choose(part, bytes, request.deadlineMs, new Map(), false).usable)
+    }
+    const whole = partsOf(request.model, inputBytes, usable)
+    const memory = this.#cuts.get(request.model)
+    const { deadlineMs } = request
+    const chosen = chooseCut({ plan, inputBytes, deadlineMs, whole, look, current: memory?.current })
+    remember(this.#cuts, request.model, {
+      current: chosen.use?.tensor,
+      copiedMs: memory?.copiedMs ?? -Infinity,
+    })
+    return chosen
+  }
+
+  #learnCut(request: Request, cut: ChosenCut, conditions: Conditions, decision: OpenDecision): void {
+    const memory = this.#cuts.get(request.model)
+    const nowMs = this.#deps.clock.monotonicMs()
+    // Its first half runs here: as rarely as a model that is learnt about here.
+    const longMs = this.#options.probeEveryMs * localProbeFactor
+    if (!memory || nowMs - memory.copiedMs < longMs || !this.#mayLearn(conditions, cut.bytes)) return
+    const begun = this.#copies.begin(`${request.model} cut`, async (signal) => {
+      await this.#inTwo(copyOf(request), cut, nowMs, decision, signal)
+    })
+    if (!begun) return
+    remember(this.#cuts, request.model, { ...memory, copiedMs: nowMs })
+    decision.note(`a copy runs cut at ${cut.tensor}, to learn how quick that is`)
+  }
+
+  /** The answer by way of a cut; undefined where it gave none and the model can run whole. */
+  async #split(
+    request: Request,
+    cut: ChosenCut,
     usable: readonly UsableRoute[],
     startMs: number,
     decision: OpenDecision,
     signal: AbortSignal,
   ): Promise<InferChunk | undefined> {
-    const nowMs = this.#deps.clock.monotonicMs()
-    const look = (model: string, bytes: number) =>
-      this.#choose({ ...request, model }, bytes, request.deadlineMs, new Map(), false).usable.map((one) => ({
-        id: one.route.id,
-        local: one.route.reach === 'device',
-        estimate: this.#estimates.of(one.route, model, one.offer, bytes, nowMs),
-      }))
-    const whole = usable.map(({ route, estimate }) => ({
-      id: route.id,
-      local: route.reach === 'device',
-      estimate,
-    }))
-    const cut = chooseCut(plan, requestBytes(request), look, whole, request.deadlineMs)
-    if (!cut) return undefined
     decision.note(`cut at ${cut.tensor}: head on ${cut.headRoute}, tail on ${cut.tailRoute}, ${cut.why}`)
+    // The place that keeps silent will not run it whole either: the other one needs its time.
+    const other = usable.find(({ route }) => route.id !== cut.tailRoute)
+    const limitMs = request.deadlineMs - (other?.estimate.p95Ms ?? 0)
+    const deadlineMs = limitMs >= cut.p95Ms ? limitMs : request.deadlineMs
+    const latencyMs = () => this.#deps.clock.monotonicMs() - startMs
     try {
-      const head = await this.#part(request, { model: cut.head }, cut.headRoute, startMs, signal)
-      // What is in between is as private as what went in, or more.
-      const between = { model: cut.tail, inputs: head.outputs, privacy: head.privacy ?? request.privacy }
-      const tail = await this.#part(request, between, cut.tailRoute, startMs, signal)
-      const latencyMs = this.#deps.clock.monotonicMs() - startMs
-      const route = `${head.route ?? cut.headRoute}+${tail.route ?? cut.tailRoute}`
-      decision.end({ ok: true, latencyMs, route })
-      const modelMs = (head.modelMs ?? 0) + (tail.modelMs ?? 0)
-      return { ...tail, id: decision.id, modelMs, route, decision: decision.id }
+      const answer = await this.#inTwo({ ...request, deadlineMs }, cut, startMs, decision, signal)
+      const { route, served } = answer
+      decision.end({ ok: true, latencyMs: latencyMs(), ...(route && { route }), ...(served && { served }) })
+      return { ...answer, id: decision.id, decision: decision.id }
     } catch (error) {
       if (!(error instanceof InferError)) throw error
-      if (error.code === 'cancelled' || usable.length === 0) {
-        const latencyMs = this.#deps.clock.monotonicMs() - startMs
-        decision.end({
-          ok: false,
-          latencyMs,
-          error: { code: error.code, message: error.message.slice(0, 500) },
-        })
+      const { code, message } = error
+      if (code === 'cancelled' || usable.length === 0) {
+        decision.end({ ok: false, latencyMs: latencyMs(), error: { code, message } })
         throw error
       }
-      decision.note(`the cut model gave no answer (${error.code}): whole after all`)
+      decision.note(`the cut model gave no answer (${code}): whole after all`)
       return undefined
     }
   }
 
-  async #part(
+  async #inTwo(
     request: Request,
-    change: Pick<Request, 'model'> & Partial<Request>,
-    prefer: string,
+    cut: ChosenCut,
     startMs: number,
+    decision: OpenDecision,
     signal: AbortSignal,
   ): Promise<InferChunk> {
-    const leftMs = request.deadlineMs - (this.#deps.clock.monotonicMs() - startMs)
-    const part = { ...request, ...change, deadlineMs: Math.max(1, leftMs) }
-    return this.#final(part, undefined, signal, () => {}, prefer)
+    const part = (change: Pick<Request, 'model'> & Partial<Request>, prefer: string) => {
+      const leftMs = request.deadlineMs - (this.#deps.clock.monotonicMs() - startMs)
+      const half = { ...request, ...change, deadlineMs: Math.max(1, leftMs) }
+      const tell = (one: OpenDecision) => one.note(`a half of ${request.model} (decision ${decision.id})`)
+      return this.#final(half, undefined, signal, tell, prefer)
+    }
+    const head = await part({ model: cut.head }, cut.headRoute)
+    // What is in between is as private as what went in, or more.
+    const between = { model: cut.tail, inputs: head.outputs, privacy: head.privacy ?? request.privacy }
+    const tail = await part(between, cut.tailRoute)
+    const route = `${head.route ?? cut.headRoute}+${tail.route ?? cut.tailRoute}`
+    return { ...tail, route, modelMs: (head.modelMs ?? 0) + (tail.modelMs ?? 0) }
   }
 
   /** The last chunk of a routed request. */
@@ -455,4 +466,16 @@ export class Router implements Inference, AsyncDisposable {
       if (chunk.final) return chunk
     throw new InferError('run', `${request.model} ended without an answer`)
   }
+}
+
+/** Nobody may notice: not by another answer, and not by a bill. */
+function mayBeCopied({ offer }: Pick<UsableRoute, 'offer'>): boolean {
+  return offer.idempotent && offer.price === 0
+}
+
+function remember<T>(map: Map<string, T>, model: string, value: T): void {
+  map.delete(model)
+  map.set(model, value)
+  const oldest = map.keys().next().value
+  if (map.size > modelsMax && oldest !== undefined) map.delete(oldest)
 }

@@ -21,7 +21,7 @@ export interface Place {
   readonly reach: Privacy
   offer: Offered | ((model: string) => Offered)
   /** Milliseconds until it answers; Infinity: never. */
-  takesMs: number
+  takesMs: number | ((request: Request) => number)
   fails: InferError | undefined
   /** What it answers; default: its own id as text, with the time in the model. */
   answer: (request: Request) => AsyncIterable<Partial<InferChunk>> | Partial<InferChunk>
@@ -95,10 +95,11 @@ function routeOf(one: Place, clock: VirtualClock, asked: Asked[]): Route {
     },
     async *infer(request, signal) {
       const mine: Asked = { place: one.id, request, ended: 'no' }
+      const takesMs = typeof one.takesMs === 'number' ? one.takesMs : one.takesMs(request)
       asked.push(mine)
       try {
-        if (one.takesMs === Infinity) await never(signal)
-        else await sleep(clock, one.takesMs, signal)
+        if (takesMs === Infinity) await never(signal)
+        else await sleep(clock, takesMs, signal)
       } catch {
         mine.ended = 'cancelled'
         throw new InferError('cancelled', 'cancelled by its caller')
@@ -109,7 +110,7 @@ function routeOf(one: Place, clock: VirtualClock, asked: Asked[]): Route {
       }
       mine.ended = 'answered'
       const answer = one.answer(request)
-      const whole = { id: 'x', final: true, outputs: [text(one.id)], modelMs: one.takesMs }
+      const whole = { id: 'x', final: true, outputs: [text(one.id)], modelMs: takesMs }
       if (Symbol.asyncIterator in answer) for await (const chunk of answer) yield { ...whole, ...chunk }
       else yield { ...whole, ...answer }
     },

@@ -1,6 +1,15 @@
 /** Cascades and cut models by the router, on a virtual clock. */
 import { describe, expect, it } from 'vitest'
-import { chooseCut, type SplitPlan } from '../../../../runtime/inference/router/split.ts'
+import type { Conditions } from '../../../../runtime/inference/router/conditions.ts'
+import type { Estimate } from '../../../../runtime/inference/router/estimates.ts'
+import { requestBytes } from '../../../../runtime/inference/router/request-bytes.ts'
+import type { RouterOptions } from '../../../../runtime/inference/router/router.ts'
+import {
+  type CutQuestion,
+  chooseCut,
+  type PartRoute,
+  type SplitPlan,
+} from '../../../../runtime/inference/router/split.ts'
 import { InferError, type Tensor } from '../../../../runtime/wire/infer.ts'
 import { ask, house, place } from './places.ts'
 
@@ -113,51 +122,107 @@ describe('a model cut in two', () => {
     const made = house([engine, gateway], {}, { plan: (model) => (model === 'm' ? { split } : undefined) })
     return { ...made, run: () => made.answer(ask({ privacy, inputs: [image], deadlineMs: 5000 })) }
   }
-  const look =
-    (localMs: Record<string, number>, tailMs: (bytes: number) => number) =>
-    (model: string, bytes: number) => {
-      const head = localMs[model]
-      const p50Ms = head ?? tailMs(bytes)
-      const estimate = {
-        p50Ms,
-        p95Ms: p50Ms,
-        queueMs: 0,
-        loadMs: 0,
-        transferMs: 0,
-        serviceMs: p50Ms,
-        basis: 'measured',
-        stale: false,
-      } as const
-      return [{ id: head === undefined ? 'gateway' : 'engine', local: head !== undefined, estimate }]
-    }
-
-  const wholeMs = (p50Ms: number) => [
-    {
-      id: 'engine',
-      local: true,
-      estimate: {
-        p50Ms,
-        p95Ms: p50Ms,
-        queueMs: 0,
-        loadMs: 0,
-        transferMs: 0,
-        serviceMs: p50Ms,
-        basis: 'measured',
-        stale: false,
-      } as const,
-    },
+  const at = (id: string, p50Ms: number, more: Partial<Estimate> = {}): PartRoute => {
+    const known = {
+      queueMs: 0,
+      loadMs: 0,
+      transferMs: 0,
+      answers: 9,
+      basis: 'measured',
+      stale: false,
+    } as const
+    const times = { p50Ms, p95Ms: p50Ms, serviceMs: p50Ms, serviceP95Ms: p50Ms }
+    const estimate = { ...known, ...times, ...more }
+    return { id, local: id === 'engine', estimate, costOf: (one) => one.p50Ms, copies: true }
+  }
+  const headMs: Readonly<Record<string, number>> = { 'm.head-0': 10, 'm.head-1': 60, 'm.head-2': 280 }
+  const over = (bytesPerS: number) => (model: string, bytes: number) => [
+    headMs[model] === undefined
+      ? at('gateway', 15 + (1000 * bytes) / bytesPerS)
+      : at('engine', headMs[model]),
   ]
+  const question = (more: Partial<CutQuestion> = {}): CutQuestion => ({
+    plan: split,
+    inputBytes: 600_000,
+    deadlineMs: 5000,
+    whole: [at('engine', 300)],
+    look: over(1e6),
+    ...more,
+  })
 
   it('is cut where moving the tensor is cheapest, for the link as it is [router-14]', () => {
-    const heads = { 'm.head-0': 10, 'm.head-1': 60, 'm.head-2': 280 }
-    const link = (bytesPerS: number) => look(heads, (bytes) => 5 + (1000 * bytes) / bytesPerS + 10)
-    const at = (bytesPerS: number) => chooseCut(split, 600_000, link(bytesPerS), wholeMs(300), 5000)?.tensor
-    expect(at(1e9)).toBe('early')
-    expect(at(1e6)).toBe('middle')
-    expect(at(2e4)).toBeUndefined()
+    const chosen = (more: Partial<CutQuestion>) => chooseCut(question(more)).use?.tensor
+    expect(chosen({ look: over(1e9) })).toBe('early')
+    expect(chosen({ look: over(1e6) })).toBe('middle')
+    expect(chosen({ look: over(2e4) })).toBeUndefined()
     // Where whole is as good, whole it is.
-    expect(chooseCut(split, 600_000, link(1e6), wholeMs(80), 5000)).toBeUndefined()
-    expect(chooseCut(split, 600_000, link(1e6), wholeMs(300), 50)).toBeUndefined()
+    expect(chosen({ whole: [at('engine', 80)] })).toBeUndefined()
+    expect(chosen({ deadlineMs: 50 })).toBeUndefined()
+    // Where it runs nowhere whole, a cut that is late is better than no answer.
+    expect(chosen({ deadlineMs: 50, whole: [] })).toBe('middle')
+  })
+
+  it('a cut in use stays while a whole is not better; others have to be so by a margin [router-14]', () => {
+    // At the middle it takes 85 ms.
+    const chosen = (current: string | undefined, whole: number) =>
+      chooseCut(question({ whole: [at('engine', whole)], current })).use?.tensor
+    expect([chosen(undefined, 92), chosen('middle', 92), chosen('middle', 84)]).toEqual([
+      undefined,
+      'middle',
+      undefined,
+    ])
+  })
+
+  it('a cut that costs money is weighed with it [router-14]', () => {
+    const paid = (model: string, bytes: number) =>
+      over(1e6)(model, bytes).map((one) => ({ ...one, costOf: (to: Estimate) => to.p50Ms + 500 }))
+    expect(chooseCut(question({ look: paid })).use).toBeUndefined()
+  })
+
+  describe('that nobody tried', () => {
+    const untried: Partial<Estimate> = { basis: 'guessed', answers: 0, serviceMs: 100, serviceP95Ms: 300 }
+    /** 5 ms of way there, and what is guessed of any model on top. */
+    const unknown = (model: string) => [
+      model.includes('head')
+        ? at('engine', 100, { ...untried, p95Ms: 300 })
+        : at('gateway', 105, { ...untried, p95Ms: 305 }),
+    ]
+
+    it('is expected to take its share of what the whole takes at each place, tail included [router-14]', () => {
+      // Twice as slow here as where it was cut, ten times as fast there.
+      const whole = [at('engine', 600), at('gateway', 300, { serviceMs: 30 })]
+      const { use } = chooseCut(question({ look: unknown, whole }))
+      expect(use).toMatchObject({ tensor: 'early', p50Ms: 20 + 5 + 29 })
+      expect(use?.p95Ms).toBeLessThan(100)
+    })
+
+    it('or of what its other halves take where the whole does not run [router-14]', () => {
+      const known = (model: string) =>
+        model === 'm.head-2'
+          ? [at('engine', 560)]
+          : model === 'm.tail-2'
+            ? [at('gateway', 10)]
+            : unknown(model)
+      const { use } = chooseCut(question({ look: known, whole: [] }))
+      // Twice as slow here, twice as fast there.
+      expect(use).toMatchObject({ tensor: 'early', p50Ms: 20 + 5 + 145 })
+    })
+
+    it('is worth a copy where it may be better, also when it would have to be loaded first [router-9]', () => {
+      const cold = (model: string) =>
+        unknown(model).map((one) => {
+          const { estimate } = one
+          const loading = { loadMs: 900, p50Ms: estimate.p50Ms + 900, p95Ms: estimate.p95Ms + 900 }
+          return { ...one, estimate: { ...estimate, ...loading } }
+        })
+      const whole = [at('engine', 300), at('gateway', 400, { serviceMs: 30 })]
+      const choice = chooseCut(question({ look: cold, whole }))
+      expect([choice.use, choice.learn?.tensor]).toEqual([undefined, 'early'])
+      const quick = [at('engine', 30), at('gateway', 400, { serviceMs: 30 })]
+      expect(chooseCut(question({ look: cold, whole: quick }))).toEqual({})
+      const once = (model: string) => cold(model).map((one) => ({ ...one, copies: false }))
+      expect(chooseCut(question({ look: once, whole }))).toEqual({})
+    })
   })
 
   it('runs its head here and its tail there, and answers as one [router-14]', async () => {
@@ -203,5 +268,78 @@ describe('a model cut in two', () => {
     )
     const answer = await broken.answer(ask({ inputs: [image], deadlineMs: 5000 }))
     expect(answer.route).toContain('engine')
+  })
+
+  /** The head has to be loaded here before it can be tried; loading takes longer than the whole there. */
+  const coldHead = (options: RouterOptions, conditions: Conditions = {}) => {
+    const loaded = new Set(['m'])
+    const engine = place('engine', 'device', {
+      offer: (model) => ({ ...(model === 'm' ? { modelMs: 430 } : {}), loadMs: loaded.has(model) ? 0 : 800 }),
+      takesMs: ({ model }) => (model === 'm' ? 430 : 60),
+      answer: ({ model }) => {
+        loaded.add(model)
+        return model.includes('head') ? { outputs: [between] } : {}
+      },
+    })
+    const gateway = place('gateway', 'site', {
+      offer: (model) => ({
+        ...(model === 'm' ? { modelMs: 43 } : {}),
+        link: { rttMs: 5, rttP95Ms: 6, bytesPerS: 1e6 },
+      }),
+      takesMs: (request) => 25 + requestBytes(request) / 1000,
+      answer: () => ({ modelMs: 20 }),
+    })
+    return house([engine, gateway], options, {
+      plan: (model) => (model === 'm' ? { split } : undefined),
+      conditions: () => conditions,
+    })
+  }
+  const ofImages = async (home: ReturnType<typeof coldHead>, count: number, privacy: 'device' | 'site') => {
+    for (let n = 0; n < count; n += 1) {
+      home.clock.advance(1000)
+      await home.answer(ask({ privacy, inputs: [image], deadlineMs: 5000 }))
+    }
+    return home.asked.filter(({ request }) => request.priority === 'background')
+  }
+
+  it('a cut that nobody tried is tried with copies, few of them, and taken when it proves better [router-9] [router-14]', async () => {
+    const home = coldHead({ probeShare: 0.05 })
+    const copies = await ofImages(home, 100, 'site')
+    expect(copies.map(({ request }) => request.model)).toEqual(['m.head-1', 'm.tail-1'])
+    expect(home.asked.at(-1)?.request.model).toBe('m.tail-1')
+    const told = home.router.decisions().find(({ notes }) => notes.some((note) => note.startsWith('cut at')))
+    expect(told).toMatchObject({ route: 'engine+gateway', reason: expect.stringMatching(/^cut in two: /) })
+  })
+
+  it('no copy of a cut leaves against its label, from a hot board, or where copies are switched off [router-1] [router-9]', async () => {
+    expect(await ofImages(coldHead({ probeShare: 0.05 }), 100, 'device')).toEqual([])
+    expect(await ofImages(coldHead({ probeShare: 0.05, hotFactor: 1 }, { tempC: 90 }), 100, 'site')).toEqual(
+      [],
+    )
+    expect(await ofImages(coldHead({ probeShare: 0 }), 100, 'site')).toEqual([])
+  })
+
+  it('a gateway that keeps silent in the middle of a cut leaves the board time to run it whole [router-14]', async () => {
+    const engine = place('engine', 'device', {
+      offer: (model) =>
+        model.includes('tail')
+          ? { usable: false, whyNot: 'not here', code: 'model-unknown' }
+          : model === 'm'
+            ? { modelMs: 430 }
+            : {},
+      takesMs: ({ model }) => (model === 'm' ? 430 : 60),
+      answer: ({ model }) => (model.includes('head') ? { outputs: [between] } : {}),
+    })
+    const gateway = place('gateway', 'site', {
+      offer: (model) => ({
+        ...(model === 'm' ? { modelMs: 43 } : {}),
+        link: { rttMs: 5, rttP95Ms: 6, bytesPerS: 1e6 },
+      }),
+      takesMs: Infinity,
+    })
+    const home = house([engine, gateway], {}, { plan: (model) => (model === 'm' ? { split } : undefined) })
+    const answer = await home.answer(ask({ privacy: 'site', inputs: [image], deadlineMs: 1500 }))
+    expect(answer.route).toBe('engine')
+    expect(home.router.decision(answer.decision ?? '')?.notes.at(-1)).toContain('whole after all')
   })
 })

@@ -37,6 +37,8 @@ const at = (
     loadMs: 0,
     transferMs: 0,
     serviceMs: p50Ms,
+    serviceP95Ms: p50Ms,
+    answers: 9,
     basis: 'measured',
     stale: false,
   },

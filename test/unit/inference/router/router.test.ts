@@ -1,7 +1,7 @@
 /** The router as a whole, on a virtual clock: where requests go, what happens when that fails, and what is told of it. */
 import { describe, expect, it } from 'vitest'
 import { decision } from '../../../../runtime/wire/decisions.ts'
-import { InferError } from '../../../../runtime/wire/infer.ts'
+import { InferError, type ServedBy } from '../../../../runtime/wire/infer.ts'
 import { check } from '../../../../runtime/wire/messages.ts'
 import { ask, house, place, text } from './places.ts'
 
@@ -278,6 +278,60 @@ describe('learning', () => {
     expect(copies.length).toBeLessThanOrEqual(0.05 * home.asked.length + 1)
   })
 
+  it('a place of which nothing is known is asked with one, also while its link is heard by other models [router-9]', async () => {
+    const home = house(
+      [
+        place('engine', 'device', { takesMs: 50, offer: { modelMs: 50 } }),
+        place('gateway/a', 'site', {
+          takesMs: 2,
+          offer: (model) => (model === 'other' ? { modelMs: 1 } : {}),
+        }),
+      ],
+      { probeShare: 0.05, hedgeShare: 0 },
+    )
+    const routes = []
+    for (let n = 0; n < 60; n += 1) {
+      home.clock.advance(100)
+      await home.answer(ask({ model: 'other' }))
+      routes.push((await home.answer()).route)
+    }
+    expect([routes[0], routes.at(-1)]).toEqual(['engine', 'gateway/a'])
+  })
+
+  it('no copy goes where it has to be paid for, and one that cannot go does not stop the others [router-9]', async () => {
+    const home = house(
+      [
+        place('engine', 'device', { takesMs: 5, offer: { modelMs: 5 } }),
+        place('gateway/paid', 'site', { offer: { modelMs: 50, price: 0.001 } }),
+        place('gateway/cold', 'site', { offer: { modelMs: 50, loadMs: 500 } }),
+        place('gateway/b', 'site', { offer: { modelMs: 200 } }),
+      ],
+      { probeShare: 0.05, hedgeShare: 0 },
+    )
+    for (let n = 0; n < 60; n += 1) {
+      home.clock.advance(1000)
+      await home.answer()
+    }
+    const copied = home.asked.filter(({ request }) => request.priority === 'background')
+    expect(new Set(copied.map((one) => one.place))).toEqual(new Set(['gateway/b']))
+  })
+
+  it('a copy that fails at once is no sign of a quick place [router-9]', async () => {
+    const bad = new InferError('bad-input', 'input x: wrong')
+    const home = house(
+      [
+        place('gateway/a', 'site', { takesMs: 5, offer: { modelMs: 5 } }),
+        place('engine', 'device', { takesMs: 1, offer: {}, fails: bad }),
+      ],
+      { probeShare: 0.05, hedgeShare: 0 },
+    )
+    for (let n = 0; n < 60; n += 1) {
+      home.clock.advance(1000)
+      expect((await home.answer()).route).toBe('gateway/a')
+    }
+    expect(home.asked.some((one) => one.place === 'engine')).toBe(true)
+  })
+
   it('copies keep to the label, and a hot or battery-powered board makes none [router-1] [router-9]', async () => {
     for (const [privacy, conditions] of [
       ['device', {}],
@@ -328,6 +382,28 @@ describe('what is told', () => {
     const kept = JSON.stringify(home.router.decisions())
     expect(kept).not.toContain('question')
     expect(kept).not.toContain('42')
+  })
+
+  it('what a place or a caller says at length, or a time that has passed, keeps no decision from who asks [router-5]', async () => {
+    const long = 'x'.repeat(5000)
+    const home = house([
+      place('engine', 'device', { offer: { usable: false, whyNot: long, code: 'model-load' } }),
+      place('gateway/a', 'site', { fails: new InferError('run', long) }),
+    ])
+    await home.failure(ask({ model: long }))
+    await home.failure(ask({ model: long, privacy: 'device' }))
+    await home.failure(ask({ deadlineMs: -20 }))
+    for (const told of home.router.decisions()) expect(check(decision, told)).toMatchObject({ ok: true })
+  })
+
+  it('what a gateway decided is kept with the decision [router-5]', async () => {
+    const served: ServedBy = {
+      ...{ backend: 'second', cached: false, queueMs: 12, runMs: 40 },
+      failed: [{ backend: 'first', code: 'unavailable' }],
+    }
+    const home = house([place('gateway', 'site', { answer: () => ({ served }) })])
+    const { decision: id = '' } = await home.answer()
+    expect(home.router.decision(id)?.result?.served).toEqual(served)
   })
 
   it('the oldest decisions are forgotten [router-5]', async () => {
