@@ -1,5 +1,5 @@
 /** The whole way from a picture to entities: the real ffmpeg, the shipped models of people and faces, the real engine process. */
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,14 +23,7 @@ const picture = (name: string) => fileURLToPath(new URL(`../fixtures/images/${na
 const deps = { clock: realClock, log: silentLog }
 let engine: EngineSupervisor
 
-const noFfmpeg = (() => {
-  try {
-    execFileSync('ffmpeg', ['-version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return true
-  }
-})()
+const noFfmpeg = spawnSync('ffmpeg', ['-version']).status !== 0
 
 beforeAll(async () => {
   await using store = await ModelStore.open(deps, { dir: folder, manifests: models }, never)

@@ -1,5 +1,6 @@
 /** Which pipelines are refused before anything runs, and in which words. [steps-1] */
 import { describe, expect, test } from 'vitest'
+import { keywords } from '../../../runtime/inference/models/keywords.model.ts'
 import { checkSteps } from '../../../runtime/wire/steps.ts'
 
 const names = { inputs: ['image'], outputs: ['y'] }
@@ -93,21 +94,7 @@ describe('a pipeline as data', () => {
   })
 })
 
+/** That of the keyword model, changed. */
 function mel(more: object): object {
-  return {
-    step: 'mel',
-    in: 'image',
-    out: 'y',
-    rateHz: 16_000,
-    window: 480,
-    stride: 320,
-    fft: 512,
-    bins: 40,
-    lowHz: 20,
-    highHz: 4000,
-    filters: 'tensorflow',
-    power: 1,
-    log: 'none',
-    ...more,
-  }
+  return { ...keywords.steps?.find(({ step }) => step === 'mel'), in: 'image', out: 'y', ...more }
 }

@@ -2,16 +2,8 @@
  * Arrays for what steps make, used again from request to request: a picture a second would otherwise be megabytes of garbage.
  * What an array holds when it is taken is undefined. An array that leaves the pipeline is never given back.
  */
+import { typedArrays } from '../../../wire/tensor.ts'
 import { type ArrayOf, type Buffers, fault, type Numbers, type Numeric } from './step.ts'
-
-const arrays = {
-  UINT8: Uint8Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const
 
 /** Kept for the next request, bytes: the intermediates of one picture of 640 × 480. */
 const keptBytesMax = 16 * 2 ** 20
@@ -27,7 +19,7 @@ export class FreeBuffers {
   }
 
   take<D extends Numeric>(datatype: D, length: number): ArrayOf<D> {
-    const type = arrays[datatype]
+    const type = typedArrays[datatype]
     const found = this.#free.get(`${type.name} ${length}`)?.pop()
     if (!found) return new type(length) as ArrayOf<D>
     this.#bytes -= found.byteLength

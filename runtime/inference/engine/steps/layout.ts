@@ -3,39 +3,22 @@
  * `channels` picks and orders them: [2, 1, 0] makes BGR of RGB.
  */
 import type { StepOf } from '../../../wire/steps.ts'
-import {
-  type Content,
-  describe,
-  fault,
-  lastAxes,
-  type Numbers,
-  type Numeric,
-  numbersOf,
-  numeric,
-  type StepKind,
-} from './step.ts'
+import { type Content, describe, fault, lastAxes, moving, type Numbers, numbersOf } from './step.ts'
 
-export const layout: StepKind<StepOf<'layout'>, 'in', 'out'> = {
-  takes: { in: numeric },
-  prepare({ to, channels }, types) {
-    const datatype = types.in as Numeric
-    return {
-      types: { out: datatype },
-      run({ in: content }, buffers) {
-        const size = sizeOf(content, to)
-        const order = channels ?? Array.from({ length: size.channels }, (_, c) => c)
-        for (const c of order) if (c >= size.channels) fault(`${describe(content)} has no channel ${c}`)
-        const data = buffers.take(datatype, size.height * size.width * order.length)
-        const move = to === 'hwc' ? fromPlanes : toPlanes
-        move(numbersOf(content), data, size.height * size.width, size.channels, order)
-        const plane = [size.height, size.width]
-        const shape =
-          to === 'hwc' ? [...plane, order.length] : [...(to === 'nchw' ? [1] : []), order.length, ...plane]
-        return { out: { datatype, shape, data } as Content }
-      },
-    }
-  },
-}
+export const layout = moving<StepOf<'layout'>>(({ to, channels }) => (content, take) => {
+  const size = sizeOf(content, to)
+  const order = channels ?? Array.from({ length: size.channels }, (_, c) => c)
+  for (const c of order) if (c >= size.channels) fault(`${describe(content)} has no channel ${c}`)
+  const pixels = size.height * size.width
+  const data = take(pixels * order.length)
+  const plane = [size.height, size.width]
+  if (to === 'hwc') {
+    fromPlanes(numbersOf(content), data, pixels, order)
+    return { shape: [...plane, order.length], data }
+  }
+  toPlanes(numbersOf(content), data, pixels, size.channels, order)
+  return { shape: [...(to === 'nchw' ? [1] : []), order.length, ...plane], data }
+})
 
 function sizeOf(content: Content, to: 'hwc' | 'chw' | 'nchw') {
   const shape = lastAxes(
@@ -63,13 +46,7 @@ function toPlanes(
   }
 }
 
-function fromPlanes(
-  from: Numbers,
-  to: Numbers,
-  pixels: number,
-  _channels: number,
-  order: readonly number[],
-): void {
+function fromPlanes(from: Numbers, to: Numbers, pixels: number, order: readonly number[]): void {
   for (const [place, channel] of order.entries()) {
     let at = place
     for (let pixel = channel * pixels; pixel < (channel + 1) * pixels; pixel += 1) {

@@ -5,8 +5,10 @@ import {
   axisOf,
   type Buffers,
   type Content,
+  copy,
   describe,
   fault,
+  moving,
   type Numbers,
   type Numeric,
   numbersOf,
@@ -34,32 +36,31 @@ export const reshape: StepKind<StepOf<'reshape'>, 'in', 'out'> = {
 }
 
 /** Output axis i is input axis `order[i]`. */
-export const transpose: StepKind<StepOf<'transpose'>, 'in', 'out'> = {
-  takes: { in: numeric },
-  prepare({ order }, types) {
-    if ([...order].sort((a, b) => a - b).some((axis, at) => axis !== at))
-      fault(`order [${order}] does not name each axis once`)
-    return {
-      types: { out: types.in },
-      run({ in: content }, buffers) {
-        if (content.shape.length !== order.length)
-          fault(`${describe(content)} has ${content.shape.length} axes; expected ${order.length}`)
-        return { out: transposed(content, order, buffers) }
-      },
-    }
-  },
-}
+export const transpose = moving<StepOf<'transpose'>>(({ order }) => {
+  if ([...order].sort((a, b) => a - b).some((axis, at) => axis !== at))
+    fault(`order [${order}] does not name each axis once`)
+  return (content, take) => {
+    if (content.shape.length !== order.length)
+      fault(`${describe(content)} has ${content.shape.length} axes; expected ${order.length}`)
+    const strides = stridesOf(content.shape)
+    const shape = order.map((axis) => content.shape[axis] as number)
+    const data = take(content.data.length)
+    walk(
+      numbersOf(content),
+      data,
+      shape,
+      order.map((axis) => strides[axis] as number),
+    )
+    return { shape, data }
+  }
+})
 
-function transposed(content: Content, order: readonly number[], buffers: Buffers): Content {
-  const strides = stridesOf(content.shape)
-  const shape = order.map((axis) => content.shape[axis] as number)
-  const steps = order.map((axis) => strides[axis] as number)
-  const from = numbersOf(content)
-  const data = buffers.take(content.datatype as Numeric, from.length)
+/** Each element of the new shape, where one step along its axis i is `steps[i]` in the old one. */
+function walk(from: Numbers, to: Numbers, shape: readonly number[], steps: readonly number[]): void {
   const place = new Int32Array(shape.length)
   let source = 0
-  for (let at = 0; at < data.length; at += 1) {
-    data[at] = from[source] as number
+  for (let at = 0; at < to.length; at += 1) {
+    to[at] = from[source] as number
     for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
       source += steps[axis] as number
       place[axis] = (place[axis] as number) + 1
@@ -68,7 +69,6 @@ function transposed(content: Content, order: readonly number[], buffers: Buffers
       place[axis] = 0
     }
   }
-  return { datatype: content.datatype, shape, data } as Content
 }
 
 function stridesOf(shape: readonly number[]): number[] {
@@ -124,10 +124,7 @@ export function joined(
   for (const [index, part] of parts.entries()) {
     const block = (sizes[index]?.length ?? 0) * inner
     for (let o = 0; o < outer; o += 1)
-      data.set(
-        numbersOf(part).subarray(o * block, (o + 1) * block) as Numbers & Float32Array,
-        o * total * inner + offset,
-      )
+      copy(numbersOf(part), o * block, (o + 1) * block, data, o * total * inner + offset)
     offset += block
   }
   const shape = first.shape.map((length, a) => (a === at ? total : length))
@@ -135,53 +132,31 @@ export function joined(
 }
 
 /** Places `from` up to, not including, `to` of one axis. */
-export const slice: StepKind<StepOf<'slice'>, 'in', 'out'> = {
-  takes: { in: numeric },
-  prepare({ axis, from, to }, types) {
-    const datatype = types.in as Numeric
-    return {
-      types: { out: datatype },
-      run({ in: content }, buffers) {
-        const { outer, length, inner } = around(content, axis)
-        const end = to ?? length
-        if (from >= end || end > length)
-          fault(`${describe(content)} has no places ${from} to ${end} on axis ${axis}`)
-        const kept = (end - from) * inner
-        const data = buffers.take(datatype, outer * kept)
-        for (let o = 0; o < outer; o += 1) {
-          const start = (o * length + from) * inner
-          data.set(numbersOf(content).subarray(start, start + kept) as Numbers & Float32Array, o * kept)
-        }
-        const at = axisOf(content, axis)
-        const shape = content.shape.map((one, a) => (a === at ? end - from : one))
-        return { out: { datatype, shape, data } as Content }
-      },
-    }
-  },
-}
+export const slice = moving<StepOf<'slice'>>(({ axis, from, to }) => (content, take) => {
+  const { outer, length, inner } = around(content, axis)
+  const end = to ?? length
+  if (from >= end || end > length)
+    fault(`${describe(content)} has no places ${from} to ${end} on axis ${axis}`)
+  const kept = (end - from) * inner
+  const data = take(outer * kept)
+  for (let o = 0; o < outer; o += 1) {
+    const start = (o * length + from) * inner
+    copy(numbersOf(content), start, start + kept, data, o * kept)
+  }
+  const at = axisOf(content, axis)
+  return { shape: content.shape.map((one, a) => (a === at ? end - from : one)), data }
+})
 
 /** Windows of `count` rows of [n,b] after each other, each as one row: [windows, count × b]. */
-export const frames: StepKind<StepOf<'frames'>, 'in', 'out'> = {
-  takes: { in: numeric },
-  prepare({ count, stride }, types) {
-    const datatype = types.in as Numeric
-    return {
-      types: { out: datatype },
-      run({ in: content }, buffers) {
-        const [rows = 0, width = 0] = content.shape
-        if (content.shape.length !== 2 || rows < count)
-          fault(`${describe(content)} has no window of ${count} rows`)
-        const windows = 1 + Math.floor((rows - count) / stride)
-        const data = buffers.take(datatype, windows * count * width)
-        for (let window = 0; window < windows; window += 1) {
-          const start = window * stride * width
-          data.set(
-            numbersOf(content).subarray(start, start + count * width) as Numbers & Float32Array,
-            window * count * width,
-          )
-        }
-        return { out: { datatype, shape: [windows, count * width], data } as Content }
-      },
-    }
-  },
-}
+export const frames = moving<StepOf<'frames'>>(({ count, stride }) => (content, take) => {
+  const [rows = 0, width = 0] = content.shape
+  if (content.shape.length !== 2 || rows < count) fault(`${describe(content)} has no window of ${count} rows`)
+  const windows = 1 + Math.floor((rows - count) / stride)
+  const size = count * width
+  const data = take(windows * size)
+  for (let window = 0; window < windows; window += 1) {
+    const start = window * stride * width
+    copy(numbersOf(content), start, start + size, data, window * size)
+  }
+  return { shape: [windows, size], data }
+})

@@ -63,6 +63,35 @@ export function stepError(where: string, error: unknown, fromModel: boolean): un
   return new InferError(fromModel ? 'run' : 'bad-input', `${where}: ${error.message}`)
 }
 
+/** What a step that moves elements makes of a tensor; `take` gives the array of the tensor's own datatype. */
+type Move = (
+  content: Content,
+  take: (length: number) => Numbers,
+) => { readonly shape: readonly number[]; readonly data: Numbers }
+
+/** A step that moves elements of one tensor, whatever numbers they are. */
+export function moving<S>(prepare: (step: S) => Move): StepKind<S, 'in', 'out'> {
+  return {
+    takes: { in: numeric },
+    prepare(step, types) {
+      const datatype = types.in as Numeric
+      const move = prepare(step)
+      return {
+        types: { out: datatype },
+        run({ in: content }, buffers) {
+          const moved = move(content, (length) => buffers.take(datatype, length))
+          return { out: { datatype, ...moved } as Content }
+        },
+      }
+    },
+  }
+}
+
+/** Elements `start` up to, not including, `end`, to a place of another array. */
+export function copy(from: Numbers, start: number, end: number, to: Numbers, at: number): void {
+  to.set(from.subarray(start, end) as Float32Array, at)
+}
+
 export function numbersOf(content: Content): Numbers {
   return content.data as Numbers
 }

@@ -1,5 +1,6 @@
 /** What a pipeline of steps refuses, when it loads and when it runs, and in which words. */
 import { describe, expect, test } from 'vitest'
+import { keywords } from '../../../../runtime/inference/models/keywords.model.ts'
 import type { EngineModel } from '../../../../runtime/wire/engine-protocol.ts'
 import { path } from '../engine-bench.ts'
 import {
@@ -256,21 +257,7 @@ describe('bad input is named [steps-2]:', () => {
   })
 
   test('too little for a frame, too few rows, a part beyond the picture', async () => {
-    const mel = {
-      step: 'mel',
-      in: 'x',
-      out: 'm',
-      rateHz: 16_000,
-      window: 480,
-      stride: 320,
-      fft: 512,
-      bins: 40,
-      lowHz: 20,
-      highHz: 4000,
-      filters: 'tensorflow',
-      power: 1,
-      log: 'none',
-    }
+    const mel = { ...keywords.steps?.find(({ step }) => step === 'mel'), in: 'x', out: 'm' }
     const flat = { step: 'reshape', in: 'm', out: 'y', shape: [-1] }
     expect(await errorOf(pipeline([mel, flat]), [sound(1)])).toMatch(
       /^bad-input: step 1 \(mel\): FP32 \[1\] is too short for a frame of 480/,

@@ -1,5 +1,5 @@
 /** Files and streams through the real ffmpeg, where there is one, and through scripts that stand for a bad one. */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -25,14 +25,7 @@ const path = (name: string) => join(folder, name)
 const never = new AbortController().signal
 const deps = { clock: realClock, hal: createHal([]) }
 const wish = { width: 32, height: 24, framesPerS: 10 }
-const noFfmpeg = (() => {
-  try {
-    execFileSync('ffmpeg', ['-version'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return true
-  }
-})()
+const noFfmpeg = spawnSync('ffmpeg', ['-version']).status !== 0
 const why = 'needs ffmpeg (apt install ffmpeg)'
 
 /** A program that stands for ffmpeg. */
