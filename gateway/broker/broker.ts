@@ -14,7 +14,7 @@ import { Topics } from '../../runtime/wire/topics.ts'
 import { isLoopbackHost, listenError } from '../errors.ts'
 import { Admission, type OwnAccess } from './admission.ts'
 import { type Credential, CredentialCheck } from './credentials.ts'
-import { gatewayPublishFault, mayReadGateway, type TopicUser } from './gateway-topics.ts'
+import { gatewayPublishFault, mayRead, type TopicUser } from './gateway-topics.ts'
 import { type BrokerLimits, defaultBrokerLimits } from './limits.ts'
 import { MqttStream } from './mqtt-stream.ts'
 import { PacketGuard } from './packet-guard.ts'
@@ -232,7 +232,7 @@ class Parts {
         else done(null, verdict === 'refused' ? null : sub)
       },
       authorizeForward: (client, packet) =>
-        this.#guarded && !mayReadGateway(this.#guarded, packet.topic, this.#userOf(client))
+        this.#guarded && !mayRead(this.#guarded, packet.topic, this.#userOf(client))
           ? null
           : this.#slow.forward(client, packet as AedesPublishPacket),
     })

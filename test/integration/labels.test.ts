@@ -1,5 +1,7 @@
 /** Labels across parts: how far a value travels from a device, whatever the parts after it would do. */
+import { connectAsync } from 'mqtt'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Broker } from '../../gateway/broker/broker.ts'
 import { InferenceService } from '../../gateway/offload/service.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
@@ -9,7 +11,16 @@ import { Router } from '../../runtime/inference/router/router.ts'
 import { InferError, type Privacy } from '../../runtime/wire/infer.ts'
 import { startAedes } from '../fixtures/broker.ts'
 import { ScriptedBackend } from '../unit/gateway/offload/scripted-backend.ts'
-import { all, anySignal, asked, failure, offered, openDevice, openWorker } from './offload-setup.ts'
+import {
+  all,
+  anySignal,
+  asked,
+  eventually,
+  failure,
+  offered,
+  openDevice,
+  openWorker,
+} from './offload-setup.ts'
 
 let stack: AsyncDisposableStack
 /** At home, and plugged out: what it had is served by the cloud, where a label lets it. */
@@ -38,6 +49,32 @@ async function deviceThatAllows(allow: Privacy): Promise<Router> {
     new Router({ ...deps, routes: () => routes, redactor: () => new Redactor() }, { allow, probeShare: 0 }),
   )
 }
+
+test('[broker-8] where a broker has users, nobody reads another one’s answers and calls, whatever they subscribe to', async () => {
+  const users = ['home', 'garden'].map((username) => ({ username, password: 'a-password' }))
+  const options = { host: '127.0.0.1', port: 0, users, base: 'ganglion' }
+  const broker = stack.use(await Broker.open({ clock: realClock, log: silentLog }, options, anySignal()))
+  const as = (username: string) => broker.url.replace('mqtt://', `mqtt://${username}:a-password@`)
+  const service = { ...broker.own, clientId: 'ganglion-gateway-w' }
+  const backends = new InferenceService(
+    { clock: realClock, log: silentLog, backends: [new ScriptedBackend('one')] },
+    { queueMax: 10, bytesMax: 1_000_000 },
+  )
+  stack.use(backends)
+  stack.use(await openWorker(broker.url, 'w', backends, service))
+  const device = stack.use(await openDevice(as('home'), 'd1'))
+  const curious = await connectAsync(as('garden'), { clientId: 'curious', reconnectPeriod: 0 })
+  stack.defer(() => curious.endAsync(true).then(() => {}))
+  const heard: string[] = []
+  curious.on('message', (topic) => heard.push(topic))
+  await curious.subscribeAsync(['#', 'ganglion/+/reply/#', 'ganglion/d1/rpc/+'], { qos: 1 })
+  await offered(device, 'm')
+  expect(await all(device.client.infer(request('site'), anySignal()))).toHaveLength(1)
+  await device.link.publish('ganglion/d1/rpc/hear', Buffer.from('a ticket'))
+  await device.link.publish('ganglion/d1/state/mark', Buffer.from('{}'))
+  await eventually(() => expect(heard).toContain('ganglion/d1/state/mark'))
+  expect(heard.filter((topic) => /\/(reply|rpc|infer)\b/.test(topic))).toEqual([])
+})
 
 const request = (privacy: Privacy) =>
   asked('m', [{ name: 'x', datatype: 'FP32', shape: [1], data: Float32Array.of(1) }], { privacy })
