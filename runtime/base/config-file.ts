@@ -37,7 +37,12 @@ export function readYaml(file: string, what: string, bytesMax: number): unknown 
   const document = parseDocument(text, { prettyErrors: true })
   const [error] = document.errors
   if (error) throw new UsageError(`${file}: ${messageOf(error).split('  ')[0]}`)
-  return document.toJS({ maxAliasCount: 20 })
+  try {
+    return document.toJS({ maxAliasCount: 20 })
+  } catch (cause) {
+    // An alias without its anchor, or too many of them.
+    throw new UsageError(`${file}: ${messageOf(cause)}`, { cause })
+  }
 }
 
 /** YAML of a value, as a person would write it. */

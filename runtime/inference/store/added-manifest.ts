@@ -3,7 +3,7 @@
  * looking at the graph. A file is named by a path that stays in the model's own folder, links included.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
 import * as v from 'valibot'
@@ -91,6 +91,8 @@ export function readAddedManifest(folder: string): AddedManifest {
   const file = join(folder, manifestFile)
   let value: unknown
   try {
+    // Reading a pipe or a device might never end, and everything else here would wait.
+    if (!statSync(file).isFile()) throw new StoreError('malformed', `${file} is no file`)
     value = readYaml(file, file, manifestBytesMax)
   } catch (error) {
     throw new StoreError(systemCodeOf(error) === 'ENOENT' ? 'not-found' : 'malformed', messageOf(error))
