@@ -19,6 +19,11 @@ export function elements(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1)
 }
 
+/** What ONNX Runtime takes, which counts with 32 bits here and there. */
+const lengthMax = 2 ** 31 - 1
+const isLength = (length: unknown) =>
+  Number.isInteger(length) && Number(length) >= 0 && Number(length) <= lengthMax
+
 /** One line that says what is wrong with a tensor, or undefined. */
 export function tensorFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'an input is not a tensor'
@@ -26,13 +31,18 @@ export function tensorFault(value: unknown): string | undefined {
   if (typeof name !== 'string' || name === '') return 'an input has no name'
   if (!datatypes.includes(datatype as Datatype))
     return `input ${name}: datatype ${String(datatype)} is not one of ${datatypes.join(' ')}`
-  if (!Array.isArray(shape) || !shape.every((length) => Number.isInteger(length) && length >= 0))
-    return `input ${name}: shape is not a list of lengths`
+  if (!Array.isArray(shape) || !shape.every(isLength)) return `input ${name}: shape is not a list of lengths`
   if (!arrays[datatype as Datatype](data)) return `input ${name}: its elements are not ${String(datatype)}`
   const length = (data as ArrayLike<unknown>).length
   if (length !== elements(shape))
     return `input ${name}: ${length} elements, but its shape [${shape}] holds ${elements(shape)}`
-  return undefined
+  return datatype === 'BOOL' ? boolFault(name, data as Uint8Array) : undefined
+}
+
+/** What another byte would mean is left to nobody: in native code it is neither true nor false. */
+function boolFault(name: string, data: Uint8Array): string | undefined {
+  const at = data.findIndex((byte) => byte > 1)
+  return at < 0 ? undefined : `input ${name}: element ${at} is ${data[at]}, which is not BOOL (0 or 1)`
 }
 
 export function isTensor(value: unknown): value is Tensor {
