@@ -17,6 +17,7 @@ export interface OffloadApiDeps {
 const codes: Readonly<Record<TicketErrorCode, ApiErrorCode>> = {
   unknown: 'not-found',
   'too-large': 'too-large',
+  busy: 'busy',
   malformed: 'bad-request',
 }
 

@@ -56,7 +56,10 @@ export class Advertiser {
     const known = this.problem !== undefined
     const { clock, log } = this.#deps
     this.#rivalMs = clock.monotonicMs()
-    if (!known) log.error('the id is taken', { worker: this.#worker, problem: this.problem })
+    if (known) return
+    log.error('the id is taken', { worker: this.#worker, problem: this.problem })
+    // At once, so that the other one hears it too.
+    this.start()
   }
 
   /** When it changed, once a second at most, and every so often so that everybody knows that the worker lives. */

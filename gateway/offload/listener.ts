@@ -7,8 +7,7 @@ import { LRUCache } from 'lru-cache'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
-import { encodeCbor } from '../../runtime/wire/cbor.ts'
-import { type InferChunk, InferError, type Tensor } from '../../runtime/wire/infer.ts'
+import { InferError, type Tensor } from '../../runtime/wire/infer.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import {
   aliveEveryMs,
@@ -24,6 +23,7 @@ import { type GatewayTopic, gatewayAsks, Topics } from '../../runtime/wire/topic
 import { BrokerClient } from '../broker-client.ts'
 import { advertOf } from './advert.ts'
 import { Advertiser } from './advertiser.ts'
+import { checkAnswerFits, chunkMessage } from './answer-messages.ts'
 import { DeviceShares, type ShareLimits, shareDefaults } from './device-shares.ts'
 import type { Serving } from './serving.ts'
 import { OffloadTickets, TicketError, type TicketLimits, ticketDefaults } from './tickets.ts'
@@ -220,6 +220,7 @@ export class OffloadListener implements AsyncDisposable {
     // Devices were told by the will: they ask elsewhere, and no answer would reach them.
     const lost = new InferError('cancelled', 'the connection to the broker was lost')
     for (const { abort } of this.#jobs.values()) abort.abort(lost)
+    for (const ticket of [...this.#awaited.values()]) this.tickets.forget(ticket)
   }
 
   #onMessage(topic: string, payload: Uint8Array, retained: boolean): void {
@@ -253,10 +254,6 @@ export class OffloadListener implements AsyncDisposable {
       if (!parsed.ok) return parsed.reason
       const ids = new Set(parsed.value.ids)
       this.#cancel(device, (id) => ids.has(id), 'nobody waits for it any more')
-      for (const id of ids) {
-        const ticket = this.#awaited.get(`${device} ${id}`)
-        if (ticket !== undefined) this.tickets.forget(ticket)
-      }
       return undefined
     }
     if (this.#shares.ignores(device)) return 'more requests than it has credits for'
@@ -282,6 +279,11 @@ export class OffloadListener implements AsyncDisposable {
 
   /** False when the device has no credit left; it was told, or has been told often enough. */
   #enter(device: string, { id, replyTo }: { id: string; replyTo: string }, bytes: number): boolean {
+    if (this.#closing) {
+      // It never ran: whoever asks may ask elsewhere, whatever its model.
+      void this.#fail(replyTo, id, new InferError('unavailable', `the gateway ${this.worker} is stopping`))
+      return false
+    }
     const entry = this.#shares.enter(device, bytes)
     if (entry === 'entered') return true
     if (entry === 'dropped') this.#bad(device, 'more requests than it has credits for')
@@ -289,7 +291,7 @@ export class OffloadListener implements AsyncDisposable {
       const error = new InferError('overloaded', `${device} has as much unanswered here as it may`, {
         retryAfterMs,
       })
-      this.#fail(replyTo, id, error)
+      void this.#fail(replyTo, id, error)
     }
     return false
   }
@@ -302,7 +304,7 @@ export class OffloadListener implements AsyncDisposable {
     if (complaint !== undefined) return complaint === '' ? undefined : complaint
     if (bytes > wireLimits.ticketBytesMax) {
       const limit = `${bytes} bytes, more than the ${wireLimits.ticketBytesMax} that a gateway takes`
-      this.#fail(replyTo, id, new InferError('bad-input', limit))
+      void this.#fail(replyTo, id, new InferError('bad-input', limit))
       return undefined
     }
     if (!this.#enter(device, parsed.value, bytes)) return undefined
@@ -320,7 +322,8 @@ export class OffloadListener implements AsyncDisposable {
     })
     if (ticket === undefined) {
       this.#shares.leave(device, bytes)
-      this.#fail(replyTo, id, new InferError('overloaded', 'too many uploads are awaited', { retryAfterMs }))
+      const error = new InferError('overloaded', 'too many uploads are awaited', { retryAfterMs })
+      void this.#fail(replyTo, id, error)
       return undefined
     }
     this.#awaited.set(key, ticket)
@@ -337,6 +340,8 @@ export class OffloadListener implements AsyncDisposable {
     const parsed = parseMessage(inferMessage, body, asked.bytes)
     if (!parsed.ok) throw new TicketError('malformed', `not a request: ${parsed.reason}`)
     const { id, replyTo } = parsed.value
+    // Nobody would hear the answer.
+    if (this.#closing || !this.connected) throw new TicketError('unknown', 'the gateway is stopping')
     if (id !== asked.id || replyTo !== asked.replyTo)
       throw new TicketError('malformed', 'not the request that the ticket is for')
     this.#begin(device, parsed.value, asked.bytes, this.#clock.monotonicMs() - tookMs)
@@ -396,6 +401,7 @@ export class OffloadListener implements AsyncDisposable {
       throw new InferError('refused', 'inputs labelled device do not belong on a gateway')
     const fault = inputs.map(tensorFault).find((one) => one !== undefined)
     if (fault !== undefined) throw new InferError('bad-input', fault)
+    checkAnswerFits(message, this.#serving)
     const deadlineMs = message.deadlineMs - (this.#clock.monotonicMs() - arrivedMs)
     if (deadlineMs <= 0) throw new InferError('deadline', `${model}: its deadline passed on the way`)
     const request = {
@@ -410,7 +416,12 @@ export class OffloadListener implements AsyncDisposable {
     let seq = 0
     for await (const chunk of this.#serving.infer(request, abort.signal)) {
       abort.signal.throwIfAborted()
-      const reply = this.#encode(job, chunk, seq)
+      const last = chunk.final ? this.#lastOf(job) : {}
+      const reply = chunkMessage(
+        chunk,
+        { id: message.id, seq, ...last },
+        { ...message, device, tickets: this.tickets },
+      )
       // Before the device reads it: its next request may be here sooner than our broker's acknowledgement.
       if (chunk.final) this.#release(job)
       await this.#publish(message.replyTo, reply)
@@ -419,35 +430,6 @@ export class OffloadListener implements AsyncDisposable {
     }
     abort.signal.throwIfAborted()
     throw new InferError('engine-lost', `${model} ended its answer before the end`)
-  }
-
-  /** One reply: with the outputs, or with the ticket that they can be fetched by. */
-  #encode(job: Job, chunk: InferChunk, seq: number): Uint8Array {
-    const { outputs, final, modelMs, privacy, route, cached } = chunk
-    const head = {
-      t: 'chunk',
-      id: job.message.id,
-      seq,
-      final,
-      ...(modelMs !== undefined && { modelMs }),
-      ...(privacy !== undefined && { privacy }),
-      ...(route !== undefined && { route }),
-      ...(cached !== undefined && { cached }),
-      ...(final && this.#lastOf(job)),
-    }
-    const reply = encodeMessage({ ...head, outputs })
-    if (reply.byteLength <= wireLimits.mqttPayloadBytesMax) return reply
-    const body = encodeCbor(outputs)
-    const large = `the answer has ${body.byteLength} bytes`
-    if (body.byteLength > wireLimits.ticketBytesMax)
-      throw new InferError(
-        'run',
-        `${large}, more than the ${wireLimits.ticketBytesMax} that may leave a gateway`,
-      )
-    const ticket = this.tickets.keep(job.device, body)
-    if (ticket === undefined)
-      throw new InferError('overloaded', `${large}, and there is no room for it`, { retryAfterMs })
-    return encodeMessage({ ...head, ticket })
   }
 
   /** What goes with the last reply to a request. */
@@ -489,6 +471,10 @@ export class OffloadListener implements AsyncDisposable {
       if (job.device !== device || !which(job.message.id) || job.abort.signal.aborted) continue
       this.#cancelled += 1
       job.abort.abort(new InferError('cancelled', why))
+    }
+    for (const [key, ticket] of [...this.#awaited]) {
+      const [from, id = ''] = key.split(' ')
+      if (from === device && which(id)) this.tickets.forget(ticket)
     }
   }
 

@@ -13,6 +13,8 @@ export type TicketErrorCode =
   /** Never given, used already, or expired: which one is nobody's business. */
   | 'unknown'
   | 'too-large'
+  /** No room for it now. */
+  | 'busy'
   /** The upload broke off, took too long, or is not the request that the ticket is for. */
   | 'malformed'
 
@@ -45,6 +47,8 @@ export const ticketDefaults: TicketLimits = {
 /** What becomes of an upload. */
 export interface Upload {
   readonly bytesMax: number
+  /** Its first bytes are there. Throws TicketError `busy` where there is no room for them. */
+  readonly onBegin?: () => void
   /** All of it is here. Throws TicketError when it is not what was announced. */
   readonly onArrived: (body: Uint8Array, tookMs: number) => void
   /** It will never come. */
@@ -65,6 +69,8 @@ export class OffloadTickets implements Disposable {
   readonly #clock: Clock
   readonly #limits: TicketLimits
   readonly #uploads = new Map<string, { readonly upload: Upload; readonly cancel: Cancel }>()
+  /** Uploads that began. */
+  readonly #arriving = new Map<string, Readable>()
   readonly #answers = new Map<string, Answer>()
   #refused = 0
 
@@ -78,11 +84,11 @@ export class OffloadTickets implements Disposable {
     return this.#refused
   }
 
-  /** A ticket to upload by; undefined when too many are out already. */
-  expect(upload: Upload): string | undefined {
+  /** A ticket to upload by within `lifeMs`; undefined when too many are out already. */
+  expect(upload: Upload, lifeMs = this.#limits.lifeMs): string | undefined {
     if (this.#uploads.size >= this.#limits.uploadsMax) return undefined
     const id = newTicket()
-    const cancel = this.#clock.after(this.#limits.lifeMs, () => {
+    const cancel = this.#clock.after(lifeMs, () => {
       this.#uploads.delete(id)
       upload.onGone()
     })
@@ -90,8 +96,9 @@ export class OffloadTickets implements Disposable {
     return id
   }
 
-  /** The upload is not wanted any more; nothing where it began already. */
+  /** The upload is not wanted any more; one that began breaks off. */
   forget(id: string): void {
+    this.#arriving.get(id)?.destroy(new TicketError('unknown', 'nobody waits for it any more'))
     const expected = this.#uploads.get(id)
     if (!expected) return
     this.#uploads.delete(id)
@@ -108,11 +115,15 @@ export class OffloadTickets implements Disposable {
     const { upload } = expected
     const startMs = this.#clock.monotonicMs()
     try {
+      upload.onBegin?.()
+      this.#arriving.set(id, body)
       const bytes = await this.#collect(body, upload.bytesMax)
       upload.onArrived(bytes, this.#clock.monotonicMs() - startMs)
     } catch (error) {
       upload.onGone()
       throw error
+    } finally {
+      this.#arriving.delete(id)
     }
   }
 

@@ -46,6 +46,8 @@ export const inferMessage = v.object({
   deadlineMs: v.pipe(ms, v.maxValue(3_600_000)),
   privacy,
   inputs: v.pipe(v.array(v.unknown()), v.maxLength(256)),
+  /** Largest outputs that can be taken, bytes; absent: any that a gateway gives, by ticket where they are large. */
+  answerBytesMax: v.optional(count),
   parameters: v.optional(v.record(name, v.union([v.string(), v.number(), v.boolean()]))),
 })
 export type InferMessage = v.InferOutput<typeof inferMessage>
@@ -182,8 +184,8 @@ export function parseOutputs(payload: Uint8Array): Parsed<Tensor[]> {
 /** Bytes that tensors take on the wire, about: their elements, and room for names and shapes. */
 export function tensorBytes(tensors: readonly Tensor[]): number {
   let bytes = 0
-  for (const { data } of tensors) {
-    bytes += 256
+  for (const { name, shape, data } of tensors) {
+    bytes += 128 + 3 * name.length + 9 * shape.length
     if (ArrayBuffer.isView(data)) bytes += data.byteLength
     else for (const item of data) bytes += 9 + 3 * item.length
   }

@@ -2,9 +2,9 @@
  * One sending of a request to one worker: inline, or by a ticket that is asked for first; and its replies, in their order. Ends
  * once: with the final chunk, with the worker's own error, or lost.
  */
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
-import { httpGet } from '../../base/http-get.ts'
+import { HttpError, httpGet } from '../../base/http-get.ts'
 import { type InferChunk, InferError } from '../../wire/infer.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { encodeMessage, parseOutputs, type Reply, silentMsMax } from '../../wire/offload.ts'
@@ -29,6 +29,8 @@ export interface AttemptDeps {
   readonly publish: (ask: GatewayAsk, message: Uint8Array) => Promise<void>
   /** HTTP address of the worker, where one is known. */
   readonly address: () => string | undefined
+  /** The same, after asking the configured ones once more. */
+  readonly findAddress: (signal: AbortSignal) => Promise<string | undefined>
   readonly meter: WorkerLink | undefined
 }
 
@@ -56,6 +58,9 @@ type ChunkReply = Extract<Reply, { t: 'chunk' }>
 
 /** Replies that wait while the outputs of one before them are fetched. */
 const waitingMax = 64
+/** As often as a gateway lets an answer be fetched. */
+const fetchesMax = 3
+const fetchAgainMs = 250
 
 export class Attempt {
   readonly worker: string
@@ -70,6 +75,7 @@ export class Attempt {
   #sentMs: number
   #heardMs: number
   #nextSeq = 0
+  #publishing = false
   #fetching = false
   #uploading = false
   /** What would let the worker begin has left this device. */
@@ -90,8 +96,8 @@ export class Attempt {
 
   /** The worker has not said anything of it for longer than one that works on it would. */
   get silent(): boolean {
-    // What goes over HTTP has its own ways to fail.
-    if (this.#uploading || this.#fetching) return false
+    // What goes over HTTP has its own ways to fail; what the broker does not have yet, no worker can speak of.
+    if (this.#publishing || this.#uploading || this.#fetching) return false
     return this.#deps.clock.monotonicMs() - this.#heardMs > silentMsMax
   }
 
@@ -149,7 +155,12 @@ export class Attempt {
   }
 
   #publish(ask: GatewayAsk, message: Uint8Array): void {
-    this.#deps.publish(ask, message).catch((error) => {
+    const sent = () => {
+      this.#publishing = false
+      this.heard()
+    }
+    this.#publishing = true
+    this.#deps.publish(ask, message).then(sent, (error) => {
       // Only where a connection ended may the broker have had it.
       const mayHaveRun = this.#mayHaveRun && (error as { code?: unknown }).code === 'disconnected'
       this.lose(`not sent to ${this.worker}: ${messageOf(error)}`, { mayHaveRun })
@@ -210,20 +221,16 @@ export class Attempt {
   }
 
   async #fetch(reply: ChunkReply): Promise<void> {
-    const address = this.#deps.address()
     const { ticket } = reply
     if (ticket === undefined) {
       this.lose(`${this.worker} sent a chunk without outputs`)
       return
     }
-    if (address === undefined)
-      return this.lose(
-        `the answer of ${this.worker} is too large for MQTT, and its HTTP address is not known`,
-      )
     this.#fetching = true
     try {
-      const url = `${address}/api/tickets/${ticket}`
-      const parsed = parseOutputs(await httpGet(url, wireLimits.ticketBytesMax, this.#stop.signal))
+      const address = this.#deps.address() ?? (await this.#deps.findAddress(this.#stop.signal))
+      if (address === undefined) throw new Error('its HTTP address is not known')
+      const parsed = parseOutputs(await this.#get(`${address}/api/tickets/${ticket}`))
       this.#fetching = false
       this.heard()
       if (this.#ended) return
@@ -241,8 +248,19 @@ export class Attempt {
     }
   }
 
+  /** A connection that breaks is no answer yet: the ticket stands until all was fetched. */
+  async #get(url: string): Promise<Uint8Array> {
+    for (let tries = 1; ; tries += 1)
+      try {
+        return await httpGet(url, wireLimits.ticketBytesMax, this.#stop.signal)
+      } catch (error) {
+        if (tries >= fetchesMax || !(error instanceof HttpError && error.retryable)) throw error
+        await sleep(this.#deps.clock, fetchAgainMs, this.#stop.signal)
+      }
+  }
+
   #hand(reply: ChunkReply, outputs: InferChunk['outputs']): void {
-    const { final, modelMs, privacy, route, cached, tookMs } = reply
+    const { final, modelMs, privacy, route, cached, served, tookMs } = reply
     if (final) {
       this.#measure(tookMs)
       this.#ended = true
@@ -254,6 +272,7 @@ export class Attempt {
       ...(privacy !== undefined && { privacy }),
       ...(route !== undefined && { route }),
       ...(cached !== undefined && { cached }),
+      ...(served !== undefined && { served }),
     })
   }
 

@@ -38,6 +38,11 @@ export class GatewayAddresses {
     return this.#workers.get(worker)
   }
 
+  /** Asked for, and not found: what is too large for MQTT can neither go there nor come from there. */
+  isMissing(worker: string): boolean {
+    return !this.#workers.has(worker) && this.#asking === undefined
+  }
+
   /** What was there does not answer any more, or is another's. */
   forget(worker: string): void {
     this.#workers.delete(worker)

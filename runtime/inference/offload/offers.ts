@@ -114,6 +114,13 @@ export class Offers {
     return this.candidates(model, 'site').length === 0 && this.candidates(model, 'cloud').length === 0
   }
 
+  /** Why nobody can take a request that was admitted. */
+  whyNobody({ request: { model }, reach, bytes }: Job): string {
+    return bytes > inlineBytesMax && this.candidates(model, reach).length > 0
+      ? `the inputs of ${model} are too large for MQTT, and no gateway that offers it answers at a configured HTTP address`
+      : this.whyNot(model, reach)
+  }
+
   whyNot(model: string, reach: OffloadReach): string {
     if (!this.#link.connected) return 'there is no connection to the broker'
     if (this.#table.workers.length === 0) return 'no gateway says that it is there'

@@ -9,6 +9,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Link } from '../../link/session.ts'
 import { type InferChunk, InferError, type Privacy, strictest } from '../../wire/infer.ts'
+import { wireLimits } from '../../wire/limits.ts'
 import {
   encodeMessage,
   parseAdvert,
@@ -17,6 +18,7 @@ import {
   silentMsMax,
   tensorBytes,
 } from '../../wire/offload.ts'
+import { tensorFault } from '../../wire/tensor.ts'
 import type { RouteOffer, RouteRefusal } from '../router/route.ts'
 import { AnswerStream } from './answer-stream.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
@@ -242,10 +244,11 @@ export class OffloadClient implements AsyncDisposable {
 
   /** Throws InferError for what cannot be sent at all, and `overloaded` when too much waits already. */
   #admit(request: Asked, reach: OffloadReach): Job {
-    const { priority, deadlineMs } = request
-    const { parameters } = request
+    const { priority, deadlineMs, inputs, parameters } = request
+    const fault = inputs.map(tensorFault).find((one) => one !== undefined)
+    if (fault !== undefined) throw new InferError('bad-input', fault)
     const words = parameters === undefined ? 0 : 4 * JSON.stringify(parameters).length
-    const bytes = tensorBytes(request.inputs) + words + envelopeBytes
+    const bytes = tensorBytes(inputs) + words + envelopeBytes
     if (this.#stop.signal.aborted) throw new InferError('unavailable', 'the device is stopping')
     const found = this.#offers.check(request, bytes, reach)
     const nowMs = this.#clock.monotonicMs()
@@ -300,6 +303,7 @@ export class OffloadClient implements AsyncDisposable {
         clock: this.#clock,
         publish: (ask, message) => this.#publish(worker, ask, message),
         address: () => this.#addresses.of(worker),
+        findAddress: (signal) => this.#addresses.look(signal).then(() => this.#addresses.of(worker)),
         meter,
       },
       {
@@ -320,6 +324,7 @@ export class OffloadClient implements AsyncDisposable {
             privacy: strictest(privacy, this.#allow),
             inputs,
             ...(parameters && { parameters }),
+            ...(this.#addresses.isMissing(worker) && { answerBytesMax: wireLimits.mqttPayloadBytesMax }),
           })
         },
       },
@@ -419,10 +424,7 @@ export class OffloadClient implements AsyncDisposable {
       const nowMs = this.#clock.monotonicMs()
       for (const job of [...this.#queue.waiting])
         if (!this.#offers.somebodyElse(job) && nowMs - job.waitsSinceMs >= absentMsMax)
-          this.#end(
-            job,
-            job.lastError ?? new InferError('unavailable', this.#offers.whyNot(job.request.model, job.reach)),
-          )
+          this.#end(job, job.lastError ?? new InferError('unavailable', this.#offers.whyNobody(job)))
       this.#pump()
       if (this.#jobs.size > 0) this.#watch()
     })
