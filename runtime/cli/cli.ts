@@ -135,7 +135,10 @@ function addServerCommands(program: Command, run: Run): void {
     )
   listening(program.command('gateway'))
     .description('run a gateway')
-    .option('--id <id>', 'names it; unique on its broker')
+    .option(
+      '--id <id>',
+      'names it; one of its own on its broker (default: "gateway"; with --broker, after its host)',
+    )
     .action((options) =>
       run(options, async (context) => (await import('./commands/gateway.ts')).gateway(options, context)),
     )
@@ -171,17 +174,12 @@ function addHubCommands(program: Command, run: Run): void {
     .action((file: string, options) =>
       run(options, async (context) => (await import('./commands/say.ts')).hear(file, options, context)),
     )
-  const each = (text: string, before: readonly string[]) => [...before, text]
+  const each = (text: string, before: readonly string[] = []) => [...before, text]
   ofHub(program.command('infer').argument('<model>', 'a model that the device serves, or its gateway'))
     .description('have a model answer once, wherever the device has it run')
     .option('--image <file>', 'a picture, of any format that ffmpeg reads')
     .option('--audio <file>', 'a recording, of any format that ffmpeg reads')
-    .option(
-      '--input <name=value>',
-      'a tensor: NAME=FILE.npy, NAME=FILE.json or NAME=JSON; repeatable',
-      each,
-      [],
-    )
+    .option('--input <name=value>', 'a tensor: NAME=FILE.npy, NAME=FILE.json or NAME=JSON; repeatable', each)
     .option('--privacy <label>', 'how far the inputs may travel: device, site or cloud', 'device')
     .option('--device <id>', 'which device, where there are several')
     .action((model: string, options) =>
@@ -238,7 +236,9 @@ function addSafetyCommands(program: Command, run: Run): void {
 
 function addModelCommands(program: Command, run: Run): void {
   const commands = () => import('./commands/models.ts')
-  const models = program.command('models').description('the models on this device')
+  const models = program
+    .command('models')
+    .description('the models on this machine: list, add, fetch, remove, measure')
   const ofModels = (command: Command) =>
     shared(command)
       .option('--models-dir <dir>', 'where models are kept')
@@ -266,7 +266,7 @@ function addModelCommands(program: Command, run: Run): void {
     .option('--pin', 'keep it loaded whatever else wants its memory')
     .option('--batch <rows>', 'requests that may run as one, stacked along the first axis')
     .option('--sha256 <digest>', 'what the file must be')
-    .option('--replace', 'take the place of one that was added under that name', false)
+    .option('--replace', 'take the place of one that was added under that name')
     .action((from: string, options) =>
       run(options, async (context) =>
         (await import('./commands/models-add.ts')).modelsAdd(from, options, context),
@@ -281,7 +281,7 @@ function addModelCommands(program: Command, run: Run): void {
     .description('measure threads and engines on this machine, and keep what is best')
     .option('--for <aim>', 'latency or throughput', 'latency')
     .option('--seconds <number>', 'per measurement', '2')
-    .option('--dry-run', 'measure, keep nothing', false)
+    .option('--dry-run', 'measure, keep nothing')
     .action((name: string | undefined, options) =>
       run(options, async (context) =>
         (await import('./commands/models-tune.ts')).modelsTune(name, options, context),
@@ -318,7 +318,7 @@ function addToolCommands(program: Command, run: Run): void {
     )
   shared(program.command('bench'))
     .description('measure speed and memory against bare baselines')
-    .option('--quick', 'fewer runs', false)
+    .option('--quick', 'fewer runs')
     .option('--only <name>', 'only measurements whose name contains this')
     .action((options) =>
       run(options, async (context) => (await import('./commands/bench.ts')).bench(options, context)),

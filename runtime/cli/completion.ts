@@ -13,43 +13,55 @@ export function completionScript(program: Command, shell: string): string {
 }
 
 function bash(program: Command): string {
-  const names = program.commands.map((command) => command.name()).join(' ')
-  const cases = program.commands.map(
-    (command) => `    ${command.name()}) echo "${wordsOf(command, program).join(' ')}" ;;`,
-  )
+  const names = namesOf(program)
+  const cases = program.commands.flatMap((command) => [
+    ...command.commands.map((inner) => wordsCase(`${command.name()} ${inner.name()}`, wordsOf(inner))),
+    wordsCase(command.name(), wordsOf(command)),
+  ])
   return [
     '_ganglion_words() {',
     '  case "$1" in',
     ...cases,
-    `    *) echo "${names}" ;;`,
     '  esac',
     '}',
     '_ganglion() {',
     // $2 is the word being completed, COMP_LINE the line so far.
-    '  local command; read -r _ command _ <<<"$COMP_LINE"',
-    `  if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "${names}" -- "$2")); return; fi`,
-    '  COMPREPLY=($(compgen -W "$(_ganglion_words "$command")" -- "$2") $(compgen -f -- "$2"))',
+    `  local command inner; read -r _ command inner _ <<<"\${COMP_LINE%"$2"}"`,
+    `  if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "${names.join(' ')}" -- "$2")); return; fi`,
+    '  COMPREPLY=($(compgen -W "$(_ganglion_words "$command $inner ")" -- "$2") $(compgen -f -- "$2"))',
     '}',
     'complete -F _ganglion ganglion',
   ].join('\n')
 }
 
-function wordsOf(command: Command, program: Command): string[] {
-  const flags = [...program.options, ...command.options]
-    .filter((option) => !option.hidden)
-    .map((option) => option.long ?? option.flags)
-  return [...command.commands.map((inner) => inner.name()), ...flags]
-}
+const wordsCase = (start: string, words: readonly string[]) =>
+  `    "${start} "*) echo "${words.join(' ')}" ;;`
+
+const namesOf = (command: Command) => command.commands.map((inner) => inner.name())
+
+const longOptions = (command: Command) =>
+  command.options.flatMap(({ hidden, long, description }) => (hidden || !long ? [] : [{ long, description }]))
+
+const wordsOf = (command: Command) => [...namesOf(command), ...longOptions(command).map(({ long }) => long)]
 
 function fish(program: Command): string {
-  const lines = program.commands.flatMap((command) => [
-    `complete -c ganglion -n __fish_use_subcommand -a ${command.name()} -d ${JSON.stringify(command.description())}`,
-    ...command.options
-      .filter((option) => !option.hidden && option.long)
-      .map(
-        (option) =>
-          `complete -c ganglion -n "__fish_seen_subcommand_from ${command.name()}" -l ${option.long?.slice(2)} -d ${JSON.stringify(option.description)}`,
-      ),
-  ])
-  return lines.join('\n')
+  const seen = (names: readonly string[]) => `__fish_seen_subcommand_from ${names.join(' ')}`
+  const line = (when: string, what: string, description: string) =>
+    `complete -c ganglion -n "${when}" ${what} -d ${JSON.stringify(description)}`
+  const options = (command: Command, when: string) =>
+    longOptions(command).map(({ long, description }) => line(when, `-l ${long.slice(2)}`, description))
+  return program.commands
+    .flatMap((command) => [
+      line('__fish_use_subcommand', `-a ${command.name()}`, command.description()),
+      ...options(command, seen([command.name()])),
+      ...command.commands.flatMap((inner) => [
+        line(
+          `${seen([command.name()])}; and not ${seen(namesOf(command))}`,
+          `-a ${inner.name()}`,
+          inner.description(),
+        ),
+        ...options(inner, `${seen([command.name()])}; and ${seen([inner.name()])}`),
+      ]),
+    ])
+    .join('\n')
 }

@@ -1,9 +1,11 @@
 /** What devices that run now say of their models: for commands that look at the same models on disk. */
+import { realClock } from '../base/clock.ts'
 import type { StatusResult } from '../wire/messages.ts'
 import type { Context } from './context.ts'
 import { gatewayToken } from './gateway-token.ts'
 import { HubClient } from './hub-client.ts'
 import { readHub } from './hub-file.ts'
+import { poll } from './poll.ts'
 
 export type LiveModel = StatusResult['models'][number]
 
@@ -29,4 +31,22 @@ export async function liveModels(context: Context): Promise<LiveModels | undefin
     context.signal.throwIfAborted()
     return undefined
   }
+}
+
+/** A device looks every two seconds, and loads what is new to it once. */
+const servedMsMax = 6_000
+
+/**
+ * Waits until the device of this machine's hub serves all of `names`, so that whoever is told so can ask at once. Returns its id;
+ * undefined where none runs, or none takes them: it may look into other folders.
+ */
+export async function servedBy(names: readonly string[], context: Context): Promise<string | undefined> {
+  const serves = (live: LiveModels | undefined) =>
+    names.every((name) =>
+      live?.models.some((model) => model.name === name && !['absent', 'failed'].includes(model.state)),
+    )
+  const times = { everyMs: 250, limitMs: servedMsMax }
+  const ask = () => liveModels(context)
+  const live = await poll(realClock, times, ask, (one) => one === undefined || serves(one), context.signal)
+  return serves(live) ? live?.device : undefined
 }

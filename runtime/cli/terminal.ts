@@ -67,12 +67,18 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
   }
 }
 
-/** `12.3 MB` */
+/** `12.3 MB`, `47 kB` */
 export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
+  return bytes > 0 && bytes < 50_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 }
 
-/** `842 ms`, `1.4 s` */
+/** `1 engine`, `2 engines` */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`
+}
+
+/** `0.4 ms`, `842 ms`, `1.4 s` */
 export function milliseconds(ms: number): string {
+  if (ms > 0 && ms < 1) return `${ms.toFixed(1)} ms`
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
 }

@@ -6,7 +6,7 @@ import { UsageError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit.ts'
 
-export async function bench(options: { quick: boolean; only?: string }, context: Context): Promise<number> {
+export async function bench(options: { quick?: boolean; only?: string }, context: Context): Promise<number> {
   const program = fileURLToPath(new URL('../../../test/bench/main.ts', import.meta.url))
   if (!existsSync(program))
     throw new UsageError(

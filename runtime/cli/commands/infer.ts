@@ -17,13 +17,14 @@ import { pictureInput, pictureTensor, soundRateHz, soundTensor } from '../model-
 import { onlyDevice } from '../only-device.ts'
 import { tensorFrom } from '../tensor-file.ts'
 import { milliseconds } from '../terminal.ts'
+import { unknownModel } from '../unknown-model.ts'
 
 export interface InferOptions {
   readonly url?: string
   readonly device?: string
   readonly image?: string
   readonly audio?: string
-  readonly input: readonly string[]
+  readonly input?: readonly string[]
   readonly privacy: string
 }
 
@@ -48,8 +49,8 @@ export async function infer(model: string, options: InferOptions, context: Conte
   const { models } = await hub.get<StatusResult>(`/api/devices/${encodeURIComponent(device)}/status`)
   const specs = await inputsOf(hub, models, model)
   // Tensors say themselves what they are, and another gateway may know the model; a picture must be laid out here.
-  if (!specs && (options.image !== undefined || options.audio !== undefined))
-    throw await unknownModel(hub, models, model)
+  const isFile = options.image !== undefined || options.audio !== undefined
+  if (!specs && isFile) throw await unknownAnywhere(hub, models, model)
   const inputs = await inputsFrom(options, specs ?? [], context.signal)
   const body = encodeCbor({ model, device, privacy, deadlineMs: inferMsMax, inputs })
   if (body.byteLength > wireLimits.inputsBytesMax)
@@ -57,7 +58,12 @@ export async function infer(model: string, options: InferOptions, context: Conte
       `the inputs have ${body.byteLength} bytes, more than the ${wireLimits.inputsBytesMax} allowed`,
     )
   const blob = new Blob([new Uint8Array(body)])
-  const answer = await hub.upload<InferAnswer>('/api/infer', blob, 'application/cbor', inferMsMax)
+  const asked = hub.upload<InferAnswer>('/api/infer', blob, 'application/cbor', inferMsMax)
+  const answer = await asked.catch(async (error) => {
+    if (!(error instanceof HubError) || error.status !== 404) throw error
+    if (!specs) throw await unknownAnywhere(hub, models, model)
+    throw privacy === 'device' ? notHere(model, device) : error
+  })
   if (terminal.json) {
     terminal.out(JSON.stringify({ model, device, ...answer }))
     return 0
@@ -65,7 +71,7 @@ export async function infer(model: string, options: InferOptions, context: Conte
   for (const line of outputLines(answer.outputs)) terminal.out(line)
   const { route, ms, modelMs, decision, cached } = answer
   const took = `${milliseconds(ms)}${modelMs === undefined ? '' : `, ${milliseconds(modelMs)} of it in the model`}`
-  const why = decision === undefined ? '' : `; ganglion why ${decision}`
+  const why = decision === undefined ? '' : `; ganglion why ${decision.slice(0, 8)}`
   terminal.note(terminal.style('dim', `${cached ? 'kept from before, ' : ''}by ${route} in ${took}${why}`))
   return 0
 }
@@ -98,7 +104,7 @@ async function inputsOf(
   }
 }
 
-async function unknownModel(
+async function unknownAnywhere(
   hub: HubClient,
   models: StatusResult['models'],
   model: string,
@@ -108,12 +114,20 @@ async function unknownModel(
   )
   const here = [...models, ...knownModels].map(({ name }) => name)
   const names = new Set([...here, ...health.inference.backends.flatMap((backend) => backend.models)])
-  return new UsageError(`no model is named ${model}; there are: ${[...names].join(', ')}`)
+  return unknownModel(model, [...names])
+}
+
+function notHere(model: string, device: string): UsageError {
+  const isShipped = knownModels.some(({ name }) => name === model)
+  const fetched = isShipped ? `fetch it with "ganglion models pull ${model}", or ` : ''
+  return new UsageError(
+    `${model} is not on ${device}, where the inputs have to stay: ${fetched}let them go to the gateway with --privacy site`,
+  )
 }
 
 /** Throws UsageError. */
 async function inputsFrom(
-  { image, audio, input }: InferOptions,
+  { image, audio, input = [] }: InferOptions,
   specs: readonly TensorSpec[],
   signal: AbortSignal,
 ): Promise<Tensor[]> {

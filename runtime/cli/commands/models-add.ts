@@ -14,8 +14,9 @@ import { parseSource } from '../../inference/store/source.ts'
 import { StoreError } from '../../inference/store/store-error.ts'
 import { checkModel } from '../../inference/supervisor/model-check.ts'
 import type { Context } from '../context.ts'
+import { servedBy } from '../live-models.ts'
 import { megabytes } from '../terminal.ts'
-import { type ModelsOptions, modelPlaces, specText } from './models.ts'
+import { type ModelsOptions, modelPlaces, specText, whereServed } from './models.ts'
 
 export interface ModelsAddOptions extends ModelsOptions {
   readonly name?: string
@@ -37,6 +38,7 @@ export async function modelsAdd(from: string, options: ModelsAddOptions, context
   const check = (model: Parameters<typeof checkModel>[1], checkSignal: AbortSignal) =>
     checkModel({ clock: realClock, log: silentLog }, model, checkSignal, { entry: programPath('engine') })
   const batch = batchOf(options.batch)
+  const isElsewhere = parseSource(from) !== undefined || /^\w{2,}:/.test(from)
   try {
     const { model, folder } = await addModel(
       {
@@ -47,19 +49,21 @@ export async function modelsAdd(from: string, options: ModelsAddOptions, context
           step.step === 'check'
             ? terminal.progress('  loading it in an engine of its own', 'check')
             : terminal.progress(
-                `  fetching ${megabytes(step.bytes)}`,
+                `  ${isElsewhere ? 'fetching' : 'copying'} ${megabytes(step.bytes)}`,
                 `fetch ${Math.floor(step.bytes / 25e6)}`,
               ),
       },
       {
         ...{ into: join(dir, addedFolder), factsDir: join(dir, factsFolder) },
-        from: parseSource(from) || /^\w{2,}:/.test(from) ? from : resolve(from),
+        from: isElsewhere ? from : resolve(from),
         ...{ name, description, licence, pin, sha256, replace, batch },
       },
       signal,
     )
     terminal.progressEnd()
     const { manifest, inputs, outputs, memoryMb, bytes } = model
+    // Of one that is replaced the old is served until the device has looked again.
+    const device = replace ? undefined : await servedBy([manifest.name], context)
     if (terminal.json)
       terminal.out(
         JSON.stringify({
@@ -70,6 +74,7 @@ export async function modelsAdd(from: string, options: ModelsAddOptions, context
           sha256: model.sha256,
           inputs,
           outputs,
+          ...(device === undefined ? {} : { device }),
         }),
       )
     else {
@@ -78,7 +83,12 @@ export async function modelsAdd(from: string, options: ModelsAddOptions, context
       )
       for (const spec of inputs) terminal.out(`  input   ${specText(spec)}`)
       for (const spec of outputs) terminal.out(`  output  ${specText(spec)}`)
-      terminal.note(terminal.style('dim', `in ${folder}; a device that runs here serves it within seconds`))
+      terminal.note(
+        terminal.style(
+          'dim',
+          `in ${folder}; ${replace ? 'a device of this machine takes it up within seconds' : whereServed(device)}`,
+        ),
+      )
     }
     return 0
   } catch (error) {

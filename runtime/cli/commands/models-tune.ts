@@ -16,13 +16,13 @@ import { bestOf, candidates, type Measured, measure } from '../../inference/tune
 import type { Context } from '../context.ts'
 import { deviceStateDir } from '../device-dir.ts'
 import { createCliLog } from '../log.ts'
-import { milliseconds, type Terminal } from '../terminal.ts'
+import { count, milliseconds, type Terminal } from '../terminal.ts'
 import { type ModelsOptions, modelPlaces, openStore } from './models.ts'
 
 export interface ModelsTuneOptions extends ModelsOptions {
   readonly for: string
   readonly seconds: string
-  readonly dryRun: boolean
+  readonly dryRun?: boolean
 }
 
 export async function modelsTune(
@@ -79,8 +79,7 @@ const describe = ({
 }: {
   readonly workers: number
   readonly intraOpThreads: number
-}) =>
-  `${workers} engine${workers === 1 ? '' : 's'} of ${intraOpThreads} thread${intraOpThreads === 1 ? '' : 's'}`
+}) => `${count(workers, 'engine')} of ${count(intraOpThreads, 'thread')}`
 
 function line(measured: Measured): string {
   const { p50Ms, p95Ms, perS } = measured

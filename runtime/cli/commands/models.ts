@@ -9,10 +9,11 @@ import { addedFolder, defaultModelsDir } from '../../inference/store/models-dir.
 import { ModelStore } from '../../inference/store/store.ts'
 import type { TensorSpec } from '../../wire/engine-protocol.ts'
 import type { Context } from '../context.ts'
-import { liveModels } from '../live-models.ts'
+import { liveModels, servedBy } from '../live-models.ts'
 import { createCliLog } from '../log.ts'
 import { type ListedModel, listModels } from '../model-list.ts'
-import { megabytes, milliseconds, type Terminal } from '../terminal.ts'
+import { count, megabytes, milliseconds, type Terminal } from '../terminal.ts'
+import { unknownModel } from '../unknown-model.ts'
 
 export interface ModelsOptions {
   readonly modelsDir?: string
@@ -54,10 +55,7 @@ export async function modelsList(options: ModelsOptions, context: Context): Prom
     )
     return 0
   }
-  for (const model of list) {
-    terminal.out(listLine(model, terminal))
-    if (model.reason !== undefined) terminal.out(`${' '.repeat(9)}${terminal.style('yellow', model.reason)}`)
-  }
+  for (const line of tableLines(list, terminal)) terminal.out(line)
   terminal.note(
     terminal.style(
       'dim',
@@ -76,19 +74,46 @@ const stateColours = {
   failed: 'red',
 } as const
 
-function listLine(model: ListedModel, { style }: Terminal): string {
-  const { name, state, version, bytes, memoryMb, memoryIs, licence, description, from, live } = model
-  const memory = memoryMb === undefined ? '' : `${memoryIs === 'measured' ? '' : '~'}${memoryMb} MB`
-  const shown = [
-    style(stateColours[state], state.padEnd(7)),
-    name.padEnd(20),
-    version.padEnd(8),
-    megabytes(bytes).padStart(9),
-    memory.padStart(9),
-    licence.padEnd(12),
-    description || (from === 'ganglion' ? '' : `added in ${from}`),
+const columns = ['state', 'model', 'version', 'disk', 'memory', 'times', 'licence', 'what'] as const
+const toTheRight: readonly string[] = ['disk', 'memory']
+
+/** A head, a line each, and below a model why it is not served. */
+function tableLines(list: readonly ListedModel[], { style }: Terminal): string[] {
+  const rows = list.map(cellsOf)
+  const widths = columns.map((column, at) =>
+    Math.max(column.length, ...rows.map((cells) => (cells[at] as string).length)),
+  )
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, at) =>
+      toTheRight.includes(columns[at] as string)
+        ? cell.padStart(widths[at] ?? 0)
+        : cell.padEnd(widths[at] ?? 0),
+    )
+  return [
+    style('dim', line(columns).join('  ').trimEnd()),
+    ...list.flatMap(({ state, reason }, at) => {
+      const [first = '', ...others] = line(rows[at] as string[])
+      const text = [style(stateColours[state], first), ...others].join('  ').trimEnd()
+      return reason === undefined ? [text] : [text, `  ${style('yellow', reason)}`]
+    }),
   ]
-  return [shown.join('  ').trimEnd(), live && liveText(live)].filter(Boolean).join(style('dim', '  · '))
+}
+
+function cellsOf({
+  name,
+  state,
+  version,
+  bytes,
+  memoryMb,
+  memoryIs,
+  licence,
+  description,
+  from,
+  live,
+}: ListedModel) {
+  const memory = memoryMb === undefined ? '' : `${memoryIs === 'measured' ? '' : '~'}${memoryMb} MB`
+  const what = description || (from === 'ganglion' ? '' : `added in ${from}`)
+  return [state, name, version, megabytes(bytes), memory, (live && liveText(live)) ?? '', licence, what]
 }
 
 function liveText({
@@ -101,7 +126,7 @@ function liveText({
 }: NonNullable<ListedModel['live']>): string {
   return [
     pinned ? 'pinned' : '',
-    loads ? `${loads} loads` : '',
+    loads && loads > 1 ? `loaded ${loads} times` : '',
     queued || running ? `${running ?? 0} running, ${queued ?? 0} waiting` : '',
     p50Ms === undefined ? '' : `p50 ${milliseconds(p50Ms)}, p95 ${milliseconds(p95Ms ?? p50Ms)}`,
   ]
@@ -116,15 +141,17 @@ function engineLine(
   { budgetMb, usedMb = 0, rssMb, workers, threads, replaced }: Engine,
 ): string {
   const rss = rssMb === undefined ? '' : `, its process ${Math.round(rssMb)} MB`
-  const again = replaced > 0 ? `, replaced ${replaced} times` : ''
-  return `${device}: models take ${Math.round(usedMb)} of ${budgetMb} MB${rss}; ${workers} engines of ${threads} threads${again}`
+  const again = replaced > 0 ? `, replaced ${count(replaced, 'time')}` : ''
+  return `${device}: models take ${Math.round(usedMb)} of ${budgetMb} MB${rss}; ${count(workers, 'engine')} of ${count(threads, 'thread')}${again}`
 }
+
+const namesOf = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name)
 
 export async function modelsShow(name: string, options: ModelsOptions, context: Context): Promise<number> {
   const { terminal } = context
   const { list } = await listed(options, context)
   const model = list.find((one) => one.name === name)
-  if (!model) throw unknownModel(name, list)
+  if (!model) throw unknownModel(name, namesOf(list))
   if (terminal.json) {
     terminal.out(JSON.stringify(model))
     return 0
@@ -157,17 +184,13 @@ export function specText({ name, datatype, shape }: TensorSpec): string {
   return `${name} ${datatype} [${lengths.join(', ')}]`
 }
 
-function unknownModel(name: string, list: readonly ListedModel[]): UsageError {
-  return new UsageError(`no model ${name}: there are ${list.map((model) => model.name).join(', ')}`)
-}
-
 export async function modelsRemove(name: string, options: ModelsOptions, context: Context): Promise<number> {
   const { terminal, signal } = context
   const { dir, folders } = modelPlaces(options)
   await using store = await openStore(dir, signal)
   const list = await listModels(store, folders, undefined, signal)
   const model = list.find((one) => one.name === name)
-  if (!model) throw unknownModel(name, list)
+  if (!model) throw unknownModel(name, namesOf(list))
   if (model.from === 'ganglion') await store.remove(name)
   else if (dirname(model.from) === join(dir, addedFolder))
     await removeAdded(
@@ -190,14 +213,23 @@ export async function modelsPull(
   context: Context,
 ): Promise<number> {
   for (const name of names)
-    if (!models.some((model) => model.name === name))
-      throw new UsageError(`no model ${name}: there are ${models.map((model) => model.name).join(', ')}`)
-  await using store = await openStore(options.modelsDir, context.signal)
-  await pull(store, names.length > 0 ? names : voiceModels, context.terminal, context.signal)
-  if (context.terminal.json)
-    context.terminal.out(JSON.stringify({ dir: store.dir, pulled: names.length > 0 ? names : voiceModels }))
+    if (!models.some((model) => model.name === name)) throw unknownModel(name, namesOf(models))
+  const { terminal, signal } = context
+  await using store = await openStore(modelPlaces(options).dir, signal)
+  const pulled = names.length > 0 ? names : voiceModels
+  await pull(store, pulled, terminal, signal)
+  const device = await servedBy(pulled, context)
+  if (terminal.json)
+    terminal.out(JSON.stringify({ dir: store.dir, pulled, ...(device === undefined ? {} : { device }) }))
+  else terminal.out(`${terminal.style('green', '✓')} ${pulled.join(', ')}: ${whereServed(device)}`)
   return 0
 }
+
+/** What a person may do now. */
+export function whereServed(device: string | undefined): string {
+  return device === undefined ? 'here; a device of this machine serves it' : `served by ${device}`
+}
+
 /** Fetches with a progress line each, and prints size and digest of every file that landed. Throws StoreError. */
 export async function pull(
   store: ModelStore,

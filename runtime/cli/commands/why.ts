@@ -31,7 +31,7 @@ function printList(decisions: readonly Decision[], terminal: Terminal): void {
     const time = new Date(decision.ts).toLocaleTimeString('en-GB')
     const model = decision.model.padEnd(20)
     terminal.out(
-      `${terminal.style('dim', time)}  ${model}  ${resultOf(decision, terminal)}  ${terminal.style('dim', decision.id)}`,
+      `${terminal.style('dim', time)}  ${terminal.style('dim', decision.id.slice(0, 8))}  ${model}  ${inShort(decision, terminal)}`,
     )
   }
   if (decisions.length > 0) terminal.note(terminal.style('dim', 'ganglion why ID says more of one'))
@@ -71,6 +71,11 @@ function resultOf({ result }: Decision, terminal: Pick<Terminal, 'style'>): stri
   if (!result) return terminal.style('cyan', 'under way')
   if (!result.ok) return terminal.style('red', `no answer (${result.error?.code}): ${result.error?.message}`)
   return `${terminal.style('green', 'answered')} by ${result.route} after ${milliseconds(result.latencyMs)}`
+}
+
+function inShort(decision: Decision, terminal: Pick<Terminal, 'style'>): string {
+  if (decision.result?.ok !== false) return resultOf(decision, terminal)
+  return terminal.style('red', `no answer (${decision.result.error?.code})`)
 }
 
 /** What the gateway did with it. */

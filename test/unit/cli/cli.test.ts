@@ -42,7 +42,8 @@ describe('a person’s mistake is one line and exit code 2', () => {
     [['gateway', '--broker', 'mqtt://'], '--broker mqtt://: not a URL like'],
     [['up', '--home', '/nowhere.yaml'], 'cannot read the home /nowhere.yaml'],
     [['up', '--id', 'a/b'], 'device.id: must be'],
-    [['models', 'pull', 'nonesuch'], 'no model nonesuch: there are silero-vad'],
+    [['models', 'pull', 'nonesuch'], 'no model is named nonesuch; there are: silero-vad'],
+    [['models', 'show', 'persom'], 'no model is named persom; did you mean person? there are: silero-vad'],
   ])('%j', (args, message) => {
     const { status, stdout, stderr } = ganglion(
       ...args,
@@ -144,17 +145,30 @@ describe('what is asked for', () => {
     expect(models[0].files[0].sha256).toMatch(/^[0-9a-f]{64}$/)
   })
 
-  it('completion is a script that the shell accepts', () => {
+  it.each([
+    ['sa', 1, 'say safety'],
+    ['models tu', 2, 'tune'],
+    ['models add --re', 3, '--replace'],
+    ['infer person --im', 3, '--image'],
+    ['safety arm --tok', 3, '--token-file'],
+  ])('completion is a script that the shell accepts: ganglion %s', (typed, word, offered) => {
     const { stdout } = ganglion('completion', 'bash')
+    const last = typed.split(' ').at(-1)
     const check = spawnSync(
       'bash',
       [
         '-c',
-        `${stdout}\nCOMP_LINE="ganglion sa" COMP_CWORD=1; _ganglion ganglion sa ganglion; echo "\${COMPREPLY[*]}"`,
+        `${stdout}\nCOMP_LINE="ganglion ${typed}" COMP_CWORD=${word}; _ganglion ganglion ${last} x; echo "\${COMPREPLY[*]}"`,
       ],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', cwd: dir },
     )
-    expect(check.stdout.trim()).toBe('say safety')
+    expect(check.stdout.trim()).toBe(offered)
     expect(check.stderr).toBe('')
+  })
+
+  it('completion for fish knows the commands below a command', () => {
+    const { stdout } = ganglion('completion', 'fish')
+    expect(stdout).toMatch(/__fish_seen_subcommand_from models; and not .* -a tune /)
+    expect(stdout).toMatch(/seen_subcommand_from models; and __fish_seen_subcommand_from add" -l replace /)
   })
 })
