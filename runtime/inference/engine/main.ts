@@ -20,10 +20,8 @@ import { nativeMemoryMb } from './native-memory.ts'
 
 const pipeFd = 3
 const exitCodes = { ok: 0, usage: 2, protocol: 3 }
-/** More than the supervisor ever has under way, so that `overloaded` is its to say first. */
-const queueMax = 64
 /** What floods one model leaves a quarter of the places for the others. */
-const modelQueueMax = 48
+const modelShare = 0.75
 
 function openPipe(onread: OnReadOpts): Socket {
   try {
@@ -41,11 +39,15 @@ function quit(code: number, line: string): never {
   process.exit(code)
 }
 
-/** First argument: threads of one session. One leaves the other cores to whoever else lives on the board. */
-function threadsOf(argument = '1'): number {
-  const threads = Number(argument)
-  if (Number.isInteger(threads) && threads >= 1) return threads
-  return quit(exitCodes.usage, `threads is ${argument}; expected a whole number from 1`)
+/** First argument: threads of one session. One leaves the other cores to whoever else lives on the board. Second: requests. */
+function serveOptions(threads = '1', queueMax = '64') {
+  return { intraOpThreads: count('threads', threads), queueMax: count('queueMax', queueMax) }
+}
+
+function count(name: string, argument: string): number {
+  const number = Number(argument)
+  if (Number.isInteger(number) && number >= 1) return number
+  return quit(exitCodes.usage, `${name} is ${argument}; expected a whole number from 1`)
 }
 
 /** Short of memory, the kernel takes the engine and not the control loop (proc(5), oom_score_adj). Linux only. */
@@ -87,7 +89,7 @@ async function drained(pipe: Socket): Promise<void> {
   if (pipe.writableNeedDrain) await once(pipe, 'drain')
 }
 
-function serveSupervisor(threads: number): void {
+function serveSupervisor(options: ReturnType<typeof serveOptions>): void {
   const memory = new PayloadMemory()
   const pipe: Socket = openPipe(
     frameReading(
@@ -111,7 +113,7 @@ function serveSupervisor(threads: number): void {
       onStop: () => pipe.end(() => process.exit(exitCodes.ok)),
       warn: (line) => void process.stderr.write(`${line}\n`),
     },
-    { queueMax, modelQueueMax, intraOpThreads: threads },
+    { ...options, modelQueueMax: Math.ceil(options.queueMax * modelShare) },
   )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   pipe.on('end', () => process.exit(exitCodes.ok))
@@ -129,10 +131,7 @@ async function serveSocket(socketPath: string): Promise<void> {
     import('./oip/oip-server.ts'),
   ])
   const warn = (line: string) => void process.stderr.write(`${line}\n`)
-  const server = serveOip(
-    new FileModels({ clock: realClock, warn }, { queueMax, intraOpThreads: 1 }),
-    socketPath,
-  )
+  const server = serveOip(new FileModels({ clock: realClock, warn }, serveOptions()), socketPath)
   server.on('error', (error) => quit(exitCodes.usage, `${socketPath}: ${error.message}`))
   process.stdin.on('end', () => process.exit(exitCodes.ok))
   process.stdin.on('error', () => process.exit(exitCodes.ok))
@@ -140,7 +139,7 @@ async function serveSocket(socketPath: string): Promise<void> {
 }
 
 async function main([first, second]: readonly string[]): Promise<void> {
-  if (first !== '--oip') serveSupervisor(threadsOf(first))
+  if (first !== '--oip') serveSupervisor(serveOptions(first, second))
   else if (second === undefined) quit(exitCodes.usage, 'usage: engine --oip SOCKET')
   else await serveSocket(second)
 }

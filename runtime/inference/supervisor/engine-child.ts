@@ -2,7 +2,7 @@
  * One engine process: started, spoken to, ended. Knows nothing of requests or models. It inherits almost nothing of our
  * environment, and ends when its pipe does, so it never outlives us.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { ChildProcess, spawn } from 'node:child_process'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../base/clock.ts'
@@ -16,6 +16,8 @@ export interface EngineChildOptions {
   readonly entry: string | URL
   readonly execArgv: readonly string[]
   readonly intraOpThreads: number
+  /** Requests that it holds, under way or waiting; what is over it is refused. */
+  readonly queueMax: number
 }
 
 export interface EngineChildEvents {
@@ -44,7 +46,8 @@ const stderrLineCharsMax = 500
 
 export class EngineChild {
   readonly #process: ChildProcess
-  readonly #pipe: Duplex
+  /** Undefined where there was not even enough for that. */
+  readonly #pipe: Duplex | undefined
   readonly #closed: Promise<void>
   readonly #log: Log
   #lastLine = ''
@@ -52,10 +55,10 @@ export class EngineChild {
 
   constructor(process: ChildProcess, events: EngineChildEvents, log: Log) {
     this.#process = process
-    this.#pipe = process.stdio[pipeFd] as Duplex
+    this.#pipe = process.stdio?.[pipeFd] as Duplex | undefined
     this.#log = log
-    this.#readStderr(process.stderr as Readable)
-    this.#readPipe(events)
+    if (process.stderr) this.#readStderr(process.stderr)
+    if (this.#pipe) this.#readPipe(this.#pipe, events)
     this.#closed = new Promise((resolve) => {
       let exited = false
       const onExit = (reason: string) => {
@@ -74,11 +77,8 @@ export class EngineChild {
     const entry = options.entry instanceof URL ? fileURLToPath(options.entry) : options.entry
     const env: Record<string, string> = { ...environment }
     for (const name of inherited) if (process.env[name] !== undefined) env[name] = process.env[name]
-    const child = spawn(
-      process.execPath,
-      [...leanFlags, ...options.execArgv, entry, String(options.intraOpThreads)],
-      { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
-    )
+    const numbers = [options.intraOpThreads, options.queueMax].map(String)
+    const child = spawned([...leanFlags, ...options.execArgv, entry, ...numbers], env)
     return new EngineChild(child, events, log)
   }
 
@@ -88,7 +88,7 @@ export class EngineChild {
 
   /** False when the pipe is full until `onDrain`; the message was taken. Throws FrameError when it is too large. */
   send(message: ToEngine): boolean {
-    if (!this.#pipe.writable) return false
+    if (!this.#pipe?.writable) return false
     return writeFrame(this.#pipe, message, wireLimits.frameBytesMax)
   }
 
@@ -100,18 +100,18 @@ export class EngineChild {
   /** Asks it to stop, and kills it when it has not after `limitMs`. */
   async stop(clock: Clock, limitMs: number): Promise<void> {
     this.send({ t: 'stop' })
-    this.#pipe.end()
+    this.#pipe?.end()
     const cancel = clock.after(limitMs, () => this.kill(`did not stop within ${limitMs} ms`))
     await this.#closed
     cancel()
   }
 
-  #readPipe(events: EngineChildEvents): void {
+  #readPipe(pipe: Duplex, events: EngineChildEvents): void {
     // A broken pipe shows as the exit that follows.
-    this.#pipe.on('error', () => {})
-    this.#pipe.on('drain', () => events.onDrain())
+    pipe.on('error', () => {})
+    pipe.on('drain', () => events.onDrain())
     readFrames(
-      this.#pipe,
+      pipe,
       wireLimits.frameBytesMax,
       (value) => {
         const message = check(fromEngine, value)
@@ -119,7 +119,7 @@ export class EngineChild {
         else this.#log.warn('ignored a message of the engine', { reason: message.reason })
       },
       (error) => {
-        this.#pipe.resume()
+        pipe.resume()
         this.kill(`its pipe broke: ${error.message}`)
       },
     )
@@ -148,3 +148,14 @@ export class EngineChild {
 }
 
 const pipeFd = 3
+
+/** Some failures `spawn` throws (out of memory, arguments too long), others it emits: here all are emitted. */
+function spawned(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  try {
+    return spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    const none = new ChildProcess()
+    setImmediate(() => none.emit('error', error))
+    return none
+  }
+}
