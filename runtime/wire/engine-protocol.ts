@@ -20,7 +20,7 @@ export type TensorSpec = v.InferOutput<typeof tensorSpec>
 /** One model as the engine needs it: which pipeline drives which files. */
 export const engineModel = v.object({
   name,
-  /** One of the engine's pipelines: `tensor`, `silero-vad`, `moonshine`. */
+  /** One of the engine's pipelines (`runtime/inference/engine/pipelines`). */
   pipeline: name,
   /** Absolute path of each file, by the role that the pipeline gives it. */
   files: v.record(v.string(), v.string()),

@@ -1,6 +1,7 @@
 /** The engine without its process: messages in, messages out. Its state is the model table and the scheduler. */
+import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
-import { type FromEngine, type ToEngine, toEngine } from '../../wire/engine-protocol.ts'
+import { type FromEngine, inferRequest, type ToEngine, toEngine } from '../../wire/engine-protocol.ts'
 import type { InferResponse } from '../../wire/infer.ts'
 import { check } from '../../wire/messages.ts'
 import type { roomFor } from './memory-budget.ts'
@@ -34,6 +35,8 @@ export interface EngineOptions {
   /** Which models make room; by their worth, where not given. */
   readonly roomFor?: typeof roomFor
 }
+
+const malformedInfer = v.object({ t: v.literal('infer'), request: v.pick(inferRequest, ['id']) })
 
 export class Engine {
   readonly #deps: EngineDeps
@@ -81,7 +84,17 @@ export class Engine {
   handle(value: unknown): void {
     const message = check(toEngine, value)
     if (message.ok) this.#dispatch(message.value)
-    else this.#deps.warn(`ignored a message: ${message.reason}`)
+    else if (!this.#refused(value, message.reason)) this.#deps.warn(`ignored a message: ${message.reason}`)
+  }
+
+  /** A request that breaks the rules is answered all the same, where it has an id: its sender waits. */
+  #refused(value: unknown, reason: string): boolean {
+    const asked = v.safeParse(malformedInfer, value)
+    if (!asked.success) return false
+    const { id } = asked.output.request
+    const error = { code: 'bad-input', message: reason } as const
+    this.#deps.send({ t: 'response', response: { id, final: true, error } })
+    return true
   }
 
   #dispatch(message: ToEngine): void {

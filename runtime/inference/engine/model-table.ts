@@ -104,6 +104,7 @@ export class ModelTable {
       if (kept) before.delete(model.name)
     }
     for (const entry of before.values()) this.#retire(entry)
+    this.#freed()
   }
 
   /** What models may take together, megabytes; undefined: as much as there is. Makes room at once. */
@@ -164,7 +165,9 @@ export class ModelTable {
 
   unload(name: string): void {
     const entry = this.#entries.get(name)
-    if (entry) this.#retire(entry)
+    if (!entry) return
+    this.#retire(entry)
+    this.#freed()
   }
 
   states(): EngineModelStatus[] {

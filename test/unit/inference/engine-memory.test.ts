@@ -175,3 +175,29 @@ test('[engine-10] a load that waits for memory is answered once there is some', 
     'loaded wanted 60',
   ])
 })
+
+test.for(['unloaded', 'removed'] as const)(
+  '[engine-10] a load that waits for memory goes on at once when a pinned model is %s',
+  async (way) => {
+    const others = [shelved('long', 30), shelved('wanted', 60)]
+    const shelf = new Shelf([shelved('pinned', 30, { pin: true }), ...others])
+    shelf.table.setBudget(100)
+    await shelf.table.load('pinned')
+    const { letOn } = shelf.hold('long')
+    shelf.ask('long', 'long')
+    await shelf.until('begun long')
+    const loaded = shelf.table.load('wanted')
+    if (way === 'unloaded') shelf.table.unload('pinned')
+    else shelf.table.set(others)
+    await loaded
+    expect(shelf.said).toEqual([
+      'loaded pinned 30',
+      'loaded long 30',
+      'begun long',
+      'released pinned',
+      'loaded wanted 60',
+    ])
+    letOn()
+    await shelf.until('long')
+  },
+)

@@ -199,6 +199,16 @@ test('stop answers everything that waits', async () => {
   expect(bench.stops).toBe(1)
 })
 
+test('[engine-5] a request that breaks the rules of the protocol is answered too', async () => {
+  const bench = new Bench([tensorModel('add')])
+  const long = 'm'.repeat(129)
+  bench.infer('long', long, [])
+  bench.infer('never', 'add', [], { deadlineMs: Number.NaN })
+  expect(await bench.error('long')).toMatch(/^bad-input: request\.model: /)
+  expect(await bench.error('never')).toMatch(/^bad-input: request\.deadlineMs: /)
+  expect(bench.warnings).toEqual([])
+})
+
 test('messages that it does not know are ignored with a warning', async () => {
   const bench = new Bench([tensorModel('add')])
   for (const message of [null, 7, {}, { t: 'dance' }, { t: 'cancel' }, { t: 'infer', request: { id: '' } }])

@@ -74,7 +74,11 @@ export class FileModels {
 
   unload(name: string): void {
     this.#signatures.delete(name)
-    if (this.#paths.delete(name)) this.#announce()
+    if (!this.#paths.delete(name)) return
+    this.#announce()
+    this.#settleLoad(name, (waiting) =>
+      waiting.reject(new InferError('model-load', `model ${name} was unloaded while it loaded`)),
+    )
   }
 
   /** Throws InferError. An aborted signal frees the engine at its next step. */
