@@ -6,10 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../../gateway/offload/backends/backend.ts'
-import { OipBackend } from '../../gateway/offload/backends/oip.backend.ts'
-import { OpenAiBackend } from '../../gateway/offload/backends/openai.backend.ts'
 import { textTensor } from '../../gateway/offload/tasks.ts'
 import { InferError } from '../../runtime/wire/infer.ts'
 import { until } from '../conformance/backend.suite.ts'
@@ -19,10 +18,8 @@ import {
   askFor,
   chatRequest,
   clock,
-  config,
   type Inference,
   key,
-  log,
   oipRequest,
   oipServer,
   open,
@@ -30,8 +27,16 @@ import {
 } from './upstream-setup.ts'
 
 const y = { name: 'y', datatype: 'FP32', shape: [2], data: [1, 2] }
+/** As fast as it is read. */
+function endless(to: ServerResponse): void {
+  const more = () => {
+    while (!to.destroyed && to.write('x'.repeat(65_536)));
+    to.once('drain', more)
+  }
+  more()
+}
 const text = (response: ServerResponse, body: string, headers: object = {}) =>
-  response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(body)
+  void response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(body)
 
 describe('[serving-9] a server of the Open Inference Protocol', () => {
   const answers: readonly (readonly [string, Inference, string, RegExp])[] = [
@@ -114,6 +119,22 @@ describe('[serving-9] a server of the Open Inference Protocol', () => {
       'run',
       /more than 268435456 bytes/,
     ],
+    [
+      'a thousand times as much, packed, which nobody asked for',
+      (to) =>
+        to
+          .writeHead(200, { 'content-encoding': 'gzip' })
+          .end(gzipSync(Buffer.from(JSON.stringify({ outputs: [y], more: ' '.repeat(2 ** 20) })))),
+      'run',
+      /its answer is packed \(gzip\), unasked/,
+    ],
+    ['500 and a reason without end', (to) => endless(to.writeHead(500)), 'run', /500: no reason/],
+    [
+      '500 and half a reason',
+      (to) => void to.writeHead(500).write('{"err', () => to.destroy()),
+      'run',
+      /500/,
+    ],
     ['no answer but a closed connection', (to) => to.destroy(), 'engine-lost', /connection broke/],
     [
       'what is no HTTP',
@@ -144,6 +165,17 @@ describe('[serving-9] a server of the Open Inference Protocol', () => {
     const { error, chunks } = await ask(backend, oipRequest)
     expect([error?.code, error?.message]).toEqual([code, expect.stringMatching(line)])
     expect([chunks, backend.health().running]).toEqual([[], 0])
+  })
+
+  test('one of whose models is not ready has the others', async () => {
+    const server = await ScriptedUpstream.open(({ path }, to) => {
+      if (path === '/v2/models/ill/ready') return json(to, { error: 'it is loading' }, 503)
+      if (path === '/v2/models/m') return json(to, { name: 'm', inputs: [], outputs: [] })
+      return json(to, path === '/v2' ? { name: 's' } : {})
+    })
+    open.push(server)
+    const backend = await openBackend('oip', server.url, { models: [{ name: 'ill' }, { name: 'm' }] })
+    expect([backend.health().state, backend.models().map(({ name }) => name)]).toEqual(['ok', ['m']])
   })
 
   test('that is full says when to come again', async () => {
@@ -253,12 +285,9 @@ describe('[serving-9] a server with whom no connection comes about', () => {
   }
 
   test('is away after five seconds, not after the minutes that the system would wait', async () => {
-    const backend = new OipBackend({ clock, log }, config('oip', `http://127.0.0.1:${await stoppedServer()}`))
-    open.push(backend)
-    while (backend.health().state === 'starting') {
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      clock.advance(250)
-    }
+    const opening = openBackend('oip', `http://127.0.0.1:${await stoppedServer()}`)
+    const passing = setInterval(() => clock.advance(250), 5)
+    const backend = await opening.finally(() => clearInterval(passing))
     expect(backend.health()).toMatchObject({
       state: 'away',
       reason: expect.stringMatching(/no connection within 5 s/),
@@ -306,9 +335,19 @@ describe("[serving-9] a server with OpenAI's API", () => {
       (to) => text(to, '<html>', { 'content-type': 'text/html' }),
       0,
       'run',
-      /asked for a stream/,
+      /it answered with text\/html/,
     ],
-    ['is no stream', (to) => json(to, { choices: [] }), 0, 'run', /asked for a stream/],
+    [
+      'is packed, unasked',
+      (to) =>
+        to
+          .writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'br' })
+          .end(brotliCompressSync('data: [DONE]\n\n')),
+      0,
+      'run',
+      /packed \(br\)/,
+    ],
+    ['is no stream', (to) => json(to, { choices: [] }), 0, 'run', /it answered with application\/json/],
     [
       'is an error with a page',
       (to) => to.writeHead(502, { 'content-type': 'text/html' }).end('<html>'),
@@ -325,7 +364,19 @@ describe("[serving-9] a server with OpenAI's API", () => {
     ])
   })
 
+  test('whose stream says that there is no error is well', async () => {
+    const well = await chatsAs((to) => wholeStream(to, [{ ...delta, error: null }, '[DONE]']))
+    const { chunks, error } = await ask(well, chatRequest())
+    expect([chunks.length, error]).toEqual([2, undefined])
+  })
+
   test.each<[string, Inference, string, RegExp]>([
+    [
+      'wants to be paid',
+      (to) => json(to, { error: { message: 'no credit' } }, 402),
+      'unavailable',
+      /no credit/,
+    ],
     ['is a page', (to) => text(to, '<html>', { 'content-type': 'text/html' }), 'run', /text\/html/],
     ['is no JSON', (to) => text(to, 'hello'), 'run', /no choices/],
     ['has no choices', (to) => json(to, { id: 1 }), 'run', /no choices/],
@@ -351,18 +402,47 @@ describe("[serving-9] a server with OpenAI's API", () => {
     ['of several lengths', { data: [{ embedding: [1] }, { embedding: [1, 2] }] }],
     ['without numbers', { data: [{ embedding: ['a'] }, { embedding: [1] }] }],
     ['that are none', 'hello'],
-  ])('whose vectors are %s', async (_what, body) => {
+    [
+      'of one length with one that stands for many',
+      { data: [{ embedding: Array(100).fill(0) }, { embedding: [] }] },
+    ],
+    ['of the same text twice', { data: [0, 0].map((index) => ({ index, embedding: [1] })) }],
+    ['of texts that nobody sent', { data: [0, 7].map((index) => ({ index, embedding: [1] })) }],
+    ['beyond 32-bit floats', { data: [{ embedding: [1e300] }, { embedding: [1] }] }],
+  ])('whose vectors are %s', async (_what, body) => vectorsAs(body))
+
+  test.each([
+    ['NaN', '{"data":[{"embedding":[NaN]},{"embedding":[1]}]}'],
+    ['infinite', '{"data":[{"embedding":[1e999]},{"embedding":[1]}]}'],
+  ])('whose vectors are %s', async (_what, body) => vectorsAs(body))
+
+  async function vectorsAs(body: unknown): Promise<void> {
     const server = await ScriptedUpstream.open(({ path }, to) =>
-      json(to, path === '/models' ? { data: [] } : body),
+      text(to, path === '/models' ? '{"data":[]}' : typeof body === 'string' ? body : JSON.stringify(body)),
     )
     open.push(server)
-    const backend = new OpenAiBackend(
-      { clock, log },
-      { ...config('openai', server.url), models: [{ name: 'm', task: 'embeddings' }] },
-    )
-    open.push(backend)
-    await until('it is there', () => backend.models().length === 1)
+    const models = [{ name: 'm', task: 'embeddings' }]
+    const backend = await openBackend('openai', server.url, { models })
     const { error } = await ask(backend, { ...oipRequest, inputs: [textTensor('text', 'a', 'b')] })
     expect(error).toMatchObject({ code: 'run', message: expect.stringMatching(/broke the protocol/) })
+  }
+
+  test.each([
+    ['that has no text', {}, '{"words":"hi"}'],
+    ['that is a page of text', {}, 'hello'],
+    ['without its segments', { response_format: 'verbose_json' }, '[]'],
+  ])('whose transcript is one %s', async (_what, fields, body) => {
+    const server = await ScriptedUpstream.open(({ path }, to) =>
+      text(to, path === '/models' ? '{"data":[]}' : body),
+    )
+    open.push(server)
+    const models = [{ name: 'm', task: 'transcription' }]
+    const backend = await openBackend('openai', server.url, { models })
+    const file = { name: 'file', datatype: 'UINT8', shape: [1], data: new Uint8Array(1) } as const
+    const inputs = [file, textTensor('request', JSON.stringify(fields))]
+    const { error } = await ask(backend, { ...oipRequest, inputs })
+    expect(error).toMatchObject({ code: 'run', message: expect.stringMatching(/a transcript has no text/) })
+    const plain = textTensor('request', '{"response_format":"srt"}')
+    expect((await ask(backend, { ...oipRequest, inputs: [file, plain] })).error).toBeUndefined()
   })
 })

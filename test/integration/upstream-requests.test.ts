@@ -2,41 +2,23 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { expect, test } from 'vitest'
-import { OpenAiBackend } from '../../gateway/offload/backends/openai.backend.ts'
-import { until } from '../conformance/backend.suite.ts'
 import { json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { f32 } from './served-models.ts'
-import {
-  ask,
-  chatRequest,
-  clock,
-  config,
-  key,
-  log,
-  oipRequest,
-  oipServer,
-  open,
-  openBackend,
-} from './upstream-setup.ts'
+import { ask, chatRequest, key, oipRequest, oipServer, open, openBackend } from './upstream-setup.ts'
 
-test('[serving-10] an idle connection that the server closes as a request goes out is made anew', async () => {
-  let connections = 0
+/** Each connection takes one request; the second on it meets its end, read or not: nobody can tell. */
+async function closing(): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = []
   const server: Server = createServer((socket) => {
-    connections += 1
     socket.on('error', () => {})
     let answered = 0
     socket.on('data', (data) => {
-      // The second request on a connection meets its end, unread.
+      const path = data.toString().split(' ')[1] ?? ''
+      asked.push(path)
       if (answered === 1) return socket.resetAndDestroy()
       answered += 1
-      const path = data.toString().split(' ')[1]
-      const body = JSON.stringify(
-        path === '/v2'
-          ? { name: 's' }
-          : path === '/v2/models/m'
-            ? { name: 'm', inputs: [], outputs: [] }
-            : {},
-      )
+      const model = { name: 'm', inputs: [], outputs: [] }
+      const body = JSON.stringify({ '/v2': { name: 's' }, '/v2/models/m': model }[path] ?? { outputs: [] })
       socket.write(
         `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: keep-alive\r\n\r\n${body}`,
       )
@@ -44,9 +26,24 @@ test('[serving-10] an idle connection that the server closes as a request goes o
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const backend = await openBackend('oip', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  expect([backend.health().state, connections > 1]).toEqual(['ok', true])
-  server.close()
+  open.push({ [Symbol.asyncDispose]: async () => void server.close() })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+test('[serving-10] an idle connection that the server closes as a request goes out is made anew', async () => {
+  const { url, asked } = await closing()
+  const backend = await openBackend('oip', url)
+  expect([backend.health().state, asked.filter((path) => path === '/v2').length]).toEqual(['ok', 2])
+})
+
+test('[serving-3] a request that may have been read goes out again only where the model bears it', async () => {
+  for (const idempotent of [false, true]) {
+    const { url, asked } = await closing()
+    const backend = await openBackend('oip', url, { models: [{ name: 'm', idempotent }] })
+    const { error } = await ask(backend, oipRequest)
+    const sent = asked.filter((path) => path.endsWith('/infer')).length
+    expect([error?.code, sent]).toEqual(idempotent ? [undefined, 2] : ['engine-lost', 1])
+  }
 })
 
 test('[serving-10] the key goes to its server in a header, and its priority only where that was asked for', async () => {
@@ -57,9 +54,7 @@ test('[serving-10] the key goes to its server in a header, and its priority only
   open.push(server)
   const plain = await openBackend('openai', server.url)
   await ask(plain, { ...chatRequest(false), priority: 'background' })
-  const vllm = new OpenAiBackend({ clock, log }, { ...config('openai', server.url), priority: true })
-  open.push(vllm)
-  await until('it is there', () => vllm.models().length === 1)
+  const vllm = await openBackend('openai', server.url, { priority: true })
   await ask(vllm, { ...chatRequest(false), priority: 'control' })
   const [first, second] = server.of('/chat/completions')
   expect(first?.headers.authorization).toBe(`Bearer ${key}`)

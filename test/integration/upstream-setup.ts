@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { Backend } from '../../gateway/offload/backends/backend.ts'
 import type { UpstreamConfig } from '../../gateway/offload/backends/kind.ts'
-import { OipBackend } from '../../gateway/offload/backends/oip.backend.ts'
-import { OpenAiBackend } from '../../gateway/offload/backends/openai.backend.ts'
+import { oipKind } from '../../gateway/offload/backends/oip.backend.ts'
+import { openAiKind } from '../../gateway/offload/backends/openai.backend.ts'
 import { textTensor } from '../../gateway/offload/tasks.ts'
 import { VirtualClock } from '../../runtime/base/clock.ts'
 import { createLog } from '../../runtime/base/log.ts'
@@ -39,9 +39,15 @@ export const config = (kind: 'oip' | 'openai', url: string): UpstreamConfig => (
   ...{ id: 'server-1', kind, url, key, reach: 'site', priority: false, concurrency: 4 },
   models: [{ name: 'm', task: 'chat', price: 0.002 }],
 })
-export async function openBackend(kind: 'oip' | 'openai', url: string): Promise<Backend> {
-  const Kind = kind === 'oip' ? OipBackend : OpenAiBackend
-  const backend = new Kind({ clock, log }, config(kind, url))
+export async function openBackend(
+  kind: 'oip' | 'openai',
+  url: string,
+  more: Partial<UpstreamConfig> = {},
+): Promise<Backend> {
+  const upstreams = [{ ...config(kind, url), ...more }]
+  const { open: opens } = kind === 'oip' ? oipKind : openAiKind
+  const [backend] = await opens({ clock, log }, { pool: undefined, upstreams }, never)
+  if (!backend) throw new Error(`${kind} opened nothing`)
   open.push(backend)
   await until('it was looked at', () => backend.health().state !== 'starting')
   return backend

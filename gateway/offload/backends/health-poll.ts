@@ -17,27 +17,28 @@ export interface HealthPollDeps {
   readonly log: Log
 }
 
+export interface HealthPollOptions {
+  readonly everyMs: number
+  /** Refreshes what is known and tells how many models there are; throws where the server cannot be used. */
+  readonly look: (signal: AbortSignal) => Promise<number>
+  readonly onAway: () => void
+}
+
 export class HealthPoll implements AsyncDisposable {
   readonly #deps: HealthPollDeps
-  readonly #everyMs: number
-  readonly #look: (signal: AbortSignal) => Promise<number>
-  readonly #onAway: () => void
+  readonly #options: HealthPollOptions
   readonly #stop = new AbortController()
   #state: BackendHealth['state'] = 'starting'
   #reason = 'it was not asked yet'
-  readonly #polling: Promise<void>
+  #polling: Promise<void> | undefined
 
-  /** `look` refreshes what is known and tells how many models there are; it throws where the server cannot be used. */
-  constructor(
-    deps: HealthPollDeps,
-    everyMs: number,
-    look: (signal: AbortSignal) => Promise<number>,
-    onAway: () => void,
-  ) {
+  constructor(deps: HealthPollDeps, options: HealthPollOptions) {
     this.#deps = deps
-    this.#everyMs = everyMs
-    this.#look = look
-    this.#onAway = onAway
+    this.#options = options
+  }
+
+  /** To be called once. */
+  start(): void {
     this.#polling = this.#poll(this.#stop.signal)
   }
 
@@ -52,12 +53,13 @@ export class HealthPoll implements AsyncDisposable {
 
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps
+    const { everyMs, look, onAway } = this.#options
     let failures = 0
     while (!signal.aborted) {
       let waitMs: number
       try {
-        const models = await withDeadline(clock, 'its health', lookMs, this.#look, signal)
-        waitMs = models > 0 ? this.#everyMs : this.#everyMs * emptyFactor
+        const models = await withDeadline(clock, 'its health', lookMs, look, signal)
+        waitMs = models > 0 ? everyMs : everyMs * emptyFactor
         if (this.#state !== 'ok') log.info('backend is ready')
         this.#state = 'ok'
         failures = 0
@@ -67,7 +69,7 @@ export class HealthPoll implements AsyncDisposable {
         if (this.#state !== 'away' || this.#reason !== reason) log.warn('backend is away', { reason })
         this.#state = 'away'
         this.#reason = reason
-        this.#onAway()
+        onAway()
         waitMs = backoffMs(failures, awayBackoff, clock.random())
         failures += 1
       }

@@ -3,7 +3,6 @@
  * its metadata names that extension, else as JSON; priority and time left go along where it names `schedule_policy`. Which
  * models: those of the configuration, else its repository index.
  */
-import type { Clock } from '../../../runtime/base/clock.ts'
 import { messageOf } from '../../../runtime/base/errors.ts'
 import type { Log } from '../../../runtime/base/log.ts'
 import { type InferChunk, InferError, type InferRequest } from '../../../runtime/wire/infer.ts'
@@ -16,107 +15,63 @@ import {
   parseRepositoryIndex,
   parseServerMetadata,
 } from '../../../runtime/wire/oip-client.ts'
-import type { Backend, BackendHealth, ServedModel } from './backend.ts'
-import { HealthPoll } from './health-poll.ts'
-import type { BackendKind, UpstreamModel } from './kind.ts'
-import { type Answer, Upstream } from './upstream.ts'
+import type { ServedModel } from './backend.ts'
+import type { UpstreamConfig, UpstreamModel } from './kind.ts'
+import type { Answer, Upstream } from './upstream.ts'
+import { modelsMax, type Protocol, upstreamKind } from './upstream-backend.ts'
+import { recordIn } from './upstream-refusal.ts'
 
-export interface OipBackendOptions {
-  readonly id: string
-  readonly url: string
-  readonly reach: Backend['reach']
-  readonly key?: string | undefined
-  /** Undefined: all that its repository index says are ready. */
-  readonly models?: readonly UpstreamModel[] | undefined
-  /** Binary tensors even where its metadata does not name them, or never; undefined: as its metadata says. */
-  readonly binary?: boolean | undefined
-  readonly concurrency: number
-}
-
-/** A model more or less shows within this time. */
-const pollMs = 10_000
 /** Of one answer: the largest frame of ours, with room for JSON. */
 const answerBytesMax = 256 * 2 ** 20
 const metadataBytesMax = 2 ** 20
-/** Of one server. */
-const modelsMax = 256
-/** Names that are remembered: a server that lists others each time fills no memory. */
-const knownMax = 4096
+/** Models whose reason for being left out is remembered. */
+const leftOutMax = 4096
+/** What servers without a repository index answer. */
+const noIndex = [400, 404, 405, 501]
 
-export class OipBackend implements Backend {
-  readonly id: string
-  readonly reach: Backend['reach']
-  readonly concurrency: number
-  readonly #options: OipBackendOptions
+class OipProtocol implements Protocol {
+  /** A model more or less shows within this time. */
+  readonly lookEveryMs = 10_000
   readonly #upstream: Upstream
+  readonly #config: UpstreamConfig
   readonly #log: Log
-  readonly #poll: HealthPoll
-  readonly #known: Set<string>
-  #models = new Map<string, ServedModel>()
   #extensions: readonly string[] = []
   /** Why, as it was last logged. */
   readonly #leftOut = new Map<string, string>()
-  #running = 0
 
-  constructor(deps: { readonly clock: Clock; readonly log: Log }, options: OipBackendOptions) {
-    this.id = options.id
-    this.reach = options.reach
-    this.concurrency = options.concurrency
-    this.#options = options
-    this.#log = deps.log.named(options.id)
-    this.#upstream = new Upstream(deps.clock, options)
-    this.#known = new Set(options.models?.map(({ name }) => name))
-    this.#poll = new HealthPoll(
-      { clock: deps.clock, log: this.#log },
-      pollMs,
-      (signal) => this.#look(signal),
-      () => this.#models.clear(),
-    )
+  constructor(upstream: Upstream, config: UpstreamConfig, log: Log) {
+    this.#upstream = upstream
+    this.#config = config
+    this.#log = log
   }
 
-  get parallel(): number {
-    return this.concurrency
+  async *infer(
+    { idempotent, outputs: promised }: ServedModel,
+    request: InferRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<InferChunk, void, undefined> {
+    const { body, header } = await this.#ask(request, idempotent, signal)
+    const jsonBytes = Number(header('inference-header-content-length') ?? body.byteLength)
+    const outputs = parseOipAnswer(body, jsonBytes, request.id)
+    checkOutputs(outputs, promised)
+    yield { id: request.id, final: true, outputs }
   }
 
-  models(): readonly ServedModel[] {
-    return [...this.#models.values()]
+  /** Ready, what it is, and which models it has. A model that cannot be used here is left out, and why is logged once. */
+  async look(signal: AbortSignal): Promise<readonly ServedModel[]> {
+    await this.#get('/v2/health/ready', signal)
+    this.#extensions = parseServerMetadata(await this.#get('/v2', signal)).extensions
+    const wanted = await this.#wanted(signal)
+    const models = await Promise.all(wanted.map((declared) => this.#describe(declared, signal)))
+    return models.filter((model) => model !== undefined)
   }
 
-  knows(model: string): boolean {
-    return this.#known.has(model)
-  }
-
-  health(): BackendHealth {
-    return { ...this.#poll.state, running: this.#running, queued: 0 }
-  }
-
-  async *infer(request: InferRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
-    const model = this.#models.get(request.model)
-    if (!model) throw new InferError('model-unknown', `${this.id} has no model ${request.model} now`)
-    this.#running += 1
-    try {
-      const answer = await this.#ask(request, signal)
-      if (answer.status !== 200) throw this.#upstream.refusal(answer, errorIn(answer.body))
-      const jsonBytes = Number(answer.header('inference-header-content-length') ?? answer.body.byteLength)
-      const outputs = parseOipAnswer(answer.body, jsonBytes, request.id)
-      checkOutputs(outputs, model.outputs)
-      yield { id: request.id, final: true, outputs }
-    } finally {
-      this.#running -= 1
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#poll[Symbol.asyncDispose]()
-    this.#upstream[Symbol.dispose]()
-  }
-
-  #ask(request: InferRequest, signal: AbortSignal): Promise<Answer> {
+  #ask(request: InferRequest, repeatable: boolean, signal: AbortSignal): Promise<Answer> {
     const scheduled = this.#extensions.includes('schedule_policy')
     const body = oipRequest({
       id: request.id,
       inputs: request.inputs,
-      binary: this.#options.binary ?? this.#extensions.includes('binary_tensor_data'),
+      binary: this.#config.binary ?? this.#extensions.includes('binary_tensor_data'),
       parameters: {
         ...request.parameters,
         ...(scheduled && {
@@ -133,41 +88,25 @@ export class OipBackend implements Backend {
         ...(body.jsonBytes !== undefined && { 'inference-header-content-length': body.jsonBytes }),
       },
       parts: body.parts,
-      bytesMax: answerBytesMax,
-      signal,
+      ...{ repeatable, bytesMax: answerBytesMax, signal },
     })
-  }
-
-  /** Ready, what it is, and which models it has. A model that cannot be used here is left out, and why is logged once. */
-  async #look(signal: AbortSignal): Promise<number> {
-    await this.#get('/v2/health/ready', signal)
-    this.#extensions = parseServerMetadata(await this.#get('/v2', signal)).extensions
-    const wanted = await this.#wanted(signal)
-    const models = await Promise.all(wanted.map((declared) => this.#describe(declared, signal)))
-    this.#models = new Map(models.flatMap((model) => (model ? [[model.name, model]] : [])))
-    for (const name of this.#models.keys()) if (this.#known.size < knownMax) this.#known.add(name)
-    return this.#models.size
   }
 
   async #wanted(signal: AbortSignal): Promise<readonly UpstreamModel[]> {
-    if (this.#options.models) return this.#options.models
-    const path = '/v2/repository/index'
-    const parts = [Buffer.from('{"ready":true}')]
-    const headers = { 'content-type': 'application/json' }
-    const answer = await this.#upstream.ask({
+    if (this.#config.models) return this.#config.models
+    const { status, body } = await this.#upstream.ask({
       method: 'POST',
-      path,
-      parts,
-      headers,
-      bytesMax: metadataBytesMax,
-      signal,
+      path: '/v2/repository/index',
+      headers: { 'content-type': 'application/json' },
+      parts: [Buffer.from('{"ready":true}')],
+      ...{ repeatable: true, also: noIndex, bytesMax: metadataBytesMax, signal },
     })
-    if (answer.status !== 200)
+    if (status !== 200)
       throw new InferError(
         'unavailable',
-        `${this.id} has no repository index (${answer.status}): name its models in gateway.upstreams`,
+        `${this.#upstream.id} has no repository index (${status}): name its models in gateway.upstreams`,
       )
-    return parseRepositoryIndex(answer.body)
+    return parseRepositoryIndex(body)
       .slice(0, modelsMax)
       .map((name) => ({ name }))
   }
@@ -178,47 +117,28 @@ export class OipBackend implements Backend {
   ): Promise<ServedModel | undefined> {
     const path = `/v2/models/${encodeURIComponent(name)}`
     try {
-      if (!isReady(await this.#get(`${path}/ready`, signal)))
+      // REST "Model Ready Response JSON Object"; an empty body and status 200 say the same.
+      if (recordIn(await this.#get(`${path}/ready`, signal))?.['ready'] === false)
         throw new InferError('unavailable', 'it is not ready')
       const { version, platform, inputs, outputs } = parseModelMetadata(await this.#get(path, signal))
       return { name, version, platform, task, inputs, outputs, idempotent, cacheS, price }
     } catch (error) {
-      if (signal.aborted || !(error instanceof InferError) || error.retryable) throw error
+      if (signal.aborted || !(error instanceof InferError) || isGone(error)) throw error
       const reason = messageOf(error)
       if (this.#leftOut.get(name) !== reason) this.#log.warn('a model is left out', { model: name, reason })
-      if (this.#leftOut.size < knownMax) this.#leftOut.set(name, reason)
+      if (this.#leftOut.size < leftOutMax) this.#leftOut.set(name, reason)
       return undefined
     }
   }
 
   async #get(path: string, signal: AbortSignal): Promise<Buffer> {
-    const answer = await this.#upstream.ask({ method: 'GET', path, bytesMax: metadataBytesMax, signal })
-    if (answer.status !== 200) throw this.#upstream.refusal(answer, errorIn(answer.body))
-    return answer.body
+    const limits = { repeatable: true, bytesMax: metadataBytesMax, signal }
+    return (await this.#upstream.ask({ method: 'GET', path, ...limits })).body
   }
 }
 
-/** REST "Model Ready Response JSON Object"; an empty body and status 200 say the same. */
-function isReady(body: Buffer): boolean {
-  try {
-    return (JSON.parse(body.toString('utf8')) as { ready?: unknown } | null)?.ready !== false
-  } catch {
-    return true
-  }
-}
+/** The server, not the model. */
+const isGone = ({ code, retryable }: InferError) =>
+  code === 'engine-lost' || (code === 'unavailable' && retryable)
 
-/** REST "Inference Response JSON Error Object": `{"error": "<text>"}`. */
-function errorIn(body: Buffer): string | undefined {
-  try {
-    const { error } = JSON.parse(body.toString('utf8')) as { error?: unknown }
-    return typeof error === 'string' ? error : undefined
-  } catch {
-    return undefined
-  }
-}
-
-export const oipKind: BackendKind = {
-  kind: 'oip',
-  open: async (deps, { upstreams }) =>
-    upstreams.filter(({ kind }) => kind === 'oip').map((upstream) => new OipBackend(deps, upstream)),
-}
+export const oipKind = upstreamKind('oip', (...args) => new OipProtocol(...args))

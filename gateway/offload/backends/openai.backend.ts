@@ -3,8 +3,6 @@
  * the form of `../tasks.ts`; what comes back is checked as far as its shape goes. The key is sent to that server and never said.
  */
 import * as v from 'valibot'
-import type { Clock } from '../../../runtime/base/clock.ts'
-import type { Log } from '../../../runtime/base/log.ts'
 import {
   type InferChunk,
   InferError,
@@ -13,121 +11,90 @@ import {
   type Tensor,
 } from '../../../runtime/wire/infer.ts'
 import { type Task, taskSignatures, textIn, textTensor } from '../tasks.ts'
-import type { Backend, BackendHealth, ServedModel } from './backend.ts'
-import { HealthPoll } from './health-poll.ts'
-import type { BackendKind, UpstreamModel } from './kind.ts'
-import { multipartForm } from './multipart-form.ts'
+import type { Backend, ServedModel } from './backend.ts'
+import type { UpstreamConfig, UpstreamModel } from './kind.ts'
+import { type FormBody, multipartForm } from './multipart-form.ts'
 import { serverSentEvents } from './server-sent-events.ts'
-import { type Answer, type Streamed, Upstream } from './upstream.ts'
-
-export interface OpenAiBackendOptions {
-  readonly id: string
-  /** As clients of OpenAI name it: up to `/v1`, without a slash at the end. */
-  readonly url: string
-  readonly reach: Backend['reach']
-  readonly key?: string | undefined
-  /** Undefined: all that it lists, for chats. */
-  readonly models?: readonly UpstreamModel[] | undefined
-  /** It takes vLLM's `priority`: lower is served earlier. */
-  readonly priority: boolean
-  readonly concurrency: number
-}
+import { type Answer, type Streamed, type Upstream, wholeOf } from './upstream.ts'
+import { modelsMax, type Protocol, upstreamKind } from './upstream-backend.ts'
+import { jsonIn, reasonIn, recordIn } from './upstream-refusal.ts'
 
 /** In a cloud each look may be billed or counted. */
-const pollMs: Readonly<Record<Backend['reach'], number>> = { site: 10_000, cloud: 60_000 }
+const lookEveryMs: Readonly<Record<Backend['reach'], number>> = { site: 10_000, cloud: 60_000 }
 const listBytesMax = 4 * 2 ** 20
 /** A long generation with its log probabilities; embeddings of a batch. */
 const answerBytesMax = 64 * 2 ** 20
-const modelsMax = 256
 /** vLLM, `priority`: lower is handled earlier, the default is 0. */
 const priorities: Readonly<Record<Priority, number>> = { control: -10, interactive: 0, background: 10 }
+const eventStream = /^text\/event-stream\b/i
+/** A page of whatever stands in front of the server is no answer of it. */
+const noPage = /^(?!.*html)/i
+/** Formats of a transcript that are JSON; the others are plain text. */
+const jsonFormats: readonly unknown[] = [undefined, 'json', 'verbose_json']
 
 const embeddings = v.object({
-  data: v.array(v.object({ index: v.optional(v.number()), embedding: v.array(v.number()) })),
-  usage: v.optional(v.object({ prompt_tokens: v.optional(v.number()) })),
+  data: v.array(v.object({ index: v.nullish(v.number()), embedding: v.custom<number[]>(isVector) })),
+  usage: v.nullish(v.object({ prompt_tokens: v.nullish(v.number()) })),
 })
 const list = v.object({
   data: v.array(v.object({ id: v.pipe(v.string(), v.minLength(1), v.maxLength(256)) })),
 })
 
-export class OpenAiBackend implements Backend {
-  readonly id: string
-  readonly reach: Backend['reach']
-  readonly concurrency: number
-  readonly #options: OpenAiBackendOptions
+/** One request on its way. */
+interface Sending {
+  readonly request: InferRequest
+  readonly repeatable: boolean
+  readonly signal: AbortSignal
+}
+
+class OpenAiProtocol implements Protocol {
+  readonly lookEveryMs: number
   readonly #upstream: Upstream
-  readonly #poll: HealthPoll
-  readonly #known: Set<string>
-  #models = new Map<string, ServedModel>()
-  #running = 0
+  readonly #config: UpstreamConfig
 
-  constructor(deps: { readonly clock: Clock; readonly log: Log }, options: OpenAiBackendOptions) {
-    this.id = options.id
-    this.reach = options.reach
-    this.concurrency = options.concurrency
-    this.#options = options
-    this.#upstream = new Upstream(deps.clock, options)
-    this.#known = new Set(options.models?.map(({ name }) => name))
-    this.#poll = new HealthPoll(
-      { clock: deps.clock, log: deps.log.named(options.id) },
-      pollMs[options.reach],
-      (signal) => this.#look(signal),
-      () => this.#models.clear(),
-    )
+  constructor(upstream: Upstream, config: UpstreamConfig) {
+    this.lookEveryMs = lookEveryMs[config.reach]
+    this.#upstream = upstream
+    this.#config = config
   }
 
-  get parallel(): number {
-    return this.concurrency
+  async *infer(
+    { task, idempotent: repeatable }: ServedModel,
+    request: InferRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<InferChunk, void, undefined> {
+    const sending = { request, repeatable, signal }
+    if (task === 'chat') yield* this.#chat(sending)
+    else if (task === 'embeddings') yield await this.#embeddings(sending)
+    else yield* this.#transcription(sending)
   }
 
-  models(): readonly ServedModel[] {
-    return [...this.#models.values()]
+  async look(signal: AbortSignal): Promise<readonly ServedModel[]> {
+    const declared = this.#config.models
+    // Not every server lists its models; one that answers is there.
+    const also = declared ? [404] : []
+    const limits = { repeatable: true, also, bytesMax: listBytesMax, signal }
+    const answer = await this.#upstream.ask({ method: 'GET', path: '/models', ...limits })
+    return (declared ?? this.#listed(answer)).map(servedModel)
   }
 
-  knows(model: string): boolean {
-    return this.#known.has(model)
-  }
-
-  health(): BackendHealth {
-    return { ...this.#poll.state, running: this.#running, queued: 0 }
-  }
-
-  async *infer(request: InferRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
-    const task = this.#models.get(request.model)?.task as Task | undefined
-    if (!task) throw new InferError('model-unknown', `${this.id} has no model ${request.model} now`)
-    this.#running += 1
-    try {
-      if (task === 'chat') yield* this.#chat(request, signal)
-      else if (task === 'embeddings') yield await this.#embeddings(request, signal)
-      else yield* this.#transcription(request, signal)
-    } finally {
-      this.#running -= 1
+  async *#chat(sending: Sending): AsyncGenerator<InferChunk, void, undefined> {
+    const { request } = sending
+    const body = jsonInput(request)
+    const path = '/chat/completions'
+    const sent = jsonPart(this.#asked(request, body))
+    if (body['stream'] === true) {
+      yield* this.#events(request, await this.#post(sending, path, sent, eventStream))
+      return
     }
+    const answer = await wholeOf((await this.#post(sending, path, sent)).chunks)
+    if (!Array.isArray(recordIn(answer)?.['choices']))
+      throw this.#upstream.broke('a chat completion has no choices')
+    yield wholeChunk(request, answer)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#poll[Symbol.asyncDispose]()
-    this.#upstream[Symbol.dispose]()
-  }
-
-  async *#chat(request: InferRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
-    const body = jsonRecord(textIn(request.inputs, 'request'), 'input request')
-    const streams = body['stream'] === true
-    const answer = await this.#post(
-      request,
-      '/chat/completions',
-      jsonPart(this.#asked(request, body)),
-      signal,
-    )
-    if (streams) yield* this.#events(request, answer)
-    else
-      yield await this.#whole(request, answer, (json) => {
-        if (!Array.isArray(record(json)?.['choices']))
-          throw garbage(this.id, 'a chat completion has no choices')
-      })
-  }
-
-  async #embeddings(request: InferRequest, signal: AbortSignal): Promise<InferChunk> {
+  async #embeddings(sending: Sending): Promise<InferChunk> {
+    const { request } = sending
     const texts = request.inputs.find(({ name }) => name === 'text')
     if (texts?.datatype !== 'BYTES' || texts.data.length === 0)
       throw new InferError('bad-input', 'input text is not BYTES [n] with n > 0')
@@ -137,118 +104,79 @@ export class OpenAiBackend implements Backend {
       encoding_format: 'float',
       ...(dimensions !== undefined && { dimensions }),
     }
-    const answer = await this.#post(request, '/embeddings', jsonPart(this.#asked(request, body)), signal)
-    const parsed = v.safeParse(embeddings, parse((await whole(answer)).body))
-    if (!parsed.success) throw garbage(this.id, 'embeddings without their data')
+    const answer = await this.#post(sending, '/embeddings', jsonPart(this.#asked(request, body)))
+    const parsed = v.safeParse(embeddings, jsonIn(await wholeOf(answer.chunks)))
+    if (!parsed.success) throw this.#upstream.broke('embeddings without their data')
     const { data, usage } = parsed.output
+    const vectors = rowsOf(data, texts.data.length)
+    if (!vectors)
+      throw this.#upstream.broke(
+        `${texts.data.length} texts got ${data.length} vectors, or some of several lengths or indexes`,
+      )
     const tokens = usage?.prompt_tokens
     return {
       id: request.id,
       final: true,
-      outputs: [
-        vectors(this.id, data, texts.data.length),
-        ...(tokens === undefined ? [] : [countTensor('tokens', tokens)]),
-      ],
+      outputs: [vectors, ...(typeof tokens !== 'number' ? [] : [countTensor('tokens', tokens)])],
     }
   }
 
-  async *#transcription(
-    request: InferRequest,
-    signal: AbortSignal,
-  ): AsyncGenerator<InferChunk, void, undefined> {
+  async *#transcription(sending: Sending): AsyncGenerator<InferChunk, void, undefined> {
+    const { request } = sending
     const file = request.inputs.find(({ name }) => name === 'file')
     if (file?.datatype !== 'UINT8') throw new InferError('bad-input', 'input file is not UINT8 [n]')
-    const fields = jsonRecord(textIn(request.inputs, 'request'), 'input request')
+    const fields = jsonInput(request)
     const form = multipartForm({ ...fields, model: request.model }, file.data)
-    const answer = await this.#post(request, '/audio/transcriptions', form, signal)
-    if (fields['stream'] === 'true') yield* this.#events(request, answer)
-    else yield await this.#whole(request, answer)
+    const path = '/audio/transcriptions'
+    if (fields['stream'] === 'true') {
+      yield* this.#events(request, await this.#post(sending, path, form, eventStream))
+      return
+    }
+    const answer = await wholeOf((await this.#post(sending, path, form)).chunks)
+    if (jsonFormats.includes(fields['response_format']) && typeof recordIn(answer)?.['text'] !== 'string')
+      throw this.#upstream.broke('a transcript has no text')
+    yield wholeChunk(request, answer)
   }
 
   /** The model under its own name there, and how urgent it is. */
   #asked(request: InferRequest, body: Readonly<Record<string, unknown>>) {
-    const priority = this.#options.priority && { priority: priorities[request.priority] }
+    const priority = this.#config.priority && { priority: priorities[request.priority] }
     return { ...body, model: request.model, ...priority }
   }
 
-  async #post(
-    request: InferRequest,
+  #post(
+    { request, repeatable, signal }: Sending,
     path: string,
-    { type, parts }: { readonly type: string; readonly parts: readonly Uint8Array[] },
-    signal: AbortSignal,
+    { type: sent, parts }: FormBody,
+    type = noPage,
   ): Promise<Streamed> {
-    const headers = { 'content-type': type, 'x-request-id': request.id, accept: '*/*' }
-    const answer = await this.#upstream.stream({
-      method: 'POST',
-      path,
-      headers,
-      parts,
-      bytesMax: answerBytesMax,
-      signal,
-    })
-    if (answer.status === 200) return answer
-    throw this.#upstream.refusal(answer, errorIn((await whole(answer)).body))
-  }
-
-  /** A final chunk with the answer as `response`. */
-  async #whole(
-    request: InferRequest,
-    answer: Streamed,
-    check: (json: unknown) => void = () => {},
-  ): Promise<InferChunk> {
-    const { body } = await whole(answer)
-    const type = answer.header('content-type') ?? ''
-    if (/html/i.test(type)) throw garbage(this.id, `it answered with ${type.slice(0, 80)}`)
-    check(parse(body))
-    return { id: request.id, final: true, outputs: [textTensor('response', body.toString('utf8'))] }
+    const headers = { 'content-type': sent, 'x-request-id': request.id, accept: '*/*' }
+    const limits = { repeatable, type, bytesMax: answerBytesMax, signal }
+    return this.#upstream.stream({ method: 'POST', path, headers, parts, ...limits })
   }
 
   /** One chunk an event. A stream that ends without its end, or with an error, is none. */
-  async *#events({ id }: InferRequest, answer: Streamed): AsyncGenerator<InferChunk, void, undefined> {
-    const type = answer.header('content-type') ?? ''
-    if (!/^text\/event-stream\b/i.test(type)) {
-      await answer.chunks.return(undefined)
-      throw garbage(this.id, `asked for a stream it answered with ${type.slice(0, 80) || 'no content type'}`)
-    }
-    for await (const data of serverSentEvents(answer.chunks)) {
+  async *#events({ id }: InferRequest, { chunks }: Streamed): AsyncGenerator<InferChunk, void, undefined> {
+    const server = this.#upstream
+    for await (const data of serverSentEvents(chunks)) {
       if (data === '[DONE]') return yield { id, final: true, outputs: [] }
-      const event = record(parse(Buffer.from(data)))
-      if (!event) throw garbage(this.id, 'an event is no JSON object')
-      if (event['error'] !== undefined)
-        throw new InferError(
-          'run',
-          `${this.id}: ${this.#upstream.said(errorIn(Buffer.from(data)) ?? 'it failed')}`,
-          {
-            retryable: true,
-          },
-        )
+      const event = recordIn(Buffer.from(data))
+      if (!event) throw server.broke('an event is no JSON object')
+      // Some servers say that there is none.
+      if (event['error'] != null) {
+        const said = server.said(reasonIn(Buffer.from(data)) ?? 'it failed')
+        throw new InferError('run', `${server.id}: ${said}`, { retryable: true })
+      }
       yield { id, final: false, outputs: [textTensor('event', data)] }
       // A transcript says itself that it is done.
       if (event['type'] === 'transcript.text.done') return yield { id, final: true, outputs: [] }
     }
-    throw new InferError('engine-lost', `${this.id} ended its answer before the end`, { retryable: true })
-  }
-
-  async #look(signal: AbortSignal): Promise<number> {
-    const answer = await this.#upstream.ask({
-      method: 'GET',
-      path: '/models',
-      bytesMax: listBytesMax,
-      signal,
-    })
-    const declared = this.#options.models
-    // Not every server lists its models; one that answers is there.
-    const unlisted = declared !== undefined && answer.status === 404
-    if (answer.status !== 200 && !unlisted) throw this.#upstream.refusal(answer, errorIn(answer.body))
-    const names = declared ?? this.#listed(answer)
-    this.#models = new Map(names.map((model) => [model.name, servedModel(model)]))
-    for (const name of this.#models.keys()) if (this.#known.size < 4096) this.#known.add(name)
-    return this.#models.size
+    throw new InferError('engine-lost', `${server.id} ended its answer before the end`, { retryable: true })
   }
 
   #listed({ body }: Answer): readonly UpstreamModel[] {
-    const listed = v.safeParse(list, parse(body))
-    if (!listed.success) throw garbage(this.id, 'its list of models is none')
+    const listed = v.safeParse(list, jsonIn(body))
+    if (!listed.success) throw this.#upstream.broke('its list of models is none')
     return listed.output.data.slice(0, modelsMax).map(({ id }) => ({ name: id }))
   }
 }
@@ -268,27 +196,37 @@ function servedModel({ name, task = 'chat', idempotent, cacheS, price }: Upstrea
   }
 }
 
-/** Streams of whole answers are small: bounded by `answerBytesMax`. */
-async function whole(answer: Streamed): Promise<{ readonly body: Buffer }> {
-  const parts: Buffer[] = []
-  for await (const chunk of answer.chunks) parts.push(chunk)
-  return { body: Buffer.concat(parts) }
+/** The answer as `response`. */
+function wholeChunk({ id }: InferRequest, answer: Buffer): InferChunk {
+  return { id, final: true, outputs: [textTensor('response', answer.toString('utf8'))] }
 }
 
-function jsonPart(value: unknown) {
+function jsonPart(value: unknown): FormBody {
   return { type: 'application/json', parts: [Buffer.from(JSON.stringify(value))] }
 }
 
-function vectors(id: string, data: v.InferOutput<typeof embeddings>['data'], texts: number): Tensor {
+function jsonInput({ inputs }: InferRequest): Readonly<Record<string, unknown>> {
+  const found = recordIn(Buffer.from(textIn(inputs, 'request') ?? ''))
+  if (!found) throw new InferError('bad-input', 'input request is not BYTES [1] with a JSON object')
+  return found
+}
+
+function isVector(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'number')
+}
+
+/** In the order of the texts. Undefined: not one vector for each text, all of one length and finite as 32-bit floats. */
+function rowsOf(data: v.InferOutput<typeof embeddings>['data'], texts: number): Tensor | undefined {
   const length = data[0]?.embedding.length ?? 0
-  const even = data.every(({ embedding }) => embedding.length === length && embedding.every(Number.isFinite))
-  if (data.length !== texts || length === 0 || !even)
-    throw garbage(id, `${texts} texts got ${data.length} vectors, or vectors of several lengths`)
-  const sorted = data.every(({ index }) => index !== undefined)
-    ? data.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0))
-    : data
+  // Before there is room for so many of that length: one long vector may stand for many.
+  if (data.length !== texts || length === 0 || data.some(({ embedding }) => embedding.length !== length))
+    return undefined
+  const numbered = data.every(({ index }) => typeof index === 'number')
+  const rows = numbered ? data.toSorted((a, b) => Number(a.index) - Number(b.index)) : data
+  if (numbered && rows.some(({ index }, at) => index !== at)) return undefined
   const flat = new Float32Array(texts * length)
-  for (const [at, { embedding }] of sorted.entries()) flat.set(embedding, at * length)
+  for (const [at, { embedding }] of rows.entries()) flat.set(embedding, at * length)
+  if (!flat.every(Number.isFinite)) return undefined
   return { name: 'embedding', datatype: 'FP32', shape: [texts, length], data: flat }
 }
 
@@ -296,40 +234,4 @@ function countTensor(name: string, count: number): Tensor {
   return { name, datatype: 'INT32', shape: [1], data: Int32Array.of(count) }
 }
 
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
-}
-
-function jsonRecord(text: string | undefined, what: string): Readonly<Record<string, unknown>> {
-  const found = record(parse(Buffer.from(text ?? '')))
-  if (!found) throw new InferError('bad-input', `${what} is not BYTES [1] with a JSON object`)
-  return found
-}
-
-/** OpenAI: `{"error": {"message": …}}`; others: `{"error": "…"}`, `{"message": …}`. */
-function errorIn(body: Buffer): string | undefined {
-  const json = record(parse(body))
-  const error = json?.['error']
-  const message = record(error)?.['message'] ?? error ?? json?.['message']
-  return typeof message === 'string' ? message : undefined
-}
-
-function garbage(id: string, line: string): InferError {
-  return new InferError('run', `${id} broke the protocol: ${line}`, { retryable: true })
-}
-
-export const openAiKind: BackendKind = {
-  kind: 'openai',
-  open: async (deps, { upstreams }) =>
-    upstreams.filter(({ kind }) => kind === 'openai').map((upstream) => new OpenAiBackend(deps, upstream)),
-}
+export const openAiKind = upstreamKind('openai', (upstream, config) => new OpenAiProtocol(upstream, config))

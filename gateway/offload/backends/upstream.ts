@@ -1,12 +1,13 @@
 /**
- * HTTP/1.1 to a server elsewhere, trusting nothing of it: connecting, silence and size are bounded, a redirect is refused (what
- * is sent is personal, and goes to nobody but the configured server), half an answer is none. `node:http`, because `fetch` costs
- * 20 MB at its first use. The key is in a header and nowhere else: neither errors nor logs have it.
+ * HTTP/1.1 to a server elsewhere, trusting nothing of it: connecting, silence and size are bounded, nothing is unpacked, a redirect
+ * is refused (what is sent is personal, and goes to nobody but the configured server), half an answer is none. `node:http`, because
+ * `fetch` costs 20 MB at its first use. The key is in a header and nowhere else: neither errors nor logs have it.
  */
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Clock } from '../../../runtime/base/clock.ts'
 import { messageOf } from '../../../runtime/base/errors.ts'
 import { InferError } from '../../../runtime/wire/infer.ts'
+import { type Head, reasonBytesMax, reasonIn, refusalOf, shown } from './upstream-refusal.ts'
 
 export interface UpstreamOptions {
   /** Names it in errors. */
@@ -22,14 +23,15 @@ export interface Call {
   readonly path: string
   readonly headers?: OutgoingHttpHeaders
   readonly parts?: readonly Uint8Array[]
+  /** Asking twice does no harm. */
+  readonly repeatable: boolean
+  /** Statuses that are an answer, besides 200. */
+  readonly also?: readonly number[]
+  /** What the content type has to be. */
+  readonly type?: RegExp
   /** The largest answer; of a stream, of all of it. */
   readonly bytesMax: number
   readonly signal: AbortSignal
-}
-
-export interface Head {
-  readonly status: number
-  readonly header: (name: string) => string | undefined
 }
 
 export interface Answer extends Head {
@@ -37,7 +39,7 @@ export interface Answer extends Head {
 }
 
 export interface Streamed extends Head {
-  /** Throws InferError; leaving the loop ends the connection. */
+  /** To be read: throws InferError; leaving the loop ends the connection. */
   readonly chunks: AsyncGenerator<Buffer>
 }
 
@@ -45,10 +47,10 @@ export interface Streamed extends Head {
 const connectionsMax = 128
 /** A server in reach has answered the handshake by then. */
 const connectMs = 5_000
+/** How long a connection is kept open unused: less than servers commonly do, so that theirs is seldom the end that closes it. */
+const idleMs = 4_000
 /** Within an answer that has begun. Servers of language models send comments or tokens more often. */
 const silenceMs = 60_000
-/** Of a connection that the other side has closed. */
-const closedCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 
 export class Upstream implements Disposable {
   readonly id: string
@@ -65,52 +67,33 @@ export class Upstream implements Disposable {
     this.#clock = clock
   }
 
-  /** The whole answer, whatever its status but a redirect. Throws InferError. */
+  /** The whole answer. Throws InferError. */
   async ask(call: Call): Promise<Answer> {
     const { chunks, ...head } = await this.stream(call)
-    const parts: Buffer[] = []
-    for await (const chunk of chunks) parts.push(chunk)
-    return { ...head, body: Buffer.concat(parts) }
+    return { ...head, body: await wholeOf(chunks) }
   }
 
-  /** The answer as it comes. Throws InferError. */
+  /** The answer as it comes. Throws InferError, also for every status that is none, in the server's own words. */
   async stream(call: Call): Promise<Streamed> {
     call.signal.throwIfAborted()
     if (this.#closed) throw new InferError('engine-stopped', `${this.id} was closed`)
     const { request, agent } = await this.#open()
     const incoming = await this.#send(request, agent, call, true)
-    const status = incoming.statusCode ?? 0
-    if (status >= 300 && status < 400) {
-      incoming.destroy()
-      throw new InferError('run', `${this.id} redirects elsewhere (${status}), which is not followed`)
-    }
-    const header = (name: string) => {
-      const value = incoming.headers[name]
-      return Array.isArray(value) ? value[0] : value
-    }
-    return { status, header, chunks: this.#read(incoming, call) }
+    const head = headOf(incoming)
+    const fault = await this.#fault(incoming, head, call)
+    if (!fault) return { ...head, chunks: this.#read(incoming, call) }
+    incoming.destroy()
+    throw fault
   }
 
-  /** What a status other than 200 means. `said` is the server's own reason, already out of its body; some say the key back. */
-  refusal({ status, header }: Head, said = 'no reason given'): InferError {
-    const line = `${this.id} answered ${status}: ${this.said(said)}`
-    if (status === 401 || status === 403)
-      return new InferError('unavailable', `${this.id} refuses the gateway's key (${status})`, {
-        retryable: true,
-      })
-    if (status === 404) return new InferError('model-unknown', line)
-    if (status === 408 || status === 504) return new InferError('deadline', line, { retryable: true })
-    if (status === 429 || status === 503)
-      return new InferError('overloaded', line, { retryable: true, ...retryAfterOf(header('retry-after')) })
-    if (status >= 400 && status < 500) return new InferError('bad-input', line)
-    return new InferError('run', line, { retryable: true })
+  /** It answered with what is no answer: retryable, another server of the same model may keep to the protocol. */
+  broke(line: string): InferError {
+    return new InferError('run', `${this.id} broke the protocol: ${line}`, { retryable: true })
   }
 
-  /** An error that the server tells within an answer, without our key. */
+  /** What a server says within an answer, without our key. */
   said(text: string): string {
-    return (this.#key === undefined ? text : text.replaceAll(this.#key, '…'))
-      .replace(/\s+/g, ' ')
-      .slice(0, saidCharsMax)
+    return shown(text, this.#key)
   }
 
   [Symbol.dispose](): void {
@@ -122,7 +105,9 @@ export class Upstream implements Disposable {
     // Loaded when it is needed: TLS alone is 5 MB.
     const { Agent, request } =
       this.#url.protocol === 'https:' ? await import('node:https') : await import('node:http')
-    this.#agent ??= new Agent({ keepAlive: true, maxSockets: connectionsMax, scheduling: 'lifo' })
+    this.#agent ??= new Agent({
+      ...{ keepAlive: true, timeout: idleMs, maxSockets: connectionsMax, scheduling: 'lifo' },
+    })
     return { request, agent: this.#agent }
   }
 
@@ -149,8 +134,10 @@ export class Upstream implements Disposable {
       sent.on('response', resolve)
       sent.on('error', (error: NodeJS.ErrnoException) => {
         if (signal.aborted) return reject(signal.reason)
-        // An idle connection is the server's to close, and that may cross with a request: then it was never read.
-        const crossed = sent.reusedSocket && closedCodes.has(error.code ?? '')
+        // An idle connection is the server's to close, and that may cross with a request. Whether it was read nobody can tell,
+        // unless it could not even be written.
+        const crossed =
+          sent.reusedSocket && (error.code === 'EPIPE' || (error.code === 'ECONNRESET' && call.repeatable))
         if (crossed && isFirst) this.#send(request, agent, call, false).then(resolve, reject)
         else reject(connected() ? this.#lost(error) : this.#unreachable(error))
       })
@@ -178,6 +165,32 @@ export class Upstream implements Disposable {
       socket.once('close', cancel)
     })
     return () => connected
+  }
+
+  /** Why it is no answer, if it is none. */
+  async #fault(incoming: IncomingMessage, head: Head, call: Call): Promise<InferError | undefined> {
+    const { status, header } = head
+    if (status >= 300 && status < 400)
+      return new InferError('run', `${this.id} redirects elsewhere (${status}), which is not followed`)
+    if (status !== 200 && !call.also?.includes(status))
+      return refusalOf(this.id, head, await this.#reason(incoming, call))
+    const packed = header('content-encoding') ?? 'identity'
+    if (packed !== 'identity') return this.broke(`its answer is packed (${packed.slice(0, 40)}), unasked`)
+    const type = header('content-type') || 'no content type'
+    if (call.type && !call.type.test(type)) return this.broke(`it answered with ${type.slice(0, 80)}`)
+    return undefined
+  }
+
+  /** None where it has no end, or breaks off: the status says enough. */
+  async #reason(incoming: IncomingMessage, call: Call): Promise<string | undefined> {
+    try {
+      const body = await wholeOf(this.#read(incoming, { ...call, bytesMax: reasonBytesMax }))
+      const reason = reasonIn(body)
+      return reason === undefined ? undefined : this.said(reason)
+    } catch (error) {
+      if (call.signal.aborted) throw error
+      return undefined
+    }
   }
 
   async *#read(incoming: IncomingMessage, { bytesMax, signal }: Call): AsyncGenerator<Buffer> {
@@ -246,11 +259,17 @@ function sizeOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-/** Characters of a server's own reason that are shown. */
-const saidCharsMax = 300
+function headOf({ statusCode = 0, headers }: IncomingMessage): Head {
+  const header = (name: string) => {
+    const value = headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+  return { status: statusCode, header }
+}
 
-/** Seconds; the other form, a date, needs two clocks to agree. */
-function retryAfterOf(value: string | undefined): { retryAfterMs?: number } {
-  if (value === undefined || !/^\d{1,5}(\.\d+)?$/.test(value)) return {}
-  return { retryAfterMs: Math.round(Number(value) * 1000) }
+/** Bounded by its call. */
+export async function wholeOf(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const chunk of chunks) parts.push(chunk)
+  return Buffer.concat(parts)
 }

@@ -1,11 +1,6 @@
 /** A backend that does what the test says; a stand-in for a server elsewhere, without one. */
 import type { Backend, BackendHealth, ServedModel } from '../../../../gateway/offload/backends/backend.ts'
-import {
-  type InferChunk,
-  InferError,
-  type InferRequest,
-  type Tensor,
-} from '../../../../runtime/wire/infer.ts'
+import type { InferChunk, InferRequest, Tensor } from '../../../../runtime/wire/infer.ts'
 
 export const number = (value: number): Tensor => ({
   name: 'y',
@@ -24,7 +19,7 @@ export const model = (name: string, more: Partial<ServedModel> = {}): ServedMode
 })
 
 /** Chunks to give, an error to throw, or `hang`: silent until it is cancelled. */
-export type Step = number | { readonly final: number } | Omit<InferChunk, 'id'> | InferError | 'hang' | 'end'
+export type Step = number | { readonly final: number } | Omit<InferChunk, 'id'> | Error | 'hang' | 'end'
 export type Script = (request: InferRequest, call: number) => readonly Step[]
 
 export class ScriptedBackend implements Backend {
@@ -77,7 +72,7 @@ export class ScriptedBackend implements Backend {
     const { id } = request
     for (const step of this.script(request, this.requests.length)) {
       if (step === 'end') return
-      if (step instanceof InferError) throw step
+      if (step instanceof Error) throw step
       if (step === 'hang') {
         await new Promise((_, reject) => {
           signal.addEventListener('abort', () => {

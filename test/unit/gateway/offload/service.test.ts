@@ -3,11 +3,11 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { ResultCache } from '../../../../gateway/offload/result-cache.ts'
 import { InferenceService } from '../../../../gateway/offload/service.ts'
 import type { ServingRequest } from '../../../../gateway/offload/serving.ts'
-import { lastOf } from '../../../../gateway/offload/tasks.ts'
+import { lastOf, textTensor } from '../../../../gateway/offload/tasks.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { type InferChunk, InferError } from '../../../../runtime/wire/infer.ts'
-import { model, number, ScriptedBackend, type Step } from './scripted-backend.ts'
+import { model, number, type Script, ScriptedBackend, type Step } from './scripted-backend.ts'
 
 const never = new AbortController().signal
 let clock: VirtualClock
@@ -353,6 +353,46 @@ describe('[serving-5] time and leaving', () => {
     await Promise.all([service[Symbol.asyncDispose](), service[Symbol.asyncDispose]()])
     expect([await answer, a.closed]).toEqual(['engine-stopped', 1])
     expect(await ask(service)).toMatchObject({ code: 'engine-stopped' })
+  })
+})
+
+describe('[serving-5] whatever becomes of a request, its place, its bytes and its backend are free afterwards', () => {
+  const big = { name: 'x', datatype: 'UINT8', shape: [900], data: new Uint8Array(900) } as const
+  const hung = new InferError('cancelled', 'for the test')
+  test.each<[string, Script, number]>([
+    ['an answer', () => [1, { final: 2 }], 5_000],
+    ['a mistake of its caller', () => [new InferError('bad-input', 'no')], 5_000],
+    ['a failure in the middle', () => [1, retryable('engine-lost')], 5_000],
+    ['failures until nobody tries again', () => [retryable('run')], 5_000],
+    ['an end without an answer', () => ['end'], 5_000],
+    ['a mistake of ours', () => [1, new TypeError('for the test')], 5_000],
+    ['its deadline', () => [1, 'hang'], 300],
+    ['a backend that cancels by itself', () => [hung], 5_000],
+  ])('%s', async (_what, script, deadlineMs) => {
+    const a = new ScriptedBackend('a', { script })
+    const service = serve(a)
+    const taken: number[] = []
+    const infer = a.infer.bind(a)
+    a.infer = (...args) => {
+      taken.push(service.load()[0]?.running ?? 0)
+      return infer(...args)
+    }
+    // Twice as many as there are places, each with nearly all the bytes that there are.
+    for (let n = 0; n < 8; n += 1) await ask(service, { inputs: [big], deadlineMs })
+    expect([Math.max(...taken), service.load()[0]]).toEqual([
+      1,
+      expect.objectContaining({ running: 0, queued: 0 }),
+    ])
+    a.script = () => [{ final: 1 }]
+    clock.advance(60_000)
+    expect(await ask(service, { inputs: [big] })).toMatchObject({ route: 'a' })
+  })
+
+  test('one that may not leave', async () => {
+    const service = serve(new ScriptedBackend('far', { reach: 'cloud' }))
+    const deep = textTensor('x', `${'['.repeat(40)}"a"${']'.repeat(40)}`)
+    expect(await ask(service, { inputs: [deep] })).toMatchObject({ code: 'bad-input' })
+    expect(service.load()).toMatchObject([{ running: 0, queued: 0 }])
   })
 })
 
