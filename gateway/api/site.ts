@@ -5,6 +5,7 @@
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 import { assert } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
+import { namesOf } from '../../runtime/inference/redaction/home-names.ts'
 import type { KnownName } from '../../runtime/inference/redaction/redactor.ts'
 import type { HomeMessage } from '../../runtime/wire/messages.ts'
 import { BadMessages } from './bad-messages.ts'
@@ -132,8 +133,5 @@ export class Site implements AsyncDisposable {
 }
 
 function namesIn({ device, areas, entities }: HomeMessage): KnownName[] {
-  return [
-    ...areas.map(({ name }) => ({ kind: 'AREA' as const, name })),
-    ...[device, ...entities].map(({ name }) => ({ kind: 'DEVICE' as const, name })),
-  ]
+  return namesOf({ areas, things: [device, ...entities] })
 }

@@ -18,7 +18,8 @@ import { readMeasuredPlan } from './measured-plan.ts'
 import { models, voiceModels } from './models/index.ts'
 import { OffloadClient } from './offload/offload-client.ts'
 import { offloadRoutes } from './offload/offload-route.ts'
-import { type KnownName, Redactor } from './redaction/redactor.ts'
+import { namesOf, redactorOf } from './redaction/home-names.ts'
+import type { KnownName } from './redaction/redactor.ts'
 import type { Route } from './router/route.ts'
 import { Router } from './router/router.ts'
 import { ServedModels } from './served-models.ts'
@@ -79,7 +80,7 @@ export async function openInference(
         routes: () => routes,
         conditions: () => deviceConditions(board, registry, engines, plan.budgetMb),
         plan: (model) => served.get(model),
-        redactor: redactorOf(registry),
+        redactor: redactorOf(() => namesIn(registry)),
       },
       { allow: config.inference.allow, ...config.inference.routing, ...hotFrom(board) },
     ),
@@ -168,18 +169,8 @@ function hotFrom({ board }: OpenBoard): { readonly hotC?: number } {
   return limits.length === 0 ? {} : { hotC: Math.min(...limits) }
 }
 
-/** Hides the names of this home's rooms and devices; made anew when there are more of them. */
-function redactorOf(registry: EntityRegistry): () => Redactor {
-  let made: { readonly redactor: Redactor; readonly size: number } | undefined
-  return () => {
-    if (made?.size !== registry.size) {
-      const { areas, entities } = registry.view()
-      const names: KnownName[] = [
-        ...areas.map(({ name }) => ({ kind: 'AREA' as const, name })),
-        ...entities.map(({ info }) => ({ kind: 'DEVICE' as const, name: info.name })),
-      ]
-      made = { redactor: new Redactor(names), size: registry.size }
-    }
-    return made.redactor
-  }
+/** What this home's rooms and things are called. */
+function namesIn(registry: EntityRegistry): readonly KnownName[] {
+  const { areas, entities } = registry.view()
+  return namesOf({ areas, things: entities.map(({ info }) => info) })
 }

@@ -1,6 +1,7 @@
 /** What is hidden from text that leaves the site, and that it comes back. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { type NamedHome, namesOf, redactorOf } from '../../../../runtime/inference/redaction/home-names.ts'
 import { type KnownName, Redactor, textCharsMax } from '../../../../runtime/inference/redaction/redactor.ts'
 import { ask, house, place, text } from '../router/places.ts'
 
@@ -232,6 +233,26 @@ describe('bounds', () => {
 
   it('a text that is too long is refused, not sent as it is', () => {
     expect(() => hide('x'.repeat(textCharsMax + 1))).toThrow(RangeError)
+  })
+})
+
+describe('names of a home', () => {
+  it('are hidden as they are now: one that changes is, without one more or less of them [router-10]', () => {
+    let home: NamedHome = { areas: [{ name: 'Nursery' }], things: [{ name: 'Lamp A' }] }
+    const current = redactorOf(() => namesOf(home))
+    const hidden = (text: string) => current().session().redact(text)
+    expect(hidden('Nursery, Study, lamp A, lamp B')).toBe('[AREA_1], Study, [DEVICE_1], lamp B')
+    const before = current()
+    expect(current()).toBe(before)
+    home = { areas: [{ name: 'Study' }], things: [{ name: 'Lamp A' }] }
+    expect(hidden('Nursery, Study, lamp A, lamp B')).toBe('Nursery, [AREA_1], [DEVICE_1], lamp B')
+    home = { areas: [{ name: 'Study' }], things: [{ name: 'Lamp B', device: { name: 'Hue 7' } }] }
+    expect(hidden('Study, lamp A, lamp B of Hue 7')).toBe('[AREA_1], lamp A, [DEVICE_1] of [DEVICE_2]')
+  })
+
+  it('are also what people call a room besides its name [router-10]', () => {
+    const names = namesOf({ areas: [{ name: 'Bath (upstairs)', aliases: ['Spa'] }], things: [] })
+    expect(new Redactor(names).session().redact('the bath and the spa')).toBe('the [AREA_1] and the [AREA_2]')
   })
 })
 
