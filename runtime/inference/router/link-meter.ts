@@ -13,10 +13,13 @@ const largeBytes = 8 * 1024
 const firstTail = 1
 /** Messages under way that are watched: more than a device has at once. */
 const overdueMax = 64
-/** Half-life of a slow spell of which nothing more is heard, milliseconds. */
-const fadesMs = 2_000
+/**
+ * Half-life of a slow spell of which nothing more is heard, milliseconds. Short beside how long links stay as they are: a wrong
+ * hope is put right by the next answer, and a second try bounds what it costs; a wrong fear is put right by nothing.
+ */
+const fadesMs = 1_000
 /** The same for a single slow message: a lossy link has one now and then. */
-const tailFadesMs = 4_000
+const tailFadesMs = 2_000
 
 export interface LinkPrior {
   readonly rttMs: number
