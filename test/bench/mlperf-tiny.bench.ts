@@ -17,6 +17,7 @@ import { ServedModels } from '../../runtime/inference/served-models.ts'
 import type { ModelManifestInput } from '../../runtime/inference/store/manifest.ts'
 import { ModelStore } from '../../runtime/inference/store/store.ts'
 import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
+import type { Tensor } from '../../runtime/wire/infer.ts'
 import { alternate } from './alternate.ts'
 import type { Benchmark, Measurement } from './benchmark.ts'
 import { median, quantile } from './quantiles.ts'
@@ -154,9 +155,10 @@ async function through(
       privacy: 'device',
       inputs,
     } as const
-    for await (const { outputs } of inference.infer(request, signal))
-      answer = [...((outputs[0]?.data ?? []) as Float32Array)]
+    let given: readonly Tensor[] = []
+    for await (const { outputs } of inference.infer(request, signal)) given = outputs
     ms.push(performance.now() - startMs)
+    answer = [...((given[0]?.data ?? []) as Float32Array)]
   }
   return { ms, answer }
 }
