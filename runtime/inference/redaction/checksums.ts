@@ -15,8 +15,9 @@ export function luhn(digits: string): boolean {
 export function iban(text: string): boolean {
   const moved = text.slice(4) + text.slice(0, 4)
   let rest = 0
-  for (const character of moved) {
-    const value = Number.parseInt(character, 36)
+  for (let at = 0; at < moved.length; at += 1) {
+    const code = moved.charCodeAt(at)
+    const value = code < 0x40 ? code - 0x30 : code - 0x37
     rest = (value > 9 ? rest * 100 + value : rest * 10 + value) % 97
   }
   return rest === 1

@@ -49,27 +49,35 @@ const allIf = (holds: (text: string) => boolean) => (text: string) => (holds(tex
 
 /** The longest start of it that is a card's number and ends where a group of digits ends. */
 function cardExtent(text: string): number {
-  return longestStart(text, (start, next) => {
-    const digits = digitsOf(start)
-    return between(digits.length, 13, 19) && !/\d/.test(next) && luhn(digits)
-  })
+  const digits = groupsOf(text, (code) => code >= 0x30 && code <= 0x39)
+  for (let count = Math.min(19, digits.plain.length); count >= 13; count -= 1)
+    if (digits.endsGroup(count) && luhn(digits.plain.slice(0, count))) return digits.ends[count - 1] ?? 0
+  return 0
 }
 
 function ibanExtent(text: string): number {
-  return longestStart(text, (start) => {
-    const plain = start.replaceAll(' ', '').toUpperCase()
-    return between(plain.length, 15, 34) && !start.endsWith(' ') && iban(plain)
-  })
+  const { plain, ends } = groupsOf(text, (code) => code !== 0x20)
+  for (let count = Math.min(34, plain.length); count >= 15; count -= 1)
+    if (iban(plain.slice(0, count))) return ends[count - 1] ?? 0
+  return 0
+}
+
+/** Its characters of one kind in a row, and where each of them ends in the text. Each text is looked at once. */
+function groupsOf(text: string, belongs: (code: number) => boolean) {
+  const ends: number[] = []
+  let plain = ''
+  for (let at = 0; at < text.length; at += 1)
+    if (belongs(text.charCodeAt(at))) {
+      plain += text[at]
+      ends.push(at + 1)
+    }
+  const endsGroup = (count: number) => ends[count] !== (ends[count - 1] ?? 0) + 1
+  return { plain, ends, endsGroup }
 }
 
 /** A sentence may end right after it. */
 function ipv6Extent(text: string): number {
-  return longestStart(text, (start) => start.length > 3 && isIP(start) === 6)
-}
-
-function longestStart(text: string, holds: (start: string, next: string) => boolean): number {
-  for (let length = text.length; length > 0; length -= 1)
-    if (holds(text.slice(0, length), text.charAt(length))) return length
+  for (let length = text.length; length > 3; length -= 1) if (isIP(text.slice(0, length)) === 6) return length
   return 0
 }
 
@@ -83,7 +91,11 @@ export const patterns: readonly Pattern[] = [
     kind: 'SECRET',
     form: /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,8192}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?/gu,
   },
-  { kind: 'SECRET', form: /\beyJ[\w-]{5,2048}\.[\w-]{2,4096}\.[\w-]{0,1024}/gu },
+  {
+    // From the start of a word on, so that a long one is looked at once and not from each place in it.
+    kind: 'SECRET',
+    form: /(?<![\w-])[\w-]{0,64}?(?<it>eyJ[\w-]{5,2048}\.[\w-]{2,4096}\.[\w-]{0,1024})/dgu,
+  },
   {
     kind: 'SECRET',
     form: /\b(?:sk|pk|rk|ghp|gho|ghs|ghu|glpat|xox[abprs]|AKIA|ASIA|AIza)[-_]?[A-Za-z0-9_-]{12,256}/gu,

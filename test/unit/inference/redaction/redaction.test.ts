@@ -67,6 +67,10 @@ describe('what is hidden', () => {
     expect(hide('to DE89 3704 0044 0532 0130 00 at once please')).toBe('to [IBAN_1] at once please')
   })
 
+  it('a token is found behind a word that it hangs on', () => {
+    expect(hide('cookie-eyJhbGciOiJI.eyJzdWIi.c2ln, so')).toBe('cookie-[SECRET_1], so')
+  })
+
   it('ordinary words and numbers stay', () => {
     for (const plain of [
       'turn on the light for 20 minutes on the way home',
@@ -209,6 +213,7 @@ const bombs = [
     'http://a:',
     `-----BEGIN ${'PRIVATE'} KEY-----`,
     'eyJaaa.',
+    'eyJaaaaa-',
     'Anna ',
   ],
 ]
