@@ -84,7 +84,7 @@ describe('a simulated pump', () => {
   test('that runs normally for a week raises at most the one alarm of its budget [feeling-4]', async () => {
     const events = await feel(new SimulatedPump(77), 7 * minutesPerDay)
     expect(events.filter(({ state }) => state === 'on').length).toBeLessThanOrEqual(1)
-  })
+  }, 120_000)
 
   test.each<[string, MachineFault, RegExp, number]>([
     [

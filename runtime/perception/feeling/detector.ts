@@ -57,6 +57,8 @@ export interface DetectorCounts {
   judged: number
   /** Windows that were not, because numbers were missing. */
   incomplete: number
+  /** Windows that were not, because the one before was still being judged. */
+  skipped: number
   failures: number
 }
 
@@ -76,10 +78,11 @@ export class Detector implements AsyncDisposable {
   readonly #sampling: Sampling
   readonly #window: Window
   readonly #presence: Presence
-  readonly #counts: DetectorCounts = { rows: 0, judged: 0, incomplete: 0, failures: 0 }
+  readonly #counts: DetectorCounts = { rows: 0, judged: 0, incomplete: 0, skipped: 0, failures: 0 }
   readonly #stop = new AbortController()
   #stopReports: Cancel = () => {}
   #running: Promise<void> = Promise.resolve()
+  #judging: Promise<void> | undefined
   #missing: readonly string[] = []
   #problem: string | undefined
   #lastRowMs = Number.NEGATIVE_INFINITY
@@ -132,6 +135,7 @@ export class Detector implements AsyncDisposable {
     this.#stop.abort()
     this.#stopReports()
     await this.#running
+    await this.#judging
     await this.#deps.history[Symbol.asyncDispose]()
   }
 
@@ -141,11 +145,11 @@ export class Detector implements AsyncDisposable {
     for (let due = clock.monotonicMs() + everyMs; ; due = Math.max(due + everyMs, clock.monotonicMs())) {
       await sleep(clock, due - clock.monotonicMs(), signal).catch(() => {})
       if (signal.aborted) return
-      await this.#period(signal)
+      this.#period(signal)
     }
   }
 
-  async #period(signal: AbortSignal): Promise<void> {
+  #period(signal: AbortSignal): void {
     const { clock, history } = this.#deps
     const { everyMs, model } = this.#options
     const row = this.#sampling.row(clock.monotonicMs())
@@ -158,8 +162,19 @@ export class Detector implements AsyncDisposable {
     this.#missing = this.#options.channels.filter((_, at) => !Number.isFinite(row[at]))
     if (model === undefined) return
     const content = this.#window.content()
-    if (content.ok) await this.#judge(model, content.data, signal)
+    if (content.ok) this.#judgeNext(model, content.data, signal)
     else if (content.missing.length > 0) this.#lose(() => (this.#counts.incomplete += 1))
+  }
+
+  /** History goes on while a slow model judges: the windows in between are left out. */
+  #judgeNext(model: string, data: Float32Array, signal: AbortSignal): void {
+    if (this.#judging) {
+      this.#counts.skipped += 1
+      return
+    }
+    this.#judging = this.#judge(model, data, signal).finally(() => {
+      this.#judging = undefined
+    })
   }
 
   async #judge(model: string, data: Float32Array, signal: AbortSignal): Promise<void> {

@@ -153,10 +153,11 @@ export class Watcher implements AsyncDisposable {
     if (nowMs < this.#nextMs) return
     this.#nextMs = nowMs + 900 / this.#options.wish.framesPerS
     const grid = gridOf(frame.rgb, frame.width, frame.height)
-    const still = changedShare(this.#before, grid) < this.#options.motionShare
+    // A share of 0: any change at all.
+    const motionShare = Math.max(this.#options.motionShare, Number.EPSILON)
+    const still = changedShare(this.#before, grid) < motionShare
     this.#before = grid
-    if (changedShare(this.#lookedAt, grid) >= Math.max(this.#options.motionShare, Number.EPSILON))
-      this.#settleLooks = this.#options.settleLooks
+    if (changedShare(this.#lookedAt, grid) >= motionShare) this.#settleLooks = this.#options.settleLooks
     else if (this.#settleLooks === 0) {
       this.#counts.unmoving += 1
       return

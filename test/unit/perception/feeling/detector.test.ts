@@ -20,13 +20,19 @@ const channels = ['sensor.speed', 'sensor.heat']
 
 /** The level is the last value of the last row's second channel. */
 class Rule implements Inference {
+  /** Answers nothing until it is told to stop. */
+  hangs = false
   readonly requests: Omit<InferRequest, 'id'>[] = []
   readonly failures: InferError[] = []
   limit = 1
-  async *infer(request: Omit<InferRequest, 'id'>): AsyncGenerator<InferChunk> {
+  async *infer(request: Omit<InferRequest, 'id'>, signal: AbortSignal): AsyncGenerator<InferChunk> {
     this.requests.push(request)
     const failure = this.failures.shift()
     if (failure) throw failure
+    if (this.hangs) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      throw new InferError('cancelled', 'cancelled')
+    }
     const window = request.inputs[0]
     if (window?.datatype !== 'FP32') throw new InferError('bad-input', 'no window')
     const [speed = 0, heat = 0] = window.data.slice(-2)
@@ -166,6 +172,18 @@ test('NaN, infinity and text are no numbers and never reach the model [feeling-2
   for (const { inputs } of rule.requests)
     expect((inputs[0]?.data as Float32Array | undefined)?.every(Number.isFinite)).toBe(true)
   expect(counts.incomplete).toBeGreaterThan(0)
+})
+
+test('history goes on while a slow model judges [feeling-1]', async () => {
+  const rule = new Rule()
+  rule.hangs = true
+  const { counts, stateDir, states } = await feel(times(12, at(0.2)), {}, rule)
+  expect(rule.requests).toHaveLength(1)
+  expect(counts).toMatchObject({ rows: 12, skipped: 8 })
+  const rows: number[] = []
+  for await (const { tsMs } of (await readHistory(historyPath(stateDir, 'pump'))).rows) rows.push(tsMs)
+  expect(rows.map((tsMs, at) => tsMs - (rows[at - 1] ?? tsMs - 600_000))).toEqual(Array(12).fill(600_000))
+  expect(states).toEqual([])
 })
 
 test('a sensor that says nothing any more is silent, not constant [feeling-2]', async () => {

@@ -196,6 +196,17 @@ test('faces are looked for only where somebody may be, and text only in a pictur
   expect(states).toEqual(['sensor.door_faces 0', 'sensor.door_text EXIT 12', 'sensor.door_faces 2'])
 })
 
+test('text is read where the least motion counts, too', async () => {
+  const eyes = new Eyes()
+  eyes.text = ['EXIT']
+  const { states } = await watch(
+    { find: ['text'], width, height, motionShare: 0 },
+    [Array(5).fill(nobody)],
+    eyes,
+  )
+  expect(states).toEqual(['sensor.door_text EXIT'])
+})
+
 test('frames never leave the device unless the configuration says so [seeing-6]', async () => {
   expect((await watch({}, [[nobody]])).eyes.requests[0]?.privacy).toBe('device')
   expect((await watch({ privacy: 'site' }, [[nobody]])).eyes.requests[0]?.privacy).toBe('site')
