@@ -121,7 +121,7 @@ function notHere(model: string, device: string): UsageError {
   const isShipped = knownModels.some(({ name }) => name === model)
   const fetched = isShipped ? `fetch it with "ganglion models pull ${model}", or ` : ''
   return new UsageError(
-    `${model} is not on ${device}, where the inputs have to stay: ${fetched}let them go to the gateway with --privacy site`,
+    `${model} is not on ${device}, where the inputs have to stay: ${fetched}let them go to a gateway that has it, with --privacy site`,
   )
 }
 
