@@ -1,6 +1,6 @@
 /**
- * What dynamic batching gains at a gateway: answers a second to 32 clients at once, over HTTP, from the same model with and
- * without it. A wide perceptron, whose weights are read from memory once a run, gains most; the machine-sound autoencoder of
+ * What dynamic batching gains at a gateway: answers a second to 32 devices at once, each over a connection of its own to the
+ * gateway's broker, from the same model with and without it. A wide perceptron, whose weights are read from memory once a run, gains most; the machine-sound autoencoder of
  * MLPerf Tiny is small enough to stay in the cache, and shows what is left then.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,20 +10,19 @@ import { fileURLToPath } from 'node:url'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { loadConfig } from '../../gateway/config.ts'
 import { Gateway } from '../../gateway/gateway.ts'
-import { realClock, sleep } from '../../runtime/base/clock.ts'
+import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { floats, ints, node, onnxModel, value } from '../fixtures/onnx.ts'
 import { alternate } from './alternate.ts'
 import type { Benchmark, BenchmarkContext, Measurement } from './benchmark.ts'
-import type { ClientsAnswer, ClientsQuestion } from './programs/infer-clients.ts'
+import type { DevicesAnswer, DevicesQuestion } from './programs/infer-devices.ts'
 import { median, quantile } from './quantiles.ts'
 import { Worker } from './worker.ts'
 
-const clients = 32
+const devices = 32
 const batch = 'batch: { max: 32, delayMs: 2 }'
 const width = 1536
 const layers = 3
-const readyMsMax = 60_000
 
 interface Case {
   readonly name: string
@@ -54,7 +53,8 @@ const cases: readonly Case[] = [
     input: 'features',
     length: 640,
     file: () => ad01,
-    limit: "the gateway's own work on each HTTP request: the model takes tenths of a millisecond either way",
+    limit:
+      "the gateway's and its broker's own work on each request: the model takes tenths of a millisecond either way",
   },
 ]
 
@@ -81,30 +81,25 @@ async function measured(folder: string, context: BenchmarkContext): Promise<Meas
     put(folder, `${name}-alone`, path, '')
   }
   await using gateway = await openGateway(folder, context.signal)
-  await using worker = await Worker.open(new URL('programs/infer-clients.ts', import.meta.url), [])
   context.progress('the engine looks at the models')
-  for (const { name } of cases)
-    for (const way of ['together', 'alone'])
-      await untilReady(gateway.httpUrl, `${name}-${way}`, context.signal)
+  const { port } = new URL(gateway.mqttUrl)
+  const program = new URL('programs/infer-devices.ts', import.meta.url)
+  await using worker = await Worker.open(program, [port, String(devices)])
   const results: Measurement[] = []
-  for (const [one, path] of paths) results.push(await compared(one, path, gateway.httpUrl, worker, context))
+  for (const [one, path] of paths) results.push(await compared(one, path, worker, context))
   return results
 }
 
 async function compared(
   { name, input, length, budget, limit }: Case,
   path: string,
-  url: string,
   worker: Worker,
   { quick }: BenchmarkContext,
 ): Promise<Measurement> {
   const way = (which: string) => () => {
-    const shape = [1, length]
-    const question: ClientsQuestion = {
-      ...{ url, model: `${name}-${which}`, input, shape, clients },
-      ms: quick ? 400 : 3_000,
-    }
-    return worker.ask<ClientsAnswer>(question)
+    const ms = quick ? 400 : 3_000
+    const question: DevicesQuestion = { model: `${name}-${which}`, input, shape: [1, length], ms }
+    return worker.ask<DevicesAnswer>(question)
   }
   const rounds = { rounds: quick ? 2 : 5, warmUps: 1 }
   const { together, alone } = await alternate({ together: way('together'), alone: way('alone') }, rounds)
@@ -112,13 +107,13 @@ async function compared(
   // Sums in another order differ in their last digits.
   if (Math.max(...largest) > Math.min(...largest) * 1.001)
     throw new Error(`${name}: the answers differ with and without batches`)
-  const rate = (runs: readonly ClientsAnswer[]) =>
+  const rate = (runs: readonly DevicesAnswer[]) =>
     median(runs.map(({ answers, seconds }) => answers / seconds))
-  const latency = (runs: readonly ClientsAnswer[]) => {
+  const latency = (runs: readonly DevicesAnswer[]) => {
     const all = runs.flatMap(({ latencyMs }) => latencyMs)
     return `p50 ${median(all).toFixed(1)} ms, p95 ${quantile(all, 0.95).toFixed(1)} ms`
   }
-  const [one, many] = [await bareRows(path, input, length, 1), await bareRows(path, input, length, clients)]
+  const [one, many] = [await bareRows(path, input, length, 1), await bareRows(path, input, length, devices)]
   return {
     name: `gateway.batching.${name}`,
     value: rate(together),
@@ -128,9 +123,9 @@ async function compared(
     ...(budget && { budget }),
     limit,
     note:
-      `${clients} clients over HTTP, each with one request at a time, one engine of one thread; with batches ${latency(together)}; ` +
+      `${devices} devices over MQTT, each with one request at a time, one engine of one thread; with batches ${latency(together)}; ` +
       `without ${latency(alone)}; bare onnxruntime-node in one process, without any gateway: ${Math.round(one)} rows/s one by one, ` +
-      `${Math.round(many)} by ${clients}, which is ${(many / one).toFixed(1)} ×: what the model allows`,
+      `${Math.round(many)} by ${devices}, which is ${(many / one).toFixed(1)} ×: what the model allows`,
   }
 }
 
@@ -185,10 +180,4 @@ function openGateway(folder: string, signal: AbortSignal): Promise<Gateway> {
     loadConfig(section, 'gateway', {}),
     signal,
   )
-}
-
-async function untilReady(url: string, model: string, signal: AbortSignal): Promise<void> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(readyMsMax)])
-  while ((await fetch(`${url}/v2/models/${model}/ready`, { signal: limit })).status !== 200)
-    await sleep(realClock, 100, limit)
 }
