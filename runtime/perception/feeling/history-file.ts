@@ -57,8 +57,8 @@ export class HistoryFile implements AsyncDisposable {
   }
 
   /**
-   * Goes on where the file ends. A file of other channels is kept beside it, as `<path>.before`; one that was kept so far
-   * is overwritten. Throws HistoryError `disk`.
+   * Goes on where the file ends; of one that may hold more or fewer rows, with its newest. A file of other channels, or of
+   * another period, is kept beside it, as `<path>.before`; one that was kept so far is overwritten. Throws HistoryError `disk`.
    */
   static async open(path: string, shape: HistoryShape): Promise<HistoryFile> {
     try {
@@ -80,11 +80,14 @@ export class HistoryFile implements AsyncDisposable {
       })
       if (!file) return undefined
       const shape = await shapeOf(file)
-      if (shape && JSON.stringify(shape) === JSON.stringify(plain(wanted)))
-        return new HistoryFile(file, wanted, await endOf(file, wanted))
+      if (shape && isSame(shape, wanted)) return new HistoryFile(file, wanted, await endOf(file, wanted))
       await file.close()
-      await rename(at, `${at}.before`)
-      return undefined
+      if (!shape || !isSame({ ...shape, rowsMax: wanted.rowsMax }, wanted)) {
+        await rename(at, `${at}.before`)
+        return undefined
+      }
+      await resize(at, shape, wanted)
+      return openExisting(at, wanted)
     }
   }
 
@@ -112,11 +115,7 @@ export class HistoryFile implements AsyncDisposable {
     }
     this.#lastMs = tsMs
     const bytes = rowBytes(this.shape)
-    const row = Buffer.alloc(bytes)
-    row.writeDoubleLE(tsMs, 0)
-    for (let at = 0; at < this.shape.channels.length; at += 1)
-      row.writeFloatLE(values[at] ?? Number.NaN, 8 + 4 * at)
-    row.writeUInt32LE(crc32(row.subarray(0, bytes - 4)), bytes - 4)
+    const row = bytesOf({ tsMs, values }, this.shape)
     const position = headerBytes + this.#next * bytes
     this.#next = (this.#next + 1) % this.shape.rowsMax
     this.#waiting += 1
@@ -206,6 +205,33 @@ async function endOf(
   return { next, lastMs, rows }
 }
 
+/** The newest rows of a history into one that may hold more or fewer; nothing is lost when it ends half way. */
+async function resize(path: string, from: HistoryShape, to: HistoryShape): Promise<void> {
+  {
+    await using old = await open(path, 'r')
+    await using file = await open(`${path}.new`, 'w')
+    await file.writeFile(headerOf(to))
+    let tooOld = (await endOf(old, from)).rows - to.rowsMax
+    const batch: Buffer[] = []
+    const flush = () => file.writeFile(Buffer.concat(batch.splice(0)))
+    for await (const row of rowsOf(path, from)) {
+      if (tooOld-- > 0) continue
+      if (batch.push(bytesOf(row, to)) === 1000) await flush()
+    }
+    await flush()
+  }
+  await rename(`${path}.new`, path)
+}
+
+function bytesOf({ tsMs, values }: HistoryRow, shape: HistoryShape): Buffer {
+  const bytes = rowBytes(shape)
+  const row = Buffer.alloc(bytes)
+  row.writeDoubleLE(tsMs, 0)
+  for (let at = 0; at < shape.channels.length; at += 1) row.writeFloatLE(values[at] ?? Number.NaN, 8 + 4 * at)
+  row.writeUInt32LE(crc32(row.subarray(0, bytes - 4)), bytes - 4)
+  return row
+}
+
 function rowIn(bytes: Buffer, channels: number): HistoryRow | undefined {
   const end = bytes.length - 4
   if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) return undefined
@@ -220,6 +246,8 @@ const plain = ({ channels, everyMs, rowsMax }: HistoryShape) => ({
   everyMs,
   rowsMax,
 })
+
+const isSame = (a: HistoryShape, b: HistoryShape) => JSON.stringify(plain(a)) === JSON.stringify(plain(b))
 
 function headerOf(shape: HistoryShape): Buffer {
   const text = JSON.stringify({ v: 1, ...plain(shape) })

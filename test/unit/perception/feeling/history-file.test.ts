@@ -86,6 +86,21 @@ test('a clock that was set back adds nothing until it has caught up, and the pro
   expect((await read(path)).map(({ tsMs }) => tsMs)).toEqual([5, 6])
 })
 
+test.each([
+  [2, [4, 5]],
+  [4, [2, 3, 4, 5]],
+  [9, [2, 3, 4, 5]],
+])('a history that may hold %i rows from now on goes on with its newest', async (rowsMax, kept) => {
+  const path = fresh()
+  const all = [1, 2, 3, 4, 5].map((at) => row(at, at, -at))
+  await write(path, all, 4)
+  await write(path, [], rowsMax)
+  expect(await read(path)).toEqual(all.filter(({ tsMs }) => kept.includes(tsMs)))
+  await write(path, [row(6, 6, -6)], rowsMax)
+  expect((await read(path)).map(({ tsMs }) => tsMs)).toEqual([...kept, 6].slice(-rowsMax))
+  expect((await stat(path)).size).toBeLessThanOrEqual(4096 + rowsMax * 20)
+})
+
 test('a history of other channels is kept aside, not mixed in', async () => {
   const path = fresh()
   await write(path, [row(1, 1, 1)], 4)
