@@ -1,4 +1,4 @@
-/** The device's own way from sound to a verified command: hearing with its engine process, assistant, simulated home. */
+/** The device's own way from sound to a verified command: hearing, router and engine process, assistant, simulated home. */
 import { readFileSync } from 'node:fs'
 import { boards } from '../../boards/index.ts'
 import type { Microphone } from '../../hal/contract/microphone.ts'
@@ -7,6 +7,13 @@ import { Assistant } from '../../runtime/assistant/assistant.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { programPath } from '../../runtime/base/program.ts'
+import { EngineRoute } from '../../runtime/inference/engine-route.ts'
+import { models } from '../../runtime/inference/models/index.ts'
+import { Redactor } from '../../runtime/inference/redaction/redactor.ts'
+import { Router } from '../../runtime/inference/router/router.ts'
+import { ServedModels } from '../../runtime/inference/served-models.ts'
+import { defaultModelsDir } from '../../runtime/inference/store/models-dir.ts'
+import { ModelStore } from '../../runtime/inference/store/store.ts'
 import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
 import { Hearing } from '../../runtime/perception/hearing/hearing.ts'
 import { Actuation } from '../../runtime/things/actuation.ts'
@@ -14,7 +21,10 @@ import { attachBoard } from '../../runtime/things/hal-source.ts'
 import { EntityRegistry } from '../../runtime/things/registry.ts'
 import { understand } from '../../runtime/understanding/understand.ts'
 import type { CommandEvent, SayResult } from '../../runtime/wire/messages.ts'
-import { speechModels } from './speech-files.ts'
+import { detectorName, transcriberName } from './speech-files.ts'
+
+/** Of the smallest boards that hear: the engine is watched as it is there. */
+const budgetMb = 384
 
 /** One utterance from the end of speech on, in milliseconds. */
 export interface SpokenRun {
@@ -55,18 +65,14 @@ export class DevicePath implements AsyncDisposable {
   static async open(signal: AbortSignal): Promise<DevicePath> {
     await using stack = new AsyncDisposableStack()
     const deps = { clock: realClock, log: silentLog }
-    const models = await speechModels(signal)
-    const engine = stack.use(
-      await EngineSupervisor.open(deps, { entry: programPath('engine'), models }, signal),
-    )
-    for (const { name } of models) await engine.preload(name, signal)
+    const router = await openRouter(stack, signal)
     const host = { ...deps, random: () => realClock.random() }
     const home = { name: 'first home', yaml: readFileSync(firstHomeUrl, 'utf8') }
     const board = stack.use(await createHal(boards).openBoard({ home, hostSensors: false }, host, signal))
     const registry = new EntityRegistry(board.layout.areas)
     const actuation = new Actuation({ clock: realClock, registry })
     stack.defer(attachBoard(board, registry, actuation))
-    const hearing = new Hearing({ inference: engine, clock: realClock })
+    const hearing = new Hearing({ inference: router, clock: realClock })
     return new DevicePath(hearing, { registry, actuation }, stack.move())
   }
 
@@ -111,4 +117,20 @@ export class DevicePath implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync()
   }
+}
+
+/** The speech models, loaded, behind the router that stands before them on a device. */
+async function openRouter(stack: AsyncDisposableStack, signal: AbortSignal): Promise<Router> {
+  const deps = { clock: realClock, log: silentLog }
+  const options = { entry: programPath('engine'), models: [], budgetMb }
+  const engines = stack.use(await EngineSupervisor.open(deps, options, signal))
+  const store = stack.use(await ModelStore.open(deps, { dir: defaultModelsDir(), manifests: models }, signal))
+  const served = stack.use(await ServedModels.open({ ...deps, store, engines }, {}, signal))
+  for (const name of [detectorName, transcriberName]) {
+    await served.ensure(name, { signal })
+    await engines.preload(name, signal)
+  }
+  const routes = [new EngineRoute(served)]
+  const plan = (model: string) => served.get(model)
+  return stack.use(new Router({ ...deps, routes: () => routes, plan, redactor: () => new Redactor([]) }))
 }
