@@ -220,40 +220,58 @@ export class Admission {
     return a.order < b.order
   }
 
-  /** Turns others away until there is room of this kind. False: none who should go before this one. */
+  /** Turns others away until there is room of this kind. False, and nobody is: those who should go before this one are too few. */
   #makeRoom(applicant: Applicant, kind: 'bytes' | 'class' | 'queue'): boolean {
-    while (!this.#hasRoom(applicant, kind)) {
-      const victim = this.#victim(applicant, kind)
+    const victims = new Set<Waiting>()
+    while (!this.#hasRoom(applicant, kind, victims)) {
+      const victim = this.#victim(applicant, kind, victims)
       if (!victim) return false
+      victims.add(victim)
+    }
+    for (const victim of victims) {
       const lane = this.#lanes.get(victim.model) as Lane
       victim.refuse(this.#refusal(lane, `its place went to ${applicant.priority} work`))
     }
     return true
   }
 
-  #hasRoom({ priority, bytes }: Applicant, kind: 'bytes' | 'class' | 'queue'): boolean {
+  #hasRoom(
+    { priority, bytes }: Applicant,
+    kind: 'bytes' | 'class' | 'queue',
+    victims: ReadonlySet<Waiting>,
+  ): boolean {
     const { queueMax, bytesMax } = this.#options
-    if (kind === 'bytes') return this.#bytes + bytes <= bytesMax
-    if (kind === 'queue') return this.#waiting < queueMax
-    return this.#everybody(priority).length < Math.max(1, Math.floor(queueMax * queueShare[priority]))
+    if (kind === 'queue') return this.#waiting - victims.size < queueMax
+    if (kind === 'class')
+      return (
+        this.#everybody(priority, victims).length < Math.max(1, Math.floor(queueMax * queueShare[priority]))
+      )
+    let held = this.#bytes
+    for (const victim of victims) held -= victim.bytes
+    return held + bytes <= bytesMax
   }
 
-  #victim(applicant: Applicant, kind: 'bytes' | 'class' | 'queue'): Waiting | undefined {
+  #victim(
+    applicant: Applicant,
+    kind: 'bytes' | 'class' | 'queue',
+    victims: ReadonlySet<Waiting>,
+  ): Waiting | undefined {
     const own = classes.indexOf(applicant.priority)
     if (kind !== 'class')
       for (const priority of classes.slice(own + 1).reverse()) {
-        const victim = longest(this.#everybody(priority))?.newest
+        const victim = longest(this.#everybody(priority, victims))?.newest
         if (victim) return victim
       }
-    const same = this.#everybody(applicant.priority)
+    const same = this.#everybody(applicant.priority, victims)
     const mine = same.filter(({ caller }) => caller === applicant.caller).length
     const most = longest(same)
     return most && most.count > mine + 1 ? most.newest : undefined
   }
 
-  #everybody(priority: Priority): Waiting[] {
+  /** Of a class, but those. */
+  #everybody(priority: Priority, but: ReadonlySet<Waiting>): Waiting[] {
     return [...this.#lanes.values()].flatMap((lane) =>
-      [...lane.waiting].filter((one) => one.priority === priority),
+      [...lane.waiting].filter((one) => one.priority === priority && !but.has(one)),
     )
   }
 

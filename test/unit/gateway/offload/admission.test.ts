@@ -164,6 +164,15 @@ describe('[serving-2] a full queue', () => {
     expect(await outcomes(...flood)).toEqual([...Array(8).fill('waits'), 'overloaded'])
   })
 
+  test('nobody is turned away for one that is too large all the same', async () => {
+    const running = apply({ bytes: 500 })
+    const waiting = [1, 2].map(() => apply({ bytes: 200, priority: 'background' }))
+    expect(await outcomes(apply({ bytes: 700 }), running, ...waiting)).toEqual([
+      ...['overloaded', 'in', 'waits', 'waits'],
+    ])
+    expect(await outcomes(apply({ bytes: 300 }), ...waiting)).toEqual(['waits', 'waits', 'overloaded'])
+  })
+
   test('bytes are bounded as well, of those who wait and those who run', async () => {
     const big = apply({ bytes: 600, concurrency: 5 })
     const more = apply({ bytes: 500, concurrency: 5 })
