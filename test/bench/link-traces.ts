@@ -36,47 +36,49 @@ interface Wander {
 const seconds = 100
 const wifi = { max: 8_000, memory: 0.8 }
 
-export const linkTraces: readonly LinkTrace[] = [
+const kinds: readonly (Omit<LinkTrace, 'rates'> & { readonly wander: Omit<Wander, 'seed' | 'outages'> })[] = [
   {
-    name: 'wifi-good',
-    rttMs: 4,
-    jitter: 0.5,
-    loss: 0.002,
-    rates: wander({ ...wifi, seed: 11, median: 5_200, spread: 0.4 }),
+    ...{ name: 'wifi-good', rttMs: 4, jitter: 0.5, loss: 0.002 },
+    wander: { ...wifi, median: 5_200, spread: 0.4 },
   },
   {
-    name: '4g',
-    rttMs: 50,
-    jitter: 0.4,
-    loss: 0.005,
-    rates: wander({ seed: 13, median: 850, max: 4_500, spread: 0.95, memory: 0.85 }),
+    ...{ name: '4g', rttMs: 50, jitter: 0.4, loss: 0.005 },
+    wander: { median: 850, max: 4_500, spread: 0.95, memory: 0.85 },
   },
   {
     // Far from the access point.
-    name: 'wifi-lossy',
-    rttMs: 8,
-    jitter: 1,
-    loss: 0.08,
-    rates: wander({ ...wifi, seed: 7, median: 3_200, spread: 0.8 }),
+    ...{ name: 'wifi-lossy', rttMs: 8, jitter: 1, loss: 0.08 },
+    wander: { ...wifi, median: 3_200, spread: 0.8 },
   },
   {
     // Out of reach of it for a fifth of the time.
-    name: 'wifi-outage',
-    rttMs: 6,
-    jitter: 0.6,
-    loss: 0.01,
-    rates: wander({
-      ...wifi,
-      seed: 8,
-      median: 3_500,
-      spread: 0.85,
-      outages: [
-        [34, 46],
-        [80, 88],
-      ],
-    }),
+    ...{ name: 'wifi-outage', rttMs: 6, jitter: 0.6, loss: 0.01 },
+    wander: { ...wifi, median: 3_500, spread: 0.85 },
   },
 ]
+
+/** Those that the router was made with. */
+export const linkTraces = tracesOf([11, 13, 7, 8], [34, 80])
+
+/** The same kinds of links, drawn anew for each seed: nothing in the router was chosen by them. */
+export function heldOutTraces(seed: number): readonly LinkTrace[] {
+  const clock = new VirtualClock({ seed })
+  const seedOf = () => Math.floor(1e6 * clock.random())
+  const starts = [10 + Math.floor(30 * clock.random()), 60 + Math.floor(30 * clock.random())] as const
+  return tracesOf([seedOf(), seedOf(), seedOf(), seedOf()], starts)
+}
+
+/** `starts`: of the last one's outages of 12 and 8 seconds. */
+function tracesOf(seeds: readonly number[], [first, second]: readonly [number, number]): LinkTrace[] {
+  const outages = [
+    [first, first + 12],
+    [second, second + 8],
+  ] as const
+  return kinds.map(({ wander: walk, ...link }, at) => ({
+    ...link,
+    rates: wander({ ...walk, seed: seeds[at] ?? 0, ...(link.name === 'wifi-outage' && { outages }) }),
+  }))
+}
 
 /** A first-order autoregressive walk of the logarithm: the same seed, the same link. */
 function wander({ seed, median, max, spread, memory, outages = [] }: Wander): number[] {

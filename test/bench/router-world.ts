@@ -36,6 +36,9 @@ const radioW = 0.9
 const retransmitMs = 200
 export const deadlineMs = 5_000
 
+/** Of `work` below: 0.9 and a quarter of 0.3. */
+const meanWork = 0.975
+
 export interface Arrival {
   readonly atMs: number
   readonly model: (typeof models)[number]
@@ -113,6 +116,24 @@ export class World {
     return {
       device: startMs - nowMs + this.#workMs(arrival, startMs),
       gateway: this.#away(arrival, nowMs).totalMs,
+    }
+  }
+
+  /**
+   * What it is expected to take by the link and the board as they are in this moment, as nobody can measure them, without a look
+   * at the request's own luck or at what comes next: the best that can be known.
+   */
+  present(at: number): { readonly device: number; readonly gateway: number } {
+    const nowMs = this.clock.monotonicMs()
+    const { model } = this.#arrivals[at] as Arrival
+    const { rttMs, jitter, loss } = this.#link
+    const rate = this.#rate(nowMs)
+    const lostMs = loss * (rate < 500 ? 3 : 1) * (retransmitMs + rttMs)
+    const wayMs = rttMs * (1 + jitter / 2) + lostMs + (rate > 0 ? model.bytes / rate : Infinity)
+    const waitMs = Math.max(0, this.#boardFreeMs - nowMs)
+    return {
+      device: waitMs + model.deviceMs * meanWork * this.#load.slower(nowMs),
+      gateway: wayMs + model.gatewayMs * meanWork,
     }
   }
 
