@@ -20,11 +20,14 @@ export class ModelFigures {
   lastMs = 0
   readonly #runMs: number[] = []
   #next = 0
+  /** In order; until the next run. */
+  #sorted: readonly number[] | undefined
 
   ran(ms: number): void {
     this.lastMs = ms
     this.#runMs[this.#next] = ms
     this.#next = (this.#next + 1) % samplesMax
+    this.#sorted = undefined
   }
 
   /** The quickest of the last runs; undefined while there are few. */
@@ -34,7 +37,8 @@ export class ModelFigures {
 
   /** 0 while nothing ran. */
   quantileMs(share: number): number {
-    const sorted = this.#runMs.toSorted((a, b) => a - b)
+    this.#sorted ??= this.#runMs.toSorted((a, b) => a - b)
+    const sorted = this.#sorted
     return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
   }
 

@@ -67,6 +67,7 @@ export class TurnOrder<T extends Turn> {
 
   #among(turns: readonly T[], nowMs: number): Next<T> {
     let lookAgainMs: number | undefined
+    const waiting = new Set<T>()
     for (const [at, turn] of turns.entries()) {
       if (turn.begun) return { go: [turn] }
       if (this.#deps.blocked(turn.model)) {
@@ -74,10 +75,13 @@ export class TurnOrder<T extends Turn> {
         if (holder) return { go: [holder] }
         continue
       }
+      // Looked at already, with whom it would go.
+      if (waiting.has(turn)) continue
       const group = this.#group(turn, turns)
       const readyMs = this.#readyMs(turn, group)
       if (readyMs <= nowMs) return { go: group }
       lookAgainMs = Math.min(lookAgainMs ?? Infinity, readyMs)
+      for (const one of group) waiting.add(one)
     }
     return { lookAgainMs }
   }
