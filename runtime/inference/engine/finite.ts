@@ -22,26 +22,33 @@ export function checkAnswer(outputs: readonly Tensor[]): void {
   }
 }
 
-/**
- * NaN and the infinities are the numbers with all bits of the exponent set (IEEE 754): adding 1 to it then carries into the
- * sign, which an or of all elements keeps. Four times as quick as looking at each as a number: a picture takes 0.1 ms.
- */
 function allFinite(data: Float32Array | Float64Array): boolean {
-  const wide = data instanceof Float64Array
-  const words = new Int32Array(data.buffer, data.byteOffset, data.byteLength / 4)
-  for (let from = 0; from < words.length; from += blockWords) {
-    const to = Math.min(from + blockWords, words.length)
-    if (wide ? carries(words, from + 1, to, 2, 0x0010_0000) : carries(words, from, to, 1, 0x0080_0000))
-      return false
-  }
+  if (data instanceof Float64Array) return data.every(Number.isFinite)
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length)
+  for (let from = 0; from < words.length; from += blockWords)
+    if (carries(words, from, Math.min(from + blockWords, words.length))) return false
   return true
 }
 
 /** One call over a whole picture is compiled in the middle of its loop and thrown away at its end, each time. */
 const blockWords = 4096
 
-function carries(words: Int32Array, from: number, to: number, stride: number, one: number): boolean {
+/**
+ * NaN and the infinities are the numbers with all bits of the exponent set (IEEE 754): adding 1 to it then carries into the
+ * sign, which an or of all elements keeps. Four times as quick as looking at each as a number, and eight at once a third
+ * quicker than one by one: a picture takes 0.2 ms.
+ */
+function carries(words: Int32Array, from: number, to: number): boolean {
   let seen = 0
-  for (let at = from; at < to; at += stride) seen |= ((words[at] as number) & 0x7fff_ffff) + one
+  let at = from
+  for (; at + 8 <= to; at += 8) {
+    seen |= carry(words, at) | carry(words, at + 1) | carry(words, at + 2) | carry(words, at + 3)
+    seen |= carry(words, at + 4) | carry(words, at + 5) | carry(words, at + 6) | carry(words, at + 7)
+  }
+  for (; at < to; at += 1) seen |= carry(words, at)
   return seen < 0
+}
+
+function carry(words: Int32Array, at: number): number {
+  return ((words[at] as number) & 0x7fff_ffff) + 0x0080_0000
 }

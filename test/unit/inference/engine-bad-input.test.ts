@@ -42,6 +42,9 @@ test.for([Float32Array, Float64Array] as const)(
     for (const bad of [Number.NaN, -Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
       for (let place = 0; place <= fine.length; place += 1)
         expect(at(kind.from(fine.toSpliced(place, 0, bad)))).toBe(place)
+    const long = new kind(10_000)
+    for (const place of [0, 4094, 4095, 4096, 8191, 8192, 9999])
+      expect(at(long.with(place, Number.NaN))).toBe(place)
   },
 )
 
