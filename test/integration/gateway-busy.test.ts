@@ -52,6 +52,28 @@ test('[serving-2] background work loses its place to a person, who waits; the ne
   await running
 })
 
+test('[serving-5] who hangs up in the middle of a stream gives its place to the next one, at the server too', async () => {
+  const before = server.hungUp
+  const gone = new AbortController()
+  const stream = await fetch(`${gateway.httpUrl}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      ...{ model: 'scripted-chat', stream: true },
+      messages: [{ role: 'user', content: 'go on for ever' }],
+    }),
+    signal: gone.signal,
+  })
+  expect((await stream.body?.getReader().read())?.done).toBe(false)
+  const next = chat('hello')
+  await until('the next one waits', async () => (await queued()) === 1)
+  gone.abort()
+  expect((await next).body.choices[0].message.content).toBe('hello')
+  await until('the server was told', async () => server.hungUp === before + 1)
+  const { backends } = (await ask(`${gateway.httpUrl}/api/health`)).body.inference
+  expect(backends).toMatchObject([{ running: 0 }])
+})
+
 test('[api-11] large bodies at once hold 256 MB together: the next is turned away before it is read', async () => {
   const url = `${gateway.httpUrl}/v2/models/scripted-chat/infer`
   const held: ClientRequest[] = []

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import OpenAI, { toFile } from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Gateway } from '../../gateway/gateway.ts'
-import { chatServer, json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
+import { chatServer, events, json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { until } from './broker-raw.ts'
 import { ask, openGateway, post } from './gateway-device.ts'
 
@@ -125,6 +125,42 @@ describe('[openai-2] chat completions', () => {
       temperature: 0.5,
       logit_bias: { 50256: -100 },
     })
+  })
+
+  test('tools and JSON schema are streamed too, pieces and usage as they came', async () => {
+    const piece = (delta: object, more: object = {}) => ({
+      ...{ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'scripted-chat' },
+      choices: [{ index: 0, delta, finish_reason: null, ...more }],
+    })
+    const call = { index: 0, id: 'call-1', type: 'function', function: { name: 'turn_on', arguments: '' } }
+    const pieces = [
+      piece({ role: 'assistant', content: null, tool_calls: [call] }),
+      ...['{"ro', 'om":"ha', 'll"}'].map((text) =>
+        piece({ tool_calls: [{ index: 0, function: { arguments: text } }] }),
+      ),
+      piece({}, { finish_reason: 'tool_calls' }),
+      { ...piece({}), choices: [], usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } },
+    ]
+    site.answer = (request, response) => {
+      if (request.path === '/v1/models') return chatServer(request, response)
+      events(response, [...pieces, '[DONE]'])
+      response.end()
+    }
+    const tools = [
+      { type: 'function' as const, function: { name: 'turn_on', parameters: { type: 'object' } } },
+    ]
+    const format = { type: 'json_schema' as const, json_schema: { name: 'x', schema: { type: 'object' } } }
+    const asked = { tools, response_format: format, stream_options: { include_usage: true } }
+    const whole = await openai.chat.completions
+      .stream({ model: 'scripted-chat', messages: hi, ...asked })
+      .finalChatCompletion()
+    expect(whole.choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { tool_calls: [{ function: { name: 'turn_on', arguments: '{"room":"hall"}' } }] },
+    })
+    expect(whole.usage?.total_tokens).toBe(5)
+    const sent = JSON.parse(String(site.of('/v1/chat/completions').at(-1)?.body))
+    expect(sent).toEqual({ model: 'scripted-chat', messages: hi, stream: true, ...asked })
   })
 
   test('a client that hangs up cancels at the server', async () => {
