@@ -22,8 +22,8 @@ const megabyte = 2 ** 20
 
 interface Answer {
   readonly hitRate: number
-  readonly p95Ms: number
-  readonly meanMs: number
+  /** Of each request, in the order in which they were asked. */
+  readonly ms: readonly number[]
 }
 
 export const modelsBudget: Benchmark = {
@@ -47,35 +47,53 @@ async function measured(folder: string, { quick, progress }: BenchmarkContext): 
   const way = (room: typeof roomFor) => () => stream(models, asked, budgetMb, room)
   const answers = await alternate(
     { worth: way(roomFor), lru: way(longestAgoFirst) },
-    { rounds: quick ? 2 : 5, warmUps: 1 },
+    { rounds: quick ? 3 : 5, warmUps: 1 },
   )
-  const typical = (list: readonly Answer[], key: keyof Answer) => median(list.map((answer) => answer[key]))
-  const note = (list: readonly Answer[]) =>
-    `${(typical(list, 'hitRate') * 100).toFixed(1)} % loaded, p95 ${typical(list, 'p95Ms').toFixed(2)} ms, mean ${typical(list, 'meanMs').toFixed(2)} ms`
+  const [worth, lru] = [typical(answers.worth), typical(answers.lru)]
+  const note = ({ hitRate, p95Ms, meanMs }: Typical) =>
+    `${(hitRate * 100).toFixed(1)} % loaded, p95 ${p95Ms.toFixed(2)} ms, mean ${meanMs.toFixed(2)} ms`
   const common = {
     against: 'the same engine, budget and requests, the model used longest ago going first (LRU)',
-    note: `by worth: ${note(answers.worth)}; LRU: ${note(answers.lru)}`,
+    note: `by worth: ${note(worth)}; LRU: ${note(lru)}`,
   }
   return [
     {
       name: 'engine.models-budget-hit-rate',
-      value: typical(answers.worth, 'hitRate') * 100,
+      value: worth.hitRate * 100,
       unit: '%',
-      baseline: typical(answers.lru, 'hitRate') * 100,
+      baseline: lru.hitRate * 100,
       budget: { of: 'ratio', min: 1 },
       limit: 'the law of the requests: the five most asked of twenty have 63 % of them, were all of one size',
       ...common,
     },
     {
       name: 'engine.models-budget-p95',
-      value: typical(answers.worth, 'p95Ms'),
+      value: worth.p95Ms,
       unit: 'ms',
-      baseline: typical(answers.lru, 'p95Ms'),
-      budget: { of: 'ratio', max: 1 },
-      limit: 'loading: reading the file, building the session, packing weights',
+      baseline: lru.p95Ms,
+      budget: { of: 'ratio', max: 1.1 },
+      limit:
+        'loading: more than a twentieth of all requests have to load either way, so that the slowest of both are the same loads of ' +
+        'rare models, and the ratio is 1 but for how well a load was timed',
       ...common,
     },
   ]
+}
+
+interface Typical {
+  readonly hitRate: number
+  readonly p95Ms: number
+  readonly meanMs: number
+}
+
+/** Every round asks the same: the median of one request over all rounds is without what else the machine did meanwhile. */
+function typical(rounds: readonly Answer[]): Typical {
+  const ms = (rounds[0]?.ms ?? []).map((_, at) => median(rounds.map((round) => round.ms[at] ?? 0)))
+  return {
+    hitRate: median(rounds.map(({ hitRate }) => hitRate)),
+    p95Ms: quantile(ms, 0.95),
+    meanMs: ms.reduce((sum, one) => sum + one, 0) / ms.length,
+  }
 }
 
 interface Sized {
@@ -192,8 +210,7 @@ async function stream(
       throw new Error(`no answer: ${JSON.stringify(message)}`)
   }
   engine.handle({ t: 'models', models: [] })
-  const meanMs = ms.reduce((sum, one) => sum + one, 0) / ms.length
-  return { hitRate: 1 - loads / asked.length, p95Ms: quantile(ms, 0.95), meanMs }
+  return { hitRate: 1 - loads / asked.length, ms }
 }
 
 /** Least recently used first, whatever its size and its reload take. */
