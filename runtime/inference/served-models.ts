@@ -155,6 +155,13 @@ export class ServedModels implements AsyncDisposable {
   want(names: readonly string[]): void {
     for (const name of names) {
       if (this.get(name)) continue
+      if (!this.#known.has(name)) {
+        this.#missing.set(
+          name,
+          'it is none of those that Ganglion fetches, add it with "ganglion models add"',
+        )
+        continue
+      }
       this.#missing.set(name, 'it is being fetched')
       const keeping: Promise<void> = this.#fetch(name, this.#stop.signal).finally(() =>
         this.#keeping.delete(keeping),

@@ -106,6 +106,16 @@ test('[added-1] a model and a manifest of one line are served without a restart;
   expect(await value(served.engines, { ...sum(2, 3), model: 'adder' })).toBe(5)
 })
 
+test('a wanted model that nobody fetches says how it comes here, and is served once it is added', async () => {
+  served.want(['adder'])
+  expect(served.problems).toEqual([
+    'model adder is not here yet: it is none of those that Ganglion fetches, add it with "ganglion models add"',
+  ])
+  drop('adder')
+  await isServed('adder')
+  expect(served.problems).toEqual([])
+})
+
 test('[added-1] a model that is taken away is served no more', async () => {
   drop('adder')
   await isServed('adder')
