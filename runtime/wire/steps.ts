@@ -188,7 +188,14 @@ export const stepSchemas = {
     space: v.optional(v.boolean(), false),
   }),
 
-  resample: one('resample', { fromHz: hertz, toHz: hertz }),
+  resample: v.pipe(
+    one('resample', { fromHz: hertz, toHz: hertz }),
+    // The filter is as long as they are apart.
+    v.check(
+      ({ fromHz, toHz }) => Math.max(fromHz / toHz, toHz / fromHz) <= 100,
+      'the rates are more than 100 times apart',
+    ),
+  ),
   peak: one('peak', { floor: v.optional(positive, 1e-4) }),
   mel: v.pipe(
     one('mel', {

@@ -48,6 +48,11 @@ describe('a pipeline as data', () => {
       [mel({ fft: 500 })],
       /^step 1 \(mel\): fft is not a power of two/,
     ],
+    [
+      'rates so far apart that the filter alone takes a minute',
+      [{ step: 'resample', in: 'image', out: 'y', fromHz: 1_000_000, toHz: 1 }],
+      /^step 1 \(resample\): the rates are more than 100 times apart$/,
+    ],
     ['filters beyond half the rate', [mel({ highHz: 9000 })], /^step 1 \(mel\): highHz is not between/],
     [
       'a tensor from nowhere',
