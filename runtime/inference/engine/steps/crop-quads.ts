@@ -31,8 +31,12 @@ export const cropQuads: StepKind<StepOf<'crop-quads'>, 'image' | 'quads', 'out'>
         if (quads.data.length !== count * 8) fault(`${describe(quads)} is no list of quads; expected [n,4,2]`)
         if (count > max) fault(`there are ${count} quads; at most ${max}`)
         const cropped: Content[] = []
+        let elements = 0
         for (let at = 0; at < count * 8; at += 8) {
           const upright = crop(picture, floatsOf(quads).subarray(at, at + 8), datatype, buffers)
+          // Lines lie beside each other: together they are no more than the picture.
+          elements += upright.data.length
+          buffers.bound(elements)
           const turned = tall > 0 && (upright.shape[0] as number) >= tall * (upright.shape[1] as number)
           cropped.push(turned ? quarterLeft(upright, buffers) : upright)
         }

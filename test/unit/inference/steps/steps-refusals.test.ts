@@ -243,6 +243,12 @@ describe('bad input is named [steps-2]:', () => {
     )
   })
 
+  test('more cut out than would fit into one tensor', async () => {
+    expect(await errorOf(brightness({ options: { elementsMax: 150 } }), [stripes(3), squares(4)])).toBe(
+      'bad-input: step 1 (crop-quads): it would make a tensor of 192 elements; at most 150 here',
+    )
+  })
+
   test('a number that is none', async () => {
     expect(await errorOf(pipeline([softmax]), [sound(1, Number.NaN)])).toBe(
       'bad-input: input x is NaN at element 1; expected finite numbers',
