@@ -29,10 +29,11 @@ export function tensorFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'an input is not a tensor'
   const { name, datatype, shape, data } = value as Record<string, unknown>
   if (typeof name !== 'string' || name === '') return 'an input has no name'
+  if (typeof datatype !== 'string') return `input ${name}: its datatype is not text`
   if (!datatypes.includes(datatype as Datatype))
-    return `input ${name}: datatype ${String(datatype)} is not one of ${datatypes.join(' ')}`
+    return `input ${name}: datatype ${datatype} is not one of ${datatypes.join(' ')}`
   if (!Array.isArray(shape) || !shape.every(isLength)) return `input ${name}: shape is not a list of lengths`
-  if (!arrays[datatype as Datatype](data)) return `input ${name}: its elements are not ${String(datatype)}`
+  if (!arrays[datatype as Datatype](data)) return `input ${name}: its elements are not ${datatype}`
   const length = (data as ArrayLike<unknown>).length
   if (length !== elements(shape))
     return `input ${name}: ${length} elements, but its shape [${shape}] holds ${elements(shape)}`

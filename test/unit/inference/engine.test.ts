@@ -31,6 +31,11 @@ test.for([
     [{ name: 'a', datatype: 'FP32', shape: [1], data: ['one'] }],
     'input a: its elements are not FP32; expected a FP32 [n], b FP32 [n]',
   ],
+  [
+    'of a datatype that is an object, and none that can be text',
+    [{ name: 'a', datatype: { toString: 1 }, shape: [1], data: null }],
+    'input a: its datatype is not text; expected a FP32 [n], b FP32 [n]',
+  ],
   ['nothing', [null], 'an input is not a tensor; expected a FP32 [n], b FP32 [n]'],
 ] as const)('[engine-3] an input that is %s is bad-input and named', async ([, inputs, message]) => {
   const bench = new Bench([tensorModel('add')])
