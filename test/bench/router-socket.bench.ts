@@ -210,7 +210,7 @@ function measurements(latencies: Record<Way, readonly number[]>, phaseMs: number
   const missed = (list: readonly number[]) => list.filter((ms) => ms >= deadlineMs).length
   const perPhase = Math.ceil(phaseMs / everyMs)
   const note = [
-    `${latencies.router.length} requests a way, ${phases.map(({ name }) => name).join(', ')} for ${phaseMs / 1000} s each`,
+    `one way after the other, the router last; ${latencies.router.length} requests a way, ${phases.map(({ name }) => name).join(', ')} for ${phaseMs / 1000} s each`,
     ...phases.map(({ name }, at) => {
       const of = (list: readonly number[]) => mean(list.slice(at * perPhase, (at + 1) * perPhase)).toFixed(0)
       return `${name}: router ${of(latencies.router)}, device ${of(latencies.device)}, gateway ${of(latencies.gateway)} ms`

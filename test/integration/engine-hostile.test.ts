@@ -1,8 +1,9 @@
 /** Model files that are damaged or mean harm, in a real engine process: whatever they do to it, this process goes on. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { VirtualClock } from '../../runtime/base/clock.ts'
 import type { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
+import { fileOf, inputOf, type TinyNetwork, tinyNetworks } from '../bench/tiny-networks.ts'
 import { floats, ints, node, onnxModel, value } from '../fixtures/onnx.ts'
 import {
   add,
@@ -113,7 +114,43 @@ test('[engine-16] three hundred damaged models end in a code each, and the next 
   expect(outcomes.get('model-load')).toBeGreaterThan(100)
 })
 
-test('[engine-16] a model that ends the engine fails its own request, and the others are answered by the next engine', async () => {
+test('[engine-16] real models with flipped bits take nothing from whoever asks another model meanwhile', {
+  timeout: 60_000,
+}, async () => {
+  const random = new VirtualClock({ seed: 7 })
+  const below = (max: number) => Math.floor(random.random() * max)
+  const supervisor = await openSupervisor({ models: [add], start: 'eager', graceMs: 1000 })
+  const ends: string[] = []
+  const attack = async () => {
+    for (let at = 0; at < 40; at += 1) {
+      const network = tinyNetworks[at % tinyNetworks.length] as TinyNetwork
+      const bytes = await readFile(fileOf(network))
+      for (let flips = [1, 4, 200][at % 3] ?? 1; flips > 0; flips -= 1) {
+        // Structure stands at both ends, weights in between.
+        const from = [0, bytes.length - 6000, 0][flips % 3] ?? 0
+        const where = Math.max(0, from) + below(flips % 3 === 2 ? bytes.length : 6000)
+        const place = Math.min(where, bytes.length - 1)
+        bytes[place] = (bytes[place] ?? 0) ^ (1 << below(8))
+      }
+      await writeFile(path('mutant'), bytes)
+      supervisor.setModels([add, { ...tensorModel('mutant'), options: { seed: at } }])
+      ends.push(
+        await outcome(supervisor, { ...base, deadlineMs: 5000, model: 'mutant', inputs: [inputOf(network)] }),
+      )
+    }
+  }
+  const attacked = attack()
+  let asked = 0
+  const others = async () => {
+    for (; ends.length < 40; asked += 1) expect(await valueIn(supervisor, sum(asked, 1))).toBe(asked + 1)
+  }
+  await Promise.all([attacked, others()])
+  expect(asked).toBeGreaterThan(40)
+  expect(new Set(ends)).toContain('answered')
+  expect(new Set(ends)).toContain('model-load')
+})
+
+test('[engine-16] an engine that is killed takes no request with it: the next one answers them', async () => {
   const supervisor = await openSupervisor({ start: 'eager' })
   const others = [1, 2, 3].map((n) => valueIn(supervisor, sum(n, n)))
   kill(supervisor)
