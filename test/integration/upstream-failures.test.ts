@@ -117,7 +117,7 @@ describe('[serving-9] a server of the Open Inference Protocol', () => {
       'a body of a terabyte',
       (to) => void to.writeHead(200, { 'content-length': String(2 ** 40) }).write('{'),
       'run',
-      /more than 268435456 bytes/,
+      /more than 68157440 bytes/,
     ],
     [
       'a thousand times as much, packed, which nobody asked for',

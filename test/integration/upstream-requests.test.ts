@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { expect, test } from 'vitest'
+import { InferError } from '../../runtime/wire/infer.ts'
+import { until } from '../conformance/backend.suite.ts'
 import { json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
 import { f32 } from './served-models.ts'
 import { ask, chatRequest, key, oipRequest, oipServer, open, openBackend } from './upstream-setup.ts'
@@ -44,6 +46,16 @@ test('[serving-3] a request that may have been read goes out again only where th
     const sent = asked.filter((path) => path.endsWith('/infer')).length
     expect([error?.code, sent]).toEqual(idempotent ? [undefined, 2] : ['engine-lost', 1])
   }
+})
+
+test('as many requests as its configuration says are with a server at once', async () => {
+  const server = await oipServer(() => {})
+  const backend = await openBackend('oip', server.url, { concurrency: 160 })
+  const gone = new AbortController()
+  const asking = Array.from({ length: 160 }, () => ask(backend, oipRequest, gone.signal))
+  await until('all are there', () => server.of('/v2/models/m/infer').length === 160)
+  gone.abort(new InferError('cancelled', 'gone'))
+  await Promise.all(asking)
 })
 
 test('[serving-10] the key goes to its server in a header, and its priority only where that was asked for', async () => {

@@ -6,6 +6,7 @@
 import { messageOf } from '../../../runtime/base/errors.ts'
 import type { Log } from '../../../runtime/base/log.ts'
 import { type InferChunk, InferError, type InferRequest } from '../../../runtime/wire/infer.ts'
+import { wireLimits } from '../../../runtime/wire/limits.ts'
 import { oipPriorities } from '../../../runtime/wire/oip.ts'
 import {
   checkOutputs,
@@ -21,8 +22,8 @@ import type { Answer, Upstream } from './upstream.ts'
 import { modelsMax, type Protocol, upstreamKind } from './upstream-backend.ts'
 import { recordIn } from './upstream-refusal.ts'
 
-/** Of one answer: the largest frame of ours, with room for JSON. */
-const answerBytesMax = 256 * 2 ** 20
+/** Of one answer: the largest frame of ours, and what is around it. As JSON that is some five million numbers. */
+const answerBytesMax = wireLimits.frameBytesMax + 2 ** 20
 const metadataBytesMax = 2 ** 20
 /** Models whose reason for being left out is remembered. */
 const leftOutMax = 4096

@@ -15,6 +15,8 @@ export interface UpstreamOptions {
   /** Without a slash at the end. */
   readonly url: string
   readonly key?: string | undefined
+  /** Requests for one model at once. */
+  readonly concurrency: number
 }
 
 export interface Call {
@@ -43,8 +45,8 @@ export interface Streamed extends Head {
   readonly chunks: AsyncGenerator<Buffer>
 }
 
-/** Connections to one server; more requests wait for one. */
-const connectionsMax = 128
+/** Connections to one server are as many as requests of two models, and at least so many: the next request waits for one. */
+const connectionsMin = 128
 /** A server in reach has answered the handshake by then. */
 const connectMs = 5_000
 /** How long a connection is kept open unused: less than servers commonly do, so that theirs is seldom the end that closes it. */
@@ -56,6 +58,7 @@ export class Upstream implements Disposable {
   readonly id: string
   readonly #url: URL
   readonly #key: string | undefined
+  readonly #connectionsMax: number
   readonly #clock: Clock
   #agent: Agent | undefined
   #closed = false
@@ -64,6 +67,7 @@ export class Upstream implements Disposable {
     this.id = options.id
     this.#url = new URL(options.url)
     this.#key = options.key
+    this.#connectionsMax = Math.max(connectionsMin, 2 * options.concurrency)
     this.#clock = clock
   }
 
@@ -106,7 +110,7 @@ export class Upstream implements Disposable {
     const { Agent, request } =
       this.#url.protocol === 'https:' ? await import('node:https') : await import('node:http')
     this.#agent ??= new Agent({
-      ...{ keepAlive: true, timeout: idleMs, maxSockets: connectionsMax, scheduling: 'lifo' },
+      ...{ keepAlive: true, timeout: idleMs, maxSockets: this.#connectionsMax, scheduling: 'lifo' },
     })
     return { request, agent: this.#agent }
   }

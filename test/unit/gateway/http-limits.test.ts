@@ -1,8 +1,10 @@
 /** What requests over HTTP hold, and for how long: memory for what is made of a body, time for all portions of one request. */
+import { once } from 'node:events'
 import fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toApiError } from '../../../gateway/api/api-error.ts'
 import { BodyBudget } from '../../../gateway/api/body-budget.ts'
+import { hungUp } from '../../../gateway/api/infer-call.ts'
 import { addEmbeddings } from '../../../gateway/api/openai-embeddings.ts'
 import { InferenceService } from '../../../gateway/offload/service.ts'
 import { VirtualClock } from '../../../runtime/base/clock.ts'
@@ -32,6 +34,26 @@ test('[api-11] what is made of a body counts until the answer is done, less wher
   answered.resolve()
   expect(await first).toBe(200)
   expect(await get('/100/0')).toBe(200)
+})
+
+test('[serving-5] who hung up while its body was looked at has hung up', async () => {
+  const looked = Promise.withResolvers<void>()
+  const heard = Promise.withResolvers<boolean>()
+  app.get('/', async (_request, reply) => {
+    await looked.promise
+    heard.resolve(hungUp(reply).aborted)
+    return reply.hijack()
+  })
+  const gone = new AbortController()
+  const closed = once(app.server, 'connection').then(([socket]) => once(socket, 'close'))
+  const asking = fetch(await app.listen({ port: 0, host: '127.0.0.1' }), { signal: gone.signal })
+  const arrived = once(app.server, 'request')
+  await arrived
+  gone.abort()
+  await expect(asking).rejects.toThrow()
+  await closed
+  looked.resolve()
+  expect(await heard.promise).toBe(true)
 })
 
 test('[openai-4] the deadline of a request is that of all its portions together', async () => {
