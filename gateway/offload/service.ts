@@ -343,11 +343,11 @@ export class InferenceService implements Serving, AsyncDisposable {
   ): number | undefined {
     if (!(error instanceof InferError) || attempt >= attemptsMax) return undefined
     if (journey.streamed || journey.signal.aborted) return undefined
-    const elsewhere = this.#choice.hasAnother(journey.request, journey.tried)
     const harmless = neverBegan.has(error.code) || (error.retryable && model.idempotent)
+    if (!harmless) return undefined
+    const elsewhere = this.#choice.hasAnother(journey.request, journey.tried)
     // Where it does not fit or is not known, asking the same one again changes nothing.
-    const changes = error.retryable || elsewhere
-    if (!harmless || !changes) return undefined
+    if (!error.retryable && !elsewhere) return undefined
     const backedOffMs = backoffMs(attempt - 1, retryBackoff, this.#clock.random())
     const waitMs = elsewhere ? 0 : Math.max(backedOffMs, error.retryAfterMs ?? 0)
     if (waitMs > retryWaitMsMax || waitMs >= this.#leftMs(journey)) return undefined

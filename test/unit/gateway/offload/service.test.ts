@@ -175,6 +175,15 @@ describe('[serving-3] trying again', () => {
     expect(await ask(serve(...full))).toMatchObject({ route: 'b' })
   })
 
+  test('what may have begun at a backend that is away by then is lost, not unavailable: its caller may not ask again', async () => {
+    const a = new ScriptedBackend('a', { models: [model('m', { idempotent: false })] })
+    a.script = () => {
+      a.state = { state: 'away', reason: 'it crashed', running: 0, queued: 0 }
+      return [retryable('engine-lost')]
+    }
+    expect(await ask(serve(a))).toMatchObject({ code: 'engine-lost' })
+  })
+
   test.each(['bad-input', 'refused', 'run'] as const)(
     'not a mistake of the caller, or of the model (%s)',
     async (code) => {
