@@ -64,7 +64,7 @@ export const routerSocket: Benchmark = {
       const place = way === 'router' ? router : site[way]
       latencies[way] = await live(place, weather, phaseMs, signal)
     }
-    return measurements(latencies, phaseMs)
+    return measurements(latencies, phaseMs, quick)
   },
 }
 
@@ -203,13 +203,18 @@ async function warm(place: Route, signal: AbortSignal): Promise<void> {
     }
 }
 
-function measurements(latencies: Record<Way, readonly number[]>, phaseMs: number): Measurement[] {
+function measurements(
+  latencies: Record<Way, readonly number[]>,
+  phaseMs: number,
+  quick: boolean,
+): Measurement[] {
   const hindsight = latencies.device.map((ms, at) => Math.min(ms, latencies.gateway[at] ?? ms))
   const worse = mean(latencies.device) > mean(latencies.gateway) ? 'device' : 'gateway'
   const limit = 'two cores for a device, a gateway, two engines and the network between them'
   const missed = (list: readonly number[]) => list.filter((ms) => ms >= deadlineMs).length
   const perPhase = Math.ceil(phaseMs / everyMs)
   const note = [
+    ...(quick ? ['too short to promise anything of'] : []),
     `one way after the other, the router last; ${latencies.router.length} requests a way, ${phases.map(({ name }) => name).join(', ')} for ${phaseMs / 1000} s each`,
     ...phases.map(({ name }, at) => {
       const of = (list: readonly number[]) => mean(list.slice(at * perPhase, (at + 1) * perPhase)).toFixed(0)
@@ -231,8 +236,10 @@ function measurements(latencies: Record<Way, readonly number[]>, phaseMs: number
     limit,
   })
   const fixed = `always the ${worse}, the worse fixed choice`
+  // Three requests in each weather show that it works: all is over before anything is learnt, or a second try is saved up.
+  const promise = quick ? {} : ({ budget: { of: 'ratio', max: 1 / 3 } } as const)
   return [
-    { ...row('mean', mean, latencies[worse], fixed), budget: { of: 'ratio', max: 1 / 3 }, note },
+    { ...row('mean', mean, latencies[worse], fixed), ...promise, note },
     {
       ...row(
         'mean-hindsight',
