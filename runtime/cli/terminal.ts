@@ -8,6 +8,8 @@ type Style = Parameters<typeof styleText>[0]
 
 export interface Terminal {
   readonly json: boolean
+  /** Characters of a line on a terminal; undefined in a pipe, which takes lines of any length. */
+  readonly columns?: number | undefined
   /** A line of the result. */
   out(line: string): void
   /** A line about what is going on; nothing with --json. */
@@ -40,6 +42,7 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
   }
   return {
     json,
+    columns: streams.stdout.isTTY ? streams.stdout.columns : undefined,
     out: (line) => {
       clear()
       streams.stdout.write(`${line}\n`)

@@ -77,24 +77,26 @@ const stateColours = {
 const columns = ['state', 'model', 'version', 'disk', 'memory', 'times', 'licence', 'what'] as const
 const toTheRight: readonly string[] = ['disk', 'memory']
 
-/** A head, a line each, and below a model why it is not served. */
-function tableLines(list: readonly ListedModel[], { style }: Terminal): string[] {
+/** A head, a line each, no wider than the terminal, and below a model why it is not served. */
+function tableLines(list: readonly ListedModel[], { style, columns: widthMax }: Terminal): string[] {
   const rows = list.map(cellsOf)
   const widths = columns.map((column, at) =>
     Math.max(column.length, ...rows.map((cells) => (cells[at] as string).length)),
   )
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, at) =>
-      toTheRight.includes(columns[at] as string)
-        ? cell.padStart(widths[at] ?? 0)
-        : cell.padEnd(widths[at] ?? 0),
-    )
+  const line = (cells: readonly string[]) => {
+    const padded = cells.map((cell, at) => {
+      const width = widths[at] as number
+      return toTheRight.includes(columns[at] as string) ? cell.padStart(width) : cell.padEnd(width)
+    })
+    const text = padded.join('  ').trimEnd()
+    return widthMax === undefined || text.length <= widthMax ? text : `${text.slice(0, widthMax - 1)}…`
+  }
   return [
-    style('dim', line(columns).join('  ').trimEnd()),
+    style('dim', line(columns)),
     ...list.flatMap(({ state, reason }, at) => {
-      const [first = '', ...others] = line(rows[at] as string[])
-      const text = [style(stateColours[state], first), ...others].join('  ').trimEnd()
-      return reason === undefined ? [text] : [text, `  ${style('yellow', reason)}`]
+      const text = line(rows[at] as string[])
+      const coloured = style(stateColours[state], state) + text.slice(state.length)
+      return reason === undefined ? [coloured] : [coloured, `  ${style('yellow', reason)}`]
     }),
   ]
 }
@@ -111,7 +113,8 @@ function cellsOf({
   from,
   live,
 }: ListedModel) {
-  const memory = memoryMb === undefined ? '' : `${memoryIs === 'measured' ? '' : '~'}${memoryMb} MB`
+  const memory =
+    memoryMb === undefined ? '' : `${memoryIs === 'measured' ? '' : '~'}${memoryMb < 1 ? '<1' : memoryMb} MB`
   const what = description || (from === 'ganglion' ? '' : `added in ${from}`)
   return [state, name, version, megabytes(bytes), memory, (live && liveText(live)) ?? '', licence, what]
 }
