@@ -87,12 +87,7 @@ function Status({ status }: { readonly status: StatusResult }) {
           {link.connected ? `Connected to ${link.broker}` : `Not connected to ${link.broker}`}
         </Fact>
         <Fact name="Outbox">{outboxWords(link)}</Fact>
-        {status.camera && (
-          <Fact name="Camera">
-            {status.camera.name}
-            <span class="row-note">Nothing looks through it yet.</span>
-          </Fact>
-        )}
+        {status.camera && <Fact name="Camera">{status.camera.name}</Fact>}
       </dl>
       {status.safety && <Safety safety={status.safety} />}
       <h4>Models</h4>
