@@ -9,6 +9,7 @@ import { Access } from './api/access.ts'
 import { type CallDeadlines, Devices, defaultCallDeadlines } from './api/devices.ts'
 import { type Health, readHealth } from './api/health.ts'
 import { HttpApi } from './api/http-api.ts'
+import { LargeAnswers } from './api/large-answers.ts'
 import { Site } from './api/site.ts'
 import { Tickets } from './api/tickets.ts'
 import { Broker } from './broker/broker.ts'
@@ -82,7 +83,13 @@ export class Gateway implements AsyncDisposable {
       ),
     )
     const deadlines = { ...defaultCallDeadlines, ...deps.deadlines }
-    const devices = new Devices({ bus: site.bus, directory: site.directory, tickets, deadlines })
+    const devices = new Devices({
+      bus: site.bus,
+      directory: site.directory,
+      tickets,
+      largeAnswers: new LargeAnswers(offload.tickets),
+      deadlines,
+    })
     const startedMs = clock.monotonicMs()
     const health = () =>
       readHealth({

@@ -14,10 +14,12 @@ import {
   sayResult,
   statusResult,
 } from '../../runtime/wire/messages.ts'
-import { type InferResult, inferResult, type RpcMethod } from '../../runtime/wire/rpc.ts'
+import { parseOutputs } from '../../runtime/wire/offload.ts'
+import { type InferReply, type InferResult, inferReply, type RpcMethod } from '../../runtime/wire/rpc.ts'
 import { ApiError } from './api-error.ts'
 import type { DeviceBus } from './device-bus.ts'
 import type { DeviceDirectory } from './device-directory.ts'
+import type { AnswerPlace, LargeAnswers } from './large-answers.ts'
 import type { Tickets } from './tickets.ts'
 
 /** With room for the rest of the call in one message. */
@@ -55,6 +57,7 @@ export interface DevicesDeps {
   readonly bus: DeviceBus
   readonly directory: DeviceDirectory
   readonly tickets: Tickets
+  readonly largeAnswers: LargeAnswers
   readonly deadlines: CallDeadlines
 }
 
@@ -108,11 +111,14 @@ export class Devices {
   /** One inference by a device; inputs larger than a message go there by a ticket. */
   async infer({ device, inputs, ...params }: DeviceInference, deadlineMs: number): Promise<InferResult> {
     const id = this.#online(device)
+    using place = this.#deps.largeAnswers.expect(deadlineMs)
+    const asked = { ...params, ...(place && { answerTicket: place.ticket }) }
     const content = encodeCbor({ inputs })
     if (content.byteLength <= inlineBytesMax)
-      return this.#call(id, 'infer', { ...params, inputs }, deadlineMs, inferResult)
+      return outputsOf(await this.#call(id, 'infer', { ...asked, inputs }, deadlineMs, inferReply), place)
     await using ticket = await this.#deps.tickets.keep(content)
-    return await this.#call(id, 'infer', { ...params, ticket: ticket.id }, deadlineMs, inferResult)
+    const reply = await this.#call(id, 'infer', { ...asked, ticket: ticket.id }, deadlineMs, inferReply)
+    return outputsOf(reply, place)
   }
 
   /** Where the device had models run lately, and why; or the one decision that is asked for. */
@@ -179,4 +185,13 @@ export class Devices {
         `no connection to the broker ${bus.url}: ${bus.lastError ?? 'connecting'}`,
       )
   }
+}
+
+/** With the outputs that came in the reply, or by the ticket beside it. Throws ApiError `device-failed`. */
+function outputsOf({ outputs, ...reply }: InferReply, place: AnswerPlace | undefined): InferResult {
+  if (outputs) return { ...reply, outputs }
+  if (!place?.body) throw new ApiError('device-failed', 'the device answered without outputs')
+  const parsed = parseOutputs(place.body)
+  if (parsed.ok) return { ...reply, outputs: parsed.value }
+  throw new ApiError('device-failed', `the device uploaded something else than outputs: ${parsed.reason}`)
 }

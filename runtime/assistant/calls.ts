@@ -13,7 +13,7 @@ import {
   commandParams,
   faultParams,
   hearParams,
-  type InferResult,
+  type InferReply,
   inferParams,
   type RpcMethod,
   rpcRequest,
@@ -90,10 +90,10 @@ export class Calls {
     }
   }
 
-  #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferResult> {
+  #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferReply> {
     const { router, clock, recordingsFrom } = this.#deps
     if (!router) throw new RpcError('unsupported', 'this device runs no models')
-    return inferCall({ clock, inference: router, inputsFrom: recordingsFrom }, request, signal)
+    return inferCall({ clock, inference: router, gateway: recordingsFrom }, request, signal)
   }
 
   #why({ decision }: { decision?: string | undefined }): WhyResult {

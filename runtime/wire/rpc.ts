@@ -19,12 +19,13 @@ export const rpcRequest = v.looseObject({
 
 /** `say`: a line of text. `area` is where the speaker is, an area id or name. */
 export const sayParams = v.looseObject({ text: v.string(), area: v.optional(v.string()) })
+const ticket = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))
 /**
  * `hear`: a recording that the gateway keeps under this ticket, for the device to fetch over HTTP from the gateway it was
  * told to belong to. An id and no address: nobody can make a device fetch from elsewhere.
  */
 export const hearParams = v.looseObject({
-  ticket: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket')),
+  ticket,
   area: v.optional(v.string()),
 })
 /** `command`: one command to one entity, with verification. */
@@ -48,14 +49,17 @@ export const faultParams = v.looseObject({
 export const inferParams = v.looseObject({
   model: v.string(),
   inputs: v.optional(v.array(v.unknown())),
-  ticket: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))),
+  ticket: v.optional(ticket),
+  /** Under which outputs larger than a message are uploaded to the gateway: a CBOR array of tensors. */
+  answerTicket: v.optional(ticket),
   priority: v.optional(v.picklist(['control', 'interactive', 'background']), 'interactive'),
   privacy: v.optional(v.picklist(['device', 'site', 'cloud']), 'device'),
   parameters: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
 })
 /** Answer to `infer`: outputs, where it ran, the router's decision for `ganglion why`, and how long it took. */
-export const inferResult = v.object({
-  outputs: v.array(v.custom<Tensor>(isTensor, 'is not a tensor')),
+export const inferReply = v.object({
+  /** Absent where they were uploaded under `answerTicket`. */
+  outputs: v.optional(v.array(v.custom<Tensor>(isTensor, 'is not a tensor'))),
   route: v.string(),
   decision: v.optional(v.string()),
   /** Label of the outputs. */
@@ -65,7 +69,9 @@ export const inferResult = v.object({
   modelMs: v.optional(v.number()),
   cached: v.optional(v.boolean()),
 })
-export type InferResult = v.InferOutput<typeof inferResult>
+export type InferReply = v.InferOutput<typeof inferReply>
+/** With its outputs, whichever way they came. */
+export type InferResult = Omit<InferReply, 'outputs'> & { readonly outputs: readonly Tensor[] }
 /** `why`: the router's decision of this id, or the latest ones. */
 export const whyParams = v.looseObject({ decision: v.optional(v.string()) })
 

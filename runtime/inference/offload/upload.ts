@@ -1,4 +1,4 @@
-/** Puts one request to a gateway over HTTP, under the ticket that the gateway gave. */
+/** Puts one request, or the answer to one, to a gateway over HTTP, under the ticket that the gateway gave. */
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { messageOf } from '../../base/errors.ts'
 import { InferError, type InferErrorCode } from '../../wire/infer.ts'
@@ -7,6 +7,9 @@ import { InferError, type InferErrorCode } from '../../wire/infer.ts'
 export type Uploaded =
   | { readonly accepted: true }
   | { readonly accepted: false; readonly error: InferError; readonly mayRun: boolean }
+
+/** On the connection, either way: a gateway takes seconds to read the largest request. */
+const silentMsMax = 15_000
 
 const refusals: Readonly<Record<number, InferErrorCode>> = {
   400: 'bad-input',
@@ -44,6 +47,8 @@ async function put(url: URL, body: Uint8Array, signal: AbortSignal): Promise<Inc
     'content-length': body.byteLength,
   }
   return new Promise((resolve, reject) => {
-    request(url, { method: 'PUT', headers, signal }, resolve).on('error', reject).end(body)
+    const put = request(url, { method: 'PUT', headers, signal, timeout: silentMsMax }, resolve)
+    put.on('timeout', () => put.destroy(new Error(`nothing went there for ${silentMsMax} ms`)))
+    put.on('error', reject).end(body)
   })
 }
