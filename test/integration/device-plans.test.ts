@@ -153,6 +153,7 @@ test('a model that a person cut runs half here and half at the gateway where the
   expect(why(cut)?.notes[0]).toMatch(
     /^cut at quantizelinear359: head on engine, tail on gateway, .* ms whole$/,
   )
+  expect(why(cut)?.result?.served).toMatchObject({ backend: 'pool', failed: [], cached: false })
   const expected = uncut ? numbers(uncut) : []
   expect(expected).toHaveLength(2)
   for (const [at, value] of expected.entries()) expect(numbers(cut)[at]).toBeCloseTo(value, 5)

@@ -340,7 +340,7 @@ export class Dispatch {
     this.#decision.end({
       ok: true,
       latencyMs: nowMs - this.#startMs,
-      route: routeOf(chunk, route.id),
+      route: chunk.route ?? route.id,
       ...(chunk.served && { served: chunk.served }),
     })
   }
@@ -349,7 +349,7 @@ export class Dispatch {
   #labelled(chunk: InferChunk, route: string): InferChunk {
     const privacy = strictest(this.#request.privacy, chunk.privacy ?? this.#request.privacy)
     if (!chunk.final) return { ...chunk, privacy }
-    return { ...chunk, privacy, route: routeOf(chunk, route), decision: this.#decision.id }
+    return { ...chunk, privacy, route: chunk.route ?? route, decision: this.#decision.id }
   }
 
   #alternatives(): readonly UsableRoute[] {
@@ -394,9 +394,4 @@ export class Dispatch {
       error: { code: error.code, message: error.message },
     })
   }
-}
-
-/** A backend behind a route says its own name after the route's. */
-function routeOf({ route }: InferChunk, taken: string): string {
-  return route === undefined ? taken : route.startsWith(taken) ? route : `${taken}/${route}`
 }

@@ -401,8 +401,10 @@ describe('what is told', () => {
       ...{ backend: 'second', cached: false, queueMs: 12, runMs: 40 },
       failed: [{ backend: 'first', code: 'unavailable' }],
     }
-    const home = house([place('gateway', 'site', { answer: () => ({ served }) })])
-    const { decision: id = '' } = await home.answer()
+    const answer = () => ({ served, route: 'gateway/second' })
+    const home = house([place('gateway-cloud', 'cloud', { answer })], { allow: 'cloud' })
+    const { decision: id = '', route } = await home.answer()
+    expect(route).toBe('gateway/second')
     expect(home.router.decision(id)?.result?.served).toEqual(served)
   })
 
