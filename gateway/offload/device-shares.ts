@@ -79,6 +79,12 @@ export class DeviceShares {
     return true
   }
 
+  /** It sent what is no message of ours: counts as a refusal, since to look at it costs as much. */
+  blame(device: string): void {
+    const known = this.#devices.get(device) ?? this.#add(device)
+    if (known && !this.#floods(known)) known.refusals += 1
+  }
+
   /** Held to the largest share that it can have been told, since a smaller one may not have reached it yet. */
   enter(device: string, bytes: number): Entry {
     const known = this.#devices.get(device) ?? this.#add(device)

@@ -227,7 +227,9 @@ export class OffloadListener implements AsyncDisposable {
     const asked = this.#topics.parseGateway(topic)
     if (asked && asked.kind !== 'advert') {
       const complaint = retained ? 'a retained request' : this.#onAsk(asked, payload)
-      if (complaint !== undefined) this.#bad(asked.device, complaint)
+      if (complaint === undefined) return
+      this.#bad(asked.device, complaint)
+      this.#shares.blame(asked.device)
       return
     }
     if (asked) {

@@ -118,6 +118,22 @@ test('[offload-9] an answer that is retained or makes no sense is counted, and w
   expect(await answer).toHaveLength(1)
 })
 
+test('[offload-8] a device that sends rubbish is looked at a few times a second, and the others never notice', async () => {
+  const serving = new ScriptedServing({ m: { answer: echo } })
+  const w1 = await worker('w1', serving, { shares: { requestsPerDeviceMax: 4 } })
+  const peer = stack.use(await Peer.connect(broker.url, []))
+  const rubbish = Array.from({ length: 300 }, () =>
+    peer.say('ganglion/gateway/w1/infer/mad', new Uint8Array(10_000)),
+  )
+  const good = await device()
+  await offered(good, 'm')
+  expect(await all(infer(good, 'm'))).toHaveLength(1)
+  await Promise.all(rubbish)
+  await eventually(() => expect(w1.bad).toHaveLength(300))
+  expect(w1.bad[0]).not.toContain('more requests')
+  expect(w1.listener.stats().dropped).toBeGreaterThan(200)
+})
+
 test('[offload-4] the clocks of device and gateway may differ by years', async () => {
   const years: Clock = {
     ...realClock,
