@@ -17,7 +17,7 @@ const streamParameter = 'text_stream'
 
 /** Texts of one request together. Looking at them takes up to a microsecond a character. */
 const charsMax = 4_000_000
-/** Looked at without a stop, by one pattern of some twenty: milliseconds. */
+/** Looked at without a stop, or one longer text by one pattern of some twenty: tens of milliseconds for what is made to be slow. */
 const turnChars = 200_000
 
 export interface Redacted {
