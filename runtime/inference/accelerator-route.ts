@@ -26,7 +26,8 @@ const unknownLoadMs = 1_000
 
 interface Loaded {
   readonly ready: Promise<unknown>
-  readonly files: string
+  /** Which files, and which content of them. */
+  readonly id: string
   readonly times: ModelTimes
   done: boolean
 }
@@ -103,17 +104,20 @@ export class AcceleratorRoute implements Route {
     const model = this.#served.get(name)
     const files = model && this.#filesOf(model)
     if (!files) throw new InferError('model-unknown', this.#served.whyNot(name))
-    const id = JSON.stringify(files)
+    const id = `${model.revision} ${JSON.stringify(files)}`
     const before = this.#loaded.get(name)
     // The one asked for last is at the end.
     this.#loaded.delete(name)
-    if (before?.files === id) {
+    if (before?.id === id) {
       this.#loaded.set(name, before)
       return before
     }
     // One model's load hangs on nobody's patience: all who wait for it have deadlines of their own.
-    const ready = this.#accelerator.load({ name, files }, new AbortController().signal)
-    const entry: Loaded = { ready, files: id, times: new ModelTimes(), done: false }
+    const { signal } = new AbortController()
+    // One of the same name and paths would stay as it is.
+    const gone = before ? this.#accelerator.unload(name, signal).catch(() => {}) : Promise.resolve()
+    const ready = gone.then(() => this.#accelerator.load({ name, files }, signal))
+    const entry: Loaded = { ready, id, times: new ModelTimes(), done: false }
     ready.then(
       () => {
         entry.done = true

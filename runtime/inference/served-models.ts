@@ -31,6 +31,8 @@ export interface ServedModel {
   readonly outputs: readonly TensorSpec[]
   /** Bytes on disk. */
   readonly bytes: number
+  /** Another one where a file under the same path has changed. */
+  readonly revision: string
   /** The larger model that answers where this one is not sure. */
   readonly cascade?: ModelManifest['cascade']
   /** The pairs of models that it can be cut into. */
@@ -186,9 +188,10 @@ export class ServedModels implements AsyncDisposable {
   /** The engines as one part of the device sees them: the list that it sets is its own, beside everybody else's. */
   share(part: string): Engines {
     const { engines } = this
+    const own = () => this.#others.get(part) ?? []
     return {
       get models() {
-        return engines.models
+        return own()
       },
       setModels: (models) => {
         this.#others.set(part, models)
@@ -262,16 +265,17 @@ export class ServedModels implements AsyncDisposable {
       inputs: manifest.inputs.map(specOf),
       outputs: manifest.outputs.map(specOf),
       bytes: local.bytes,
+      revision: version,
       cascade,
       split,
     })
   }
 
-  #ofAdded({ manifest, folder, engine, inputs, outputs, bytes }: AddedModel): ServedModel {
+  #ofAdded({ manifest, folder, engine, inputs, outputs, bytes, revision }: AddedModel): ServedModel {
     const { name, version, description, licence, task, idempotent, cacheS, cascade, split } = manifest
     return {
       ...{ name, version, description, licence, from: folder, task, idempotent, cacheS, cascade, split },
-      ...{ engine: this.#withWishes(engine), inputs, outputs, bytes },
+      ...{ engine: this.#withWishes(engine), inputs, outputs, bytes, revision },
     }
   }
 

@@ -1,9 +1,10 @@
 /** Models served by an accelerator's adapter where it takes their format: a real adapter process, the engine in that place. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { boards } from '../../boards/index.ts'
+import type { Accelerator } from '../../hal/contract/accelerator.ts'
 import { createHal } from '../../hal/index.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { AcceleratorRoute } from '../../runtime/inference/accelerator-route.ts'
@@ -16,7 +17,7 @@ import { readAddedManifest } from '../../runtime/inference/store/added-manifest.
 import { type AddedModel, addedModel } from '../../runtime/inference/store/added-models.ts'
 import { ModelStore } from '../../runtime/inference/store/store.ts'
 import { checkModel } from '../../runtime/inference/supervisor/model-check.ts'
-import { addModel } from '../fixtures/onnx.ts'
+import { addModel, value as io, node, onnxModel } from '../fixtures/onnx.ts'
 import { engineCommand } from './accelerator-models.ts'
 import { answer, errorOf, forever, log, openSupervisor, sum, until } from './engine-setup.ts'
 
@@ -73,6 +74,26 @@ test('an adapter that takes the format is offered and answers; what it has not i
   })
 })
 
+test('[added-6] a file that is replaced is loaded anew by an adapter too', async () => {
+  const served = await openServed()
+  const deps = { clock: realClock, log, hal: createHal(boards), engines: served.share('accelerators') }
+  const config = [{ adapter: 'npu', command: engineCommand }]
+  await using accelerators = await Accelerators.open(deps, config, forever)
+  const route = new AcceleratorRoute({ clock: realClock, served }, accelerators.list[0] as Accelerator)
+  await until('it is offered', () => route.offer('adder').usable)
+  expect((await answer(asInference(route), ask))[0]?.outputs[0]?.data[0]).toBe(5)
+  const graph = {
+    inputs: [io('a', 'FP32', ['n']), io('b', 'FP32', ['n'])],
+    outputs: [io('sum', 'FP32', ['n'])],
+    nodes: [node('Mul', ['a', 'b'], ['sum'])],
+  }
+  const before = readFileSync(adder.engine.files['model'] as string)
+  writeFileSync(adder.engine.files['model'] as string, onnxModel(graph))
+  served.setAdded([{ ...adder, revision: 'multiplies' }])
+  expect((await answer(asInference(route), ask))[0]?.outputs[0]?.data[0]).toBe(6)
+  writeFileSync(adder.engine.files['model'] as string, before)
+})
+
 test('an adapter that does not start is refused with its reason, and the engine still offers the model', async () => {
   const served = await openServed()
   const deps = { clock: realClock, log, hal: createHal(boards), engines: served.share('accelerators') }
@@ -116,6 +137,9 @@ test('[inference-9] what one part of the device puts into the engine stays besid
   const part = served.share('part')
   part.setModels([{ ...adder.engine, name: 'of-a-part' }])
   expect(served.engines.models.map(({ name }) => name)).toEqual(['adder', 'of-a-part'])
+  // It sees what it set, and nobody else's: what it sets again does not keep what others take away.
+  expect(part.models.map(({ name }) => name)).toEqual(['of-a-part'])
+  part.setModels([...part.models])
   served.setAdded([])
   expect(served.engines.models.map(({ name }) => name)).toEqual(['of-a-part'])
   await part[Symbol.asyncDispose]()

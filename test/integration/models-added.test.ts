@@ -1,6 +1,7 @@
 /**
  * A person drops models into a folder: real files, a real engine that serves them, checks in real engine processes of their own.
  */
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   mkdirSync,
@@ -147,6 +148,12 @@ test('[added-2] a link that leads out of the folder is refused, be it the file o
   symlinkSync(join(dir, 'real'), folder('whole'))
   expect(await problemOf('whole')).toContain('is a link that leads out')
   expect(checks).toEqual([])
+})
+
+test('[added-5] a pipe in place of the manifest is no file, and nobody waits for it', async () => {
+  mkdirSync(folder('piped'), { recursive: true })
+  execFileSync('mkfifo', [join(folder('piped'), 'model.yaml')])
+  expect(await problemOf('piped')).toBe(`${join(folder('piped'), 'model.yaml')} is no file`)
 })
 
 test('[added-3] a wrong digest is refused with both shown, and the right file is then served', async () => {

@@ -95,7 +95,12 @@ export function readAddedManifest(folder: string): AddedManifest {
     if (!statSync(file).isFile()) throw new StoreError('malformed', `${file} is no file`)
     value = readYaml(file, file, manifestBytesMax)
   } catch (error) {
-    throw new StoreError(systemCodeOf(error) === 'ENOENT' ? 'not-found' : 'malformed', messageOf(error))
+    if (error instanceof StoreError) throw error
+    const isMissing = systemCodeOf(error) === 'ENOENT'
+    throw new StoreError(
+      isMissing ? 'not-found' : 'malformed',
+      isMissing ? `there is no ${file}` : messageOf(error),
+    )
   }
   const parsed = check(addedManifest, value)
   if (!parsed.ok) throw new StoreError('malformed', `${file}: ${parsed.reason}`)
