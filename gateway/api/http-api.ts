@@ -5,9 +5,10 @@
 import { existsSync } from 'node:fs'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import fastifyStatic from '@fastify/static'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { withDeadline } from '../../runtime/base/deadline.ts'
+import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { listenError } from '../errors.ts'
@@ -20,6 +21,7 @@ import { addInferApi } from './infer-api.ts'
 import { addOffloadApi } from './offload-api.ts'
 import { addOipApi } from './oip-api.ts'
 import { addOpenAiApi } from './openai-api.ts'
+import { openAiFailure, sendOpenAiFailure } from './openai-error.ts'
 import { addRoutes, type RoutesDeps } from './routes.ts'
 
 export interface HttpApiOptions {
@@ -70,6 +72,7 @@ export class HttpApi implements AsyncDisposable {
       requestTimeout: requestMs,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: 256 },
+      frameworkErrors: sendUnroutable,
     })
     app.server.maxConnections = connectionsMax
     addRules(app, deps)
@@ -129,6 +132,17 @@ function addRules(app: FastifyInstance, { access, log }: HttpApiDeps): void {
       .type('application/json')
       .send({ error: { code: answer.code, message: answer.message } })
   })
+}
+
+/** For a path that cannot be decoded, or is too long: no route's handler of errors ever sees it. */
+function sendUnroutable(error: unknown, { url }: FastifyRequest, reply: FastifyReply): void {
+  const failure = new ApiError('bad-request', messageOf(error).slice(0, 200))
+  reply.headers(securityHeaders).type('application/json')
+  if (url.startsWith('/v1/')) sendOpenAiFailure(reply, openAiFailure(failure))
+  else {
+    const { code, message, status } = failure
+    reply.code(status).send({ error: url.startsWith('/v2/') ? message : { code, message } })
+  }
 }
 
 function addDashboard(app: FastifyInstance, folder: string): void {
