@@ -53,6 +53,10 @@ export async function present(running: Running, terminal: Terminal, signal: Abor
   tryNext(terminal)
 }
 
+/** A process that nobody needs yet is not started. */
+const memoryOf = ({ name, pssMb, state }: StatusResult['processes'][number]) =>
+  pssMb === undefined ? `${name} ${state}` : `${name} ${pssMb} MB`
+
 const lineOf = (terminal: Terminal) => (label: string, text: string) =>
   terminal.out(`  ${terminal.style('dim', label.padEnd(11))}${text}`)
 
@@ -70,7 +74,7 @@ async function presentDevice(running: Running, terminal: Terminal, signal: Abort
   )
   const board = `${status.device.board}${status.device.simulated ? ', a simulated board in a simulated home' : ''}`
   line('running', `${board} with ${device.entities} entities (${device.device})`)
-  line('memory', status.processes.map(({ name, pssMb }) => `${name} ${pssMb ?? '?'} MB`).join(', '))
+  line('memory', status.processes.map(memoryOf).join(', '))
   for (const text of movesNot(status)) line('safety', terminal.style('yellow', text))
   const off = voiceProblem ?? status.problems.find((problem) => problem.startsWith('voice'))
   if (off === undefined)

@@ -287,8 +287,10 @@ async function factsFor(
     const isItsOwn = error instanceof InferError && ['model-load', 'memory'].includes(error.code)
     if (!isItsOwn) throw error
     const paths = manifest.files.map(({ path }) => path).join(', ')
-    // The engine names files with their whole path, which may be a temporary one.
-    const reason = messageOf(error).replaceAll(/\/\S*\//g, '')
+    // The engine names files with their whole path, which may be a temporary one; one name is enough.
+    const reason = messageOf(error)
+      .replaceAll(/\/\S*\//g, '')
+      .replace(/^(\S+: )?Load model from \S+ failed:\s*/, '')
     throw new StoreError('malformed', `${paths} cannot be loaded: ${reason}`, { cause: error })
   }
 }
