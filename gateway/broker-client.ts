@@ -63,18 +63,8 @@ export class BrokerClient implements AsyncDisposable {
   #lastError: string | undefined
   #closing: Promise<void> | undefined
 
-  /** Starts connecting and returns at once: a broker that is away is a state, not an error (`connected`, `lastError`). */
-  static open(
-    deps: { readonly clock: Clock; readonly log: Log },
-    options: BrokerClientOptions,
-    events: BrokerClientEvents,
-  ): BrokerClient {
-    const opened = new BrokerClient(deps, options, events)
-    opened.#client.connect()
-    return opened
-  }
-
-  private constructor(
+  /** Does nothing until `connect`. */
+  constructor(
     deps: { readonly clock: Clock; readonly log: Log },
     options: BrokerClientOptions,
     events: BrokerClientEvents,
@@ -93,6 +83,11 @@ export class BrokerClient implements AsyncDisposable {
       else this.#failed(error)
     })
     client.on('message', (topic, payload, packet) => events.onMessage(topic, payload, packet.retain))
+  }
+
+  /** Starts connecting and returns at once: a broker that is away is a state, not an error (`connected`, `lastError`). */
+  connect(): void {
+    this.#client.connect()
   }
 
   /** True while the broker answers and the subscriptions stand. */

@@ -69,7 +69,9 @@ export class DeviceBus implements AsyncDisposable {
     options: DeviceBusOptions,
     listener: DeviceBusListener,
   ): DeviceBus {
-    return new DeviceBus(deps, options, listener)
+    const bus = new DeviceBus(deps, options, listener)
+    bus.#broker.connect()
+    return bus
   }
 
   private constructor(
@@ -89,7 +91,7 @@ export class DeviceBus implements AsyncDisposable {
       [topics.event('+', 'command')]: 1,
       [this.#replyTo]: 0,
     } as const
-    this.#broker = BrokerClient.open(
+    this.#broker = new BrokerClient(
       deps,
       { ...connection, filters, keptS: sessionExpiryS },
       {

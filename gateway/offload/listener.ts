@@ -113,7 +113,9 @@ export class OffloadListener implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<OffloadListener> {
     signal?.throwIfAborted()
-    return new OffloadListener(deps, options)
+    const listener = new OffloadListener(deps, options)
+    listener.#broker.connect()
+    return listener
   }
 
   private constructor(deps: OffloadListenerDeps, options: OffloadListenerOptions) {
@@ -144,7 +146,7 @@ export class OffloadListener implements AsyncDisposable {
     // A broker ends the connection of whoever has the same client id: then neither would see that its worker's id is taken.
     const clientId = `${connection.clientId}-${this.#advertiser.instance.slice(0, 8)}`
     // Its session is clean: no request is carried out long after its device gave up.
-    this.#broker = BrokerClient.open(
+    this.#broker = new BrokerClient(
       { clock, log },
       { ...connection, clientId, filters, presence: this.#topics.gatewayAdvert(worker) },
       {
