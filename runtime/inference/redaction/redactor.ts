@@ -13,6 +13,7 @@ import {
   placeholderCharsMax,
   placeholderForm,
 } from './patterns.ts'
+import { lookingPlainlyAt, plainText } from './plain-text.ts'
 
 export interface KnownName {
   readonly kind: 'PERSON' | 'DEVICE' | 'AREA'
@@ -46,8 +47,8 @@ export class Redactor {
     if (names.length > namesMax)
       throw new RangeError(`${names.length} names to hide; ${namesMax} are possible`)
     for (const { kind, name } of names) {
-      const core = name
-        .trim()
+      const core = plainText(name)
+        .text.trim()
         .slice(0, nameCharsMax)
         .replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}\p{M}]+$/gu, '')
         .replace(/\s+/g, ' ')
@@ -66,7 +67,8 @@ export class Redactor {
   }
 
   /** What is hidden, in order, without overlaps: what overlaps is one. */
-  *#spans(text: string): InTurns<Span[]> {
+  *#spans(source: string): InTurns<Span[]> {
+    const { text, inSource } = yield* lookingPlainlyAt(source)
     let found: Span[] = []
     for (const pattern of [...patterns, { kind: 'TEXT' as const, form: placeholderForm }])
       found = found.concat(yield* spansOf(pattern, text))
@@ -83,7 +85,7 @@ export class Redactor {
           kind: first(last.kind, span.kind),
         }
     }
-    return merged
+    return merged.map(({ from, to, kind }) => ({ ...inSource(from, to), kind }))
   }
 
   /** Word by word, the longest name at each: the time does not depend on how many names there are. */
@@ -246,7 +248,7 @@ function first(a: Kind, b: Kind): Kind {
 interface Word {
   /** In any case, its accents written either way: as one. */
   readonly word: string
-  /** Between it and the word before; a little space as one. */
+  /** Between it and the word before; a little space as one, and what stands for one in an id. */
   readonly gap: string
   readonly from: number
   readonly to: number
@@ -256,13 +258,15 @@ interface Word {
 function* wordsIn(text: string): InTurns<Word[]> {
   const words: Word[] = []
   let end = 0
-  for (const { 0: word, index } of text.matchAll(/[\p{L}\p{N}\p{M}_]+/gu)) {
-    const gap = text.slice(end, index).replace(/\s+/g, (space) => (space.length <= 3 ? ' ' : space))
+  for (const { 0: word, index } of text.matchAll(/[\p{L}\p{N}\p{M}]+/gu)) {
+    const gap = text.slice(end, index).replace(/[\s_-]+/g, (space) => (space.length <= 3 ? ' ' : space))
     end = index + word.length
-    words.push({ word: word.normalize('NFC').toLowerCase(), gap, from: index, to: end })
+    words.push({ word: folded(word), gap, from: index, to: end })
     yield word.length
   }
   return words
 }
 
+/** In one case, `ß` as `SS`. */
+const folded = (word: string) => word.normalize('NFC').toUpperCase().toLowerCase()
 const wordsOf = (text: string) => atOnce(wordsIn(text))
