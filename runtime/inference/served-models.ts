@@ -217,16 +217,17 @@ export class ServedModels implements AsyncDisposable {
     await Promise.all([...this.#keeping, this.#looking])
   }
 
-  /** What another process fetches is served without a restart. */
+  /** What another process fetches is served without a restart, and what it removes is served no more. */
   async #lookForFetched(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps
+    const { clock, store } = this.#deps
     while (!signal.aborted) {
       await sleep(clock, lookEveryMs, signal).catch(() => {})
       if (signal.aborted) return
       for (const name of this.#known.keys()) {
-        if (this.#here.has(name)) continue
-        await this.#take(name)
-        if (!this.#here.has(name)) continue
+        const was = this.#here.has(name)
+        if (!was) await this.#take(name)
+        else if (!(await store.local(name))) this.#here.delete(name)
+        if (this.#here.has(name) === was) continue
         this.#missing.delete(name)
         this.#tell()
       }
