@@ -24,7 +24,9 @@ test('a manifest that is a device or a pipe is refused without being read: it mi
 test('a manifest of aliases upon aliases is refused before it fills the memory', () => {
   const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
   for (let at = 1; at < 12; at += 1) {
-    const ten = Array(10).fill(`*a${at - 1}`).join(', ')
+    const ten = Array(10)
+      .fill(`*a${at - 1}`)
+      .join(', ')
     lines.push(`a${at}: &a${at} [${ten}]`)
   }
   writeFileSync(path(), `${lines.join('\n')}\nfile: model.onnx\n`)
