@@ -1,14 +1,17 @@
 /**
  * Chooses temperature and threshold of a cascade from labelled examples, on a person's computer:
  *
- *     node scripts/calibrate.ts SMALL EXAMPLES.jsonl --output NAME [--large LARGE] [--write] [--accuracy 0.95] [--confidence 0.95]
+ *     node scripts/calibrate.ts SMALL EXAMPLES.jsonl --output NAME [--large LARGE] [--write] [--accuracy 0.95]
+ *         [--confidence 0.95]
  *
- * SMALL and LARGE are ONNX files, or folders with a `model.yaml` as people add them, with the steps that it names. Each line of EXAMPLES: `{"inputs": [{"name", "datatype", "shape", "data": […]}], "label": 3}`, the label an index into the
- * output NAME. The temperature comes from every other line, the threshold and all that is reported from the others. With the
- * large model its answers are used to say how good the cascade is as a whole; `label` may then be left out, and what the large
- * one says counts as right. Prints JSON: how sure against how right before and after (`eceBefore`, `eceAfter`), the threshold with
- * the bound that holds at that confidence (`keptAccuracyBound`), the share of requests that the large model gets (`askedShare`),
- * and what belongs into the small one's manifest (`cascade`), where `--write` puts it: a running device takes it from there.
+ * SMALL and LARGE are ONNX files, or folders with a `model.yaml` as people add them, with the steps that it names. Each
+ * line of EXAMPLES: `{"inputs": [{"name", "datatype", "shape", "data": […]}], "label": 3}`, the label an index into the
+ * output NAME. The temperature comes from every other line, the threshold and all that is reported from the others. With
+ * the large model its answers are used to say how good the cascade is as a whole; `label` may then be left out, and what
+ * the large one says counts as right. Prints JSON: how sure against how right before and after (`eceBefore`, `eceAfter`),
+ * the threshold with the bound that holds at that confidence (`keptAccuracyBound`), the share of requests that the large
+ * model gets (`askedShare`), and what belongs into the small one's manifest (`cascade`), where `--write` puts it: a
+ * running device takes it from there.
  */
 import { createReadStream } from 'node:fs'
 import { appendFile, stat } from 'node:fs/promises'
@@ -35,7 +38,7 @@ import {
 import { engineModelOf } from '../runtime/inference/store/engine-model.ts'
 import { EngineSupervisor } from '../runtime/inference/supervisor/engine-supervisor.ts'
 import type { EngineModel } from '../runtime/wire/engine-protocol.ts'
-import type { Datatype, Tensor } from '../runtime/wire/infer.ts'
+import { type Datatype, InferError, type Tensor } from '../runtime/wire/infer.ts'
 import { tensorFault } from '../runtime/wire/tensor.ts'
 
 const usage =
@@ -142,22 +145,35 @@ async function examplesOf(
   for await (const text of createInterface({ input: createReadStream(file) })) {
     number += 1
     if (text.trim() === '') continue
-    const { inputs, label } = parsed(text, `${file}:${number}`)
-    const scores = await scoresOf(engine, 'small', inputs, output)
-    const large = withLarge ? await scoresOf(engine, 'large', inputs, output) : undefined
+    const where = `${file}:${number}`
+    const { inputs, label } = parsed(text, where)
+    const scores = await scoresOf(engine, 'small', inputs, output, where)
+    const large = withLarge ? await scoresOf(engine, 'large', inputs, output, where) : undefined
     const right = label ?? (large && indexOfGreatest(large))
-    if (right === undefined) throw new UsageError(`${file}:${number}: no label, and no large model to ask`)
+    if (right === undefined) throw new UsageError(`${where}: no label, and no large model to ask`)
     if (right >= scores.length)
-      throw new UsageError(`${file}:${number}: label ${right}, but ${output} has ${scores.length} classes`)
+      throw new UsageError(`${where}: label ${right}, but ${output} has ${scores.length} classes`)
     examples.push({ scores, label: right, ...(large ? { large } : {}) })
   }
   return examples
 }
 
-async function scoresOf(engine: EngineSupervisor, model: string, inputs: readonly Tensor[], output: string) {
+/** Throws UsageError that names the example: what a model does not take, or does not answer. */
+async function scoresOf(
+  engine: EngineSupervisor,
+  model: 'small' | 'large',
+  inputs: readonly Tensor[],
+  output: string,
+  where: string,
+): Promise<number[]> {
   const request = { model, inputs, priority: 'background', privacy: 'device', deadlineMs } as const
-  for await (const chunk of engine.infer(request, forever))
-    if (chunk.final) return [...Array.from(answerOf(chunk, output))]
+  try {
+    for await (const chunk of engine.infer(request, forever))
+      if (chunk.final) return [...Array.from(answerOf(chunk, output))]
+  } catch (error) {
+    if (!(error instanceof InferError)) throw error
+    throw new UsageError(`${where}: the ${model} model: ${error.message}`, { cause: error })
+  }
   throw new Error(`${model} gave no answer`)
 }
 

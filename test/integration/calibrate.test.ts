@@ -65,6 +65,10 @@ it('names what is wrong and where, in one line', () => {
   )
   expect(status).toBe(2)
   expect(stderr).toMatch(/^calibrate: .*examples\.jsonl:1: .*datatype.*\n$/)
+  const wrong = { inputs: [{ name: 'features', datatype: 'FP32', shape: [1], data: [1] }], label: 1 }
+  const refused = calibrate([JSON.stringify(wrong)], '--output', 'probabilities')
+  expect(refused.status).toBe(2)
+  expect(refused.stderr).toMatch(/^calibrate: .*examples\.jsonl:1: the small model: input features is .*\n$/)
 })
 
 it('models in folders, as people add them: the cascade is written where a device reads it [router-13]', () => {
