@@ -14,7 +14,8 @@ import { SeeingError } from './seeing-error.ts'
  * `$0` is ffmpeg, `$@` its arguments. It gives way to the control loop, as the engine does. The shell gives up its own ends of the
  * output pipes, or they would never end; its child is not reaped before the kill, so the number cannot be somebody else's by then.
  */
-const script = 'nice -n 10 "$0" "$@" </dev/null & p=$!; exec >&- 2>&-; read -r _; kill -9 $p; wait $p'
+const script =
+  'command -v "$0" >/dev/null || exit 127; nice -n 10 "$0" "$@" </dev/null & p=$!; exec >&- 2>&-; read -r _; kill -9 $p; wait $p'
 /** Complaints kept, characters: ffmpeg says the cause first, and repeats itself later. */
 const complaintMax = 4_000
 const lineMax = 200
