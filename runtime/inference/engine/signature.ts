@@ -26,6 +26,7 @@ export function checkInputs(
   for (const name of given.keys())
     if (!specs.some((spec) => spec.name === name))
       throw bad(`input ${name} is not known; expected ${describeAll(specs)}`)
+  for (const tensor of given.values()) checkTexts(tensor)
   if (!allowNaN) for (const tensor of given.values()) checkFinite(tensor)
   return given
 }
@@ -57,6 +58,12 @@ function checkInput(tensor: Tensor | undefined, spec: InputSpec): void {
   }
   if (tensor.datatype !== spec.datatype || !shapesAgree(spec.shape, tensor.shape))
     throw bad(`input ${spec.name} is ${describe(tensor)}; expected ${describe(spec)}`)
+}
+
+/** In native code a text ends there, and the model would answer to a part of it. */
+function checkTexts({ name, datatype, data }: Tensor): void {
+  const at = datatype === 'BYTES' ? data.findIndex((text) => text.includes('\0')) : -1
+  if (at >= 0) throw bad(`input ${name} has the character U+0000 in element ${at}`)
 }
 
 function checkFinite(tensor: Tensor): void {
