@@ -137,7 +137,8 @@ describe('hearing real voices', () => {
       expect(heard.segments[0]?.startMs).toBeGreaterThan(5_900)
       abort.abort()
     }
-    expect(steps).toEqual(['wake', 'speech'])
+    // This microphone is faster than life: it may be asleep again when the words are there.
+    expect(steps.slice(0, 2)).toEqual(['wake', 'speech'])
   })
 
   test('goes on hearing after the engine process was killed', async () => {
@@ -175,7 +176,11 @@ function microphonePlaying(parts: readonly Float32Array[]): Microphone {
       for (const part of parts)
         for (let at = 0; at < part.length && !signal.aborted; at += 1_600)
           yield { samples: part.subarray(at, at + 1_600), droppedSamples: 0 }
-      while (!signal.aborted) yield { samples: new Float32Array(1_600), droppedSamples: 0 }
+      while (!signal.aborted) {
+        // Nobody is asked about silence while it sleeps: without a turn for the rest no answer would come any more.
+        await new Promise((resolve) => setImmediate(resolve))
+        yield { samples: new Float32Array(1_600), droppedSamples: 0 }
+      }
     },
     async [Symbol.asyncDispose]() {},
   }
