@@ -31,6 +31,7 @@ export interface TicketLimits {
   readonly uploadsMax: number
   /** Answers that wait to be fetched. */
   readonly answersMax: number
+  readonly answersPerDeviceMax: number
   readonly answerBytesPerDeviceMax: number
   readonly answerBytesMax: number
 }
@@ -40,6 +41,8 @@ export const ticketDefaults: TicketLimits = {
   uploadMs: 45_000,
   uploadsMax: 64,
   answersMax: 256,
+  /** Twice what it may have unanswered here. */
+  answersPerDeviceMax: 32,
   answerBytesPerDeviceMax: 2 * wireLimits.ticketBytesMax,
   answerBytesMax: 256 * 1024 * 1024,
 }
@@ -129,17 +132,16 @@ export class OffloadTickets implements Disposable {
 
   /** A ticket to fetch `body` by; undefined when there is no room. */
   keep(device: string, body: Uint8Array): string | undefined {
-    const { answersMax, answerBytesMax, answerBytesPerDeviceMax, lifeMs } = this.#limits
-    let all = body.byteLength
-    let own = body.byteLength
-    for (const other of this.#answers.values()) {
-      all += other.body.byteLength
-      if (other.device === device) own += other.body.byteLength
-    }
-    if (this.#answers.size >= answersMax || all > answerBytesMax || own > answerBytesPerDeviceMax)
+    const limits = this.#limits
+    const sum = (answers: readonly Answer[]) =>
+      answers.reduce((bytes, answer) => bytes + answer.body.byteLength, body.byteLength)
+    const all = [...this.#answers.values()]
+    const own = all.filter((answer) => answer.device === device)
+    const full = all.length >= limits.answersMax || own.length >= limits.answersPerDeviceMax
+    if (full || sum(all) > limits.answerBytesMax || sum(own) > limits.answerBytesPerDeviceMax)
       return undefined
     const id = newTicket()
-    const cancel = this.#clock.after(lifeMs, () => this.#answers.delete(id))
+    const cancel = this.#clock.after(limits.lifeMs, () => this.#answers.delete(id))
     this.#answers.set(id, { device, body, fetchesLeft: fetchesMax, cancel })
     return id
   }
