@@ -20,10 +20,11 @@ const entries = {
   'safety-thread': 'hal/safety/thread.ts',
   'make-safe': 'hal/safety/make-safe.ts',
   'sensor-worker': 'hal/attached/sensor-worker.ts',
+  'machines-worker': 'runtime/agent/vm/machines-worker.ts',
 }
 
 /** Native, or looks for its own files at run time: installed beside the bundle. */
-const externals = ['onnxruntime-node', 'systeminformation', 'koffi']
+const externals = ['onnxruntime-node', 'systeminformation', 'koffi', 'quickjs-wasi']
 
 async function main(): Promise<number> {
   const missing = Object.values(entries).filter((entry) => !existsSync(path.join(root, entry)))

@@ -25,6 +25,7 @@ export const fences: Readonly<Record<string, readonly string[]>> = {
   fastify: ['^gateway/api/'],
   '@fastify/static': ['^gateway/api/'],
   'cbor-x': ['^runtime/wire/'],
+  'quickjs-wasi': ['^runtime/agent/vm/'],
   'lru-cache': ['^gateway/offload/'],
   commander: ['^runtime/cli/', '^gateway/main\\.ts$'],
   yaml: [

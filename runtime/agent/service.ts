@@ -1,0 +1,44 @@
+/**
+ * A service performs the calls of one kind: the only code that touches the world for an agent. It is asked after the turn is
+ * on disk and after the permission was decided, and says how a call continues that was under way when the power went.
+ *
+ * Adding one: the op in `turn.ts`, a method of the context in `contract.ts` and the guest's half in `vm/guest.ts`, a file
+ * `services/<op>.service.ts`, one line in `services/index.ts`.
+ */
+import type { Json } from './contract.ts'
+import type { Call, CallError, CallOp } from './turn.ts'
+
+/** Whose call it is. */
+export interface Caller {
+  readonly agent: string
+  /** Grows with each move and each restart elsewhere; entities refuse a lower one. */
+  readonly token: number
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly value?: Json | undefined }
+  | { readonly ok: false; readonly error: CallError }
+
+export interface Performing {
+  readonly caller: Caller
+  readonly call: Call
+  /**
+   * True when this call was begun before a crash or a move and nobody knows how it ended: an effect is then looked for in
+   * telemetry before it is asked for again, and is `uncertain` where it can be neither seen nor safely repeated.
+   */
+  readonly resumed: boolean
+  /** When the call was asked for, milliseconds since the Unix epoch: deadlines count from here, also after a restart. */
+  readonly askedMs: number
+  /** One more item of a stream. Returns false when the agent's queue is full: the oldest item was dropped. */
+  emit(value: Json): boolean
+}
+
+export interface Service {
+  readonly ops: readonly CallOp[]
+  /** Settles when the call has ended; a stream's only when its source has. Never throws for what a caller can cause. */
+  perform(performing: Performing, signal: AbortSignal): Promise<Outcome>
+}
+
+export function failed(code: CallError['code'], message: string): Outcome {
+  return { ok: false, error: { code, message } }
+}

@@ -1,0 +1,257 @@
+/**
+ * One agent's machine: QuickJS in WebAssembly, sealed. It has no host functions; its clock stands still during a turn and its
+ * randomness comes from a seed, so a turn is a pure function of its memory and its input, the same on every processor.
+ *
+ * Invariants: [vm-1] a turn that faults leaves no machine behind: whoever held it must throw it away; [vm-2] a machine restored
+ * from an image answers every later turn as the one that was imaged would; [vm-3] an image is taken between turns only;
+ * [vm-4] nothing that an agent does to its built-ins reaches the host: all that comes out is one text, parsed and checked.
+ *
+ * The engine's own limits are catchable in the program (out of memory, call stack: the depth is the same everywhere); ticks are
+ * not. The host's stack is deep enough for the engine's guard to come first; where it does not, that is the fault `stack`.
+ */
+import { EvalFlags, type JSValueHandle, QuickJS, type QuickJSOptions } from 'quickjs-wasi'
+import { messageOf } from '../../base/errors.ts'
+import { type TurnCost, type TurnFault, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
+import { readOutput } from './read-output.ts'
+
+/** An agent's program: modules by name, `./night-watch.js`; which one is its own. */
+export interface Program {
+  readonly entry: string
+  readonly modules: Readonly<Record<string, string>>
+}
+
+export interface MachineOptions {
+  /** QuickJS, compiled once for all machines of a thread. */
+  readonly wasm: QuickJSOptions['wasm']
+  readonly guest: string
+  readonly program: Program
+  /** Seed of its randomness: any 32 bits. */
+  readonly seed: number
+  readonly memoryBytesMax?: number
+  readonly ticksMax?: number
+  /** CPU time of a turn that is new. One from disk has ended before, elsewhere perhaps: it may take ten times as long. */
+  readonly cpuMsMax?: number
+}
+
+export type TurnResult =
+  | { readonly ok: true; readonly output: TurnOutput; readonly cost: TurnCost }
+  | { readonly ok: false; readonly fault: TurnFault; readonly reason: string; readonly cost: TurnCost }
+
+/** The program cannot be loaded: its text is wrong, it is no agent, or it takes too much to load. */
+export class ProgramError extends Error {
+  override readonly name = 'ProgramError'
+}
+
+/** Memory of a machine between two turns, and where the guest's functions are in it. */
+export interface Image {
+  readonly memory: Uint8Array
+  readonly take: number
+  readonly drain: number
+}
+
+class Fault extends Error {
+  readonly fault: TurnFault
+  constructor(fault: TurnFault, message: string) {
+    super(message)
+    this.fault = fault
+  }
+}
+
+/** The engine's guard against deep calls: met long before a worker's own stack ends. */
+const guestStackBytesMax = 128 * 1024
+/** What an agent may import besides its own modules. */
+const sdkName = 'ganglion'
+const sdk = 'export const agent = (definition) => definition\n'
+const sdkSpecifier = /^ganglion$|\/agent\/contract\.(ts|js)$/
+
+export class Machine implements Disposable {
+  readonly #options: MachineOptions
+  #tokens = { take: 0, drain: 0 }
+  #vm!: QuickJS
+  #take!: JSValueHandle
+  #drain!: JSValueHandle
+  #manifest = ''
+  #nowMs = 0
+  #ticks = 0
+  #startMs = 0
+  /** Why the turn under way must end: thrown through the engine, which is then worth nothing. */
+  #fault: Fault | undefined
+
+  private constructor(options: MachineOptions) {
+    this.#options = options
+  }
+
+  /** Loads the program, within the ticks of one turn. Throws ProgramError. */
+  static async create(options: MachineOptions, nowMs: number): Promise<Machine> {
+    const machine = new Machine(options)
+    machine.#nowMs = nowMs
+    machine.#begin()
+    machine.#vm = await QuickJS.create(machine.#engineOptions())
+    try {
+      await machine.#load()
+      return machine
+    } catch (error) {
+      machine[Symbol.dispose]()
+      throw error instanceof ProgramError ? error : new ProgramError(messageOf(error), { cause: error })
+    }
+  }
+
+  /** The machine of an image of the same program, guest and WebAssembly module: check that before. */
+  static async restore(options: MachineOptions, { memory, take, drain }: Image): Promise<Machine> {
+    const machine = new Machine(options)
+    machine.#vm = await QuickJS.restore(QuickJS.deserializeSnapshot(memory), machine.#engineOptions())
+    machine.#take = machine.#vm.importHandle(take)
+    machine.#drain = machine.#vm.importHandle(drain)
+    machine.#tokens = { take, drain }
+    return machine
+  }
+
+  /** The agent's definition without its code, as JSON that nobody has checked yet. */
+  get manifest(): string {
+    return this.#manifest
+  }
+
+  /** One turn: takes the inputs, runs until nothing is left to do. Wall-clock `nowMs` is what the program sees as now. */
+  turn(nowMs: number, inputs: readonly TurnInput[]): TurnResult {
+    this.#nowMs = nowMs
+    this.#begin()
+    const cost = (memoryBytes: number) => ({
+      ticks: this.#ticks,
+      cpuMs: performance.now() - this.#startMs,
+      memoryBytes,
+    })
+    try {
+      const text = this.#run(JSON.stringify(inputs))
+      const read = readOutput(text)
+      if (!read.ok) throw new Fault('output', read.reason)
+      return { ok: true, output: read.value, cost: cost(this.#vm.getMemoryUsage().memoryUsedSize) }
+    } catch (error) {
+      const { fault, message } = this.#faultOf(error)
+      return { ok: false, fault, reason: message, cost: cost(0) }
+    }
+  }
+
+  image(): Image {
+    const { take, drain } = this.#tokens
+    return { memory: QuickJS.serializeSnapshot(this.#vm.snapshot()), take, drain }
+  }
+
+  [Symbol.dispose](): void {
+    this.#vm.dispose()
+  }
+
+  #begin(): void {
+    this.#startMs = performance.now()
+    this.#ticks = 0
+  }
+
+  #run(inputs: string): string {
+    const vm = this.#vm
+    vm.withScope(() => vm.callFunction(this.#take, vm.undefined, vm.newString(inputs)))
+    vm.executePendingJobs()
+    return vm.withScope(() => vm.callFunction(this.#drain, vm.undefined).toString())
+  }
+
+  async #load(): Promise<void> {
+    const { guest, program } = this.#options
+    const exports = await this.#evaluate('ganglion:guest', guest)
+    const load = exports.getProp('load')
+    this.#take = exports.getProp('take')
+    this.#drain = exports.getProp('drain')
+    this.#tokens = { take: this.#vm.exportHandle(this.#take), drain: this.#vm.exportHandle(this.#drain) }
+    const source = program.modules[program.entry]
+    if (source === undefined) throw new ProgramError(`there is no ${program.entry} in the program`)
+    const module = await this.#evaluate(program.entry, source)
+    this.#manifest = this.#vm.callFunction(load, this.#vm.undefined, module).toString()
+    for (const handle of [module, load, exports]) handle.dispose()
+  }
+
+  async #evaluate(name: string, source: string): Promise<JSValueHandle> {
+    const vm = this.#vm
+    using promise = vm.evalCode(source, name, EvalFlags.TYPE_MODULE)
+    vm.executePendingJobs()
+    if (promise.promiseState === 0)
+      throw new ProgramError(`${name} waits at its top level for something that never comes`)
+    const settled = await vm.resolvePromise(promise)
+    if ('error' in settled) {
+      const message = settled.error.consume((error) => error.toString())
+      throw new ProgramError(`${name}: ${message}`)
+    }
+    return settled.value
+  }
+
+  #engineOptions(): QuickJSOptions {
+    const { wasm, seed, memoryBytesMax = turnLimits.memoryBytesMax } = this.#options
+    return {
+      wasm,
+      memoryLimit: memoryBytesMax,
+      maxStackSize: guestStackBytesMax,
+      timezoneOffset: 0,
+      interruptHandler: () => this.#tick(),
+      moduleLoader: {
+        normalize: (from, specifier) => resolveModule(from, specifier),
+        load: (name) => this.#module(name),
+      },
+      wasi: (memory) => ({
+        clock_time_get: (_clock, _precision, at) => {
+          const nanoseconds = BigInt(Math.round(this.#nowMs)) * 1_000_000n
+          new DataView(memory.buffer).setBigUint64(at, nanoseconds, true)
+          return 0
+        },
+        random_get: (at, length) => {
+          new Uint8Array(memory.buffer, at, length).fill(seed & 0xff)
+          return 0
+        },
+        // What the engine prints when it gives up is no log of anybody's.
+        fd_write: () => 0,
+      }),
+    }
+  }
+
+  /** Thrown rather than returned: a program could go on with its next job after an interruption that it was told of. */
+  #tick(): boolean {
+    this.#ticks += 1
+    const { ticksMax = turnLimits.ticksMax, cpuMsMax = turnLimits.cpuMsMax } = this.#options
+    if (this.#ticks <= ticksMax && performance.now() - this.#startMs <= cpuMsMax) return false
+    const spent = this.#ticks > ticksMax ? `${ticksMax} ticks` : `${cpuMsMax} ms`
+    this.#fault = new Fault(
+      'cpu',
+      `more than ${spent} in one turn: an endless loop, or work for several turns`,
+    )
+    throw this.#fault
+  }
+
+  #module(name: string): string {
+    if (name === sdkName) return sdk
+    const source = this.#options.program.modules[name]
+    if (source === undefined) throw noModule(name)
+    return source
+  }
+
+  #faultOf(error: unknown): { fault: TurnFault; message: string } {
+    if (this.#fault) return this.#fault
+    if (error instanceof Fault) return error
+    if (error instanceof RangeError) return { fault: 'stack', message: 'calls are nested too deep' }
+    const message = messageOf(error)
+    return { fault: /memory/.test(message) ? 'memory' : 'output', message }
+  }
+}
+
+/** Without a stack: it would tell the program where the host's files are, which differs from machine to machine. */
+function noModule(name: string): Error {
+  const error = new Error(`there is no module ${name} in the program`)
+  error.stack = ''
+  return error
+}
+
+/** `./notes.js` as written in `./lib/a.js` is `./lib/notes.js`; types are stripped, so `.ts` and `.js` name one module. */
+export function resolveModule(from: string, specifier: string): string {
+  if (sdkSpecifier.test(specifier)) return sdkName
+  if (!/^\.{1,2}\//.test(specifier)) return specifier
+  const levels = from.split('/').slice(0, -1)
+  for (const level of specifier.split('/')) {
+    if (level === '..') levels.pop()
+    else if (level !== '.') levels.push(level)
+  }
+  return levels[0] === '.' ? levels.join('/') : `./${levels.join('/')}`
+}
