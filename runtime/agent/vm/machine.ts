@@ -84,9 +84,11 @@ export class Machine implements Disposable {
   /** Loads the program, within the ticks of one turn. Throws ProgramError. */
   static async create(options: MachineOptions, nowMs: number): Promise<Machine> {
     const machine = new Machine(options)
-    machine.#nowMs = nowMs
     machine.#begin()
+    // The engine takes the clock at its birth for the seed of its randomness, and only there.
+    machine.#nowMs = options.seed
     machine.#vm = await QuickJS.create(machine.#engineOptions())
+    machine.#nowMs = nowMs
     try {
       await machine.#load()
       return machine
