@@ -1,0 +1,253 @@
+/**
+ * The agents of this device: installed, begun, stopped, listed. Each that runs has a life; after a restart those that were running
+ * go on. Who may do what is decided before a service is asked, and a call that nobody serves says so.
+ *
+ * Invariants: [agents-1] one agent of a name; [agents-2] an agent that was running when the device ended is running when it is
+ * back, without being asked; [agents-3] no service hears of a call that was not allowed; [agents-4] what an agent was granted is what
+ * a person said last, at once, also for calls that wait.
+ */
+import type { Clock } from '../base/clock.ts'
+import { CodedError, messageOf } from '../base/errors.ts'
+import type { Identity } from '../base/identity.ts'
+import type { Log } from '../base/log.ts'
+import type { Json } from './contract.ts'
+import { AgentLife } from './life/agent-life.ts'
+import { ImageSeal } from './life/image-seal.ts'
+import { type Caller, failed, type Outcome, type Service } from './service.ts'
+import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
+import type { CallOp, TurnCost } from './turn.ts'
+import { MachinePool, type Program } from './vm/machine-pool.ts'
+
+export type AgentErrorCode = 'not-found' | 'duplicate' | 'limit' | 'state'
+export class AgentError extends CodedError<AgentErrorCode> {
+  override readonly name = 'AgentError'
+}
+
+/** A program that was checked and may be installed. */
+export interface Installable {
+  readonly name: string
+  /** SHA-256 of `bytes`, hex. */
+  readonly hash: string
+  /** The bundle as it came: what is kept. */
+  readonly bytes: Uint8Array
+}
+
+export interface AgentsDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly identity: Identity
+  /** The program in a bundle that is on the disk. Throws where it is not as it was. */
+  readonly programOf: (bundle: Uint8Array) => Program
+  readonly services: readonly Service[]
+  /** Decides whether a call may be performed; waits for people where a grant says so. */
+  readonly decide: (caller: Caller, call: StoredCall, grants: string, signal: AbortSignal) => Promise<Verdict>
+  readonly turns: Turns
+}
+
+export type Verdict = { readonly allow: true } | { readonly allow: false; readonly outcome: Outcome }
+
+/** Who takes a turn next. */
+export interface Turns {
+  /** Settles when the agent may take a turn; call what it gives when the turn is over. Throws when `signal` aborts. */
+  turn(agent: string, signal: AbortSignal): Promise<(cost: TurnCost) => void>
+}
+
+export interface AgentsOptions {
+  readonly directory: string
+  readonly threadsMax: number
+  /** Agents installed here. */
+  readonly agentsMax: number
+}
+
+export interface AgentStatus
+  extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program'> {
+  readonly turns: number
+  /** What it waits for. */
+  readonly waiting: readonly CallOp[]
+  readonly inMemory: boolean
+}
+
+export class Agents implements AsyncDisposable {
+  readonly #deps: AgentsDeps
+  readonly #options: AgentsOptions
+  readonly #store: AgentStore
+  readonly #pool: MachinePool
+  readonly #seal: ImageSeal
+  readonly #services: ReadonlyMap<CallOp, Service>
+  readonly #lives = new Map<string, AgentLife>()
+  #closing: Promise<void> | undefined
+
+  /** Opens what is on the disk; agents that were running go on. Throws where the disk cannot be used. */
+  static async open(deps: AgentsDeps, options: AgentsOptions, signal: AbortSignal): Promise<Agents> {
+    signal.throwIfAborted()
+    const { store, recoveredFrom } = await AgentStore.open(options.directory, deps.clock.nowMs())
+    if (recoveredFrom)
+      deps.log.error('what agents left could not be read: it was put aside, and none runs', { recoveredFrom })
+    const agents = new Agents(deps, options, store)
+    for (const stored of store.agents()) if (stored.state === 'running') agents.#live(stored)
+    return agents
+  }
+
+  private constructor(deps: AgentsDeps, options: AgentsOptions, store: AgentStore) {
+    const { clock, log, identity, services } = deps
+    this.#deps = { ...deps, log: log.named('agents') }
+    this.#options = options
+    this.#store = store
+    this.#pool = new MachinePool({ clock, log }, { threadsMax: options.threadsMax })
+    this.#seal = new ImageSeal({ engine: this.#pool.engine, identity })
+    this.#services = new Map(services.flatMap((service) => service.ops.map((op) => [op, service] as const)))
+  }
+
+  /**
+   * Keeps a program under its name, with what it may do, and begins it from its start. One of that name that runs is in the way:
+   * AgentError `duplicate`. Throws AgentError `limit`.
+   */
+  async run({ name, hash, bytes }: Installable, grants: string): Promise<void> {
+    const before = this.#store.agent(name)
+    if (before?.state === 'running')
+      throw new AgentError(
+        'duplicate',
+        `${name} is running already: stop it first, or give yours another name`,
+      )
+    if (!before && this.#store.agents().length >= this.#options.agentsMax)
+      throw new AgentError(
+        'limit',
+        `${this.#options.agentsMax} agents are installed already: remove one first`,
+      )
+    const { clock } = this.#deps
+    const nowMs = clock.nowMs()
+    const begun: StoredAgent = {
+      ...{
+        name,
+        program: hash,
+        grants,
+        state: 'running',
+        reason: undefined,
+        turn: 0,
+        nowMs,
+        startedMs: nowMs,
+      },
+      token: (before?.token ?? 0) + 1,
+      seed: Math.floor(clock.random() * 2 ** 31),
+    }
+    this.#store.addProgram(hash, bytes)
+    this.#store.begin(begun)
+    await this.#store.durable()
+    this.#live(begun)
+  }
+
+  /** Goes on where a stopped or failed agent was. Throws AgentError `not-found`, `state`. */
+  async resume(name: string): Promise<void> {
+    const stored = this.#known(name)
+    if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
+    if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
+    this.#store.setState(name, 'running', undefined)
+    await this.#store.durable()
+    this.#live({ ...stored, state: 'running', reason: undefined })
+  }
+
+  /** Stops between two turns. It goes on from there when resumed. Throws AgentError `not-found`. */
+  async stop(name: string): Promise<void> {
+    const stored = this.#known(name)
+    if (stored.state !== 'running') return
+    this.#store.setState(name, 'stopped', 'a person stopped it')
+    const life = this.#lives.get(name)
+    this.#lives.delete(name)
+    await life?.stop()
+    await this.#store.durable()
+  }
+
+  /** Forgets it, and all it left. Throws AgentError `not-found`. */
+  async remove(name: string): Promise<void> {
+    await this.stop(name)
+    this.#store.remove(name)
+    await this.#store.durable()
+  }
+
+  /** What it may do from now on. Throws AgentError `not-found`. */
+  async grant(name: string, grants: string): Promise<void> {
+    this.#known(name)
+    this.#store.setGrants(name, grants)
+    await this.#store.durable()
+  }
+
+  list(): AgentStatus[] {
+    return this.#store.agents().map((stored) => {
+      const { name, state, reason, token, startedMs, program, turn } = stored
+      const life = this.#lives.get(name)
+      const waiting = state === 'running' ? this.#store.calls(name).map(({ op }) => op) : []
+      const inMemory = life?.inMemory ?? false
+      return { name, state, reason, token, startedMs, program, turns: life?.turns ?? turn, waiting, inMemory }
+    })
+  }
+
+  /** The last lines of its log, oldest first. Throws AgentError `not-found`. */
+  log(name: string, most: number): { atMs: number; level: string; text: string }[] {
+    this.#known(name)
+    return this.#store.log(name, most)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#lives.values()].map((life) => life.stop()))
+    await this.#pool[Symbol.asyncDispose]()
+    await this.#store[Symbol.asyncDispose]()
+  }
+
+  #known(name: string): StoredAgent {
+    const stored = this.#store.agent(name)
+    if (!stored) throw new AgentError('not-found', `there is no agent called ${name}`)
+    return stored
+  }
+
+  #live(stored: StoredAgent): void {
+    const { clock, log, identity, programOf, turns } = this.#deps
+    try {
+      const bundle = this.#store.program(stored.program)
+      if (!bundle) throw new Error('its program is not on the disk')
+      const deps = {
+        ...{ clock, log, store: this.#store, pool: this.#pool, seal: this.#seal },
+        turn: (agent: string, signal: AbortSignal) => turns.turn(agent, signal),
+        perform: this.#perform,
+        onEnd: (name: string, state: 'ended' | 'failed', reason: string) => this.#ended(name, state, reason),
+      }
+      const life = new AgentLife(deps, { stored, program: programOf(bundle), device: identity.device })
+      this.#lives.set(stored.name, life)
+      life.start()
+    } catch (error) {
+      this.#store.setState(stored.name, 'failed', messageOf(error))
+      log.error('an agent cannot go on', { agent: stored.name, reason: messageOf(error) })
+    }
+  }
+
+  readonly #perform = async (
+    caller: Caller,
+    call: StoredCall,
+    resumed: boolean,
+    emit: (value: Json) => boolean,
+    signal: AbortSignal,
+  ): Promise<Outcome> => {
+    try {
+      const grants = this.#store.agent(caller.agent)?.grants ?? ''
+      const verdict = await this.#deps.decide(caller, call, grants, signal)
+      if (!verdict.allow) return verdict.outcome
+      const service = this.#services.get(call.op)
+      if (!service) return failed('unavailable', `this device has nothing that does ${call.op}`)
+      return await service.perform({ caller, call, resumed, askedMs: call.askedMs, emit }, signal)
+    } catch (error) {
+      if (!signal.aborted)
+        this.#deps.log.error('a call failed', { agent: caller.agent, op: call.op, reason: messageOf(error) })
+      return failed(signal.aborted ? 'cancelled' : 'failed', `${call.op} failed: ${messageOf(error)}`)
+    }
+  }
+
+  #ended(name: string, state: 'ended' | 'failed', reason: string): void {
+    this.#lives.delete(name)
+    if (state === 'failed')
+      this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
+  }
+}
