@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import type { Safety } from '../hal/contract/safety.ts'
+import { DeviceAgents } from './agent/device-agents.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
 import { listenLive } from './assistant/live.ts'
@@ -114,6 +115,8 @@ export class Runtime implements AsyncDisposable {
     const voice = config.voice.enabled
       ? stack.use(await openVoice(deps, inference, config, signal))
       : undefined
+    if (config.agents.enabled)
+      stack.use(await DeviceAgents.open({ clock, log, services: [] }, config, signal))
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })

@@ -9,6 +9,7 @@ import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
 import { isTopicId } from '../wire/topics.ts'
+import { agentsSchema } from './agents.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
 import { inferenceSchema } from './inference.ts'
 import { perceptionSchema, wakeSchema } from './perception.ts'
@@ -87,6 +88,8 @@ const schema = v.strictObject({
   ),
   /** What is looked at and what is felt (`runtime/perception`). */
   perception: v.optional(perceptionSchema, {}),
+  /** Programs that run here (`runtime/agent`). */
+  agents: v.optional(agentsSchema, {}),
   /** What models may use of this board, and where requests to them may go. */
   inference: v.optional(inferenceSchema, {}),
   models: v.optional(v.strictObject({ dir: v.optional(v.string(), () => defaultModelsDir()) }), {}),

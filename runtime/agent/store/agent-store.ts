@@ -106,7 +106,8 @@ export interface CommittedTurn extends StoredTurn {
 
 /** Lines kept of each agent. */
 const logLinesMax = 1_000
-const fileName = 'agents.db'
+/** Where it all is, in its directory. */
+export const agentsFile = 'agents.db'
 
 export class AgentStore implements AsyncDisposable {
   readonly #db: DatabaseSync
@@ -125,7 +126,7 @@ export class AgentStore implements AsyncDisposable {
     directory: string,
     nowMs: number,
   ): Promise<{ store: AgentStore; recoveredFrom?: string | undefined }> {
-    const path = `${directory}/${fileName}`
+    const path = `${directory}/${agentsFile}`
     const file = { what: 'what agents left', path, schema, version: 1, walPagesMax: 1_024 }
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
     db.exec('PRAGMA foreign_keys = ON')

@@ -1,0 +1,12 @@
+/** `device.agents`: whether programs of agents run on this device, and how much of it they may use. */
+import * as v from 'valibot'
+
+const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
+
+export const agentsSchema = v.strictObject({
+  enabled: v.optional(v.boolean(), true),
+  /** Threads that hold the machines of agents, about 10 MB each; as many turns are taken at a time. None starts without an agent. */
+  threads: v.optional(count(16), 2),
+  /** Agents installed here: 0.6 MB each where all are awake. */
+  max: v.optional(count(1000), 100),
+})
