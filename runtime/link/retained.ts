@@ -57,6 +57,15 @@ export class RetainedValues {
     this.set(topic, nothing)
   }
 
+  /** Forgets a value without a word to the broker, which keeps its copy. */
+  forget(topic: string): void {
+    const entry = this.#entries.get(topic)
+    if (!entry) return
+    this.#bytes -= entry.payload.byteLength
+    this.#entries.delete(topic)
+    this.#dirty.delete(topic)
+  }
+
   markDirty(matches: (topic: string) => boolean): void {
     for (const topic of this.#entries.keys()) if (matches(topic)) this.#dirty.add(topic)
   }

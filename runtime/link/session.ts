@@ -208,6 +208,11 @@ export class Link implements AsyncDisposable {
     this.#sender.pump()
   }
 
+  /** Leaves the topic's retained value to the broker: it is not said again after a reconnect. */
+  forgetRetained(topic: string): void {
+    this.#retained.forget(topic)
+  }
+
   /**
    * Publishes `event` on `<base>/<device>/event/<kind>`, through the outbox. Resolves with the event's id when it is
    * durable; it reaches the broker later, at least once. `v`, `id` and `ts` are added where absent. Rejects with

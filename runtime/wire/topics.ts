@@ -28,6 +28,7 @@ const deviceLevels: ReadonlySet<string> = new Set([
   'rpc',
   'reply',
   'twin',
+  'identity',
 ])
 
 /** A topic id that is not taken for something else below `<base>/gateway/`. */
@@ -67,6 +68,27 @@ export class Topics {
   }
   rpc(device: string, method: string): string {
     return this.#device(device, 'rpc', method)
+  }
+  /** Under which key the device signs, retained. */
+  identity(device: string): string {
+    return this.#device(device, 'identity')
+  }
+  /** A fact that the devices of a site share, retained. */
+  board(key: string): string {
+    return this.#device('site', 'board', key)
+  }
+  /** What `device` says in a joint decision. */
+  decide(id: string, device: string): string {
+    return this.#device('site', 'decide', id, device)
+  }
+  /** Who holds a lease, retained; with `device`: what it says about it. */
+  lease(name: string, device?: string): string {
+    return this.#device('site', 'lease', name, ...(device === undefined ? [] : [device]))
+  }
+  /** The levels of a topic under `<base>/`; undefined for any other topic. */
+  levels(topic: string): readonly string[] | undefined {
+    const levels = topic.slice(this.base.length + 1).split('/')
+    return topic.startsWith(`${this.base}/`) && levels.every(isTopicId) ? levels : undefined
   }
   /** Where answers to a caller go; carried inside the request as `replyTo`. `key`: one of several, known to few. */
   reply(caller: string, key?: string): string {

@@ -1,0 +1,18 @@
+/** What the devices of a site need of their link to each other; `Link` has it. */
+import type { Cancel } from '../../base/clock.ts'
+import type { Topics } from '../../wire/topics.ts'
+
+export interface Bus {
+  readonly topics: Topics
+  readonly connected: boolean
+  onChange(listener: (connected: boolean) => void): Cancel
+  /** `taker` returns one line that says what is wrong with the message, if anything. */
+  subscribe(
+    filter: string,
+    taker: (message: { readonly topic: string; readonly payload: Uint8Array }) => string | undefined,
+  ): Cancel
+  publish(topic: string, payload: string | Uint8Array): Promise<void>
+  setRetained(topic: string, payload: string | Uint8Array): void
+  clearRetained(topic: string): void
+  forgetRetained(topic: string): void
+}
