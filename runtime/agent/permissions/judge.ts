@@ -1,0 +1,119 @@
+/**
+ * May this call be made now? A pure function of the call, the grants, the time and what was used before.
+ *
+ * Invariants: [permit-1] what no grant covers is denied; [permit-2] a call is allowed only where one grant by itself allows all of it:
+ * pattern, every limited value, time, rate; [permit-3] where several do, the one that costs least is used: no rate before a rate,
+ * no question before a question.
+ */
+import type { Json } from '../contract.ts'
+import type { Call } from '../turn.ts'
+import { describeCapability, type Need, needsOf } from './capability.ts'
+import type { Grant } from './grant.ts'
+import { isWithin, minuteOfDay, parseRate, parseTimes, valueRefused } from './limits.ts'
+import { covers } from './pattern.ts'
+
+export interface Circumstances {
+  readonly nowMs: number
+  /** IANA name of the zone that times of day are in. */
+  readonly timezone: string
+  /** When a grant's capability was used before, milliseconds since the Unix epoch. */
+  readonly used: (grant: Grant) => readonly number[]
+}
+
+export type Judgement =
+  /** `grant` is absent for what anybody may. */
+  | { readonly verdict: 'allow'; readonly grant?: Grant }
+  | { readonly verdict: 'ask'; readonly grant: Grant }
+  | { readonly verdict: 'deny'; readonly code: 'permission' | 'bad-request'; readonly reason: string }
+
+export function judge(
+  call: Pick<Call, 'op' | 'args'>,
+  grants: readonly Grant[],
+  circumstances: Circumstances,
+): Judgement {
+  const needs = needsOf(call)
+  if (typeof needs === 'string') return { verdict: 'deny', code: 'bad-request', reason: needs }
+  const [first, ...others] = needs
+  if (!first) return { verdict: 'allow' }
+  for (const need of others) if (!grants.some((grant) => isFor(grant, need))) return nothingAllows(need)
+  const fitting = grants.filter((grant) => isFor(grant, first))
+  if (fitting.length === 0) return nothingAllows(first)
+  let allowed: Grant | undefined
+  let reason = ''
+  for (const grant of fitting) {
+    const refused = refusedBy(grant, call, circumstances)
+    if (refused === undefined) allowed = cheaper(allowed, grant)
+    else reason = reason === '' ? refused : `${reason}; ${refused}`
+  }
+  if (!allowed) return { verdict: 'deny', code: 'permission', reason: reason.slice(0, 400) }
+  return { verdict: allowed.limits.ask ? 'ask' : 'allow', grant: allowed }
+}
+
+/** Whether a capability is granted at all, whatever the time, the rate and who must be asked: what is under way may go on. */
+export function isStillGranted(call: Pick<Call, 'op' | 'args'>, grants: readonly Grant[]): boolean {
+  const needs = needsOf(call)
+  if (typeof needs === 'string') return false
+  return needs.every((need) => grants.some((grant) => isFor(grant, need) && !valuesRefused(grant, call)))
+}
+
+export function isFor({ capability }: Grant, need: Need): boolean {
+  if (capability.kind !== need.capability.kind) return false
+  return need.any === true || covers(capability.pattern, need.capability.pattern)
+}
+
+function nothingAllows({ capability }: Need): Judgement {
+  const reason = `nobody has allowed it to ${describeCapability(capability)}`
+  return { verdict: 'deny', code: 'permission', reason }
+}
+
+function cheaper(one: Grant | undefined, other: Grant): Grant {
+  if (!one) return other
+  const cost = ({ limits }: Grant) => (limits.ask ? 2 : 0) + (limits.rate === undefined ? 0 : 1)
+  return cost(other) < cost(one) ? other : one
+}
+
+function refusedBy(
+  grant: Grant,
+  call: Pick<Call, 'op' | 'args'>,
+  circumstances: Circumstances,
+): string | undefined {
+  return valuesRefused(grant, call) ?? timeRefused(grant, circumstances) ?? rateRefused(grant, circumstances)
+}
+
+function valuesRefused({ limits }: Grant, { op, args }: Pick<Call, 'op' | 'args'>): string | undefined {
+  if (!limits.values || op !== 'command') return undefined
+  const command = commandOf(args)
+  if (!command) return 'the command is no object'
+  for (const [field, limit] of Object.entries(limits.values)) {
+    const value = Object.hasOwn(command, field) ? command[field] : undefined
+    const refused = value === undefined ? undefined : valueRefused(field, limit, value)
+    if (refused !== undefined) return refused
+  }
+  return undefined
+}
+
+export function commandOf(args: Call['args']): { readonly [field: string]: Json } | undefined {
+  const { command } = args
+  if (typeof command !== 'object' || command === null || Array.isArray(command)) return undefined
+  return command as { readonly [field: string]: Json }
+}
+
+export function timeRefused({ limits }: Grant, { nowMs, timezone }: Circumstances): string | undefined {
+  if (!limits.times) return undefined
+  const minute = minuteOfDay(nowMs, timezone)
+  const inside = limits.times.some((text) => {
+    const range = parseTimes(text)
+    return range !== undefined && isWithin(range, minute)
+  })
+  return inside ? undefined : `it is allowed only ${limits.times.join(' or ')}`
+}
+
+function rateRefused(grant: Grant, { nowMs, used }: Circumstances): string | undefined {
+  const rate = grant.limits.rate === undefined ? undefined : parseRate(grant.limits.rate)
+  if (!rate) return undefined
+  // A use that seems to come was before the clock was set back: it counts.
+  const recent = used(grant).filter((atMs) => atMs > nowMs - rate.perMs).length
+  return recent < rate.most
+    ? undefined
+    : `it was done ${recent} times already, and ${grant.limits.rate} are allowed`
+}

@@ -1,0 +1,64 @@
+/**
+ * Patterns of capabilities: `*` stands for any characters but a dot, none included; everything else stands for itself.
+ * What an agent asks for may be a pattern too (`ctx.on('light.*')`), so the question is whether all it could mean is allowed.
+ */
+
+export const patternLimits = { charsMax: 128, starsMax: 8 } as const
+
+/** How much is looked at before a pattern counts as not covered: an agent must not hold the loop up with a clever one. */
+const statesMax = 2_000
+
+/**
+ * Whether every name that `asked` can stand for is one that `granted` can stand for. Inclusion of the two as automata: `granted`
+ * as the set of all positions it may be in, one bit each, `asked` one position at a time.
+ */
+export function covers(granted: string, asked: string): boolean {
+  if (!isWithinLimits(granted) || !isWithinLimits(asked)) return false
+  const reader = readerOf(granted.replace(/\*+/g, '*'))
+  const symbols = new Set([...granted, ...asked, other].filter((symbol) => symbol !== '*' && symbol !== '.'))
+  const seen = new Set<string>()
+  const open: [at: number, reached: bigint][] = [[0, reader.start]]
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [at, reached] = next
+    const key = `${at} ${reached}`
+    if (seen.has(key)) continue
+    seen.add(key)
+    if (reached === 0n || seen.size > statesMax) return false
+    const symbol = asked[at]
+    if (symbol === undefined) {
+      if (!reader.accepts(reached)) return false
+    } else if (symbol === '*') {
+      open.push([at + 1, reached])
+      for (const one of symbols) open.push([at, reader.step(reached, one)])
+    } else open.push([at + 1, reader.step(reached, symbol)])
+  }
+  return true
+}
+
+/** Stands for every character that neither pattern names. */
+const other = '\u0000'
+
+function isWithinLimits(pattern: string): boolean {
+  const { charsMax, starsMax } = patternLimits
+  return pattern.length <= charsMax && pattern.split('*').length - 1 <= starsMax && !pattern.includes(other)
+}
+
+function readerOf(pattern: string) {
+  let stars = 0n
+  const literals = new Map<string, bigint>()
+  for (let at = 0; at < pattern.length; at += 1) {
+    const symbol = pattern[at] as string
+    const bit = 1n << BigInt(at)
+    if (symbol === '*') stars |= bit
+    else literals.set(symbol, (literals.get(symbol) ?? 0n) | bit)
+  }
+  const end = 1n << BigInt(pattern.length)
+  /** A star may also stand for nothing. */
+  const closed = (reached: bigint) => reached | ((reached & stars) << 1n)
+  return {
+    start: closed(1n),
+    accepts: (reached: bigint) => (reached & end) !== 0n,
+    step: (reached: bigint, symbol: string) =>
+      closed(((reached & (literals.get(symbol) ?? 0n)) << 1n) | (symbol === '.' ? 0n : reached & stars)),
+  }
+}
