@@ -5,7 +5,7 @@
  * Adding one: the op in `turn.ts`, a method of the context in `contract.ts` and the guest's half in `vm/guest.ts`, a file
  * `services/<op>.service.ts`, one line in `services/index.ts`.
  */
-import type { Json } from './contract.ts'
+import type { Json, Privacy } from './contract.ts'
 import type { Call, CallError, CallOp } from './turn.ts'
 
 /** Whose call it is. */
@@ -16,7 +16,12 @@ export interface Caller {
 }
 
 export type Outcome =
-  | { readonly ok: true; readonly value?: Json | undefined }
+  | {
+      readonly ok: true
+      readonly value?: Json | undefined
+      /** How far the value may travel; absent: nobody said, and `think` takes it as `device`. */
+      readonly privacy?: Privacy
+    }
   | { readonly ok: false; readonly error: CallError }
 
 export interface Performing {

@@ -1,0 +1,416 @@
+/**
+ * What agents remember, in a file of its own (`memory.db`), so that it can be erased apart from all else: values under keys,
+ * episodes with an index of their words, vectors of episodes, and the thoughts that are under way. Invariants: README.md.
+ */
+import { readdirSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { openDatabaseFile } from '../../base/database-file.ts'
+import { CodedError } from '../../base/errors.ts'
+import { WalSync } from '../../base/wal-sync.ts'
+import type { Json, Privacy } from '../contract.ts'
+import { ftsQuery } from './word-query.ts'
+
+/** Of one agent. What is over a limit is refused: nothing is forgotten that nobody asked to forget. */
+export const memoryLimits = {
+  /** All keys fit into one answer. */
+  keysMax: 900,
+  keyBytesMax: 128,
+  valueBytesMax: 32 * 1024,
+  episodesMax: 5_000,
+  textBytesMax: 4 * 1024,
+  /** Keys, values and texts together: rewriting the file when somebody is forgotten takes well under a second. */
+  bytesMax: 2 * 1024 * 1024,
+  aboutBytesMax: 256,
+  foundMax: 20,
+  /** Calls of which it is known that they were performed: more than an agent can have open. */
+  performedMax: 2_048,
+} as const
+
+const schema = `
+  CREATE TABLE pair (
+    agent TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    privacy TEXT NOT NULL,
+    person TEXT,
+    PRIMARY KEY (agent, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pair_by_person ON pair (person) WHERE person IS NOT NULL;
+  CREATE TABLE episode (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    text TEXT NOT NULL,
+    privacy TEXT NOT NULL,
+    about TEXT,
+    person TEXT,
+    tsMs REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX episode_by_agent ON episode (agent, seq);
+  CREATE INDEX episode_by_person ON episode (person) WHERE person IS NOT NULL;
+  CREATE TABLE vector (seq INTEGER PRIMARY KEY, agent TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
+  CREATE INDEX vector_by_agent ON vector (agent);
+  CREATE VIRTUAL TABLE words USING fts5(
+    text, content='episode', content_rowid='seq', tokenize="unicode61 remove_diacritics 2"
+  );
+  INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+  CREATE TRIGGER episode_added AFTER INSERT ON episode BEGIN
+    INSERT INTO words (rowid, text) VALUES (new.seq, new.text);
+  END;
+  CREATE TRIGGER episode_erased AFTER DELETE ON episode BEGIN
+    INSERT INTO words (words, rowid, text) VALUES ('delete', old.seq, old.text);
+    DELETE FROM vector WHERE seq = old.seq;
+  END;
+  CREATE TABLE performed (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    call TEXT NOT NULL,
+    result TEXT NOT NULL,
+    UNIQUE (agent, call)
+  ) STRICT;
+  CREATE TABLE thought (
+    agent TEXT NOT NULL,
+    call TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (agent, call, step)
+  ) STRICT, WITHOUT ROWID;
+`
+
+export class MemoryError extends CodedError<'limit' | 'bad-request'> {
+  override readonly name = 'MemoryError'
+}
+
+/** Which call writes: `call` is the same when it is performed again after a crash, and of no other call of that agent. */
+export interface Writer {
+  readonly agent: string
+  readonly call: string
+}
+export interface Labels {
+  readonly privacy: Privacy
+  /** The person it is about. */
+  readonly about?: string | undefined
+}
+export interface StoredEpisode extends Labels {
+  readonly seq: number
+  readonly text: string
+  readonly tsMs: number
+}
+interface Held {
+  keys: number
+  episodes: number
+  bytes: number
+}
+
+type Value = string | number | null | Uint8Array
+const fileName = 'memory.db'
+
+export class MemoryStore implements AsyncDisposable {
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #sync: WalSync
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #held = new Map<string, Held>()
+
+  private constructor(db: DatabaseSync, path: string, sync: WalSync) {
+    this.#db = db
+    this.#path = path
+    this.#sync = sync
+  }
+
+  /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
+  static async open(
+    directory: string,
+    nowMs: number,
+  ): Promise<{ readonly store: MemoryStore; readonly recoveredFrom?: string | undefined }> {
+    const path = join(directory, fileName)
+    const file = { what: 'what agents remember', path, schema, version: 1, walPagesMax: 1_024 }
+    const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
+    db.exec('PRAGMA secure_delete = ON')
+    // The log exists from the first write on.
+    db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
+    db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
+    return { store: new MemoryStore(db, path, await WalSync.open(path)), recoveredFrom }
+  }
+
+  /** Resolves when everything written before this call is on the disk. */
+  durable(): Promise<void> {
+    return this.#sync.durable()
+  }
+
+  get(agent: string, key: string): { readonly value: Json; readonly privacy: Privacy } | undefined {
+    const row = this.#get('SELECT value, privacy FROM pair WHERE agent = ? AND key = ?', agent, key)
+    return row && { value: JSON.parse(String(row['value'])), privacy: row['privacy'] as Privacy }
+  }
+
+  /** Throws MemoryError `limit`, `bad-request`. */
+  set(writer: Writer, key: string, value: Json, { privacy, about }: Labels): void {
+    const { agent } = writer
+    refuseKey(key)
+    const text = JSON.stringify(value)
+    refuseLong('a value', bytesOf(text), memoryLimits.valueBytesMax)
+    const person = personOf(about)
+    this.#once(writer, () => {
+      const before = this.#get('SELECT value FROM pair WHERE agent = ? AND key = ?', agent, key)
+      const bytes = bytesOf(text) - (before ? bytesOf(String(before['value'])) : -bytesOf(key))
+      this.#room(agent, { keys: before ? 0 : 1, episodes: 0, bytes })
+      this.#run('INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?)', agent, key, text, privacy, person)
+      return null
+    })
+  }
+
+  delete(writer: Writer, key: string): void {
+    const { agent } = writer
+    this.#once(writer, () => {
+      this.#run('DELETE FROM pair WHERE agent = ? AND key = ?', agent, key)
+      return null
+    })
+    this.#held.delete(agent)
+  }
+
+  keys(agent: string, prefix: string): string[] {
+    const sql = 'SELECT key FROM pair WHERE agent = ? AND substr(key, 1, length(?)) = ? ORDER BY key'
+    return this.#all(sql, agent, prefix, prefix).map(({ key }) => String(key))
+  }
+
+  /** Appends. The same call again gives the same id and appends nothing. Throws MemoryError `limit`, `bad-request`. */
+  note(writer: Writer, text: string, { privacy, about }: Labels, tsMs: number): string {
+    const { agent } = writer
+    refuseLong('a text', bytesOf(text), memoryLimits.textBytesMax)
+    const person = personOf(about)
+    return String(
+      this.#once(writer, () => {
+        this.#room(agent, { keys: 0, episodes: 1, bytes: bytesOf(text) })
+        const sql =
+          'INSERT INTO episode (agent, text, privacy, about, person, tsMs) VALUES (?, ?, ?, ?, ?, ?)'
+        return this.#run(sql, agent, text, privacy, about ?? null, person, tsMs)
+      }),
+    )
+  }
+
+  /** Best first by the words they share with `text` (BM25); `score` is 1 for the best. */
+  byWords(agent: string, text: string, most: number): Map<number, number> {
+    const query = ftsQuery(text)
+    if (query === '') return new Map()
+    const sql = `SELECT episode.seq, rank FROM words JOIN episode ON episode.seq = words.rowid
+      WHERE words MATCH ? AND episode.agent = ? ORDER BY rank LIMIT ?`
+    const rows = this.#all(sql, query, agent, most)
+    const best = Number(rows[0]?.['rank'])
+    return new Map(rows.map(({ seq, rank }) => [Number(seq), best === 0 ? 1 : Number(rank) / best]))
+  }
+
+  vectors(agent: string): { readonly seq: number; readonly vector: Int8Array }[] {
+    return this.#all('SELECT seq, bytes FROM vector WHERE agent = ?', agent).map(({ seq, bytes }) => {
+      const { buffer, byteOffset, byteLength } = bytes as Uint8Array
+      return { seq: Number(seq), vector: new Int8Array(buffer, byteOffset, byteLength) }
+    })
+  }
+
+  /** The newest first. */
+  withoutVector(agent: string, most: number): { readonly seq: number; readonly text: string }[] {
+    const sql = `SELECT seq, text FROM episode WHERE agent = ? AND seq NOT IN (SELECT seq FROM vector WHERE agent = ?)
+      ORDER BY seq DESC LIMIT ?`
+    return this.#all(sql, agent, agent, most).map(({ seq, text }) => ({
+      seq: Number(seq),
+      text: String(text),
+    }))
+  }
+
+  /** Of an episode that was erased meanwhile nothing is kept. */
+  keepVector(seq: number, vector: Int8Array): void {
+    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
+    this.#run('INSERT OR REPLACE INTO vector SELECT seq, agent, ? FROM episode WHERE seq = ?', bytes, seq)
+  }
+
+  episode(seq: number): StoredEpisode | undefined {
+    const row = this.#get('SELECT text, privacy, about, tsMs FROM episode WHERE seq = ?', seq)
+    if (!row) return undefined
+    const about = row['about'] === null ? {} : { about: String(row['about']) }
+    const privacy = row['privacy'] as Privacy
+    return { seq, text: String(row['text']), tsMs: Number(row['tsMs']), privacy, ...about }
+  }
+
+  /**
+   * Erases what one agent remembers about a person. Returns how much went; the same call again gives the same number. What was
+   * erased is then in no page of the file and not in its log.
+   */
+  forget(writer: Writer, about: string): number {
+    const { agent } = writer
+    const went = Number(this.#once(writer, () => this.#forget(about, agent)))
+    this.#erase(agent)
+    return went
+  }
+
+  /** Erases what every agent here remembers about a person. */
+  forgetEverywhere(about: string): number {
+    const went = this.#transaction(() => this.#forget(about))
+    this.#erase()
+    return went
+  }
+
+  /** Erases all that an agent left. */
+  remove(agent: string): void {
+    this.#transaction(() => {
+      for (const table of ['pair', 'episode', 'performed', 'thought'])
+        this.#run(`DELETE FROM ${table} WHERE agent = ?`, agent)
+    })
+    this.#erase(agent)
+  }
+
+  // Thoughts under way: what a model said and what its tools gave, in order
+
+  thought({ agent, call }: Writer): Json[] {
+    const rows = this.#all(
+      'SELECT entry FROM thought WHERE agent = ? AND call = ? ORDER BY step',
+      agent,
+      call,
+    )
+    return rows.map(({ entry }) => JSON.parse(String(entry)))
+  }
+
+  keepThought({ agent, call }: Writer, step: number, entry: Json): void {
+    this.#run('INSERT OR REPLACE INTO thought VALUES (?, ?, ?, ?)', agent, call, step, JSON.stringify(entry))
+  }
+
+  endThought({ agent, call }: Writer): void {
+    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#db.isOpen) return
+    await this.#sync.close()
+    this.#db.close()
+  }
+
+  #forget(about: string, agent?: string): number {
+    const person = personOf(about)
+    const whose = agent === undefined ? '' : ' AND agent = ?'
+    const values = agent === undefined ? [person] : [person, agent]
+    let went = 0
+    for (const table of ['pair', 'episode'])
+      went += Number(this.#prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes)
+    // What a thought holds is not known by person; a thought that is under way begins anew.
+    if (went > 0)
+      this.#run(`DELETE FROM thought${agent === undefined ? '' : ' WHERE agent = ?'}`, ...values.slice(1))
+    return went
+  }
+
+  /** Rows that are gone leave bytes in pages that were rewritten: the file is made anew, its log emptied. */
+  #erase(agent?: string): void {
+    if (agent === undefined) this.#held.clear()
+    else this.#held.delete(agent)
+    this.#db.exec('VACUUM')
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    // Files that could not be trusted were put aside with everything in them.
+    const aside = `${basename(this.#path)}.`
+    for (const name of readdirSync(dirname(this.#path)))
+      if (name.startsWith(aside)) rmSync(join(dirname(this.#path), name))
+  }
+
+  /** Does what a call asks for, unless it was done before: then only says again how it ended. */
+  #once({ agent, call }: Writer, work: () => Json): Json {
+    return this.#transaction(() => {
+      const before = this.#get('SELECT result FROM performed WHERE agent = ? AND call = ?', agent, call)
+      if (before) return JSON.parse(String(before['result']))
+      const result = work()
+      this.#run(
+        'INSERT INTO performed (agent, call, result) VALUES (?, ?, ?)',
+        agent,
+        call,
+        JSON.stringify(result),
+      )
+      const oldest = 'SELECT seq FROM performed WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
+      const { performedMax } = memoryLimits
+      this.#run(`DELETE FROM performed WHERE agent = ? AND seq <= (${oldest})`, agent, agent, performedMax)
+      return result
+    })
+  }
+
+  #room(agent: string, more: Held): void {
+    const held = this.#heldBy(agent)
+    const all = {
+      keys: held.keys + more.keys,
+      episodes: held.episodes + more.episodes,
+      bytes: held.bytes + more.bytes,
+    }
+    const { keysMax, episodesMax, bytesMax } = memoryLimits
+    for (const [what, is, most, grows] of [
+      ['keys', all.keys, keysMax, more.keys],
+      ['episodes', all.episodes, episodesMax, more.episodes],
+      ['bytes', all.bytes, bytesMax, more.bytes],
+    ] as const)
+      if (grows > 0 && is > most)
+        throw new MemoryError('limit', `${agent} would remember ${is} ${what}, more than the ${most} it may`)
+    this.#held.set(agent, all)
+  }
+
+  #heldBy(agent: string): Held {
+    const known = this.#held.get(agent)
+    if (known) return known
+    const count = (sql: string) => this.#get(sql, agent) ?? {}
+    const pairs = count(
+      'SELECT count(*) AS n, sum(octet_length(key) + octet_length(value)) AS bytes FROM pair WHERE agent = ?',
+    )
+    const texts = count('SELECT count(*) AS n, sum(octet_length(text)) AS bytes FROM episode WHERE agent = ?')
+    const bytes = Number(pairs['bytes'] ?? 0) + Number(texts['bytes'] ?? 0)
+    return { keys: Number(pairs['n']), episodes: Number(texts['n']), bytes }
+  }
+
+  #transaction<T>(work: () => T): T {
+    const held = new Map(this.#held)
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.#db.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#db.exec('ROLLBACK')
+      this.#held.clear()
+      for (const [agent, one] of held) this.#held.set(agent, one)
+      throw error
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+  #run(sql: string, ...values: Value[]): number {
+    return Number(this.#prepare(sql).run(...values).lastInsertRowid)
+  }
+  #get(sql: string, ...values: Value[]) {
+    return this.#prepare(sql).get(...values)
+  }
+  #all(sql: string, ...values: Value[]) {
+    return this.#prepare(sql).all(...values)
+  }
+}
+
+const bytesOf = (text: string) => Buffer.byteLength(text)
+
+/** A person as compared: `Ana`, ` ana` and `ANA` are one. */
+function personOf(about: string | undefined): string | null {
+  if (about === undefined) return null
+  const person = about.normalize('NFKC').trim().toLowerCase()
+  if (person === '' || bytesOf(about) > memoryLimits.aboutBytesMax)
+    throw new MemoryError('bad-request', `about names a person in 1 to ${memoryLimits.aboutBytesMax} bytes`)
+  return person
+}
+
+function refuseKey(key: string): void {
+  const { keyBytesMax } = memoryLimits
+  if (!/^[^\p{C}"\\]+$/u.test(key) || bytesOf(key) > keyBytesMax)
+    throw new MemoryError(
+      'bad-request',
+      `a key is 1 to ${keyBytesMax} bytes of text without quotes and backslashes`,
+    )
+}
+
+function refuseLong(what: string, bytes: number, most: number): void {
+  if (bytes > most)
+    throw new MemoryError('limit', `${what} to remember has ${bytes} bytes, more than the ${most} allowed`)
+}

@@ -1,0 +1,272 @@
+/** What agents remember: kept, found, bounded, labelled, written once, and gone when somebody asks to be forgotten. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Episode, Json } from '../../../../runtime/agent/contract.ts'
+import { cosine, type Embed, quantized } from '../../../../runtime/agent/memory/embedding.ts'
+import { memoryService } from '../../../../runtime/agent/memory/memory.service.ts'
+import { MemoryStore, memoryLimits } from '../../../../runtime/agent/memory/memory-store.ts'
+import type { Outcome } from '../../../../runtime/agent/service.ts'
+import type { CallOp } from '../../../../runtime/agent/turn.ts'
+import { VirtualClock } from '../../../../runtime/base/clock.ts'
+
+let directory: string
+let store: MemoryStore
+let nextId = 0
+const clock = new VirtualClock()
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'memory-'))
+  store = (await MemoryStore.open(directory, 1)).store
+})
+afterEach(async () => {
+  await store[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})
+
+interface Asked {
+  readonly agent?: string
+  readonly id?: number
+  readonly resumed?: boolean
+  readonly embed?: Embed
+}
+
+async function ask(op: CallOp, args: { [name: string]: Json }, asked: Asked = {}): Promise<Outcome> {
+  nextId += 1
+  const { agent = 'one', id = nextId, resumed = false, embed } = asked
+  return memoryService({ clock, store, embed }).perform(
+    { caller: { agent, token: 1 }, call: { id, op, args }, resumed, askedMs: 5, emit: () => true },
+    AbortSignal.timeout(5_000),
+  )
+}
+
+async function given(op: CallOp, args: { [name: string]: Json }, asked?: Asked): Promise<Json | undefined> {
+  const outcome = await ask(op, args, asked)
+  if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`)
+  return outcome.value
+}
+
+async function found(text: string, asked?: Asked): Promise<string[]> {
+  return ((await given('memory.search', { text }, asked)) as unknown as Episode[]).map((one) => one.text)
+}
+
+async function reopen(): Promise<void> {
+  await store[Symbol.asyncDispose]()
+  store = (await MemoryStore.open(directory, 2)).store
+}
+
+describe('what is remembered', () => {
+  it('is there after the file is opened again, each agent its own [memory-1]', async () => {
+    await given('memory.set', { key: 'a/b', value: { deep: [1, null] } })
+    await given('memory.set', { key: 'c', value: 1 })
+    await given('memory.note', { text: 'the cat came home' })
+    await reopen()
+    expect(await given('memory.get', { key: 'a/b' })).toEqual({ deep: [1, null] })
+    expect(await given('memory.keys', { prefix: 'a/' })).toEqual(['a/b'])
+    expect(await found('cat')).toEqual(['the cat came home'])
+    expect(await given('memory.get', { key: 'a/b' }, { agent: 'two' })).toBeUndefined()
+    expect(await given('memory.keys', { prefix: '' }, { agent: 'two' })).toEqual([])
+    expect(await found('cat', { agent: 'two' })).toEqual([])
+    await given('memory.delete', { key: 'a/b' }, { agent: 'two' })
+    expect(await given('memory.get', { key: 'a/b' })).toEqual({ deep: [1, null] })
+    await given('memory.delete', { key: 'a/b' })
+    expect(await given('memory.keys', { prefix: '' })).toEqual(['c'])
+  })
+
+  it('carries its label, the strictest where nobody said [memory-2]', async () => {
+    await given('memory.set', { key: 'plain', value: 1 })
+    await given('memory.set', { key: 'open', value: 1, privacy: 'cloud' })
+    expect(await ask('memory.get', { key: 'plain' })).toMatchObject({ privacy: 'device' })
+    expect(await ask('memory.get', { key: 'open' })).toMatchObject({ privacy: 'cloud' })
+    await given('memory.note', { text: 'red door', privacy: 'cloud', about: 'Ana' })
+    await given('memory.note', { text: 'red lamp', privacy: 'site' })
+    const both = await ask('memory.search', { text: 'red' })
+    expect(both).toMatchObject({ privacy: 'site' })
+    expect((both as unknown as { value: Episode[] }).value).toContainEqual({
+      ...{ id: '1', text: 'red door', about: 'Ana', privacy: 'cloud', tsMs: clock.nowMs() },
+      score: expect.any(Number),
+    })
+  })
+
+  it('is written once, also when a call is performed again after a crash [memory-3]', async () => {
+    const first = await given('memory.note', { text: 'rain' }, { id: 900 })
+    await given('memory.set', { key: 'n', value: 1 }, { id: 901 })
+    await given('memory.set', { key: 'n', value: 2 }, { id: 902 })
+    await reopen()
+    const again = { resumed: true }
+    expect(await given('memory.note', { text: 'rain' }, { ...again, id: 900 })).toBe(first)
+    await given('memory.set', { key: 'n', value: 1 }, { ...again, id: 901 })
+    expect(await given('memory.get', { key: 'n' })).toBe(2)
+    expect(await found('rain')).toEqual(['rain'])
+    await given('memory.note', { text: 'rain' }, { id: 900, agent: 'two' })
+    expect(await found('rain', { agent: 'two' })).toEqual(['rain'])
+  })
+})
+
+describe('search', () => {
+  it('finds by any of the words, the best first, and takes nothing in the text as syntax', async () => {
+    for (const text of [
+      'the hall lamp is broken',
+      'the garden gate squeaks',
+      'café at the corner, lamp bought',
+    ])
+      await given('memory.note', { text })
+    expect((await found('hall lamp'))[0]).toBe('the hall lamp is broken')
+    expect(await found('CAFE')).toEqual(['café at the corner, lamp bought'])
+    for (const text of ['" OR text:*', 'NEAR(', '-', '*', "'; DROP TABLE episode", '\u0000'])
+      expect(await found(text)).toEqual([])
+    expect(await given('memory.search', { text: 'the', most: 1 })).toHaveLength(1)
+  })
+
+  /** Meaning as a test knows it: light and dark. */
+  const embed: Embed = async (texts) =>
+    texts.map((text) =>
+      Float32Array.of(/lamp|bright/.test(text) ? 1 : 0.1, /gate|creaky/.test(text) ? 1 : 0.1),
+    )
+
+  it('finds by meaning where there is a model, also what was noted before it was there [memory-4]', async () => {
+    await given('memory.note', { text: 'the lamp' })
+    await given('memory.note', { text: 'the gate' })
+    expect(await found('something creaky')).toEqual([])
+    expect(await found('something creaky', { embed })).toEqual(['the gate', 'the lamp'])
+    expect(store.withoutVector('one', 10)).toEqual([])
+  })
+
+  it('goes by words when the model fails [memory-4]', async () => {
+    await given('memory.note', { text: 'the lamp' })
+    const broken: Embed = async () => {
+      throw new Error('no engine')
+    }
+    expect(await found('lamp', { embed: broken })).toEqual(['the lamp'])
+  })
+
+  it('keeps no vector of what was forgotten while the model thought', async () => {
+    await given('memory.note', { text: 'the lamp', about: 'Ana' })
+    const slow: Embed = async (texts, signal) => {
+      store.forgetEverywhere('Ana')
+      return embed(texts, signal)
+    }
+    expect(await found('lamp', { embed: slow })).toEqual([])
+    expect(store.vectors('one')).toEqual([])
+  })
+
+  it('keeps angles in 8 bits', () => {
+    const a = Float32Array.from({ length: 512 }, (_, at) => Math.sin(at))
+    const b = Float32Array.from({ length: 512 }, (_, at) => Math.sin(at + 0.5))
+    expect(cosine(quantized(a), quantized(a))).toBeCloseTo(1, 5)
+    expect(cosine(quantized(a), quantized(b))).toBeCloseTo(Math.cos(0.5), 2)
+    expect(cosine(quantized(a), quantized(new Float32Array(512)))).toBe(0)
+  })
+})
+
+describe('limits', () => {
+  it('are refused with what is held and what may be [memory-5]', async () => {
+    const refused = async (op: CallOp, args: { [name: string]: Json }) => await ask(op, args)
+    expect(await refused('memory.note', { text: 'x'.repeat(memoryLimits.textBytesMax + 1) })).toMatchObject({
+      error: {
+        code: 'limit',
+        message: 'memory.note: a text to remember has 4097 bytes, more than the 4096 allowed',
+      },
+    })
+    expect(await refused('memory.set', { key: 'k', value: 'x'.repeat(33_000) })).toMatchObject({
+      error: { code: 'limit' },
+    })
+    for (let at = 0; at < memoryLimits.keysMax; at += 1)
+      store.set({ agent: 'one', call: `k${at}` }, `k${at}`, 1, { privacy: 'device' })
+    expect(await refused('memory.set', { key: 'one more', value: 1 })).toMatchObject({
+      error: { code: 'limit', message: 'memory.set: one would remember 901 keys, more than the 900 it may' },
+    })
+    await given('memory.set', { key: 'k1', value: 'another' })
+    await given('memory.delete', { key: 'k1' })
+    await given('memory.set', { key: 'one more', value: 1 })
+  })
+
+  it('of bytes count what is there, also after the file was opened again', async () => {
+    const value = 'x'.repeat(32_000)
+    for (let at = 0; at < 65; at += 1)
+      store.set({ agent: 'one', call: `k${at}` }, `k${at}`, value, { privacy: 'device' })
+    await reopen()
+    expect(await ask('memory.set', { key: 'more', value })).toMatchObject({ error: { code: 'limit' } })
+    await given('memory.set', { key: 'more', value }, { agent: 'two' })
+    await given('memory.set', { key: 'k0', value: 1 })
+    await given('memory.set', { key: 'more', value })
+  })
+
+  it('of what is asked are said in one line', async () => {
+    for (const [op, args] of [
+      ['memory.get', {}],
+      ['memory.get', { key: 3 }],
+      ['memory.set', { key: 'a\nb', value: 1 }],
+      ['memory.set', { key: 'k' }],
+      ['memory.set', { key: 'k', value: 1, privacy: 'public' }],
+      ['memory.search', { text: 'a', most: 1e9 }],
+      ['memory.note', { text: '' }],
+      ['memory.note', { text: 'a', about: '  ' }],
+    ] as const) {
+      const outcome = await ask(op, args)
+      expect(outcome).toMatchObject({ ok: false, error: { code: 'bad-request' } })
+      expect(JSON.stringify(outcome)).toContain(op)
+    }
+  })
+})
+
+describe('forgetting', () => {
+  /** Every file of the directory as bytes. */
+  const onDisk = () =>
+    readdirSync(directory)
+      .map((name) => readFileSync(join(directory, name), 'latin1'))
+      .join('')
+
+  it('erases what is about a person from values, episodes, index, file and log [memory-6]', async () => {
+    for (let at = 0; at < 300; at += 1) {
+      await given('memory.note', {
+        text: `zebulon${at} walked quixotically`,
+        about: at % 2 ? 'Zoë' : ' ZOË ',
+      })
+      await given('memory.note', { text: `the weather of day ${at}` })
+      store.set({ agent: 'two', call: `s${at}` }, `day${at}`, `wednesbury ${at}`, {
+        privacy: 'device',
+        about: 'zoë',
+      })
+    }
+    expect(onDisk()).toContain('zebulon')
+    expect(onDisk()).toContain('quixot')
+    expect(await given('memory.forget', { about: 'zoë' })).toBe(300)
+    expect(onDisk()).not.toMatch(/zebulon|ebulon1|quixot|uixotic/i)
+    expect(onDisk()).toContain('wednesbury')
+    expect(store.forgetEverywhere('ZOË')).toBe(300)
+    expect(onDisk()).not.toMatch(/zebulon|quixot|wednesbury|zo(ë|\xc3\xab)/i)
+    expect(await found('zebulon1')).toEqual([])
+    expect(await found('weather')).toHaveLength(5)
+    await given('memory.note', { text: 'zebulon is back' })
+    await reopen()
+    expect(await found('zebulon')).toEqual(['zebulon is back'])
+  })
+
+  it('is said again when the call is performed again, and a note from before does not come back [memory-3]', async () => {
+    await given('memory.note', { text: 'zebulon sang', about: 'Ana' }, { id: 800 })
+    expect(await given('memory.forget', { about: 'Ana' }, { id: 801 })).toBe(1)
+    await given('memory.note', { text: 'zebulon sang', about: 'Ana' }, { id: 800, resumed: true })
+    expect(await given('memory.forget', { about: 'Ana' }, { id: 801, resumed: true })).toBe(1)
+    expect(onDisk()).not.toContain('zebulon')
+  })
+
+  it('erases files that were put aside, and all of an agent that is removed [memory-6] [memory-7]', async () => {
+    await given('memory.note', { text: 'zebulon', about: 'Ana' })
+    await given('memory.set', { key: 'wednesbury', value: 1 })
+    await given('memory.note', { text: 'kept' }, { agent: 'two' })
+    await store[Symbol.asyncDispose]()
+    const path = join(directory, 'memory.db')
+    const whole = readFileSync(path)
+    writeFileSync(path, 'no database')
+    const opened = await MemoryStore.open(directory, 3)
+    store = opened.store
+    writeFileSync(String(opened.recoveredFrom), whole)
+    await given('memory.note', { text: 'zebulon', about: 'Ana' })
+    await given('memory.note', { text: 'kept' }, { agent: 'two' })
+    store.remove('one')
+    expect(onDisk()).not.toMatch(/zebulon|wednesbury/)
+    expect(await found('kept', { agent: 'two' })).toEqual(['kept'])
+  })
+})
