@@ -1,0 +1,271 @@
+import { expect, test } from 'vitest'
+import {
+  type Grant,
+  type ResourceRequest,
+  ScheduleError,
+  Scheduler,
+} from '../../../../runtime/agent/scheduler/scheduler.ts'
+import { type Clock, sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
+import { CodedError } from '../../../../runtime/base/errors.ts'
+import type { Priority } from '../../../../runtime/wire/infer.ts'
+
+const forever = new AbortController().signal
+const one = (agent: string, priority: Priority = 'background', more: Partial<ResourceRequest> = {}) => ({
+  agent,
+  priority,
+  ...more,
+})
+const cpu = (capacity = 1, queueMax = 64) => ({ resources: [{ name: 'cpu', capacity, queueMax }] })
+
+/** Who was served in which order: each works `ms` under a grant of the processor. */
+async function work(
+  { clock, scheduler, order }: { clock: Clock; scheduler: Scheduler; order: string[] },
+  request: ResourceRequest,
+  ms = 10,
+): Promise<void> {
+  await scheduler.run(
+    'cpu',
+    request,
+    async () => {
+      order.push(request.agent)
+      await sleep(clock, ms)
+    },
+    { signal: forever },
+  )
+}
+
+test('[sched-1] the most urgent class goes first, in it the earliest deadline, then the shorter, then the first', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  const at = { clock, scheduler, order }
+  await clock.run(() =>
+    Promise.all([
+      work(at, one('first')),
+      work(at, one('long', 'background', { costMs: 500 })),
+      work(at, one('short', 'background', { costMs: 5 })),
+      work(at, one('soon', 'background', { withinMs: 900 })),
+      work(at, one('person', 'interactive')),
+      work(at, one('alarm', 'control')),
+      work(at, one('short too', 'background', { costMs: 5 })),
+    ]),
+  )
+  expect(order).toEqual(['first', 'alarm', 'person', 'soon', 'short', 'short too', 'long'])
+})
+
+test('[sched-7] the classic inversion: who holds the lock that an urgent one waits for overtakes the ones between', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  const at = { clock, scheduler, order }
+  await clock.run(async () => {
+    const valve = await scheduler.lock('valve', one('low'), forever)
+    const busy = work(at, one('busy', 'interactive'))
+    const between = [1, 2, 3, 4].map((number) => work(at, one(`middle ${number}`, 'interactive'), 100))
+    const low = work(at, one('low')).then(() => valve.release())
+    const high = scheduler.lock('valve', one('high', 'control'), forever)
+    const held = await high
+    // 10 ms that were under way, 10 of the one who held it; the four between would have been 400 more.
+    expect(clock.monotonicMs()).toBe(20)
+    held.release()
+    await Promise.all([busy, ...between, low])
+  })
+  expect(order).toEqual(['busy', 'low', 'middle 1', 'middle 2', 'middle 3', 'middle 4'])
+})
+
+test('[sched-7] urgency is inherited along a chain of locks', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  const at = { clock, scheduler, order }
+  await clock.run(async () => {
+    const pump = await scheduler.lock('pump', one('c'), forever)
+    const valve = await scheduler.lock('valve', one('b'), forever)
+    const chained = scheduler.lock('pump', one('b'), forever)
+    const busy = work(at, one('busy', 'interactive'))
+    const middle = work(at, one('middle', 'interactive'), 50)
+    const c = work(at, one('c')).then(() => pump.release())
+    const a = scheduler.lock('valve', one('a', 'control'), forever)
+    const held = await chained
+    expect(clock.monotonicMs()).toBe(20)
+    held.release()
+    valve.release()
+    const lock = await a
+    lock.release()
+    await Promise.all([busy, middle, c])
+  })
+  expect(order).toEqual(['busy', 'c', 'middle'])
+  expect(scheduler.loads().map(({ name }) => name)).toEqual(['cpu'])
+})
+
+test('[sched-7] what was inherited is lost when the more urgent one no longer waits', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  const at = { clock, scheduler, order }
+  await clock.run(async () => {
+    const valve = await scheduler.lock('valve', one('low'), forever)
+    const all = [work(at, one('busy')), work(at, one('low')), work(at, one('middle', 'interactive'))]
+    const leaves = new AbortController()
+    const gone = scheduler.lock('valve', one('high', 'control'), leaves.signal)
+    leaves.abort(new Error('no longer'))
+    await expect(gone).rejects.toThrow('no longer')
+    await Promise.all(all)
+    valve.release()
+  })
+  expect(order).toEqual(['busy', 'middle', 'low'])
+})
+
+test('[sched-8] who would wait for itself is refused: two locks taken crosswise, or one twice', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  await clock.run(async () => {
+    const a = await scheduler.lock('door', one('a'), forever)
+    const b = await scheduler.lock('window', one('b'), forever)
+    const waits = scheduler.lock('window', one('a'), forever)
+    await expect(scheduler.lock('door', one('b'), forever)).rejects.toMatchObject({ code: 'deadlock' })
+    await expect(scheduler.lock('door', one('a'), forever)).rejects.toMatchObject({ code: 'deadlock' })
+    b.release()
+    const held = await waits
+    held.release()
+    a.release()
+  })
+  expect(scheduler.loads()).toHaveLength(1)
+})
+
+test('[sched-9] long work gives way at its boundaries to what is more urgent, and goes on after it', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  await clock.run(async () => {
+    const tokens = scheduler.run(
+      'cpu',
+      one('poem'),
+      async (grant) => {
+        for (let token = 0; token < 4; token += 1) {
+          await sleep(clock, 20)
+          order.push(`token ${token}`)
+          await grant.pause(forever)
+        }
+      },
+      { signal: forever },
+    )
+    await sleep(clock, 25)
+    const later = work({ clock, scheduler, order }, one('another poem', 'background', { costMs: 1_000 }))
+    await work({ clock, scheduler, order }, one('alarm', 'control'))
+    await Promise.all([tokens, later])
+  })
+  expect(order).toEqual(['token 0', 'token 1', 'alarm', 'token 2', 'token 3', 'another poem'])
+})
+
+test('[sched-10] what is tried again waits longer each time, within the deadline of all tries, and holds nothing meanwhile', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const triedMs: number[] = []
+  const retry = { times: 10, firstMs: 100, maxMs: 10_000 }
+  const busy = new Busy('busy', 'come back later', { retryable: true })
+  const failing = async () => {
+    triedMs.push(clock.monotonicMs())
+    throw busy
+  }
+  const meanwhile: string[] = []
+  await clock.run(async () => {
+    const tries = scheduler.run('cpu', one('a', 'background', { withinMs: 2_000 }), failing, {
+      retry,
+      signal: forever,
+    })
+    const other = sleep(clock, 20).then(() => work({ clock, scheduler, order: meanwhile }, one('b')))
+    await expect(tries).rejects.toBe(busy)
+    await other
+  })
+  const waits = triedMs.slice(1).map((ms, at) => ms - (triedMs[at] ?? 0))
+  expect(waits.length).toBeGreaterThanOrEqual(3)
+  for (const [at, ms] of waits.entries()) {
+    expect(ms).toBeGreaterThanOrEqual(50 * 2 ** at)
+    expect(ms).toBeLessThanOrEqual(100 * 2 ** at)
+  }
+  expect(clock.monotonicMs()).toBeLessThan(2_000)
+  expect(meanwhile).toEqual(['b'])
+  const final = scheduler.run('cpu', one('a'), () => Promise.reject(new Error('no')), {
+    retry,
+    signal: forever,
+  })
+  await expect(final).rejects.toThrow('no')
+})
+
+test('[sched-11] who is cancelled, too late or shut out is told why, and what it waited for goes to others', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu(1, 3))
+  await clock.run(async () => {
+    const held = await scheduler.acquire('cpu', one('a'), forever)
+    const leaves = new AbortController()
+    const cancelled = scheduler.acquire('cpu', one('b'), leaves.signal)
+    const late = scheduler.acquire('cpu', one('c', 'control', { withinMs: 50 }), forever)
+    const waits = scheduler.acquire('cpu', one('d'), forever)
+    await expect(scheduler.acquire('cpu', one('e'), forever)).rejects.toMatchObject({
+      code: 'full',
+      retryable: true,
+    })
+    leaves.abort(new Error('never mind'))
+    await expect(cancelled).rejects.toThrow('never mind')
+    await expect(late).rejects.toMatchObject({ code: 'deadline' })
+    expect(clock.monotonicMs()).toBe(50)
+    held.release()
+    held.release()
+    const grant: Grant = await waits
+    expect(grant.waitedMs).toBe(50)
+    const closed = scheduler.acquire('cpu', one('f'), forever)
+    scheduler.close()
+    await expect(closed).rejects.toMatchObject({ code: 'closed' })
+    grant.release()
+    await expect(scheduler.acquire('cpu', one('g'), forever)).rejects.toBeInstanceOf(ScheduleError)
+    await expect(scheduler.acquire('gpu', one('g'), forever)).rejects.toMatchObject({ code: 'unknown' })
+  })
+})
+
+test('[sched-12] a wall clock that is set back a day changes no order and holds nobody up', async () => {
+  const run = async (backMs: number) => {
+    const virtual = new VirtualClock()
+    let setBackMs = 0
+    const clock: Clock = Object.assign(Object.create(virtual) as VirtualClock, {
+      nowMs: () => virtual.nowMs() - setBackMs,
+      monotonicMs: () => virtual.monotonicMs(),
+      after: (ms: number, fn: () => void) => virtual.after(ms, fn),
+    })
+    const scheduler = new Scheduler(clock, cpu())
+    const order: string[] = []
+    await virtual.run(async () => {
+      const all = [work({ clock, scheduler, order }, one('a'), 2_000)]
+      all.push(work({ clock, scheduler, order }, one('b')))
+      setBackMs = backMs
+      for (let at = 0; at < 5; at += 1)
+        all.push(work({ clock, scheduler, order }, one(`c${at}`, 'interactive'), 300))
+      await Promise.all(all)
+    })
+    return { order, endMs: virtual.monotonicMs() }
+  }
+  expect(await run(86_400_000)).toEqual(await run(0))
+})
+
+test('[sched-1] the same requests at the same instants give the same grants', async () => {
+  const run = async () => {
+    const clock = new VirtualClock({ seed: 7 })
+    const scheduler = new Scheduler(clock, cpu(2))
+    const order: string[] = []
+    await clock.run(() =>
+      Promise.all(
+        Array.from({ length: 60 }, async (_, at) => {
+          await sleep(clock, clock.random() * 500)
+          const priority = (['control', 'interactive', 'background'] as const)[at % 3] ?? 'control'
+          await work({ clock, scheduler, order }, one(`a${at}`, priority), 5 + clock.random() * 40)
+        }),
+      ),
+    )
+    return { order, endMs: clock.monotonicMs() }
+  }
+  expect(await run()).toEqual(await run())
+})
+
+class Busy extends CodedError<'busy'> {
+  override readonly name = 'Busy'
+}
