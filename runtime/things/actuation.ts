@@ -26,9 +26,30 @@ export interface ActuationRequest {
   readonly ttlMs?: number
   /** It came over the network: what it commanded does not outlast a lost one, unless the part says so. */
   readonly viaNetwork?: boolean
+  /** Fencing token of an agent that commands: one lower than was seen of the same principal is refused. */
+  readonly token?: number
   /** Called at the moment the command leaves for the hardware. */
   readonly onSent?: () => void
 }
+
+/** Refuses whoever has been replaced. */
+export interface Fence {
+  /** False where a higher token of this principal has been admitted before. */
+  admits(principal: string, token: number): boolean
+}
+
+/** What is known of a command that may have been sent before. */
+export type Recheck =
+  | { readonly ok: false; readonly reason: string }
+  | {
+      readonly ok: true
+      /** Telemetry shows the declared effect. */
+      readonly shown: boolean
+      /** Sending it again can do no more than sending it once. */
+      readonly repeatable: boolean
+      readonly expected: string
+      readonly observed: string
+    }
 
 /** Who may command what: gives the lease that an attached actuator asks for. */
 export interface Authority {
@@ -64,6 +85,8 @@ interface Lane {
 }
 
 const superseded = 'a later command took its place'
+/** The reason of a `done` that changed nothing. */
+export const shownBefore = 'it was so before'
 
 /** A device that answers at all does so within this; milliseconds. */
 const silenceMs = 1_000
@@ -78,15 +101,22 @@ export class Actuation {
   readonly #registry: EntityRegistry
   readonly #options: ActuationOptions
   readonly #authority: Authority | undefined
+  readonly #fence: Fence | undefined
   readonly #actuators = new Map<string, Actuator>()
   readonly #lanes = new Map<string, Lane>()
 
   constructor(
-    deps: { clock: Clock; registry: EntityRegistry; authority?: Authority | undefined },
+    deps: {
+      clock: Clock
+      registry: EntityRegistry
+      authority?: Authority | undefined
+      fence?: Fence | undefined
+    },
     options: ActuationOptions = actuationDefaults,
   ) {
     this.#clock = deps.clock
     this.#authority = deps.authority
+    this.#fence = deps.fence
     this.#registry = deps.registry
     this.#options = options
   }
@@ -108,29 +138,59 @@ export class Actuation {
     const refused = (reason: string) =>
       report('refused', { expected: 'nothing: the command was refused', attempts: 0, reason })
 
-    const entity = this.#registry.get(request.entity)
-    if (!entity) return refused(`there is no ${request.entity}`)
-    const actuator = this.#actuators.get(request.entity)
-    if (!actuator) return refused(`${request.entity} only reports; it takes no commands`)
-    const rules = kinds[actuator.info.kind]
-    const parsed = check(rules.schema, request.command)
-    if (!parsed.ok) return refused(`${request.entity}: ${parsed.reason}`)
-
-    const effect = rules.effect(parsed.value, actuator.info, entity.telemetry)
-    return this.#inLane(request.entity, effect, signal, refused, async (laneSignal) => {
+    const { principal, token } = request
+    if (token !== undefined && this.#fence?.admits(principal, token) === false)
+      return refused(`${principal} goes on elsewhere: this copy of it commands nothing any more`)
+    const understood = this.#understand(request)
+    if (!understood.ok) return refused(understood.reason)
+    const { actuator, command, effectNow } = understood
+    return this.#inLane(request.entity, effectNow(), signal, refused, async (laneSignal) => {
       // An additive command that waited counts from what is there now.
-      const before = this.#registry.get(request.entity)?.telemetry ?? entity.telemetry
-      const now = rules.effect(parsed.value, actuator.info, before)
       const { outcome, evidence } = await this.#attempts(
         actuator,
-        parsed.value,
-        now,
+        command,
+        effectNow(),
         request,
         startMs,
         laneSignal,
       )
       return report(outcome, evidence)
     })
+  }
+
+  /**
+   * Looks whether a command that may have been sent before shows its effect; sends nothing. One that must not be repeated is
+   * waited for as long as its effect may take: it may be under way.
+   */
+  async recheck(
+    request: Pick<ActuationRequest, 'entity' | 'command'>,
+    signal: AbortSignal,
+  ): Promise<Recheck> {
+    const understood = this.#understand(request)
+    if (!understood.ok) return understood
+    const { actuator, effectNow } = understood
+    const effect = effectNow()
+    const repeatable = effect.retrySafe && !effect.additive
+    // What adds up is told by what was there before, which nobody knows any more.
+    const tells = effect.checks.length > 0 && !effect.additive
+    const isSo = () => tells && isShown(effect, this.#observed(actuator))
+    const never = () => false
+    if (tells && !repeatable && !isSo()) await this.#waitFor(effect.deadlineMs, isSo, never, signal)
+    const observed = describeObserved(effect, this.#observed(actuator))
+    return { ok: true, shown: isSo(), repeatable, expected: describeEffect(effect), observed }
+  }
+
+  #understand({ entity: id, command }: Pick<ActuationRequest, 'entity' | 'command'>) {
+    const refused = (reason: string) => ({ ok: false, reason }) as const
+    const entity = this.#registry.get(id)
+    if (!entity) return refused(`there is no ${id}`)
+    const actuator = this.#actuators.get(id)
+    if (!actuator) return refused(`${id} only reports; it takes no commands`)
+    const rules = kinds[actuator.info.kind]
+    const parsed = check(rules.schema, command)
+    if (!parsed.ok) return refused(`${id}: ${parsed.reason}`)
+    const effectNow = () => rules.effect(parsed.value, actuator.info, this.#observed(actuator))
+    return { ok: true, actuator, command: parsed.value, effectNow } as const
   }
 
   /** One command at a time per entity; a superseding one ends the wait of the one before. */
@@ -214,7 +274,7 @@ export class Actuation {
       const silent = soBefore ? () => reports === 0 && isShown(effect, this.#observed(actuator)) : () => false
       const waited =
         effect.checks.length === 0 ? 'shown' : await this.#waitFor(effect.deadlineMs, proven, silent, signal)
-      if (waited === 'shown') return { outcome: 'done', reason: soBefore ? 'it was so before' : undefined }
+      if (waited === 'shown') return { outcome: 'done', reason: soBefore ? shownBefore : undefined }
       if (waited === 'ended') return { outcome: 'missed', reason: whyEnded(signal), again: false }
       return { outcome: 'missed', reason: this.#notShown(actuator, effect), again: true }
     } finally {
