@@ -3,8 +3,9 @@
  * answers. The host calls three functions: `load` with the agent's module, `take` with what happened, `drain` for what the
  * turn asks for. It calls nothing of the host: there is nothing to call.
  *
- * It runs before the agent and keeps the built-ins it needs, so that an agent that changes them changes only its own. It is
- * one file without imports (types aside): its text is part of what an image is bound to.
+ * It runs before the agent and keeps the built-ins it needs, so that an agent that changes them changes only its own. What a
+ * call is given is checked here, where the program can still catch it; the host checks again. It imports nothing but
+ * `guest-checks.ts` (types aside): the text of both is part of what an image is bound to.
  */
 import type {
   AgentDefinition,
@@ -17,13 +18,31 @@ import type {
   Task,
 } from '../contract.ts'
 import type { Call, CallError, CallOp, LogLine, TurnInput, TurnOutput } from '../turn.ts'
+import { isCount, isRecord, isText, kindOf, shapes, taskShapes, wrongOf } from './guest-checks.ts'
 
 const { parse, stringify } = JSON
-const { create, freeze, keys } = Object
+const { create, freeze, hasOwn, keys } = Object
 const { isFinite: isFiniteNumber } = Number
+const { queueMicrotask: enqueue } = globalThis
 const now = Date.now
 /** As `turnLimits` has them: this file imports nothing, and a test holds the two together. */
 const limits = { callsMax: 256, openCallsMax: 1_024, argsBytesMax: 64 * 1024 }
+const errorCharsMax = 4_000
+
+// What tells when memory is collected, shares memory, or is a clock besides `Date`, is nobody's here.
+for (const name of ['FinalizationRegistry', 'WeakRef', 'SharedArrayBuffer', 'performance'])
+  delete (globalThis as Record<string, unknown>)[name]
+/** Nobody waits for such a job: what it throws ends the agent, as it ends a program elsewhere. */
+globalThis.queueMicrotask = (job) => {
+  if (typeof job !== 'function') throw new TypeError('queueMicrotask takes a function')
+  enqueue(() => {
+    try {
+      job()
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
 
 interface Waiting {
   resolve(value: unknown): void
@@ -56,9 +75,16 @@ class CallFailed extends Error {
 
 const failure = (code: CallErrorCode, message: string) => new CallFailed({ code, message })
 
+/** Options may be left out; what else is no object is an error, not no options. */
+function given<T extends object>(options: T | undefined): Partial<T> {
+  if (options === undefined) return {}
+  if (!isRecord(options)) throw failure('bad-request', `options are an object, not ${kindOf(options)}`)
+  return options
+}
+
 /** Asks the host; the promise settles in a later turn, of this machine or of one restored from its image. */
-async function call(op: CallOp, args: object): Promise<never> {
-  const id = ask(op, args)
+async function call(op: CallOp, argsOf: () => object): Promise<never> {
+  const id = ask(op, argsOf())
   return new Promise((resolve, reject) => {
     waiting[id] = { resolve: resolve as Waiting['resolve'], reject }
   })
@@ -68,15 +94,18 @@ async function call(op: CallOp, args: object): Promise<never> {
 function ask(op: CallOp, args: object, stream?: true): number {
   if (calls.length >= limits.callsMax || openCalls >= limits.openCallsMax)
     throw failure('limit', `${op}: too many calls wait for an answer already`)
-  const text = jsonOf(op, args)
-  if (text.length > limits.argsBytesMax)
+  const json = jsonOf(op, args)
+  if (json.length > limits.argsBytesMax)
     throw failure(
       'limit',
-      `${op} was given ${text.length} bytes, more than the ${limits.argsBytesMax} allowed`,
+      `${op} was given ${json.length} bytes, more than the ${limits.argsBytesMax} allowed`,
     )
+  const kept = parse(json)
+  const wrong = wrongOf(kept, shapes[op])
+  if (wrong !== undefined) throw failure('bad-request', `${op}: ${wrong}`)
   nextId += 1
   openCalls += 1
-  calls[calls.length] = { id: nextId, op, args: parse(text), ...(stream ? { stream } : {}) }
+  calls[calls.length] = { id: nextId, op, args: kept, ...(stream ? { stream } : {}) }
   return nextId
 }
 
@@ -90,8 +119,8 @@ function jsonOf(op: CallOp, args: object): string {
 }
 
 /** A stream of items. What arrives while nobody waits is kept in order; the host bounds how much. */
-async function* open(op: CallOp, args: object): AsyncGenerator<never, void, undefined> {
-  const id = ask(op, args, true)
+async function* open(op: CallOp, argsOf: () => object): AsyncGenerator<never, void, undefined> {
+  const id = ask(op, argsOf(), true)
   let items: unknown[] = []
   let wake: Waiting | undefined
   let over: { error: unknown } | undefined
@@ -134,6 +163,16 @@ async function* open(op: CallOp, args: object): AsyncGenerator<never, void, unde
   }
 }
 
+/** After a restart the service tells the last instant again, since it cannot know whether it was heard: this half does. */
+async function* instants(args: () => object): AsyncGenerator<{ readonly atMs: number }, void, undefined> {
+  let lastMs: number | undefined
+  for await (const { atMs } of open('cron', args) as AsyncIterable<{ readonly atMs: number }>) {
+    if (atMs === lastMs) continue
+    lastMs = atMs
+    yield { atMs }
+  }
+}
+
 const units: Record<string, number> = {
   __proto__: null as never,
   ms: 1,
@@ -144,11 +183,15 @@ const units: Record<string, number> = {
 }
 
 function millis(duration: Duration): number {
-  const text = `${duration}`
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? []
+  const written =
+    typeof duration === 'number' || typeof duration === 'string' ? `${duration}` : kindOf(duration)
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written) ?? []
   const ms = amount === undefined ? Number.NaN : +amount * (units[unit ?? 'ms'] ?? Number.NaN)
   if (!isFiniteNumber(ms))
-    throw failure('bad-request', `not a duration: ${text.slice(0, 40)}; write 500, '30s', '5m', '2h' or '1d'`)
+    throw failure(
+      'bad-request',
+      `not a duration: ${written.slice(0, 40)}; write 500, '30s', '5m', '2h' or '1d'`,
+    )
   return ms
 }
 
@@ -156,17 +199,17 @@ function millis(duration: Duration): number {
 const deadline = (within: Duration | undefined) => (within === undefined ? undefined : now() + millis(within))
 
 function entity(id: string): Entity {
+  if (!isText(id)) throw failure('bad-request', `an entity's id is a text, not ${kindOf(id)}`)
   return freeze({
     id,
-    read: () => call('read', { entity: id }),
-    command: (command, options) =>
-      call('command', { entity: id, command, deadlineMs: deadline(options?.within) }),
-    until: (filter, options) => call('until', { entity: id, filter, deadlineMs: deadline(options?.within) }),
+    read: () => call('read', () => ({ entity: id })),
+    command: (command, options) => call('command', () => ({ entity: id, command, ...timed(options) })),
+    until: (filter, options) => call('until', () => ({ entity: id, filter, ...timed(options) })),
   } satisfies Entity)
 }
 
 function lease(name: string, token: number): Lease {
-  return freeze({ name, token, release: () => call('release', { name, token }) as Promise<void> })
+  return freeze({ name, token, release: () => call('release', () => ({ name, token })) as Promise<void> })
 }
 
 /** Runs a graph of tasks: each as soon as all it comes after have ended; the first that fails ends the wait for all. */
@@ -208,13 +251,15 @@ function limited(name: string, task: Task, results: { readonly [task: string]: J
 }
 
 function refuseCycles(graph: { readonly [name: string]: Task }): void {
+  if (!isRecord(graph)) throw failure('bad-request', `tasks are an object of tasks, not ${kindOf(graph)}`)
   const state: Record<string, 'open' | 'done'> = create(null)
   const visit = (name: string, path: readonly string[]): void => {
     if (state[name] === 'done') return
     const way = [...path, name]
     if (state[name] === 'open') throw failure('cyclic', `tasks wait for each other: ${way.join(' → ')}`)
-    const task = graph[name]
-    if (!task) throw failure('bad-request', `there is no task ${name}; ${path.at(-1)} comes after it`)
+    if (!hasOwn(graph, name))
+      throw failure('bad-request', `there is no task ${name}; ${path.at(-1)} comes after it`)
+    const task = checked(name, graph[name])
     state[name] = 'open'
     for (const before of task.after ?? []) visit(before, way)
     state[name] = 'done'
@@ -222,65 +267,70 @@ function refuseCycles(graph: { readonly [name: string]: Task }): void {
   for (const name of keys(graph)) visit(name, [])
 }
 
+function checked(name: string, task: unknown): Task {
+  const wrong = isRecord(task) ? wrongOf(task, taskShapes) : `it is ${kindOf(task)}, not an object`
+  if (wrong !== undefined) throw failure('bad-request', `task ${name}: ${wrong}`)
+  return task as never
+}
+
 const context: Context = freeze({
   get name() {
     return definition?.name ?? ''
   },
   device: async () => device,
-  on: (pattern, filter = {}) => open('on', { pattern, filter }),
+  on: (pattern, filter = {}) => open('on', () => ({ pattern, filter })),
   entity,
-  entities: (pattern) => call('entities', { pattern }),
-  sleep: (duration) => call('sleep', { atMs: now() + millis(duration) }),
-  sleepUntil: (atMs) => call('sleep', { atMs }),
-  every: (cron, options = {}) => open('cron', { cron, ...options }),
-  infer: (model, inputs, { within, ...options } = {}) =>
-    call('infer', { model, inputs, ...options, deadlineMs: deadline(within) }),
-  think: (goal, { budget, ...options } = {}) =>
-    call('think', {
-      goal,
-      ...options,
-      budget: { ...budget, within: undefined },
-      deadlineMs: deadline(budget?.within),
+  entities: (pattern) => call('entities', () => ({ pattern })),
+  sleep: (duration) => call('sleep', () => ({ atMs: now() + millis(duration) })),
+  sleepUntil: (atMs) => call('sleep', () => ({ atMs })),
+  every: (cron, options) => instants(() => ({ ...given(options), cron })),
+  infer: (model, inputs, options) => call('infer', () => ({ ...timed(options), model, inputs })),
+  think: (goal, options) =>
+    call('think', () => {
+      const { budget, ...rest } = given(options)
+      return { ...rest, goal, ...(budget === undefined ? {} : budgeted(budget)) }
     }),
-  ask: (question, { within, ...options } = {}) =>
-    call('ask', { question, ...options, deadlineMs: deadline(within) }),
-  call: (name, message, options) =>
-    call('call', { agent: name, message, deadlineMs: deadline(options?.within) }),
+  ask: (question, options) => call('ask', () => ({ ...timed(options), question })),
+  call: (name, message, options) => call('call', () => ({ ...timed(options), agent: name, message })),
   async *calls() {
-    for await (const { key, from, message } of open('calls', {}) as AsyncIterable<Asked>)
-      yield { from, message, reply: (answer: Json) => call('reply', { key, answer }) as Promise<void> }
+    for await (const { key, from, message } of open('calls', () => ({})) as AsyncIterable<Asked>) {
+      const reply = (answer: Json) => call('reply', () => ({ key, answer })) as Promise<void>
+      yield { from, message, reply }
+    }
   },
   tasks: runTasks,
   lease: async (name, options) => {
-    const args = { name, ttlMs: millis(options?.ttl ?? '30s'), deadlineMs: deadline(options?.within) }
-    const { token }: { token: number } = await call('lease', args)
+    const { token }: { token: number } = await call('lease', () => {
+      const { ttl = '30s', ...rest } = timed(options)
+      return { ...rest, name, ttlMs: millis(ttl) }
+    })
     return lease(name, token)
   },
   log: (...parts) =>
     say('info', parts.map((part) => (typeof part === 'string' ? part : textOf(part))).join(' ')),
   memory: freeze({
-    get: (key) => call('memory.get', { key }),
-    set: (key, value, options = {}) => call('memory.set', { key, value, ...options }),
-    delete: (key) => call('memory.delete', { key }),
-    keys: (prefix = '') => call('memory.keys', { prefix }),
-    note: (text, options = {}) => call('memory.note', { text, ...options }),
-    search: (text, options = {}) => call('memory.search', { text, ...options }),
-    forget: (about) => call('memory.forget', { about }),
+    get: (key) => call('memory.get', () => ({ key })),
+    set: (key, value, options) => call('memory.set', () => ({ ...given(options), key, value })),
+    delete: (key) => call('memory.delete', () => ({ key })),
+    keys: (prefix = '') => call('memory.keys', () => ({ prefix })),
+    note: (words, options) => call('memory.note', () => ({ ...given(options), text: words })),
+    search: (words, options) => call('memory.search', () => ({ ...given(options), text: words })),
+    forget: (person) => call('memory.forget', () => ({ about: person })),
   } satisfies Context['memory']),
   board: freeze({
-    get: (key) => call('board.get', { key }),
-    set: (key, value, options) => call('board.set', { key, value, ttlMs: ttl(options?.ttl) }),
+    get: (key) => call('board.get', () => ({ key })),
+    set: (key, value, options) => call('board.set', () => ({ ...kept(options), key, value })),
     compareAndSet: (key, version, value, options) =>
-      call('board.set', { key, value, version, ttlMs: ttl(options?.ttl) }),
-    delete: (key) => call('board.delete', { key }),
-    watch: (pattern) => open('board.watch', { pattern }),
+      call('board.set', () => ({ ...kept(options), key, version: checkedVersion(version), value })),
+    delete: (key) => call('board.delete', () => ({ key })),
+    watch: (pattern) => open('board.watch', () => ({ pattern })),
   } satisfies Context['board']),
   decide: freeze({
-    auction: (subject, options) => call('decide.auction', { subject, ...timed(options) }),
-    contractNet: (subject, task, options = {}) =>
-      call('decide.contract-net', { subject, task, ...timed(options) }),
-    vote: (subject, choices, options = {}) => call('decide.vote', { subject, choices, ...timed(options) }),
-    agree: (subject, value, options = {}) => call('decide.agree', { subject, value, ...timed(options) }),
+    auction: (subject, options) => call('decide.auction', () => ({ ...timed(options), subject })),
+    contractNet: (subject, task, options) =>
+      call('decide.contract-net', () => ({ ...timed(options), subject, task })),
+    vote: (subject, choices, options) => call('decide.vote', () => ({ ...timed(options), subject, choices })),
+    agree: (subject, value, options) => call('decide.agree', () => ({ ...timed(options), subject, value })),
   } satisfies Context['decide']),
 } satisfies Context)
 
@@ -290,17 +340,34 @@ interface Asked {
   readonly message: Json
 }
 
-const ttl = (duration: Duration | undefined) => (duration === undefined ? undefined : millis(duration))
+/** `within` becomes `deadlineMs`, `ttl` becomes `ttlMs`: what counts from now says so. */
+function timed<T extends { readonly within?: Duration }>(options: T | undefined) {
+  const { within, ...rest } = given(options)
+  return { ...rest, deadlineMs: deadline(within) }
+}
 
-function timed<T extends { readonly within?: Duration }>({ within, ...options }: T) {
-  return { ...options, deadlineMs: deadline(within) }
+function kept<T extends { readonly ttl?: Duration }>(options: T | undefined) {
+  const { ttl, ...rest } = given(options)
+  return { ...rest, ttlMs: ttl === undefined ? undefined : millis(ttl) }
+}
+
+function budgeted(options: { readonly within?: Duration }) {
+  const { deadlineMs: atMs, ...budget } = timed(options)
+  return { budget, deadlineMs: atMs }
+}
+
+/** Left out, the write would be one without comparison. */
+function checkedVersion(version: number): number {
+  if (!isCount(version))
+    throw failure('bad-request', `board.set: version is ${kindOf(version)}, not a whole number from 0`)
+  return version
 }
 
 /** A value in words, for the log: JSON where that can say it. */
 function textOf(value: unknown): string {
-  if (value instanceof Error) return `${value.name}: ${value.message}`
   try {
-    return stringify(value) ?? `${value}`
+    if (value instanceof Error) return `${value.name}: ${value.message}`
+    return stringify(value) ?? `${value as string}`
   } catch {
     return 'a value that cannot be shown'
   }
@@ -350,10 +417,28 @@ function apply(input: TurnInput): void {
 async function run(): Promise<void> {
   try {
     const value = await definition?.run(context)
-    end = { ok: true, value: value === undefined ? undefined : parse(stringify(value)) }
+    const json = stringify(value)
+    if (json === undefined && value !== undefined)
+      throw new TypeError('it returned what JSON cannot say: a function or a symbol')
+    end ??= { ok: true, value: json === undefined ? undefined : parse(json) }
   } catch (error) {
-    const stack = error instanceof Error ? `\n${error.stack ?? ''}` : ''
-    end = { ok: false, error: `${textOf(error)}${stack}` }
+    fail(error)
+  }
+}
+
+function fail(error: unknown): void {
+  end ??= { ok: false, error: `${textOf(error)}${placeOf(error)}`.slice(0, errorCharsMax) }
+}
+
+/** Where in the program it was thrown; nothing where it tells that in no way of use. */
+function placeOf(error: unknown): string {
+  try {
+    const { stack } = error as { readonly stack?: unknown }
+    if (typeof stack !== 'string') return ''
+    const own = stack.split('\n').filter((line) => line !== '' && !line.includes('ganglion:guest'))
+    return own.length === 0 ? '' : `\n${own.join('\n')}`
+  } catch {
+    return ''
   }
 }
 

@@ -1,19 +1,18 @@
 /**
- * Machines of agents, spread over a few threads. A thread that answers nothing for `hungMsMax` is ended and replaced when
- * next needed: the machine whose turn it was has the fault `hung`, the others are lost and restored by whoever held them.
+ * Machines of agents, spread over a few threads. A thread that answers nothing for `hungMsMax`, or dies, is replaced when next
+ * needed: the machine whose turn it was has the fault `hung`, the others are lost and restored by whoever held them.
  *
  * Invariants: [vm-5] a thread starts when its first machine does, and one without machines ends after a while; [vm-6] every
- * call settles: with its answer, with a fault, or with MachineLost; [vm-7] nothing is handed to a machine that has faulted.
+ * call settles: with its answer, with a fault, or with MachineLost; [vm-7] nothing is handed to a machine that has faulted;
+ * [vm-8] there are never more machines than `machinesMax`, nor threads than `threadsMax`.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { type TurnInput, turnLimits } from '../turn.ts'
+import { readEngineFiles } from './engine-files.ts'
 import { ProgramError, type TurnResult } from './machine.ts'
 import type {
   MachineAnswer,
@@ -33,15 +32,22 @@ export class MachineLost extends CodedError<'lost'> {
   override readonly name = 'MachineLost'
 }
 
+/** There are as many machines as there may be. */
+export class PoolFull extends CodedError<'limit'> {
+  override readonly name = 'PoolFull'
+}
+
 export interface MachinePoolOptions {
   /** Threads: about 10 MB each. */
   readonly threadsMax: number
+  /** Machines in memory: about 0.7 MB each before they keep anything. */
+  readonly machinesMax?: number
   readonly hungMsMax?: number
   /** A thread without machines ends after this long, milliseconds. */
   readonly idleMs?: number
 }
 
-const defaults = { hungMsMax: turnLimits.hungMsMax, idleMs: 60_000 }
+const defaults = { machinesMax: 1_000, hungMsMax: turnLimits.hungMsMax, idleMs: 60_000 }
 /** The guest's call guard is at 128 KB of its own stack, which costs the host about ten times as much. */
 const resourceLimits = { stackSizeMb: 8 }
 
@@ -50,6 +56,8 @@ interface Thread {
   readonly machines: Set<PooledMachine>
   /** Calls not answered yet, oldest first: the thread works on the first. */
   readonly calls: Map<number, Pending>
+  /** Something: what fails before that is no program's fault. */
+  answered: boolean
   cancelWatch: Cancel
   cancelIdle: Cancel
 }
@@ -75,8 +83,9 @@ export class MachinePool implements AsyncDisposable {
     this.#clock = deps.clock
     this.#log = deps.log.named('agents')
     this.#options = { ...defaults, ...options }
-    this.#init = { wasm: readWasm(), guest: readGuest() }
-    this.engine = createHash('sha256').update(this.#init.wasm).update(this.#init.guest).digest('hex')
+    this.#init = readEngineFiles()
+    const { wasm, guest } = this.#init
+    this.engine = createHash('sha256').update(wasm).update(JSON.stringify(guest)).digest('hex')
   }
 
   /** SHA-256 of the engine and of the guest in it, hex: an image runs on no other. */
@@ -86,14 +95,20 @@ export class MachinePool implements AsyncDisposable {
     return this.#threads.size
   }
 
-  /** Loads a program. Throws ProgramError, MachineLost. */
+  get machines(): number {
+    let count = 0
+    for (const { machines } of this.#threads) count += machines.size
+    return count
+  }
+
+  /** Loads a program. Throws ProgramError, MachineLost, PoolFull. */
   async create(run: ProgramToRun, nowMs: number): Promise<PooledMachine> {
     const machine = this.#place()
     const said = await this.#ask(machine, { kind: 'create', machine: machine.id, run, nowMs })
     return machine.opened(said.kind === 'created' ? said.manifest : '')
   }
 
-  /** The machine of an image, of the same program. Throws MachineLost, or Error where the image cannot be read. */
+  /** The machine of an image, of the same program. Throws MachineLost, PoolFull, or Error where the image cannot be read. */
   async restore(run: ProgramToRun, image: PackedImage): Promise<PooledMachine> {
     const machine = this.#place()
     await this.#ask(machine, { kind: 'restore', machine: machine.id, run, image })
@@ -110,6 +125,9 @@ export class MachinePool implements AsyncDisposable {
   /** Puts a machine where the fewest are; starts a thread as long as there may be more. */
   #place(): PooledMachine {
     if (this.#closed) throw new MachineLost('lost', 'the device is stopping')
+    const { machinesMax } = this.#options
+    if (this.machines >= machinesMax)
+      throw new PoolFull('limit', `there are ${machinesMax} agents in memory, as many as there may be`)
     const [emptiest] = [...this.#threads].sort((left, right) => left.machines.size - right.machines.size)
     const fits = emptiest && (emptiest.machines.size === 0 || this.#threads.size >= this.#options.threadsMax)
     const thread = fits ? emptiest : this.#startThread()
@@ -133,13 +151,14 @@ export class MachinePool implements AsyncDisposable {
       worker,
       machines: new Set(),
       calls: new Map(),
+      answered: false,
       cancelWatch: () => {},
       cancelIdle: () => {},
     }
     this.#threads.add(thread)
     worker.on('message', ({ call, body }: Numbered<MachineAnswer>) => this.#answered(thread, call, body))
-    worker.on('error', (error) => this.#end(thread, messageOf(error)))
-    worker.on('exit', () => this.#end(thread, 'its thread ended'))
+    worker.on('error', (error) => this.#died(thread, messageOf(error)))
+    worker.on('exit', () => this.#died(thread, 'it ended'))
     return thread
   }
 
@@ -149,9 +168,9 @@ export class MachinePool implements AsyncDisposable {
     this.#calls += 1
     const call = this.#calls
     const said = await new Promise<MachineAnswer>((resolve, reject) => {
+      thread.worker.postMessage({ call, body } satisfies Numbered<ToMachines>)
       thread.calls.set(call, { machine, kind: body.kind, resolve, reject })
       if (thread.calls.size === 1) this.#watch(thread)
-      thread.worker.postMessage({ call, body } satisfies Numbered<ToMachines>)
     })
     if (said.kind !== 'failed') return said
     this.#forget(thread, machine)
@@ -160,6 +179,7 @@ export class MachinePool implements AsyncDisposable {
 
   #answered(thread: Thread, call: number, body: MachineAnswer): void {
     const pending = thread.calls.get(call)
+    thread.answered = true
     thread.calls.delete(call)
     thread.cancelWatch()
     if (thread.calls.size > 0) this.#watch(thread)
@@ -167,22 +187,37 @@ export class MachinePool implements AsyncDisposable {
     pending?.resolve(body)
   }
 
+  /** In two halves: where our own thread stood still meanwhile, the answer lies there and is read between them. */
   #watch(thread: Thread): void {
-    thread.cancelWatch = this.#clock.after(this.#options.hungMsMax, () => {
-      const [hung] = thread.calls.values()
-      this.#log.error('a thread of agents hangs and is ended', { machines: thread.machines.size })
-      if (hung?.kind === 'turn') {
-        const cost = { ticks: 0, cpuMs: this.#options.hungMsMax, memoryBytes: 0 }
-        const reason = `the turn did not end within ${this.#options.hungMsMax} ms`
-        hung.resolve({ kind: 'turned', result: { ok: false, fault: 'hung', reason, cost } })
-      } else if (hung) hung.reject(new ProgramError('loading the program did not end in time'))
-      this.#end(thread, 'another machine of its thread hung')
+    const { hungMsMax } = this.#options
+    thread.cancelWatch = this.#clock.after(hungMsMax / 2, () => {
+      thread.cancelWatch = this.#clock.after(hungMsMax / 2, () =>
+        this.#died(thread, `it answers nothing for ${hungMsMax} ms`),
+      )
     })
   }
 
+  /** Whoever's turn it was is to blame: were it only lost, it would be restored and end the next thread as well. */
+  #died(thread: Thread, reason: string): void {
+    if (!this.#threads.has(thread)) return
+    this.#log.error('a thread of agents is gone', { reason, machines: thread.machines.size })
+    const [working] = thread.calls.values()
+    if (working?.kind === 'turn') {
+      const cost = { ticks: 0, cpuMs: this.#options.hungMsMax, memoryBytes: 0 }
+      const result = {
+        ok: false,
+        fault: 'hung',
+        reason: `its turn took its thread along: ${reason}`,
+        cost,
+      } as const
+      working.resolve({ kind: 'turned', result })
+    } else if (working?.kind === 'create' && thread.answered)
+      working.reject(new ProgramError(`loading the program took its thread along: ${reason}`))
+    this.#end(thread, `its thread is gone: ${reason}`)
+  }
+
   #forget(thread: Thread, machine: PooledMachine): void {
-    thread.machines.delete(machine)
-    if (thread.machines.size > 0 || !this.#threads.has(thread)) return
+    if (!thread.machines.delete(machine) || thread.machines.size > 0) return
     thread.cancelIdle = this.#clock.after(this.#options.idleMs, () => this.#end(thread, 'nothing to do'))
   }
 
@@ -223,9 +258,13 @@ export class PooledMachine {
     return this.#manifest
   }
 
-  /** Throws MachineLost. After a fault the machine is gone. */
-  async turn(nowMs: number, inputs: readonly TurnInput[]): Promise<TurnResult> {
-    const said = await this.#thread.ask({ kind: 'turn', machine: this.id, nowMs, inputs })
+  /**
+   * Throws MachineLost. After a fault the machine is gone. `cpuMsMax` for this turn alone: one from disk has ended before,
+   * perhaps on a quicker board.
+   */
+  async turn(nowMs: number, inputs: readonly TurnInput[], cpuMsMax?: number): Promise<TurnResult> {
+    const limit = cpuMsMax === undefined ? {} : { cpuMsMax }
+    const said = await this.#thread.ask({ kind: 'turn', machine: this.id, nowMs, inputs, ...limit })
     if (said.kind !== 'turned') throw new Error(`a turn was answered with ${said.kind}`)
     return said.result
   }
@@ -242,13 +281,4 @@ export class PooledMachine {
     await this.#thread.ask({ kind: 'drop', machine: this.id }).catch(() => {})
     this.#thread.forget()
   }
-}
-
-function readWasm(): Uint8Array {
-  return readFileSync(fileURLToPath(import.meta.resolve('quickjs-wasi/quickjs.wasm')))
-}
-
-/** The same text in the source tree and in a bundle: images are bound to it. */
-function readGuest(): string {
-  return stripTypeScriptTypes(readFileSync(new URL('./guest.ts', import.meta.url), 'utf8'))
 }

@@ -20,16 +20,22 @@ export interface Program {
   readonly modules: Readonly<Record<string, string>>
 }
 
+/** What runs in every machine before its program, by the name of its module. */
+export interface Guest {
+  readonly 'ganglion:guest': string
+  readonly 'ganglion:guest-checks': string
+}
+
 export interface MachineOptions {
   /** QuickJS, compiled once for all machines of a thread. */
   readonly wasm: QuickJSOptions['wasm']
-  readonly guest: string
+  readonly guest: Guest
   readonly program: Program
   /** Seed of its randomness: any 32 bits. */
   readonly seed: number
   readonly memoryBytesMax?: number
   readonly ticksMax?: number
-  /** CPU time of a turn that is new. One from disk has ended before, elsewhere perhaps: it may take ten times as long. */
+  /** CPU time of a turn that names none of its own. */
   readonly cpuMsMax?: number
 }
 
@@ -74,6 +80,7 @@ export class Machine implements Disposable {
   #nowMs = 0
   #ticks = 0
   #startMs = 0
+  #cpuMsMax: number = turnLimits.cpuMsMax
   /** Why the turn under way must end: thrown through the engine, which is then worth nothing. */
   #fault: Fault | undefined
 
@@ -114,9 +121,9 @@ export class Machine implements Disposable {
   }
 
   /** One turn: takes the inputs, runs until nothing is left to do. Wall-clock `nowMs` is what the program sees as now. */
-  turn(nowMs: number, inputs: readonly TurnInput[]): TurnResult {
+  turn(nowMs: number, inputs: readonly TurnInput[], cpuMsMax?: number): TurnResult {
     this.#nowMs = nowMs
-    this.#begin()
+    this.#begin(cpuMsMax)
     const cost = (memoryBytes: number) => ({
       ticks: this.#ticks,
       cpuMs: performance.now() - this.#startMs,
@@ -142,7 +149,8 @@ export class Machine implements Disposable {
     this.#vm.dispose()
   }
 
-  #begin(): void {
+  #begin(cpuMsMax = this.#options.cpuMsMax ?? turnLimits.cpuMsMax): void {
+    this.#cpuMsMax = cpuMsMax
     this.#startMs = performance.now()
     this.#ticks = 0
   }
@@ -156,15 +164,19 @@ export class Machine implements Disposable {
 
   async #load(): Promise<void> {
     const { guest, program } = this.#options
-    const exports = await this.#evaluate('ganglion:guest', guest)
+    const exports = await this.#evaluate('ganglion:guest', guest['ganglion:guest'])
     const load = exports.getProp('load')
     this.#take = exports.getProp('take')
     this.#drain = exports.getProp('drain')
     this.#tokens = { take: this.#vm.exportHandle(this.#take), drain: this.#vm.exportHandle(this.#drain) }
-    const source = program.modules[program.entry]
+    const source = textOf(program, program.entry)
     if (source === undefined) throw new ProgramError(`there is no ${program.entry} in the program`)
     const module = await this.#evaluate(program.entry, source)
     this.#manifest = this.#vm.callFunction(load, this.#vm.undefined, module).toString()
+    if (this.#manifest.length > turnLimits.argsBytesMax)
+      throw new ProgramError(
+        `the manifest has ${this.#manifest.length} bytes, more than the ${turnLimits.argsBytesMax} allowed`,
+      )
     for (const handle of [module, load, exports]) handle.dispose()
   }
 
@@ -213,9 +225,9 @@ export class Machine implements Disposable {
   /** Thrown rather than returned: a program could go on with its next job after an interruption that it was told of. */
   #tick(): boolean {
     this.#ticks += 1
-    const { ticksMax = turnLimits.ticksMax, cpuMsMax = turnLimits.cpuMsMax } = this.#options
-    if (this.#ticks <= ticksMax && performance.now() - this.#startMs <= cpuMsMax) return false
-    const spent = this.#ticks > ticksMax ? `${ticksMax} ticks` : `${cpuMsMax} ms`
+    const { ticksMax = turnLimits.ticksMax } = this.#options
+    if (this.#ticks <= ticksMax && performance.now() - this.#startMs <= this.#cpuMsMax) return false
+    const spent = this.#ticks > ticksMax ? `${ticksMax} ticks` : `${this.#cpuMsMax} ms`
     this.#fault = new Fault(
       'cpu',
       `more than ${spent} in one turn: an endless loop, or work for several turns`,
@@ -225,7 +237,8 @@ export class Machine implements Disposable {
 
   #module(name: string): string {
     if (name === sdkName) return sdk
-    const source = this.#options.program.modules[name]
+    if (name === 'ganglion:guest-checks') return this.#options.guest[name]
+    const source = textOf(this.#options.program, name)
     if (source === undefined) throw noModule(name)
     return source
   }
@@ -239,6 +252,11 @@ export class Machine implements Disposable {
   }
 }
 
+/** A program may ask for `constructor`, which every object has and no program. */
+function textOf({ modules }: Program, name: string): string | undefined {
+  return Object.hasOwn(modules, name) ? modules[name] : undefined
+}
+
 /** Without a stack: it would tell the program where the host's files are, which differs from machine to machine. */
 function noModule(name: string): Error {
   const error = new Error(`there is no module ${name} in the program`)
@@ -248,6 +266,9 @@ function noModule(name: string): Error {
 
 /** `./notes.js` as written in `./lib/a.js` is `./lib/notes.js`; types are stripped, so `.ts` and `.js` name one module. */
 export function resolveModule(from: string, specifier: string): string {
+  if (from === 'ganglion:guest') return `ganglion:${specifier.slice('./'.length, -'.ts'.length)}`
+  // What the guest is made of is for nobody else to import.
+  if (specifier.startsWith('ganglion:')) return `./${specifier}`
   if (sdkSpecifier.test(specifier)) return sdkName
   if (!/^\.{1,2}\//.test(specifier)) return specifier
   const levels = from.split('/').slice(0, -1)

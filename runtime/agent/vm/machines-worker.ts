@@ -53,7 +53,7 @@ async function answer(message: ToMachines): Promise<MachineAnswer> {
     return { kind: 'restored' }
   }
   if (message.kind === 'turn') {
-    const result = machineOf(message.machine).turn(message.nowMs, message.inputs)
+    const result = machineOf(message.machine).turn(message.nowMs, message.inputs, message.cpuMsMax)
     if (!result.ok) drop(message.machine)
     return { kind: 'turned', result }
   }
@@ -65,13 +65,10 @@ async function answer(message: ToMachines): Promise<MachineAnswer> {
 let tail = Promise.resolve()
 port.on('message', ({ call, body }: Numbered<ToMachines>) => {
   tail = tail.then(async () => {
-    const said = await answer(body).catch(
-      (error: unknown): MachineAnswer => ({
-        kind: 'failed',
-        program: error instanceof ProgramError,
-        reason: messageOf(error),
-      }),
-    )
+    const said = await answer(body).catch((error: unknown): MachineAnswer => {
+      drop(body.machine)
+      return { kind: 'failed', program: error instanceof ProgramError, reason: messageOf(error) }
+    })
     port.postMessage({ call, body: said } satisfies Numbered<MachineAnswer>)
   })
 })

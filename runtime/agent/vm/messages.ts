@@ -1,6 +1,6 @@
 /** What the runtime and a thread of machines say to each other. Both ends are ours and of one version: types are enough. */
 import type { TurnInput } from '../turn.ts'
-import type { Image, Program, TurnResult } from './machine.ts'
+import type { Guest, Image, Program, TurnResult } from './machine.ts'
 
 /** A machine's image, ready to be kept: compressed, with its digest. */
 export interface PackedImage extends Omit<Image, 'memory'> {
@@ -31,6 +31,7 @@ export type ToMachines =
       readonly machine: number
       readonly nowMs: number
       readonly inputs: readonly TurnInput[]
+      readonly cpuMsMax?: number
     }
   | { readonly kind: 'image'; readonly machine: number }
   | { readonly kind: 'drop'; readonly machine: number }
@@ -50,5 +51,5 @@ export interface Numbered<T> {
 
 export interface MachinesInit {
   readonly wasm: Uint8Array
-  readonly guest: string
+  readonly guest: Guest
 }

@@ -25,6 +25,7 @@ const output = v.strictObject({
   calls: v.pipe(
     v.array(v.strictObject({ id, op: v.picklist(callOps), args, stream: v.exactOptional(v.literal(true)) })),
     v.maxLength(callsMax, `a turn may ask for ${callsMax} things, not more`),
+    v.check((calls) => calls.every(({ id }, at) => id > (calls[at - 1]?.id ?? 0)), 'do not count up'),
   ),
   cancels: v.pipe(v.array(id), v.maxLength(2 * turnLimits.openCallsMax)),
   log: v.pipe(v.array(v.strictObject({ level: v.picklist(['info', 'error']), text: v.string() }))),

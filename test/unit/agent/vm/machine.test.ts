@@ -1,15 +1,12 @@
 /** A machine is sealed, and a turn is a pure function of its memory and its input. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
 import { describe, expect, test } from 'vitest'
+import { readEngineFiles } from '../../../../runtime/agent/vm/engine-files.ts'
 import { Machine, type MachineOptions, ProgramError } from '../../../../runtime/agent/vm/machine.ts'
 
-const engine = readFileSync(new URL(import.meta.resolve('quickjs-wasi/quickjs.wasm')))
-const guest = stripTypeScriptTypes(
-  readFileSync(new URL('../../../../runtime/agent/vm/guest.ts', import.meta.url), 'utf8'),
-)
-const wasm = await WebAssembly.compile(engine)
+const engine = readEngineFiles()
+const { guest } = engine
+const wasm = await WebAssembly.compile(engine.wasm)
 const nowMs = 1_800_000_000_000
 
 const optionsFor = (source: string, more: Partial<MachineOptions> = {}): MachineOptions => ({
