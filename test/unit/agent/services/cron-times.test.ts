@@ -38,7 +38,9 @@ describe('the instants of an expression', () => {
   })
 
   it('goes by seconds where there are six fields', () => {
-    expect(timesOf('*/15 * * * * *').next(Date.UTC(2026, 0, 1, 0, 0, 16))).toBe(Date.UTC(2026, 0, 1, 0, 0, 30))
+    expect(timesOf('*/15 * * * * *').next(Date.UTC(2026, 0, 1, 0, 0, 16))).toBe(
+      Date.UTC(2026, 0, 1, 0, 0, 30),
+    )
   })
 })
 
@@ -89,7 +91,13 @@ describe('the last instant missed', () => {
     expect(timesOf('0 7 * * *').latest(Date.UTC(2026, 0, 1, 7), Date.UTC(2026, 0, 2, 6))).toBeUndefined()
   })
   it('is followed by none before now, whatever the expression and the time', () => {
-    const expressions = fc.constantFrom('*/7 * * * *', '30 2 * * *', '0 0 1 * *', '* * * * * *', '15 8-9 * * 1')
+    const expressions = fc.constantFrom(
+      '*/7 * * * *',
+      '30 2 * * *',
+      '0 0 1 * *',
+      '* * * * * *',
+      '15 8-9 * * 1',
+    )
     const minutes = fc.integer({ min: 0, max: 500_000 })
     fc.assert(
       fc.property(expressions, minutes, minutes, (expression, a, b) => {

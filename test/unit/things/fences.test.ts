@@ -1,0 +1,71 @@
+/** An agent's replaced copy commands nothing, also after a restart. */
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Actuation } from '../../../runtime/things/actuation.ts'
+import { Fences } from '../../../runtime/things/fences.ts'
+import { openSimHome } from '../../fixtures/sim-home.ts'
+
+let directory = ''
+let ms = 0
+const clock = { nowMs: () => (ms += 1) }
+const open = () => Fences.open(directory, clock).fences
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'fences-'))
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+describe('a fence', () => {
+  it('admits the same token and higher ones, of each agent its own', () => {
+    using fences = open()
+    expect(fences.admits('agent:a', 2)).toBe(true)
+    expect(fences.admits('agent:a', 2)).toBe(true)
+    expect(fences.admits('agent:a', 1)).toBe(false)
+    expect(fences.admits('agent:b', 1)).toBe(true)
+    expect(fences.admits('agent:a', 3)).toBe(true)
+    expect(fences.admits('agent:a', 2)).toBe(false)
+  })
+
+  it('holds after a restart [things-8]', () => {
+    {
+      using fences = open()
+      fences.admits('agent:a', 5)
+    }
+    using fences = open()
+    expect(fences.admits('agent:a', 4)).toBe(false)
+    expect(fences.admits('agent:a', 5)).toBe(true)
+  })
+
+  it('remembers a thousand agents, and forgets the one that was raised longest ago', () => {
+    using fences = open()
+    for (let at = 0; at <= 1_000; at += 1) fences.admits(`agent:a${at}`, 9)
+    expect(fences.admits('agent:a1', 8)).toBe(false)
+    expect(fences.admits('agent:a0', 1)).toBe(true)
+  })
+})
+
+describe('an entity', () => {
+  it('refuses a copy of an agent that was replaced, and nobody else [things-8]', async () => {
+    using fences = open()
+    const home = await openSimHome()
+    const actuation = new Actuation({ clock: home.clock, registry: home.registry, fence: fences })
+    for (const actuator of home.board.actuators) actuation.attach(actuator)
+    const command = (principal: string, state: string, token?: number) =>
+      home.clock.run(() =>
+        actuation.run(
+          { entity: 'light.hall', command: { state }, principal, ...(token === undefined ? {} : { token }) },
+          home.signal,
+        ),
+      )
+    expect(await command('agent:a', 'on', 2)).toMatchObject({ outcome: 'done' })
+    expect(await command('agent:a', 'off', 1)).toMatchObject({
+      outcome: 'refused',
+      evidence: { attempts: 0, reason: expect.stringContaining('goes on elsewhere') },
+    })
+    expect(home.registry.get('light.hall')?.telemetry.state).toBe('on')
+    expect(await command('user', 'off')).toMatchObject({ outcome: 'done' })
+    expect(await command('agent:b', 'on', 1)).toMatchObject({ outcome: 'done' })
+  })
+})
