@@ -177,6 +177,201 @@ describe('a hostile program', () => {
   })
 })
 
+describe('a wrong argument', () => {
+  const wrong: [string, RegExp][] = [
+    ['ctx.entity(5)', /entity's id is a text, not a number/],
+    ['ctx.entity(null)', /entity's id is a text, not null/],
+    ['ctx.entity("light.a").command("on")', /command: command is a string, not an object/],
+    ['ctx.entity("light.a").command({ state: "on" }, 5)', /options are an object, not a number/],
+    ['ctx.entity("light.a").command({ state: "on" }, { within: [] })', /not a duration: a list/],
+    ['ctx.entity("light.a").until({ to: 5 })', /until: filter is an object, not an object of to, from, area/],
+    ['ctx.on(null).next()', /on: pattern is null, not a text/],
+    ['ctx.on("light.*", null).next()', /on: filter is null/],
+    ['ctx.on("light.*", { too: "on" }).next()', /on: filter is an object, not an object of to, from, area/],
+    ['ctx.sleep({})', /not a duration: an object/],
+    ['ctx.sleep(Symbol())', /not a duration: a symbol/],
+    ['ctx.sleep(-1)', /not a duration: -1/],
+    ['ctx.sleepUntil(NaN)', /sleep: atMs is null, not a number/],
+    ['ctx.every("* * * * *", { timezone: 2 }).next()', /cron: timezone is a number, not a text/],
+    ['ctx.infer("m", new Float32Array(3))', /infer: inputs is an object, not a list of tensors/],
+    ['ctx.infer("m", [{ name: "x" }])', /infer: inputs is a list, not a list of tensors/],
+    ['ctx.infer("m", [], { privacy: "none" })', /privacy is a string, not one of device, site, cloud/],
+    ['ctx.think()', /think: goal is missing: a text/],
+    [
+      'ctx.think("x", { budget: { money: 5 } })',
+      /think: budget is an object, not an object of tokens, steps/,
+    ],
+    ['ctx.think("x", { tool: ["memory"] })', /think: nothing is called tool here/],
+    ['ctx.ask("x", { choices: "yes" })', /ask: choices is a string, not a list of texts/],
+    ['ctx.call(5, "hi")', /call: agent is a number, not a text/],
+    ['ctx.call("other", () => 1)', /call: message is missing: what JSON can say/],
+    ['ctx.memory.get()', /memory.get: key is missing: a text/],
+    ['ctx.memory.set("k", undefined)', /memory.set: value is missing/],
+    ['ctx.memory.set("k", 1, null)', /options are an object, not null/],
+    ['ctx.memory.set("k", 1n)', /memory.set takes what JSON can say/],
+    ['ctx.memory.search("x", { most: -1 })', /most is a number, not a whole number from 0/],
+    ['ctx.board.compareAndSet("k", undefined, 1)', /version is a undefined, not a whole number from 0/],
+    ['ctx.board.set("k", 1, { ttl: "long" })', /not a duration: long/],
+    ['ctx.decide.vote("x", "yes")', /decide.vote: choices is a string, not a list of texts/],
+    ['ctx.decide.vote("x", ["a"], { quorum: "many" })', /quorum is a string, not a whole number from 0/],
+    ['ctx.decide.vote("x", ["a"], { mine: [1] })', /mine is a list, not a list of texts/],
+    ['ctx.decide.vote(["x"], ["a"])', /subject is a list, not a text/],
+    ['ctx.decide.auction("x", { bid: Infinity })', /bid is null, not a number/],
+    ['ctx.decide.auction("x", { price: "third" })', /price is a string, not one of first, second/],
+    ['ctx.decide.agree("x", 1, { faulty: 0.5 })', /faulty is a number, not a whole number from 0/],
+    ['ctx.lease(5)', /lease: name is a number, not a text/],
+    ['ctx.lease("pump", { ttl: {} })', /not a duration: an object/],
+    ['ctx.tasks(null)', /tasks are an object of tasks, not null/],
+    ['ctx.tasks({ a: 5 })', /task a: it is a number, not an object/],
+    ['ctx.tasks({ a: { after: [] } })', /task a: run is missing: a function/],
+    ['ctx.tasks({ a: { after: 5, run() {} } })', /task a: after is a number, not a list of texts/],
+    ['ctx.tasks({ a: { after: ["constructor"], run() {} } })', /there is no task constructor/],
+    ['ctx.tasks({ a: { retry: { times: "x" }, run() {} } })', /task a: retry is an object, not/],
+  ]
+  test.each(wrong)('in %s is a bad request, and nothing is asked for', async (code, message) => {
+    const said = await firstTurn(
+      `try { await ${code}; return 'nothing' } catch (e) { return [e.code, e.message] }`,
+    )
+    expect(said).toMatchObject({ ok: true, output: { calls: [] } })
+    expect(said.ok && said.output.end).toMatchObject({
+      ok: true,
+      value: ['bad-request', expect.stringMatching(message)],
+    })
+  })
+
+  test('is no other where options are left out, or undefined', async () => {
+    const body = `ctx.memory.set('k', null, undefined); ctx.memory.keys(); ctx.ask('who?', { within: undefined }); ctx.board.set('k', 1); ctx.think('x', { budget: { tokens: 5, within: '1m' } }); await ctx.lease('pump')`
+    expect(await firstTurn(body)).toMatchObject({
+      output: {
+        calls: [
+          { args: { key: 'k', value: null } },
+          { args: { prefix: '' } },
+          { args: { question: 'who?' } },
+          { args: { key: 'k', value: 1 } },
+          { args: { goal: 'x', budget: { tokens: 5 }, deadlineMs: nowMs + 60_000 } },
+          { args: { name: 'pump', ttlMs: 30_000 } },
+        ],
+      },
+    })
+  })
+})
+
+describe('the border', () => {
+  test('keeps what pollutes prototypes inside: the host and the next machine know nothing of it [vm-4]', async () => {
+    const pollute = `Object.prototype.polluted = 1; Array.prototype.polluted = 1; Function.prototype.polluted = 1; Object.prototype.stream = true; ({}).constructor.prototype.ok = false; Object.defineProperty(Object.prototype, 'end', { value: 1 }); await ctx.sleep(1)`
+    expect(await firstTurn(pollute)).toMatchObject({ ok: true, output: { calls: [{ id: 1, op: 'sleep' }] } })
+    for (const value of [{}, [], () => {}]) expect('polluted' in value || 'stream' in value).toBe(false)
+    expect(await firstTurn('return [({}).polluted, [].polluted]')).toMatchObject({
+      output: { end: { value: [null, null] } },
+    })
+  })
+
+  test('gives nobody a prototype: an answer may name __proto__ and constructor [vm-4]', async () => {
+    using machine = await begun(
+      `const got = await ctx.memory.get('k'); return [got.x, ({}).x, typeof got.constructor]`,
+    )
+    machine.turn(nowMs, start)
+    const value = JSON.parse('{"__proto__": {"x": 1}, "constructor": 5}')
+    expect(machine.turn(nowMs, [{ kind: 'settle', id: 1, ok: true, value }])).toMatchObject({
+      output: { end: { ok: true, value: [null, null, 'number'] } },
+    })
+  })
+
+  const forged: [string, string][] = [
+    ['calls of its own making', `[{ id: 1, op: 'command', args: {} }, { id: 1, op: 'command', args: {} }]`],
+    ['an op that there is not', `[{ id: 1, op: 'eval', args: {} }]`],
+    ['arguments that are none', `[{ id: 1, op: 'read', args: [] }]`],
+    ['an id that is none', `[{ id: -1, op: 'read', args: {} }]`],
+    ['more than a call has', `[{ id: 1, op: 'read', args: {}, token: 9 }]`],
+    ['no list', `'all'`],
+  ]
+  test.each(forged)('refuses an output with %s [vm-4]', async (_, calls) => {
+    const body = `Object.prototype.toJSON = function () { return 'cancels' in this ? { calls: ${calls}, cancels: [], log: [] } : this }; await new Promise(() => {})`
+    expect(await firstTurn(body)).toMatchObject({ ok: false, fault: 'output' })
+  })
+
+  test.each(['constructor', '__proto__', 'toString', 'ganglion:guest', 'ganglion:guest-checks', 'node:fs'])(
+    'has no module %s, and names no file of the host',
+    async (name) => {
+      const said = await firstTurn(`try { await import('${name}') } catch (e) { return e.message + e.stack }`)
+      expect(said).toMatchObject({ output: { end: { value: expect.stringMatching(/^there is no module/) } } })
+      expect(JSON.stringify(said)).not.toMatch(/file:|wasm|node_modules|\/runtime\//)
+    },
+  )
+})
+
+describe('a program that ends badly', () => {
+  const ends: [string, string, RegExp][] = [
+    [
+      'an error whose stack throws',
+      'const e = new Error("x"); Object.defineProperty(e, "stack", { get() { throw 1 } }); throw e',
+      /^Error: x$/,
+    ],
+    [
+      'an error whose name is a symbol',
+      'const e = new Error("x"); e.name = Symbol(); throw e',
+      /^a value that cannot be shown/,
+    ],
+    ['nothing', 'throw undefined', /^undefined$/],
+    [
+      'a job of its own that throws',
+      'queueMicrotask(() => { throw new Error("late") }); await ctx.sleep(1)',
+      /^Error: late/,
+    ],
+    ['a function as its result', 'return () => 1', /JSON cannot say/],
+    ['a number that JSON has not', 'return 5n', /BigInt/],
+    ['an error of a megabyte', 'throw new Error("x".repeat(1e6))', /^Error: x{3000,4000}$/],
+  ]
+  test.each(ends)('by %s has ended, and says why', async (_, body, message) => {
+    expect(await firstTurn(body)).toMatchObject({
+      ok: true,
+      output: { end: { ok: false, error: expect.stringMatching(message) } },
+    })
+  })
+
+  test('shows where in its own text, and nothing of the guest', async () => {
+    const said = await firstTurn('await 1; const nothing = null; nothing.x')
+    expect(said).toMatchObject({ output: { end: { error: expect.stringMatching(/at run \(\.\/a\.js:1:/) } } })
+    expect(JSON.stringify(said)).not.toMatch(/ganglion:guest/)
+  })
+})
+
+describe('what could tell two machines apart', () => {
+  test('is the same in each: no zone, no language, no collector, no second clock, no shared memory', async () => {
+    const body = `
+      const names = ['Intl', 'WeakRef', 'FinalizationRegistry', 'SharedArrayBuffer', 'Atomics', 'performance']
+      return [
+        names.filter((name) => name in globalThis),
+        new Date(2026, 6, 1, 12).getTimezoneOffset(), new Date(2026, 6, 1, 12).toISOString(),
+        new Date('2026-07-01T00:00').getTime(), new Date(1782864000000).toString(),
+        new Date(1782864000000).toLocaleString('de-DE', { timeZone: 'Asia/Tokyo' }), (1234.5).toLocaleString('de-DE'),
+        ['ä', 'z', 'a', 'Z'].sort((a, b) => a.localeCompare(b)).join(''), 'I'.toLocaleLowerCase('tr'),
+      ]`
+    const said = await firstTurn(body)
+    expect(said).toMatchObject({
+      output: {
+        end: {
+          value: [
+            [],
+            ...[0, '2026-07-01T12:00:00.000Z', 1782864000000, 'Wed Jul 01 2026 00:00:00 GMT+0000'],
+            ...['07/01/2026, 12:00:00 AM', '1234.5', 'Zazä', 'i'],
+          ],
+        },
+      },
+    })
+  })
+
+  test('is not how a list is sorted: equals keep their order', async () => {
+    const body = `const list = Array.from({ length: 2000 }, (_, at) => ({ at, key: (at * 7919) % 5 })); list.sort((a, b) => a.key - b.key); return list.every((item, at) => at === 0 || list[at - 1].key < item.key || list[at - 1].at < item.at)`
+    expect(await firstTurn(body)).toMatchObject({ output: { end: { value: true } } })
+  })
+
+  test('is not the bits of a number that is none, nor where they lie in memory', async () => {
+    const body = `let z = 0, i = Infinity; const f = new Float64Array([z / z, i - i, Math.sqrt(z - 1), -(z / z), Math.pow(z - 1, 0.5), +'x']); return [...new Uint8Array(f.buffer)].map((byte) => byte.toString(16)).join('')`
+    expect(await firstTurn(body)).toMatchObject({ output: { end: { value: '000000f87f'.repeat(6) } } })
+  })
+})
+
 describe('a program', () => {
   const wrong: [string, string, RegExp][] = [
     ['that is no JavaScript', 'export default 1 +', /unexpected/i],
