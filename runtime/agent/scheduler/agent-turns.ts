@@ -1,0 +1,53 @@
+/**
+ * The agents' turns of the processor: as many at a time as there are threads, in the scheduler's order, of each agent no more
+ * than its quota. An agent whose minute is used up waits for it to come back; the others notice nothing.
+ */
+import type { Priority } from '../../wire/infer.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { TurnCost } from '../turn.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export interface AgentTurnsDeps {
+  readonly scheduler: Scheduler
+  readonly accounts: Accounts
+  /** What the agent was granted to be. */
+  readonly priorityOf: (agent: string) => Priority
+}
+
+/** The resource of the scheduler that turns are taken from. */
+export const processor = 'processor'
+/** Weight of the last turn in what the next one is expected to cost. */
+const newest = 0.25
+
+export class AgentTurns {
+  readonly #deps: AgentTurnsDeps
+  /** What a turn of each agent costs, milliseconds. */
+  readonly #costs = new Map<string, number>()
+
+  constructor(deps: AgentTurnsDeps) {
+    this.#deps = deps
+  }
+
+  /** Settles when the agent may take a turn; call what it gives, once, when that is over. Throws the signal's reason. */
+  async turn(agent: string, signal: AbortSignal): Promise<(cost: TurnCost) => void> {
+    const { scheduler, accounts, priorityOf } = this.#deps
+    await accounts.admit(agent, ['cpuMs'], signal)
+    const costMs = this.#costs.get(agent) ?? 0
+    const request = { agent, priority: priorityOf(agent), costMs }
+    const grant = await scheduler.acquire(processor, request, signal)
+    let over = false
+    return (cost) => {
+      if (over) return
+      over = true
+      grant.release()
+      accounts.add(agent, cost, 1)
+      this.#costs.set(agent, costMs + newest * (cost.cpuMs - costMs))
+    }
+  }
+
+  /** It was removed. */
+  forget(agent: string): void {
+    this.#costs.delete(agent)
+    this.#deps.accounts.forget(agent)
+  }
+}
