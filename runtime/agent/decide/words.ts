@@ -1,0 +1,75 @@
+/**
+ * What was said in one decision: one word of a kind a device. Who says two different ones is struck out with all it said: it is
+ * lying, and whoever believed the first may not have heard the second.
+ *
+ * Invariants: [decide-1] a device counts once, however often it is heard; [decide-2] who says two different things counts for
+ * nothing, not for a quorum either; [decide-3] who is no member counts for nothing.
+ */
+import type { WordBody } from '../../wire/decide.ts'
+
+export interface Word {
+  readonly from: string
+  readonly body: WordBody
+  /** The message as it was signed. */
+  readonly envelope: string
+}
+
+export type Added = 'new' | 'repeat' | 'struck' | 'stranger'
+
+export class Words {
+  readonly members: readonly string[]
+  readonly #words = new Map<string, Word>()
+  /** The second, different word of those who lied: the proof. */
+  readonly #struck = new Map<string, Word>()
+
+  constructor(members: readonly string[]) {
+    this.members = members
+  }
+
+  add(word: Word): Added {
+    const { from, body } = word
+    if (!this.members.includes(from)) return 'stranger'
+    const key = keyOf(from, body)
+    const before = this.#words.get(key)
+    if (before && JSON.stringify(before.body) !== JSON.stringify(body)) {
+      this.#struck.set(from, word)
+      return 'struck'
+    }
+    if (before || this.#struck.has(from)) return 'repeat'
+    this.#words.set(key, word)
+    return 'new'
+  }
+
+  /** Whether this very word was heard. */
+  knows(from: string, body: WordBody): boolean {
+    const known = this.#words.get(keyOf(from, body))
+    return known !== undefined && JSON.stringify(known.body) === JSON.stringify(body)
+  }
+
+  /** Of each member that said one and did not lie, in the order of members. */
+  of<Kind extends WordBody['kind']>(kind: Kind): [string, Extract<WordBody, { kind: Kind }>][] {
+    const found: [string, Extract<WordBody, { kind: Kind }>][] = []
+    for (const { from, body } of this.#words.values())
+      if (body.kind === kind && !this.#struck.has(from))
+        found.push([from, body as Extract<WordBody, { kind: Kind }>])
+    return found.toSorted(([a], [b]) => this.members.indexOf(a) - this.members.indexOf(b))
+  }
+
+  get liars(): readonly string[] {
+    return [...this.#struck.keys()]
+  }
+
+  /** Members that took part. */
+  get present(): number {
+    const heard = new Set([...this.#words.values()].map(({ from }) => from))
+    return [...heard].filter((device) => !this.#struck.has(device)).length
+  }
+
+  get envelopes(): string[] {
+    return [...this.#words.values(), ...this.#struck.values()].map(({ envelope }) => envelope)
+  }
+}
+
+function keyOf(from: string, body: WordBody): string {
+  return `${from} ${body.kind}${'round' in body ? body.round : ''}`
+}
