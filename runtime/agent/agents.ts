@@ -4,12 +4,14 @@
  *
  * Invariants: [agents-1] one agent of a name; [agents-2] an agent that was running when the device ended is running when it is
  * back, without being asked; [agents-3] no service hears of a call that was not allowed; [agents-4] what an agent was granted is what
- * a person said last, at once, also for calls that wait.
+ * a person said last, at once, also for calls that wait; [agents-6] what is asked of one agent is done one after the other;
+ * [agents-7] an agent that failed begins anew as often as it was allowed, later each time, and else says why it does not.
  */
-import type { Clock } from '../base/clock.ts'
+import type { Cancel, Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
+import { backoffMs } from '../base/retry.ts'
 import type { Json } from './contract.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
@@ -18,7 +20,7 @@ import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-sto
 import type { CallOp, TurnCost } from './turn.ts'
 import { MachinePool, type Program } from './vm/machine-pool.ts'
 
-export type AgentErrorCode = 'not-found' | 'duplicate' | 'limit' | 'state'
+export type AgentErrorCode = 'not-found' | 'duplicate' | 'limit' | 'state' | 'closing'
 export class AgentError extends CodedError<AgentErrorCode> {
   override readonly name = 'AgentError'
 }
@@ -30,6 +32,8 @@ export interface Installable {
   readonly hash: string
   /** The bundle as it came: what is kept. */
   readonly bytes: Uint8Array
+  /** How often in an hour it begins anew where it failed. Absent: never. */
+  readonly restartsMax?: number
 }
 
 export interface AgentsDeps {
@@ -41,6 +45,8 @@ export interface AgentsDeps {
   readonly services: readonly Service[]
   /** Decides whether a call may be performed; waits for people where a grant says so. */
   readonly decide: (caller: Caller, call: StoredCall, grants: string, signal: AbortSignal) => Promise<Verdict>
+  /** What to answer a call that was allowed and under these grants no longer is. Asks nobody, counts nothing. */
+  readonly revoked: (caller: Caller, call: StoredCall, grants: string) => Outcome | undefined
   readonly turns: Turns
 }
 
@@ -57,7 +63,12 @@ export interface AgentsOptions {
   readonly threadsMax: number
   /** Agents installed here. */
   readonly agentsMax: number
+  /** What they keep on the disk, all together. */
+  readonly bytesMax: number
 }
+
+const hourMs = 3_600_000
+const restartDelays = { firstMs: 2_000, maxMs: 600_000 }
 
 export interface AgentStatus
   extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program'> {
@@ -65,26 +76,36 @@ export interface AgentStatus
   /** What it waits for. */
   readonly waiting: readonly CallOp[]
   readonly inMemory: boolean
+  /** What keeps one that is running from going on. */
+  readonly problem: string | undefined
 }
 
 export class Agents implements AsyncDisposable {
   readonly #deps: AgentsDeps
   readonly #options: AgentsOptions
   readonly #store: AgentStore
-  readonly #pool: MachinePool
   readonly #seal: ImageSeal
+  /** Where programs are loaded: also to see what one is before it is installed. */
+  readonly pool: MachinePool
   readonly #services: ReadonlyMap<CallOp, Service>
   readonly #lives = new Map<string, AgentLife>()
+  /** The last thing asked of each agent, until it is done. */
+  readonly #tasks = new Map<string, Promise<unknown>>()
+  /** Agents that failed and will begin anew. */
+  readonly #restarts = new Map<string, Cancel>()
   #closing: Promise<void> | undefined
 
   /** Opens what is on the disk; agents that were running go on. Throws where the disk cannot be used. */
   static async open(deps: AgentsDeps, options: AgentsOptions, signal: AbortSignal): Promise<Agents> {
     signal.throwIfAborted()
-    const { store, recoveredFrom } = await AgentStore.open(options.directory, deps.clock.nowMs())
+    const { store, recoveredFrom } = await AgentStore.open(options, deps.clock.nowMs())
     if (recoveredFrom)
       deps.log.error('what agents left could not be read: it was put aside, and none runs', { recoveredFrom })
     const agents = new Agents(deps, options, store)
-    for (const stored of store.agents()) if (stored.state === 'running') agents.#live(stored)
+    for (const stored of store.agents()) {
+      if (stored.state === 'running') agents.#live(stored)
+      if (stored.state === 'failed') agents.#restartLater(stored)
+    }
     return agents
   }
 
@@ -93,8 +114,8 @@ export class Agents implements AsyncDisposable {
     this.#deps = { ...deps, log: log.named('agents') }
     this.#options = options
     this.#store = store
-    this.#pool = new MachinePool({ clock, log }, { threadsMax: options.threadsMax })
-    this.#seal = new ImageSeal({ engine: this.#pool.engine, identity })
+    this.pool = new MachinePool({ clock, log }, { threadsMax: options.threadsMax })
+    this.#seal = new ImageSeal({ engine: this.pool.engine, identity })
     this.#services = new Map(services.flatMap((service) => service.ops.map((op) => [op, service] as const)))
   }
 
@@ -102,87 +123,79 @@ export class Agents implements AsyncDisposable {
    * Keeps a program under its name, with what it may do, and begins it from its start. One of that name that runs is in the way:
    * AgentError `duplicate`. Throws AgentError `limit`.
    */
-  async run({ name, hash, bytes }: Installable, grants: string): Promise<void> {
-    const before = this.#store.agent(name)
-    if (before?.state === 'running')
-      throw new AgentError(
-        'duplicate',
-        `${name} is running already: stop it first, or give yours another name`,
-      )
-    if (!before && this.#store.agents().length >= this.#options.agentsMax)
-      throw new AgentError(
-        'limit',
-        `${this.#options.agentsMax} agents are installed already: remove one first`,
-      )
-    const { clock } = this.#deps
-    const nowMs = clock.nowMs()
-    const begun: StoredAgent = {
-      ...{
-        name,
-        program: hash,
-        grants,
-        state: 'running',
-        reason: undefined,
-        turn: 0,
-        nowMs,
-        startedMs: nowMs,
-      },
-      token: (before?.token ?? 0) + 1,
-      seed: Math.floor(clock.random() * 2 ** 31),
-    }
-    this.#store.addProgram(hash, bytes)
-    this.#store.begin(begun)
-    await this.#store.durable()
-    this.#live(begun)
+  run(bundle: Installable, grants: string): Promise<void> {
+    const { name, hash, restartsMax = 0 } = bundle
+    return this.#next(name, async () => {
+      const before = this.#store.agent(name)
+      if (before?.state === 'running')
+        throw new AgentError(
+          'duplicate',
+          `${name} is running already: stop it first, or give yours another name`,
+        )
+      if (!before && this.#store.agents().length >= this.#options.agentsMax)
+        throw new AgentError(
+          'limit',
+          `${this.#options.agentsMax} agents are installed already: remove one first`,
+        )
+      await this.#gone(name)
+      await this.#begin({ name, program: hash, grants, restartsMax, restarts: [] }, bundle.bytes)
+    })
   }
 
   /** Goes on where a stopped or failed agent was. Throws AgentError `not-found`, `state`. */
-  async resume(name: string): Promise<void> {
-    const stored = this.#known(name)
-    if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
-    if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
-    this.#store.setState(name, 'running', undefined)
-    await this.#store.durable()
-    this.#live({ ...stored, state: 'running', reason: undefined })
+  resume(name: string): Promise<void> {
+    return this.#next(name, async () => {
+      const stored = this.#known(name)
+      if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
+      if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
+      await this.#gone(name)
+      this.#store.setState(name, 'running', undefined)
+      await this.#store.durable()
+      this.#live({ ...stored, state: 'running', reason: undefined })
+    })
   }
 
   /** Stops between two turns. It goes on from there when resumed. Throws AgentError `not-found`. */
-  async stop(name: string): Promise<void> {
-    const stored = this.#known(name)
-    if (stored.state !== 'running') return
-    this.#store.setState(name, 'stopped', 'a person stopped it')
-    const life = this.#lives.get(name)
-    this.#lives.delete(name)
-    await life?.stop()
-    await this.#store.durable()
+  stop(name: string): Promise<void> {
+    return this.#next(name, () => this.#stop(name))
   }
 
   /** Forgets it, and all it left. Throws AgentError `not-found`. */
-  async remove(name: string): Promise<void> {
-    await this.stop(name)
-    this.#store.remove(name)
-    await this.#store.durable()
+  remove(name: string): Promise<void> {
+    return this.#next(name, async () => {
+      await this.#stop(name)
+      this.#store.remove(name)
+      await this.#store.durable()
+    })
   }
 
-  /** What it may do from now on. Throws AgentError `not-found`. */
-  async grant(name: string, grants: string): Promise<void> {
-    this.#known(name)
-    this.#store.setGrants(name, grants)
-    await this.#store.durable()
+  /** What it may do from now on: a call that waits and may no longer be is ended. Throws AgentError `not-found`. */
+  grant(name: string, grants: string): Promise<void> {
+    return this.#next(name, async () => {
+      const { token } = this.#known(name)
+      this.#store.setGrants(name, grants)
+      const { revoked } = this.#deps
+      this.#lives.get(name)?.reconsider((call) => revoked({ agent: name, token }, call, grants))
+      await this.#store.durable()
+    })
   }
 
   list(): AgentStatus[] {
+    this.#refuseClosing()
     return this.#store.agents().map((stored) => {
       const { name, state, reason, token, startedMs, program, turn } = stored
       const life = this.#lives.get(name)
-      const waiting = state === 'running' ? this.#store.calls(name).map(({ op }) => op) : []
+      const waiting = state === 'running' ? this.#store.calls(name).map(({ call }) => call.op) : []
       const inMemory = life?.inMemory ?? false
-      return { name, state, reason, token, startedMs, program, turns: life?.turns ?? turn, waiting, inMemory }
+      const turns = life?.turns ?? turn
+      const problem = life?.problem
+      return { name, state, reason, token, startedMs, program, turns, waiting, inMemory, problem }
     })
   }
 
   /** The last lines of its log, oldest first. Throws AgentError `not-found`. */
   log(name: string, most: number): { atMs: number; level: string; text: string }[] {
+    this.#refuseClosing()
     this.#known(name)
     return this.#store.log(name, most)
   }
@@ -193,9 +206,66 @@ export class Agents implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    for (const cancel of this.#restarts.values()) cancel()
+    await Promise.allSettled(this.#tasks.values())
     await Promise.all([...this.#lives.values()].map((life) => life.stop()))
-    await this.#pool[Symbol.asyncDispose]()
+    await this.pool[Symbol.asyncDispose]()
     await this.#store[Symbol.asyncDispose]()
+  }
+
+  #refuseClosing(): void {
+    if (this.#closing) throw new AgentError('closing', 'the device is stopping', { retryable: true })
+  }
+
+  /** One thing after the other for each name: a stop that is under way ends before the next beginning [agents-6]. */
+  #next<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#tasks.get(name) ?? Promise.resolve()
+    const task = before
+      .catch(() => {})
+      .then(() => {
+        this.#refuseClosing()
+        return work()
+      })
+    this.#tasks.set(name, task)
+    const forget = () => {
+      if (this.#tasks.get(name) === task) this.#tasks.delete(name)
+    }
+    task.then(forget, forget)
+    return task
+  }
+
+  async #begin(
+    what: Pick<StoredAgent, 'name' | 'program' | 'grants' | 'restartsMax' | 'restarts'>,
+    bundle: Uint8Array,
+  ): Promise<void> {
+    const { clock } = this.#deps
+    const nowMs = clock.nowMs()
+    const begun = this.#store.begin(
+      {
+        ...what,
+        ...{ state: 'running', reason: undefined, turn: 0, nowMs, startedMs: nowMs },
+        seed: Math.floor(clock.random() * 2 ** 31),
+      },
+      bundle,
+    )
+    await this.#store.durable()
+    this.#live(begun)
+  }
+
+  async #stop(name: string): Promise<void> {
+    if (this.#known(name).state === 'running') this.#store.setState(name, 'stopped', 'a person stopped it')
+    await this.#gone(name)
+    const { reason } = this.#known(name)
+    if (this.#restarts.has(name))
+      this.#store.setState(name, 'stopped', `a person stopped it; before, it had failed: ${reason}`)
+    this.#forgetRestart(name)
+    await this.#store.durable()
+  }
+
+  /** Until nothing of its life is under way: one that has come to its end may still be about to say so. */
+  async #gone(name: string): Promise<void> {
+    await this.#lives.get(name)?.stop()
+    this.#lives.delete(name)
   }
 
   #known(name: string): StoredAgent {
@@ -205,12 +275,13 @@ export class Agents implements AsyncDisposable {
   }
 
   #live(stored: StoredAgent): void {
+    this.#forgetRestart(stored.name)
     const { clock, log, identity, programOf, turns } = this.#deps
     try {
       const bundle = this.#store.program(stored.program)
       if (!bundle) throw new Error('its program is not on the disk')
       const deps = {
-        ...{ clock, log, store: this.#store, pool: this.#pool, seal: this.#seal },
+        ...{ clock, log, store: this.#store, pool: this.pool, seal: this.#seal },
         turn: (agent: string, signal: AbortSignal) => turns.turn(agent, signal),
         perform: this.#perform,
         onEnd: (name: string, state: 'ended' | 'failed', reason: string) => this.#ended(name, state, reason),
@@ -219,8 +290,8 @@ export class Agents implements AsyncDisposable {
       this.#lives.set(stored.name, life)
       life.start()
     } catch (error) {
-      this.#store.setState(stored.name, 'failed', messageOf(error))
       log.error('an agent cannot go on', { agent: stored.name, reason: messageOf(error) })
+      this.#store.setState(stored.name, 'failed', messageOf(error))
     }
   }
 
@@ -247,7 +318,44 @@ export class Agents implements AsyncDisposable {
 
   #ended(name: string, state: 'ended' | 'failed', reason: string): void {
     this.#lives.delete(name)
-    if (state === 'failed')
-      this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
+    if (state === 'ended') return
+    this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
+    const stored = this.#store.agent(name)
+    if (stored?.state !== 'failed' || this.#restartLater(stored) || stored.restartsMax === 0) return
+    const why = `it began anew ${stored.restartsMax} times within an hour, and may not more often: ${reason}`
+    this.#store.setState(name, 'failed', why)
+  }
+
+  /** False where it has done so as often as it may. */
+  #restartLater({ name, restartsMax, restarts }: StoredAgent): boolean {
+    const { clock, log } = this.#deps
+    const recent = restarts.filter((atMs) => Math.abs(clock.nowMs() - atMs) < hourMs)
+    if (recent.length >= restartsMax || this.#closing) return false
+    const delayMs = backoffMs(recent.length, restartDelays, clock.random())
+    log.info('an agent that failed begins anew', { agent: name, inMs: delayMs })
+    this.#restarts.set(
+      name,
+      clock.after(delayMs, () => {
+        this.#next(name, () => this.#restart(name, recent)).catch((error) =>
+          log.error('an agent that failed does not begin anew', { agent: name, reason: messageOf(error) }),
+        )
+      }),
+    )
+    return true
+  }
+
+  async #restart(name: string, recent: readonly number[]): Promise<void> {
+    const stored = this.#store.agent(name)
+    const bundle = stored && this.#store.program(stored.program)
+    // A person was quicker.
+    if (!stored || !bundle || stored.state !== 'failed' || !this.#restarts.has(name)) return
+    const { program, grants, restartsMax } = stored
+    const restarts = [...recent, this.#deps.clock.nowMs()]
+    await this.#begin({ name, program, grants, restartsMax, restarts }, bundle)
+  }
+
+  #forgetRestart(name: string): void {
+    this.#restarts.get(name)?.()
+    this.#restarts.delete(name)
   }
 }

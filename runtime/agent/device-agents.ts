@@ -6,17 +6,18 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import * as v from 'valibot'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
+import { openBundle } from './bundle/bundle.ts'
 import { TurnQueue } from './life/turn-queue.ts'
+import { parseGrants } from './permissions/grant.ts'
+import { isStillGranted, judge } from './permissions/judge.ts'
 import { failed, type Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
-import type { Program } from './vm/machine-pool.ts'
 
 export interface DeviceAgentsDeps {
   readonly clock: Clock
@@ -79,10 +80,17 @@ export class DeviceAgents implements AsyncDisposable {
     const { id, stateDir, agents } = this.#config
     const identity = Identity.open(id, stateDir)
     const deps: AgentsDeps = {
-      ...{ clock, log, identity, services, programOf, decide },
+      ...{ clock, log, identity, services, revoked },
+      decide: decideWith(clock, Intl.DateTimeFormat().resolvedOptions().timeZone),
+      programOf: (bundle) => openBundle(bundle, identity).program,
       turns: new TurnQueue(agents.threads),
     }
-    const options = { directory: this.#directory, threadsMax: agents.threads, agentsMax: agents.max }
+    const options = {
+      directory: this.#directory,
+      threadsMax: agents.threads,
+      agentsMax: agents.max,
+      bytesMax: agents.megabytesMax * 1024 * 1024,
+    }
     try {
       return await Agents.open(deps, options, this.#stop.signal)
     } catch (error) {
@@ -92,14 +100,17 @@ export class DeviceAgents implements AsyncDisposable {
   }
 }
 
-/** Nobody has granted anything. */
-const decide: AgentsDeps['decide'] = async (caller, call) => ({
-  allow: false,
-  outcome: failed('permission', `${caller.agent} was not granted ${call.op}`),
-})
+const revoked: AgentsDeps['revoked'] = (caller, call, grants) =>
+  isStillGranted(call, parseGrants(grants))
+    ? undefined
+    : failed('permission', `${caller.agent} was not granted ${call.op}`)
 
-const bundle = v.object({ entry: v.string(), modules: v.record(v.string(), v.string()) })
-
-function programOf(bytes: Uint8Array): Program {
-  return v.parse(bundle, JSON.parse(Buffer.from(bytes).toString()))
-}
+/** Nobody is asked and nothing is counted here: a grant that needs either allows nothing. */
+const decideWith =
+  (clock: Clock, timezone: string): AgentsDeps['decide'] =>
+  async (_caller, call, grants) => {
+    const said = judge(call, parseGrants(grants), { nowMs: clock.nowMs(), timezone, used: () => [] })
+    if (said.verdict === 'deny') return { allow: false, outcome: failed(said.code, said.reason) }
+    if (said.verdict === 'allow' && said.grant?.limits.rate === undefined) return { allow: true }
+    return { allow: false, outcome: failed('permission', 'nobody can be asked here') }
+  }

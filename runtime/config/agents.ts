@@ -9,4 +9,6 @@ export const agentsSchema = v.strictObject({
   threads: v.optional(count(16), 2),
   /** Agents installed here: 0.6 MB each where all are awake. */
   max: v.optional(count(1000), 100),
+  /** What they keep on the disk, megabytes: an image of each is 0.2 to 2. */
+  megabytesMax: v.optional(count(16_384), 512),
 })

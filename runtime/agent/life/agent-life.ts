@@ -4,25 +4,23 @@
  * Invariants: [agent-2] and [agent-3] of `turn.ts`; [life-1] after a kill at any instant the agent goes on after its last turn on
  * the disk, with every call that waited then still waiting; [life-2] a call that may have been begun before is performed as
  * `resumed`; [life-3] the agent's clock never goes back; [life-4] inputs are bounded: a stream loses its oldest item and the
- * agent's log says so, answers are never lost.
+ * agent's log says so, answers are never lost; [life-5] what is no fault of the agent (a thread that died, a disk that is full)
+ * does not end it: the turn is taken again; [life-6] when `stop()` has settled nothing of it is under way any more.
  */
-import { createHash } from 'node:crypto'
-import type { Cancel, Clock } from '../../base/clock.ts'
+import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
+import { withDeadline } from '../../base/deadline.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import { backoffMs } from '../../base/retry.ts'
 import type { Json } from '../contract.ts'
-import type { Caller, Outcome } from '../service.ts'
-import type { AgentStore, StoredAgent, StoredCall, StoredTurn } from '../store/agent-store.ts'
+import { type Caller, failed, type Outcome } from '../service.ts'
+import { type AgentStore, type StoredAgent, type StoredCall, StoreError } from '../store/agent-store.ts'
 import { type TurnCost, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
-import {
-  MachineLost,
-  type MachinePool,
-  type PooledMachine,
-  type Program,
-  type ProgramToRun,
-  type TurnResult,
-} from '../vm/machine-pool.ts'
+import { MachineLost, type MachinePool, PoolFull, type Program } from '../vm/machine-pool.ts'
+import { AgentClock } from './agent-clock.ts'
 import type { ImageSeal } from './image-seal.ts'
+import { Inbox } from './inbox.ts'
+import { digestOf, LivingMachine } from './living-machine.ts'
 
 export interface LifeDeps {
   readonly clock: Clock
@@ -40,294 +38,321 @@ export interface LifeDeps {
     emit: (value: Json) => boolean,
     signal: AbortSignal,
   ) => Promise<Outcome>
-  /** Told once when the agent has come to its end. */
+  /** Told once when the agent has come to its end; not when it was stopped, or when the disk failed. */
   readonly onEnd: (agent: string, state: 'ended' | 'failed', reason: string) => void
 }
 
-/** An image is taken after so many turns: running that many again takes well under a second on the slowest board. */
+export interface Life {
+  readonly stored: StoredAgent
+  readonly program: Program
+  /** Where it runs. */
+  readonly device: string
+}
+
+/** An image is taken after so many turns, or bytes of inputs: running those again takes well under a second on the slowest board. */
 const turnsPerImage = 64
+const bytesPerImage = 1024 * 1024
 /** A machine that nothing has happened to for this long is imaged and its memory given back. */
 const idleMsMax = 120_000
-/** Inputs of one turn: the rest waits for the next, so that others have theirs. */
-const inputsPerTurn = 32
-/** A turn from disk ended before, perhaps on a quicker board. */
-const replaySlack = 10
+/** Services end what is aborted at once; one that does not holds up a stop no longer than this. */
+const stopMsMax = 5_000
+/** Machines lost one after the other: more is no accident. */
+const lostMax = 5
+const retryDelays = { firstMs: 250, maxMs: 60_000 }
+const noCost: TurnCost = { ticks: 0, cpuMs: 0, memoryBytes: 0 }
 
 interface OpenCall {
+  readonly call: StoredCall
   readonly controller: AbortController
-  readonly stream: boolean
 }
 
 export class AgentLife {
   readonly name: string
   readonly #deps: LifeDeps
-  readonly #stored: StoredAgent
-  readonly #program: Program
+  readonly #caller: Caller
   readonly #device: string
-  readonly #inputs: TurnInput[] = []
+  readonly #machine: LivingMachine
+  readonly #clock: AgentClock
+  readonly #inbox = new Inbox()
   readonly #open = new Map<number, OpenCall>()
+  /** Also calls that were given up, until their service has ended them. */
+  readonly #performing = new Set<Promise<void>>()
   readonly #stop = new AbortController()
-  #machine: PooledMachine | undefined
   #turn: number
-  #nowMs: number
-  #imageTurn: number
-  #dropped = 0
+  #imageDue: number
+  #bytesSinceImage = 0
+  #failures = 0
+  #problem: string | undefined
   #running: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
   #cancelIdle: Cancel = () => {}
-  /** Added to the wall clock while that stands behind what the agent has seen. */
-  #aheadMs = 0
 
-  constructor(
-    deps: LifeDeps,
-    { stored, program, device }: { stored: StoredAgent; program: Program; device: string },
-  ) {
+  constructor(deps: LifeDeps, { stored, program, device }: Life) {
     this.name = stored.name
     this.#deps = deps
-    this.#stored = stored
-    this.#program = program
+    this.#caller = { agent: stored.name, token: stored.token }
     this.#device = device
+    this.#machine = new LivingMachine(deps, stored, program)
+    this.#clock = new AgentClock(deps.clock, stored.nowMs)
     this.#turn = stored.turn
-    this.#nowMs = stored.nowMs
-    this.#imageTurn = deps.store.image(stored.name)?.turn ?? 0
+    this.#imageDue = this.#machine.imageTurn + turnsPerImage
   }
 
   /** Begins, or goes on from what the disk holds. */
   start(): void {
-    const calls = this.#deps.store.calls(this.name)
-    if (this.#turn === 0) this.#give({ kind: 'start', device: this.#device })
-    for (const call of calls) this.#perform(call, true)
-  }
-
-  /** The agent's own now: the wall clock, but never earlier than before. */
-  now(): number {
-    const wallMs = this.#deps.clock.nowMs() + this.#aheadMs
-    if (wallMs < this.#nowMs) this.#aheadMs += this.#nowMs - wallMs
-    this.#nowMs = Math.max(this.#nowMs, wallMs)
-    return this.#nowMs
+    this.#work(() => this.#begin())
   }
 
   get turns(): number {
     return this.#turn
   }
-  get waiting(): readonly number[] {
-    return [...this.#open.keys()]
-  }
   get inMemory(): boolean {
-    return this.#machine !== undefined
+    return this.#machine.inMemory
+  }
+  /** What keeps it from going on, and will be tried again. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   /** Stops at the next instant between two turns, keeps an image. What it waited for is waited for again when it goes on. */
-  async stop(): Promise<void> {
-    this.#stop.abort(new Error('the agent is stopped'))
-    this.#cancelIdle()
-    for (const { controller } of this.#open.values()) controller.abort(this.#stop.signal.reason)
-    await this.#running
-    await this.#putAway().catch((error) =>
-      this.#deps.log.warn('no image was kept; its turns are', {
-        agent: this.name,
-        reason: messageOf(error),
-      }),
-    )
+  stop(): Promise<void> {
+    this.#stopped ??= this.#halt()
+    return this.#stopped
   }
 
-  #give(input: TurnInput): void {
+  /** Ends every open call for which `verdict` has an outcome: what was granted has changed. */
+  reconsider(verdict: (call: StoredCall) => Outcome | undefined): void {
+    for (const { call, controller } of [...this.#open.values()]) {
+      const outcome = verdict(call)
+      if (!outcome) continue
+      controller.abort(new Error('it is no longer granted'))
+      this.#settle(call.id, outcome)
+    }
+  }
+
+  async #halt(): Promise<void> {
+    this.#giveUp(new Error('the agent is stopped'))
+    await this.#running
+    const { clock, log } = this.#deps
+    await withDeadline(clock, 'ending its calls', stopMsMax, () => Promise.all(this.#performing)).catch(
+      (error) =>
+        log.warn('a call goes on although its agent was stopped', {
+          agent: this.name,
+          reason: messageOf(error),
+        }),
+    )
+    await this.#putAway()
+  }
+
+  #giveUp(reason: Error): void {
+    this.#stop.abort(reason)
+    this.#cancelIdle()
+    for (const { controller } of this.#open.values()) controller.abort(reason)
+    this.#open.clear()
+  }
+
+  async #begin(): Promise<void> {
+    const { store } = this.#deps
+    const calls = store.calls(this.name)
+    if (this.#turn === 0) this.#inbox.give({ kind: 'start', device: this.#device })
+    if (calls.some(({ begun }) => !begun)) {
+      store.begun(this.name)
+      await store.durable()
+    }
     if (this.#stop.signal.aborted) return
-    this.#inputs.push(input)
-    this.#running ??= this.#run().finally(() => {
+    for (const { call, begun } of calls) this.#perform(call, begun)
+  }
+
+  /** One thing at a time is done with the machine; what came meanwhile is taken up behind it. Never rejects. */
+  #work(work: () => Promise<void>): void {
+    this.#running = this.#guarded(work).then(() => {
       this.#running = undefined
+      if (this.#inbox.size > 0) this.#wake()
+      else this.#idleLater()
     })
   }
 
-  /** An item of a stream: with a full queue the oldest item goes. */
-  #emit(id: number, value: Json): boolean {
-    if (!this.#open.has(id)) return false
-    const items = this.#inputs.filter(({ kind }) => kind === 'item').length
-    let kept = true
-    if (items >= turnLimits.inputsMax) {
-      const oldest = this.#inputs.findIndex(({ kind }) => kind === 'item')
-      this.#inputs.splice(oldest, 1)
-      this.#dropped += 1
-      kept = false
-    }
-    this.#give({ kind: 'item', id, value })
-    return kept
+  #wake(): void {
+    if (this.#running || this.#stop.signal.aborted) return
+    this.#cancelIdle()
+    this.#work(() => this.#takeTurns())
   }
 
-  async #run(): Promise<void> {
+  async #takeTurns(): Promise<void> {
     // Everything that happens at one instant is one turn.
     await Promise.resolve()
-    try {
-      while (this.#inputs.length > 0 && !this.#stop.signal.aborted) await this.#takeTurn()
-      this.#idleLater()
-    } catch (error) {
-      if (this.#stop.signal.aborted) return
-      this.#end('failed', messageOf(error))
+    while (this.#inbox.size > 0 && !this.#stop.signal.aborted) {
+      await this.#takeTurn()
+      this.#failures = 0
+      this.#problem = undefined
     }
+  }
+
+  async #guarded(work: () => Promise<void>): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await work()
+        return
+      } catch (error) {
+        this.#inbox.back()
+        if (!this.#stop.signal.aborted) await this.#failed(error)
+      }
+    }
+  }
+
+  /** Ends the agent, or waits until it is worth another try. */
+  async #failed(error: unknown): Promise<void> {
+    const reason = messageOf(error)
+    if (error instanceof StoreError && !error.retryable) return this.#giveUp(error)
+    if (!this.#mayPass(error)) return this.#fail(reason)
+    this.#deps.log.warn('an agent waits and tries again', { agent: this.name, reason })
+    this.#problem = reason
+    const delayMs = backoffMs(this.#failures, retryDelays, this.#deps.clock.random())
+    this.#failures += 1
+    await sleep(this.#deps.clock, delayMs, this.#stop.signal).catch(() => {})
+  }
+
+  #mayPass(error: unknown): boolean {
+    if (error instanceof MachineLost) return this.#failures < lostMax
+    return error instanceof PoolFull || error instanceof StoreError
   }
 
   async #takeTurn(): Promise<void> {
     const release = await this.#deps.turn(this.name, this.#stop.signal)
-    let cost: TurnCost = { ticks: 0, cpuMs: 0, memoryBytes: 0 }
+    let cost = noCost
     try {
-      const machine = await this.#present()
-      const inputs = this.#inputs.slice(0, inputsPerTurn)
-      const nowMs = this.now()
-      const result = await machine.turn(nowMs, inputs).catch(asLost)
-      if (result === 'lost') {
-        this.#machine = undefined
-        return
-      }
+      const inputs = this.#inbox.take()
+      const nowMs = this.#clock.now()
+      const result = await this.#machine.turn(nowMs, inputs)
       cost = result.cost
-      if (!result.ok) {
-        this.#machine = undefined
-        return this.#faulted(result)
-      }
-      this.#inputs.splice(0, inputs.length)
-      await this.#committed(nowMs, inputs, result.output)
+      if (!result.ok) return this.#fail(`${result.fault}: ${result.reason}`)
+      await this.#commit(nowMs, inputs, result.output)
     } finally {
       release(cost)
     }
   }
 
-  async #committed(nowMs: number, inputs: readonly TurnInput[], output: TurnOutput): Promise<void> {
+  async #commit(nowMs: number, inputs: readonly TurnInput[], output: TurnOutput): Promise<void> {
     const { store } = this.#deps
     const settled = inputs.flatMap((input) => (input.kind === 'settle' ? [input.id] : []))
-    const left = output.cancels
-    const log = this.#dropped
-      ? [
-          ...output.log,
-          { level: 'error' as const, text: `${this.#dropped} reports came too fast and were dropped` },
-        ]
-      : output.log
-    this.#dropped = 0
+    const end = output.end && endOf(output.end)
+    try {
+      store.commit({
+        ...{ agent: this.name, turn: this.#turn + 1, nowMs, inputs, digest: digestOf(output) },
+        ...{ asked: output.calls, over: [...settled, ...output.cancels], log: this.#logOf(output) },
+        ...(end ? { end } : {}),
+        held: this.#stop.signal.aborted,
+      })
+    } catch (error) {
+      this.#machine.forget()
+      throw error
+    }
     this.#turn += 1
-    const digest = digestOf(output)
-    const over = [...settled, ...left]
-    store.commit({
-      ...{ agent: this.name, turn: this.#turn, nowMs, inputs, digest, asked: output.calls, over, log },
-    })
+    this.#inbox.kept()
+    this.#bytesSinceImage += Buffer.byteLength(JSON.stringify(inputs))
     await store.durable()
-    for (const id of left) this.#leave(id)
-    if (output.end) return this.#ended(output.end)
+    for (const id of output.cancels) this.#leave(id)
+    if (end) return this.#over(end.state, end.reason)
+    if (this.#stop.signal.aborted) return
     for (const call of output.calls) this.#perform({ ...call, askedMs: nowMs }, false)
-    if (this.#turn - this.#imageTurn >= turnsPerImage) await this.#keepImage()
+    if (this.#turn >= this.#imageDue || this.#bytesSinceImage >= bytesPerImage) await this.#keepImage()
   }
 
-  #ended(end: NonNullable<TurnOutput['end']>): void {
-    if (end.ok) this.#end('ended', end.value === undefined ? '' : JSON.stringify(end.value))
-    else this.#end('failed', end.error)
+  #logOf({ log }: TurnOutput): TurnOutput['log'] {
+    const { dropped } = this.#inbox
+    if (dropped === 0) return log
+    return [...log, { level: 'error', text: `${dropped} reports came too fast and were dropped` }]
   }
 
-  #faulted({ fault, reason }: Extract<TurnResult, { ok: false }>): void {
-    this.#end('failed', `${fault}: ${reason}`)
+  #fail(reason: string): void {
+    const { store, log } = this.#deps
+    try {
+      store.setState(this.name, 'failed', reason)
+      store.durable().catch(() => {})
+    } catch (error) {
+      log.error('that an agent failed is not kept', { agent: this.name, reason: messageOf(error) })
+    }
+    this.#over('failed', reason)
   }
 
-  #end(state: 'ended' | 'failed', reason: string): void {
-    this.#stop.abort(new Error(`the agent has ${state}`))
-    this.#cancelIdle()
-    for (const { controller } of this.#open.values()) controller.abort(this.#stop.signal.reason)
-    this.#open.clear()
-    void this.#machine?.drop()
-    this.#machine = undefined
-    this.#deps.store.setState(this.name, state, reason)
+  #over(state: 'ended' | 'failed', reason: string): void {
+    this.#giveUp(new Error(`the agent has ${state}`))
+    this.#machine.forget()
     this.#deps.onEnd(this.name, state, reason)
   }
 
   #perform(call: StoredCall, resumed: boolean): void {
+    if (this.#open.size >= turnLimits.openCallsMax) {
+      const most = `${turnLimits.openCallsMax} calls wait for an answer already`
+      this.#inbox.settle(call.id, failed('limit', most))
+      this.#wake()
+      return
+    }
     const controller = new AbortController()
-    this.#open.set(call.id, { controller, stream: call.stream === true })
-    const caller = { agent: this.name, token: this.#stored.token }
+    this.#open.set(call.id, { call, controller })
     const emit = (value: Json) => this.#emit(call.id, value)
-    void this.#deps.perform(caller, call, resumed, emit, controller.signal).then((outcome) => {
-      if (this.#stop.signal.aborted || !this.#open.delete(call.id)) return
-      this.#give(
-        outcome.ok
-          ? { kind: 'settle', id: call.id, ok: true, value: outcome.value }
-          : { kind: 'settle', id: call.id, ok: false, error: outcome.error },
-      )
-    })
+    const over = this.#deps
+      .perform(this.#caller, call, resumed, emit, controller.signal)
+      .then((outcome) => this.#settle(call.id, outcome))
+      .finally(() => this.#performing.delete(over))
+    this.#performing.add(over)
+  }
+
+  #settle(id: number, outcome: Outcome): void {
+    if (!this.#open.delete(id)) return
+    this.#inbox.settle(id, outcome)
+    this.#wake()
+  }
+
+  #emit(id: number, value: Json): boolean {
+    if (!this.#open.has(id)) return false
+    const kept = this.#inbox.item(id, value)
+    this.#wake()
+    return kept
   }
 
   #leave(id: number): void {
     this.#open.get(id)?.controller.abort(new Error('the agent no longer waits'))
     this.#open.delete(id)
-    for (let at = this.#inputs.length - 1; at >= 0; at -= 1) {
-      const input = this.#inputs[at]
-      if (input && 'id' in input && input.id === id) this.#inputs.splice(at, 1)
-    }
-  }
-
-  /** The machine, from memory or from the disk: its image and the turns since. */
-  async #present(): Promise<PooledMachine> {
-    this.#cancelIdle()
-    this.#machine ??= await this.#restored()
-    return this.#machine
-  }
-
-  async #restored(): Promise<PooledMachine> {
-    const { store, pool, seal } = this.#deps
-    const { seed, startedMs } = this.#stored
-    const run: ProgramToRun = { program: this.#program, seed, cpuMsMax: turnLimits.cpuMsMax * replaySlack }
-    const kept = store.image(this.name)
-    const machine = kept
-      ? await pool.restore(run, seal.open(kept.sealed, this.#stored.program))
-      : await pool.create(run, startedMs)
-    for (const turn of store.turns(this.name)) await this.#replay(machine, turn)
-    return machine
-  }
-
-  async #replay(machine: PooledMachine, { turn, nowMs, inputs, digest }: StoredTurn): Promise<void> {
-    const result = await machine.turn(nowMs, inputs)
-    if (!result.ok) throw new Error(`turn ${turn} cannot be run again: ${result.fault}: ${result.reason}`)
-    if (digestOf(result.output) === digest) return
-    await machine.drop()
-    throw new Error(`diverged: turn ${turn} does not say again what it said`)
+    this.#inbox.leave(id)
   }
 
   async #keepImage(): Promise<void> {
-    const machine = this.#machine
-    if (!machine || this.#turn === this.#imageTurn) return
-    const turn = this.#turn
-    const image = await machine.image()
-    this.#deps.store.keepImage(this.name, turn, this.#deps.seal.close(image, this.#stored.program))
-    this.#imageTurn = turn
+    this.#imageDue = this.#turn + turnsPerImage
+    this.#bytesSinceImage = 0
+    try {
+      await this.#machine.keepImage(this.#turn)
+    } catch (error) {
+      if (error instanceof MachineLost) this.#machine.forget()
+      this.#noImage(error)
+    }
   }
 
   #idleLater(): void {
     this.#cancelIdle()
-    if (this.#stop.signal.aborted || !this.#machine) return
+    if (this.#stop.signal.aborted || !this.#machine.inMemory) return
     this.#cancelIdle = this.#deps.clock.after(idleMsMax, () => {
-      if (this.#running) return
-      this.#running = this.#putAway()
-        .catch((error) =>
-          this.#deps.log.warn('an idle agent stays in memory', {
-            agent: this.name,
-            reason: messageOf(error),
-          }),
-        )
-        .finally(() => {
-          this.#running = undefined
-          if (this.#inputs.length > 0) this.#give(this.#inputs.pop() as TurnInput)
-        })
+      if (!this.#running && !this.#stop.signal.aborted) this.#work(() => this.#putAway())
     })
   }
 
   async #putAway(): Promise<void> {
-    const machine = this.#machine
-    if (!machine) return
-    await this.#keepImage()
-    this.#machine = undefined
-    await machine.drop()
-    await this.#deps.store.durable()
+    if (!this.#machine.inMemory) return
+    this.#imageDue = this.#turn + turnsPerImage
+    this.#bytesSinceImage = 0
+    await this.#machine.putAway(this.#turn).catch((error) => this.#noImage(error))
+  }
+
+  /** Its turns are on the disk all the same. */
+  #noImage(error: unknown): void {
+    this.#deps.log.warn('no image of an agent was kept', { agent: this.name, reason: messageOf(error) })
   }
 }
 
-/** A machine that is gone is restored and the turn taken again: it never was. */
-function asLost(error: unknown): 'lost' {
-  if (error instanceof MachineLost) return 'lost'
-  throw error
-}
-
-function digestOf(output: TurnOutput): string {
-  return createHash('sha256').update(JSON.stringify(output)).digest('hex')
+function endOf(end: NonNullable<TurnOutput['end']>): {
+  readonly state: 'ended' | 'failed'
+  readonly reason: string
+} {
+  if (!end.ok) return { state: 'failed', reason: end.error }
+  return { state: 'ended', reason: end.value === undefined ? '' : JSON.stringify(end.value) }
 }

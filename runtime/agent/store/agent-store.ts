@@ -1,9 +1,12 @@
 /**
  * What agents leave on the disk: their programs, the last image of each, the turns since, the calls that wait for an answer.
  *
- * Invariants: [agent-store-1] a turn, what it asked for and what it settled are written together or not at all;
- * [agent-store-2] `durable()` resolves when all that was written before is on the disk, and blocks nothing meanwhile;
- * [agent-store-3] an image replaces the turns it includes in one step.
+ * Invariants: [agent-store-1] a turn, what it asked for, what it settled and whether it was the last are written together or not
+ * at all; [agent-store-2] `durable()` resolves when all that was written before is on the disk, and blocks nothing meanwhile;
+ * [agent-store-3] an image replaces the turns it includes in one step; [agent-store-4] a disk that is full refuses a turn whole,
+ * and takes it when there is room again; [agent-store-5] after a sync that failed nothing more is written or promised: what the
+ * kernel kept of it nobody knows, and a second sync may claim success (Rebello et al., "Can Applications Recover from fsync
+ * Failures?", USENIX ATC 2020); [agent-store-6] no token is given twice, also where an agent was removed and came back.
  *
  * SQLite's log is synced here and not by each commit: one sync serves all turns that gathered while the last one ran, and it
  * runs beside the control loop (fdatasync in Node's thread pool), which an SD card would otherwise hold up for 20 ms a turn.
@@ -12,6 +15,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
+import { CodedError, messageOf } from '../../base/errors.ts'
 import { type Call, type CallOp, type LogLine, type TurnInput, turnLimits } from '../turn.ts'
 
 const schema = `
@@ -29,7 +33,16 @@ const schema = `
     seed INTEGER NOT NULL,
     turn INTEGER NOT NULL,
     nowMs REAL NOT NULL,
-    startedMs REAL NOT NULL
+    startedMs REAL NOT NULL,
+    restartsMax INTEGER NOT NULL,
+    restarts TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE fence (
+    token INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO fence VALUES (0);
+  CREATE TABLE opened (
+    nowMs REAL NOT NULL
   ) STRICT;
   CREATE TABLE image (
     agent TEXT PRIMARY KEY REFERENCES agent (name) ON DELETE CASCADE,
@@ -51,6 +64,7 @@ const schema = `
     args TEXT NOT NULL,
     stream INTEGER NOT NULL,
     askedMs REAL NOT NULL,
+    begun INTEGER NOT NULL,
     PRIMARY KEY (agent, id)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE log (
@@ -62,6 +76,12 @@ const schema = `
   ) STRICT;
   CREATE INDEX log_by_agent ON log (agent, seq);
 `
+
+export type StoreErrorCode = 'full' | 'broken' | 'closed'
+/** `full` is retryable: nothing was written, and there may be room later. */
+export class StoreError extends CodedError<StoreErrorCode> {
+  override readonly name = 'StoreError'
+}
 
 export const agentStates = ['running', 'stopped', 'ended', 'failed'] as const
 export type AgentState = (typeof agentStates)[number]
@@ -75,6 +95,7 @@ export interface StoredAgent {
   readonly state: AgentState
   /** Why it is not running; what it returned where it ended. */
   readonly reason: string | undefined
+  /** Grows with each beginning, of any agent. */
   readonly token: number
   readonly seed: number
   /** Turns taken so far. */
@@ -82,6 +103,10 @@ export interface StoredAgent {
   /** What the agent last saw as now, milliseconds. It never goes back. */
   readonly nowMs: number
   readonly startedMs: number
+  /** How often in an hour it begins anew where it fails. */
+  readonly restartsMax: number
+  /** When it did, in the last hour, milliseconds. */
+  readonly restarts: readonly number[]
 }
 
 export interface StoredTurn {
@@ -96,16 +121,33 @@ export interface StoredCall extends Call {
   readonly askedMs: number
 }
 
+/** A call that waits. `begun`: it may have been asked of its service already. */
+export interface WaitingCall {
+  readonly call: StoredCall
+  readonly begun: boolean
+}
+
 export interface CommittedTurn extends StoredTurn {
   readonly agent: string
   readonly asked: readonly Call[]
   /** Ids of calls that are answered or left. */
   readonly over: readonly number[]
   readonly log: readonly LogLine[]
+  /** What it asked for is not performed yet: the agent is stopping. */
+  readonly held: boolean
+  /** It was the last: nothing of the agent waits any more. */
+  readonly end?: { readonly state: 'ended' | 'failed'; readonly reason: string }
+}
+
+export interface StoreOptions {
+  readonly directory: string
+  /** Size of the file. More is refused as a full disk is. */
+  readonly bytesMax: number
 }
 
 /** Lines kept of each agent. */
 const logLinesMax = 1_000
+const pageBytes = 4_096
 /** Where it all is, in its directory. */
 export const agentsFile = 'agents.db'
 
@@ -115,6 +157,7 @@ export class AgentStore implements AsyncDisposable {
   readonly #statements = new Map<string, StatementSync>()
   #syncing: Promise<void> | undefined
   #next: Promise<void> | undefined
+  #refusal: StoreError | undefined
 
   private constructor(db: DatabaseSync, wal: FileHandle) {
     this.#db = db
@@ -123,69 +166,87 @@ export class AgentStore implements AsyncDisposable {
 
   /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
   static async open(
-    directory: string,
+    { directory, bytesMax }: StoreOptions,
     nowMs: number,
   ): Promise<{ store: AgentStore; recoveredFrom?: string | undefined }> {
     const path = `${directory}/${agentsFile}`
     const file = { what: 'what agents left', path, schema, version: 1, walPagesMax: 1_024 }
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
-    db.exec('PRAGMA foreign_keys = ON')
-    // The log exists from the first write on.
-    db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
-    db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-    const store = new AgentStore(db, await open(`${path}-wal`, 'r+'))
-    await store.durable()
-    return { store, recoveredFrom }
+    try {
+      db.exec('PRAGMA foreign_keys = ON')
+      db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
+      // The log exists from the first write on.
+      db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
+      db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
+      db.exec('COMMIT')
+      const store = new AgentStore(db, await open(`${path}-wal`, 'r+'))
+      await store.durable()
+      await syncDirectory(directory)
+      return { store, recoveredFrom }
+    } catch (error) {
+      db.close()
+      throw error
+    }
   }
 
-  /** Resolves when everything written before this call is on the disk. Rejects where the disk refuses. */
-  durable(): Promise<void> {
+  /** Resolves when everything written before this call is on the disk. Throws StoreError `broken`, `closed`. */
+  async durable(): Promise<void> {
+    if (this.#refusal) throw this.#refusal
     if (!this.#syncing) {
       this.#syncing = this.#sync()
-      return this.#syncing
+      return await this.#syncing
     }
     // What was written since that sync began may have missed it: the next one serves all who ask meanwhile.
-    this.#next ??= this.#syncing
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined
-        this.#syncing = this.#sync()
-        return this.#syncing
-      })
-    return this.#next
+    this.#next ??= this.#after(this.#syncing)
+    await this.#next
+  }
+
+  async #after(syncing: Promise<void>): Promise<void> {
+    await syncing
+    this.#next = undefined
+    this.#syncing = this.#sync()
+    await this.#syncing
   }
 
   async #sync(): Promise<void> {
     try {
       await this.#wal.datasync()
-    } finally {
       this.#syncing = undefined
+    } catch (cause) {
+      const reason = `what agents do cannot be kept: ${messageOf(cause)}`
+      this.#refusal ??= new StoreError('broken', reason, { cause })
+      throw this.#refusal
     }
-  }
-
-  addProgram(hash: string, bytes: Uint8Array): void {
-    this.#run('INSERT OR IGNORE INTO program VALUES (?, ?)', hash, bytes)
   }
 
   program(hash: string): Uint8Array | undefined {
     return this.#get('SELECT bytes FROM program WHERE hash = ?', hash)?.['bytes'] as Uint8Array | undefined
   }
 
-  /** A new agent, or a stopped one that begins anew: what it had is gone. */
-  begin(agent: StoredAgent): void {
-    this.#transaction(() => {
-      this.#run('DELETE FROM agent WHERE name = ?', agent.name)
-      const { name, program, grants, state, reason, token, seed, turn, nowMs, startedMs } = agent
+  /** A new agent, or a stopped one that begins anew: what it had is gone. Gives it with its token. */
+  begin(agent: Omit<StoredAgent, 'token'>, bundle: Uint8Array): StoredAgent {
+    return this.#transaction(() => {
+      this.#run('UPDATE fence SET token = token + 1')
+      const token = Number(this.#get('SELECT token FROM fence')?.['token'])
+      const { name, program, grants, state, reason, seed, turn, nowMs, startedMs } = agent
+      this.#run('INSERT OR IGNORE INTO program VALUES (?, ?)', program, bundle)
+      this.#run('DELETE FROM agent WHERE name = ?', name)
       this.#run(
-        'INSERT INTO agent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        'INSERT INTO agent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
         ...[name, program, grants, state, reason ?? null, token, seed, turn, nowMs, startedMs],
+        ...[agent.restartsMax, JSON.stringify(agent.restarts)],
       )
-      this.#run('DELETE FROM program WHERE hash NOT IN (SELECT program FROM agent)')
+      this.#forgetPrograms()
+      return { ...agent, token }
     })
   }
 
+  /** It, and all it left but its token. */
   remove(name: string): void {
-    this.#run('DELETE FROM agent WHERE name = ?', name)
+    this.#transaction(() => {
+      this.#run('DELETE FROM agent WHERE name = ?', name)
+      this.#forgetPrograms()
+    })
   }
 
   agents(): StoredAgent[] {
@@ -198,29 +259,29 @@ export class AgentStore implements AsyncDisposable {
   }
 
   setState(name: string, state: AgentState, reason: string | undefined): void {
-    this.#run('UPDATE agent SET state = ?, reason = ? WHERE name = ?', state, reason ?? null, name)
+    this.#transaction(() => this.#setState(name, state, reason))
   }
 
   setGrants(name: string, grants: string): void {
-    this.#run('UPDATE agent SET grants = ? WHERE name = ?', grants, name)
+    this.#transaction(() => this.#run('UPDATE agent SET grants = ? WHERE name = ?', grants, name))
   }
 
-  /** Writes a turn; follow it with `durable()` before anything of it is done. */
-  commit({ agent, turn, nowMs, inputs, digest, asked, over, log }: CommittedTurn): void {
+  /** Writes a turn; follow it with `durable()` before anything of it is done. Throws StoreError: then nothing of it is written. */
+  commit({ agent, turn, nowMs, inputs, digest, asked, over, log, held, end }: CommittedTurn): void {
     this.#transaction(() => {
       this.#run('INSERT INTO turn VALUES (?, ?, ?, ?, ?)', agent, turn, nowMs, JSON.stringify(inputs), digest)
       this.#run('UPDATE agent SET turn = ?, nowMs = ? WHERE name = ?', turn, nowMs, agent)
       for (const id of over) this.#run('DELETE FROM call WHERE agent = ? AND id = ?', agent, id)
-      for (const { id, op, args, stream } of asked) {
-        const text = JSON.stringify(args)
-        this.#run('INSERT INTO call VALUES (?, ?, ?, ?, ?, ?)', agent, id, op, text, stream ? 1 : 0, nowMs)
-      }
+      for (const { id, op, args, stream } of asked)
+        this.#run(
+          'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
+          ...[agent, id, op, JSON.stringify(args), stream ? 1 : 0, nowMs, held ? 0 : 1],
+        )
       this.#log(agent, nowMs, log)
+      if (!end) return
+      this.#run('DELETE FROM call WHERE agent = ?', agent)
+      this.#setState(agent, end.state, end.reason)
     })
-  }
-
-  addLog(agent: string, atMs: number, lines: readonly LogLine[]): void {
-    this.#transaction(() => this.#log(agent, atMs, lines))
   }
 
   log(agent: string, most: number): { atMs: number; level: string; text: string }[] {
@@ -240,19 +301,32 @@ export class AgentStore implements AsyncDisposable {
     }))
   }
 
-  calls(agent: string): StoredCall[] {
+  /** What waits for an answer, in the order in which it was asked. */
+  calls(agent: string): WaitingCall[] {
     return this.#all('SELECT * FROM call WHERE agent = ? ORDER BY id', agent).map((row) => ({
-      id: Number(row['id']),
-      op: String(row['op']) as CallOp,
-      args: JSON.parse(String(row['args'])),
-      ...(row['stream'] === 1 ? { stream: true as const } : {}),
-      askedMs: Number(row['askedMs']),
+      call: {
+        id: Number(row['id']),
+        op: String(row['op']) as CallOp,
+        args: JSON.parse(String(row['args'])),
+        ...(row['stream'] === 1 ? { stream: true as const } : {}),
+        askedMs: Number(row['askedMs']),
+      },
+      begun: row['begun'] === 1,
     }))
   }
 
-  image(agent: string): { readonly turn: number; readonly sealed: Uint8Array } | undefined {
-    const row = this.#get('SELECT turn, sealed FROM image WHERE agent = ?', agent)
-    return row && { turn: Number(row['turn']), sealed: row['sealed'] as Uint8Array }
+  /** Of calls that were held: from now on they may have been asked of their services. */
+  begun(agent: string): void {
+    this.#transaction(() => this.#run('UPDATE call SET begun = 1 WHERE agent = ?', agent))
+  }
+
+  /** The turn after which the image was taken; 0 where there is none. */
+  imageTurn(agent: string): number {
+    return Number(this.#get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
+  }
+
+  image(agent: string): Uint8Array | undefined {
+    return this.#get('SELECT sealed FROM image WHERE agent = ?', agent)?.['sealed'] as Uint8Array | undefined
   }
 
   /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. */
@@ -264,10 +338,19 @@ export class AgentStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#db.isOpen) return
+    if (this.#refusal?.code === 'closed') return
     await this.durable().catch(() => {})
-    await this.#wal.close()
+    this.#refusal = new StoreError('closed', 'the device is stopping')
+    await this.#wal.close().catch(() => {})
     this.#db.close()
+  }
+
+  #setState(name: string, state: AgentState, reason: string | undefined): void {
+    this.#run('UPDATE agent SET state = ?, reason = ? WHERE name = ?', state, reason ?? null, name)
+  }
+
+  #forgetPrograms(): void {
+    this.#run('DELETE FROM program WHERE hash NOT IN (SELECT program FROM agent)')
   }
 
   #log(agent: string, atMs: number, lines: readonly LogLine[]): void {
@@ -281,14 +364,21 @@ export class AgentStore implements AsyncDisposable {
     this.#run(`DELETE FROM log WHERE agent = ? AND seq <= (${oldest})`, agent, agent, logLinesMax)
   }
 
-  #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE')
+  #transaction<T>(work: () => T): T {
+    if (this.#refusal) throw this.#refusal
     try {
-      work()
+      this.#db.exec('BEGIN IMMEDIATE')
+      const result = work()
       this.#db.exec('COMMIT')
+      return result
     } catch (error) {
-      this.#db.exec('ROLLBACK')
-      throw error
+      // A disk that is full has rolled it back already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      if (!isDiskFault(error)) throw error
+      throw new StoreError('full', `the disk takes no more: ${messageOf(error)}`, {
+        retryable: true,
+        cause: error,
+      })
     }
   }
 
@@ -312,6 +402,24 @@ export class AgentStore implements AsyncDisposable {
   }
 }
 
+/** SQLITE_FULL and SQLITE_IOERR: https://www.sqlite.org/rescode.html. A read-only disk is as good as a full one. */
+const diskFaults = [8, 10, 13]
+
+function isDiskFault(error: unknown): boolean {
+  const code = (error as { errcode?: unknown }).errcode
+  return typeof code === 'number' && diskFaults.includes(code & 0xff)
+}
+
+/** A new file's name is on the disk when its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
 function agentOf(row: Record<string, unknown>): StoredAgent {
   return {
     name: String(row['name']),
@@ -324,5 +432,7 @@ function agentOf(row: Record<string, unknown>): StoredAgent {
     turn: Number(row['turn']),
     nowMs: Number(row['nowMs']),
     startedMs: Number(row['startedMs']),
+    restartsMax: Number(row['restartsMax']),
+    restarts: JSON.parse(String(row['restarts'])),
   }
 }

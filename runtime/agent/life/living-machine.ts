@@ -1,0 +1,117 @@
+/**
+ * The machine of one agent, in memory or on the disk: where it is not in memory it is made again from its image and the turns
+ * since, each of which must say again what it said.
+ */
+import { createHash } from 'node:crypto'
+import { CodedError } from '../../base/errors.ts'
+import type { AgentStore, StoredAgent, StoredTurn } from '../store/agent-store.ts'
+import { type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
+import type { MachinePool, PooledMachine, Program, ProgramToRun, TurnResult } from '../vm/machine-pool.ts'
+import type { ImageSeal } from './image-seal.ts'
+
+export interface LivingMachineDeps {
+  readonly store: AgentStore
+  readonly pool: MachinePool
+  readonly seal: ImageSeal
+}
+
+/** A turn on the disk cannot be taken again: the program, the disk or the engine is not what it was. */
+export class ReplayError extends CodedError<'diverged'> {
+  override readonly name = 'ReplayError'
+}
+
+/** A turn from the disk ended before, perhaps on a quicker board. */
+const replayCpuMsMax = 10 * turnLimits.cpuMsMax
+
+export class LivingMachine {
+  readonly #deps: LivingMachineDeps
+  readonly #stored: StoredAgent
+  readonly #run: ProgramToRun
+  #machine: PooledMachine | undefined
+  #imageTurn: number
+
+  constructor(deps: LivingMachineDeps, stored: StoredAgent, program: Program) {
+    this.#deps = deps
+    this.#stored = stored
+    this.#run = { program, seed: stored.seed }
+    this.#imageTurn = deps.store.imageTurn(stored.name)
+  }
+
+  get inMemory(): boolean {
+    return this.#machine !== undefined
+  }
+
+  /** The turn after which the last image was taken. */
+  get imageTurn(): number {
+    return this.#imageTurn
+  }
+
+  /** Throws MachineLost, PoolFull, SealError, ProgramError, ReplayError. After a fault there is no machine. */
+  async turn(nowMs: number, inputs: readonly TurnInput[]): Promise<TurnResult> {
+    this.#machine ??= await this.#restored()
+    const machine = this.#machine
+    try {
+      const result = await machine.turn(nowMs, inputs)
+      if (!result.ok) this.#machine = undefined
+      return result
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+  }
+
+  /** What it has come to is on no disk: the next turn begins from there. */
+  forget(): void {
+    void this.#machine?.drop()
+    this.#machine = undefined
+  }
+
+  /** Keeps what it is after `turn`. Throws MachineLost, StoreError. */
+  async keepImage(turn: number): Promise<void> {
+    const machine = this.#machine
+    if (!machine || turn === this.#imageTurn) return
+    const { store, seal } = this.#deps
+    const image = await machine.image()
+    store.keepImage(this.#stored.name, turn, seal.close(image, this.#stored.program))
+    this.#imageTurn = turn
+  }
+
+  /** Keeps its image and gives its memory back. */
+  async putAway(turn: number): Promise<void> {
+    try {
+      await this.keepImage(turn)
+      await this.#deps.store.durable()
+    } finally {
+      this.forget()
+    }
+  }
+
+  async #restored(): Promise<PooledMachine> {
+    const { store, pool, seal } = this.#deps
+    const { name, program, startedMs } = this.#stored
+    const sealed = store.image(name)
+    const machine = sealed
+      ? await pool.restore(this.#run, seal.open(sealed, program))
+      : await pool.create(this.#run, startedMs)
+    try {
+      for (const turn of store.turns(name)) await replay(machine, turn)
+      return machine
+    } catch (error) {
+      void machine.drop()
+      throw error
+    }
+  }
+}
+
+async function replay(machine: PooledMachine, { turn, nowMs, inputs, digest }: StoredTurn): Promise<void> {
+  const result = await machine.turn(nowMs, inputs, replayCpuMsMax)
+  if (!result.ok)
+    throw new ReplayError('diverged', `turn ${turn} cannot be run again: ${result.fault}: ${result.reason}`)
+  if (digestOf(result.output) !== digest)
+    throw new ReplayError('diverged', `diverged: turn ${turn} does not say again what it said`)
+}
+
+/** SHA-256, hex. */
+export function digestOf(output: TurnOutput): string {
+  return createHash('sha256').update(JSON.stringify(output)).digest('hex')
+}
