@@ -34,8 +34,8 @@ export interface ActuationRequest {
 
 /** Refuses whoever has been replaced. */
 export interface Fence {
-  /** False where a higher token of this principal has been admitted before. */
-  admits(principal: string, token: number): boolean
+  /** Why a command under this token is refused; undefined: it may pass, and no lower one will. Never throws. */
+  refusal(principal: string, token: number): string | undefined
 }
 
 /** What is known of a command that may have been sent before. */
@@ -139,8 +139,8 @@ export class Actuation {
       report('refused', { expected: 'nothing: the command was refused', attempts: 0, reason })
 
     const { principal, token } = request
-    if (token !== undefined && this.#fence?.admits(principal, token) === false)
-      return refused(`${principal} goes on elsewhere: this copy of it commands nothing any more`)
+    const fenced = token === undefined ? undefined : this.#fence?.refusal(principal, token)
+    if (fenced !== undefined) return refused(fenced)
     const understood = this.#understand(request)
     if (!understood.ok) return refused(understood.reason)
     const { actuator, command, effectNow } = understood

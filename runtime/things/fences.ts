@@ -3,10 +3,14 @@
  * a higher one there; what its old copy still asks for is refused (Kleppmann, "How to do distributed locking", 2016).
  *
  * Rule: the first command under a token is handed over only after that token is on the disk, so no restart of the device lets an
- * old copy in again. [things-8]
+ * old copy in again; where the disk cannot be used, no agent commands. [things-8] The file is opened by the first command of an
+ * agent: a device without agents has none.
  */
 import type { DatabaseSync } from 'node:sqlite'
+import type { Clock } from '../base/clock.ts'
 import { openDatabaseFile } from '../base/database-file.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import type { Fence } from './actuation.ts'
 
 const schema = `
@@ -16,48 +20,65 @@ const schema = `
     raisedMs REAL NOT NULL
   ) STRICT, WITHOUT ROWID;
 `
-/** Agents come and go; the ones that were quiet longest are forgotten first. */
+/** Agents come and go; the ones that were raised longest ago are forgotten first. */
 const principalsMax = 1_000
 
+export interface FencesDeps {
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly log: Log
+}
+
 export class Fences implements Fence, Disposable {
-  readonly #db: DatabaseSync
-  readonly #now: () => number
-  readonly #tokens: Map<string, number>
+  readonly #deps: FencesDeps
+  readonly #directory: string
+  #db: DatabaseSync | undefined
+  #tokens = new Map<string, number>()
 
-  /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
-  static open(
-    directory: string,
-    clock: { nowMs(): number },
-  ): { readonly fences: Fences; readonly recoveredFrom?: string | undefined } {
-    const path = `${directory}/fences.db`
-    const file = { what: 'the fences of agents', path, schema, version: 1, walPagesMax: 64 }
-    const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'full' }, clock.nowMs())
-    return { fences: new Fences(db, () => clock.nowMs()), recoveredFrom }
+  /** Does no I/O. */
+  constructor(deps: FencesDeps, directory: string) {
+    this.#deps = deps
+    this.#directory = directory
   }
 
-  private constructor(db: DatabaseSync, now: () => number) {
-    this.#db = db
-    this.#now = now
-    const rows = db.prepare('SELECT principal, token FROM fence').all()
-    this.#tokens = new Map(rows.map((row) => [String(row['principal']), Number(row['token'])]))
-  }
-
-  admits(principal: string, token: number): boolean {
-    const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
-    if (token > highest) this.#raise(principal, token)
-    return token >= highest
+  refusal(principal: string, token: number): string | undefined {
+    try {
+      const db = this.#opened()
+      const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
+      if (token < highest) return `${principal} goes on elsewhere: this copy of it commands nothing any more`
+      if (token > highest) this.#raise(db, principal, token)
+      return undefined
+    } catch (error) {
+      this.#deps.log.error('no agent may command', { reason: messageOf(error) })
+      return `which copy of ${principal} may command is not known: ${messageOf(error)}`
+    }
   }
 
   [Symbol.dispose](): void {
-    if (this.#db.isOpen) this.#db.close()
+    if (this.#db?.isOpen) this.#db.close()
   }
 
-  #raise(principal: string, token: number): void {
-    this.#db.prepare('INSERT OR REPLACE INTO fence VALUES (?, ?, ?)').run(principal, token, this.#now())
+  #opened(): DatabaseSync {
+    if (this.#db) return this.#db
+    const file = { what: 'the fences of agents', path: `${this.#directory}/fences.db`, schema, version: 1 }
+    const { db, recoveredFrom } = openDatabaseFile(
+      { ...file, synchronous: 'full', walPagesMax: 64 },
+      this.#deps.clock.nowMs(),
+    )
+    if (recoveredFrom)
+      this.#deps.log.error('the fences of agents could not be read: they begin anew', { recoveredFrom })
+    const rows = db.prepare('SELECT principal, token FROM fence').all()
+    this.#tokens = new Map(rows.map((row) => [String(row['principal']), Number(row['token'])]))
+    this.#db = db
+    return db
+  }
+
+  #raise(db: DatabaseSync, principal: string, token: number): void {
+    const raisedMs = this.#deps.clock.nowMs()
+    db.prepare('INSERT OR REPLACE INTO fence VALUES (?, ?, ?)').run(principal, token, raisedMs)
     this.#tokens.set(principal, token)
     if (this.#tokens.size <= principalsMax) return
     const oldest = 'SELECT principal FROM fence ORDER BY raisedMs LIMIT 1'
-    const gone = this.#db.prepare(`DELETE FROM fence WHERE principal = (${oldest}) RETURNING principal`).get()
+    const gone = db.prepare(`DELETE FROM fence WHERE principal = (${oldest}) RETURNING principal`).get()
     this.#tokens.delete(String(gone?.['principal']))
   }
 }

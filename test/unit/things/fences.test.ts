@@ -1,9 +1,10 @@
 /** An agent's replaced copy commands nothing, also after a restart. */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLog } from '../../../runtime/base/log.ts'
 import { Actuation } from '../../../runtime/things/actuation.ts'
 import { Fences } from '../../../runtime/things/fences.ts'
 import { openSimHome } from '../../fixtures/sim-home.ts'
@@ -11,7 +12,9 @@ import { openSimHome } from '../../fixtures/sim-home.ts'
 let directory = ''
 let ms = 0
 const clock = { nowMs: () => (ms += 1) }
-const open = () => Fences.open(directory, clock).fences
+const open = () => new Fences({ clock, log: silentLog }, directory)
+const admits = (fences: Fences, principal: string, token: number) =>
+  fences.refusal(principal, token) === undefined
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'fences-'))
 })
@@ -20,29 +23,45 @@ afterEach(() => rm(directory, { recursive: true }))
 describe('a fence', () => {
   it('admits the same token and higher ones, of each agent its own', () => {
     using fences = open()
-    expect(fences.admits('agent:a', 2)).toBe(true)
-    expect(fences.admits('agent:a', 2)).toBe(true)
-    expect(fences.admits('agent:a', 1)).toBe(false)
-    expect(fences.admits('agent:b', 1)).toBe(true)
-    expect(fences.admits('agent:a', 3)).toBe(true)
-    expect(fences.admits('agent:a', 2)).toBe(false)
+    expect(admits(fences, 'agent:a', 2)).toBe(true)
+    expect(admits(fences, 'agent:a', 2)).toBe(true)
+    expect(admits(fences, 'agent:a', 1)).toBe(false)
+    expect(admits(fences, 'agent:b', 1)).toBe(true)
+    expect(admits(fences, 'agent:a', 3)).toBe(true)
+    expect(admits(fences, 'agent:a', 2)).toBe(false)
   })
 
   it('holds after a restart [things-8]', () => {
     {
       using fences = open()
-      fences.admits('agent:a', 5)
+      admits(fences, 'agent:a', 5)
     }
     using fences = open()
-    expect(fences.admits('agent:a', 4)).toBe(false)
-    expect(fences.admits('agent:a', 5)).toBe(true)
+    expect(admits(fences, 'agent:a', 4)).toBe(false)
+    expect(admits(fences, 'agent:a', 5)).toBe(true)
   })
 
   it('remembers a thousand agents, and forgets the one that was raised longest ago', () => {
     using fences = open()
-    for (let at = 0; at <= 1_000; at += 1) fences.admits(`agent:a${at}`, 9)
-    expect(fences.admits('agent:a1', 8)).toBe(false)
-    expect(fences.admits('agent:a0', 1)).toBe(true)
+    for (let at = 0; at <= 1_000; at += 1) admits(fences, `agent:a${at}`, 9)
+    expect(admits(fences, 'agent:a1', 8)).toBe(false)
+    expect(admits(fences, 'agent:a0', 1)).toBe(true)
+  })
+})
+
+describe('where the disk cannot be used', () => {
+  it('no agent commands, and the line says why', () => {
+    writeFileSync(join(directory, 'file'), '')
+    using fences = new Fences({ clock, log: silentLog }, join(directory, 'file'))
+    expect(fences.refusal('agent:a', 1)).toContain(
+      'which copy of agent:a may command is not known: cannot use',
+    )
+  })
+
+  it('a file that is none is put aside, and fences begin anew', () => {
+    writeFileSync(join(directory, 'fences.db'), 'x'.repeat(4_096))
+    using fences = open()
+    expect(admits(fences, 'agent:a', 1)).toBe(true)
   })
 })
 
