@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
+import { agentsSchedule } from './agents-schedule.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
 import { gatewayBatching } from './gateway-batching.bench.ts'
@@ -52,6 +53,7 @@ const benchmarks: readonly Benchmark[] = [
   gatewayBatching,
   offloadRoundTrip,
   offloadTwoWorkers,
+  agentsSchedule,
 ]
 
 const stop = new AbortController()

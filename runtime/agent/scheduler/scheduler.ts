@@ -29,6 +29,8 @@ export interface ResourceRequest {
   readonly priority: Priority
   /** Nobody wants it later than this: then `deadline` is thrown. */
   readonly withinMs?: number
+  /** When it is due, where that is sooner; it is served later all the same. */
+  readonly dueInMs?: number
   /** How long it will be held, as far as anybody knows: of those without a deadline short ones are due sooner. */
   readonly costMs?: number
   /** Units; default 1. */
@@ -200,9 +202,9 @@ export class Scheduler {
   }
 
   #entryOf(resource: Resource<Entry>, request: ResourceRequest): Entry {
-    const { agent, task = agent, priority, withinMs, costMs = 0, amount = 1 } = request
+    const { agent, task = agent, priority, withinMs, dueInMs = withinMs, costMs = 0, amount = 1 } = request
     const askedMs = this.#clock.monotonicMs()
-    const expiresAtMs = askedMs + (withinMs ?? slackMs[priority] + stretch * costMs)
+    const expiresAtMs = askedMs + (dueInMs ?? slackMs[priority] + stretch * costMs)
     return {
       ...{ agent, task, amount, askedMs, priority, expiresAtMs, own: { priority, expiresAtMs }, resource },
       begun: false,

@@ -1,0 +1,63 @@
+/** How agents share what is scarce, on a simulated device; and 300 agents that react once a second, on this machine. */
+import { VirtualClock } from '../../runtime/base/clock.ts'
+import { type Discipline, disciplines } from './agent-disciplines.ts'
+import { agents, type Outcome, play, traceOf } from './agent-trace.ts'
+import type { Benchmark, Measurement } from './benchmark.ts'
+import { median } from './quantiles.ts'
+
+export const agentsSchedule: Benchmark = {
+  name: 'agents.schedule',
+  async run({ quick, progress }) {
+    const seeds = quick ? 3 : 15
+    const lengthMs = quick ? 30_000 : 60_000
+    const played = await playAll(seeds, lengthMs, progress)
+    return ratiosOf(played, `${seeds} seeds, ${agents} agents for ${lengthMs / 1_000} s, simulated`)
+  },
+}
+
+const names = Object.keys(disciplines) as Discipline[]
+type Played = Readonly<Record<Discipline, readonly Outcome[]>>
+
+async function playAll(seeds: number, lengthMs: number, progress: (line: string) => void): Promise<Played> {
+  const played = Object.fromEntries(names.map((name) => [name, [] as Outcome[]])) as Record<
+    Discipline,
+    Outcome[]
+  >
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    progress(`trace ${seed} of ${seeds}`)
+    const trace = traceOf(seed, lengthMs)
+    for (const name of names) {
+      const clock = new VirtualClock({ seed })
+      played[name].push(await play(trace, clock, disciplines[name](clock)))
+    }
+  }
+  return played
+}
+
+function ratiosOf(played: Played, what: string): Measurement[] {
+  const of = (name: Discipline, field: keyof Outcome) => median(played[name].map((outcome) => outcome[field]))
+  const all = (field: keyof Outcome, digits: number) =>
+    names.map((name) => `${name} ${of(name, field).toFixed(digits)}`).join(', ')
+  const against =
+    'the same trace on the same simulated processor, engine and language model with no scheduler'
+  const limit = 'how much work comes: waiting is shared out, not done away with'
+  const row = (field: keyof Outcome, name: string, unit: string, note: string): Measurement => ({
+    name: `agents.schedule-${name}`,
+    value: of('ours', field),
+    unit,
+    baseline: of('all at once', field),
+    ...{ against, limit, note: `${note}; ${what}` },
+  })
+  return [
+    row('p50Ms', 'turnaround-p50', 'ms', all('p50Ms', 0)),
+    row(
+      'p95Ms',
+      'turnaround-p95',
+      'ms',
+      `${all('p95Ms', 0)}; of what controls something: ${all('controlP95Ms', 0)}`,
+    ),
+    row('missed', 'deadlines-missed', 'share', all('missed', 3)),
+    row('fairness', 'fairness-jain', 'index', all('fairness', 3)),
+    row('totalMs', 'total', 'ms', all('totalMs', 0)),
+  ]
+}
