@@ -2,7 +2,9 @@
 import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import type { Safety } from '../hal/contract/safety.ts'
+import { AgentCalls } from './agent/agent-calls.ts'
 import { DeviceAgents } from './agent/device-agents.ts'
+import { servicesOf } from './agent/services/index.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
 import { listenLive } from './assistant/live.ts'
@@ -21,6 +23,7 @@ import { deviceStatus } from './observe/status.ts'
 import { Perception, perceptionModels } from './perception/perception.ts'
 import { Voice } from './perception/voice.ts'
 import { Actuation } from './things/actuation.ts'
+import { Fences } from './things/fences.ts'
 import { attachBoard } from './things/hal-source.ts'
 import { Leases } from './things/leases.ts'
 import { homeMessage, publishHome } from './things/publication.ts'
@@ -68,7 +71,8 @@ export class Runtime implements AsyncDisposable {
     homeMessage(config.id, board)
     const registry = new EntityRegistry(board.layout.areas)
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
-    const actuation = new Actuation({ clock, registry, authority: leases })
+    const fence = stack.use(new Fences({ clock, log }, config.stateDir))
+    const actuation = new Actuation({ clock, registry, authority: leases, fence })
     stack.defer(attachBoard(board, registry, actuation))
 
     const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
@@ -115,13 +119,15 @@ export class Runtime implements AsyncDisposable {
     const voice = config.voice.enabled
       ? stack.use(await openVoice(deps, inference, config, signal))
       : undefined
-    if (config.agents.enabled)
-      stack.use(await DeviceAgents.open({ clock, log, services: [] }, config, signal))
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
+    const services = servicesOf({ clock, registry, actuation, inference: router, timeZone })
+    if (config.agents.enabled) stack.use(await DeviceAgents.open({ clock, log, services }, config, signal))
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
     const calls = new Calls({
       ...{ clock, assistant, voice, sim: board.sim, status, router },
+      agents: agents && new AgentCalls({ clock, log, agents }, config),
       recordingsFrom: config.gateway,
     })
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
