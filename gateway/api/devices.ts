@@ -1,6 +1,7 @@
 /** The API's work on devices: which one is meant, the call, and the check that its answer is what the wire says. */
 import type { Readable } from 'node:stream'
 import type * as v from 'valibot'
+import type { AgentAsk } from '../../runtime/wire/agents.ts'
 import { encodeCbor } from '../../runtime/wire/cbor.ts'
 import { type WhyResult, whyResult } from '../../runtime/wire/decisions.ts'
 import type { Priority, Privacy } from '../../runtime/wire/infer.ts'
@@ -32,6 +33,7 @@ export interface CallDeadlines {
   readonly commandMs: number
   readonly statusMs: number
   readonly faultMs: number
+  readonly agentMs: number
 }
 
 export const defaultCallDeadlines: CallDeadlines = {
@@ -41,6 +43,8 @@ export const defaultCallDeadlines: CallDeadlines = {
   commandMs: 60_000,
   statusMs: 5_000,
   faultMs: 5_000,
+  /** To load what came in a machine of its own, on a small board; to wait for the end of a turn. */
+  agentMs: 30_000,
 }
 
 /** One inference that a device is asked for; without a device: the only one that is online. */
@@ -127,6 +131,18 @@ export class Devices {
     const { statusMs } = this.#deps.deadlines
     const asked = decision === undefined ? {} : { decision }
     return this.#call(this.#online(device), 'why', asked, statusMs, whyResult)
+  }
+
+  /** What a person asks of a device about its agents; a bundle larger than a message goes there by a ticket. */
+  async agent<T>(device: string, ask: AgentAsk, schema: v.GenericSchema<unknown, T>): Promise<T> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    const id = this.#online(device)
+    const { agentMs } = this.#deps.deadlines
+    if (ask.ask !== 'run' || Buffer.byteLength(ask.bundle ?? '') <= inlineBytesMax - ask.grants.length)
+      return this.#call(id, 'agent', ask, agentMs, schema)
+    const { bundle, ...rest } = ask
+    await using ticket = await this.#deps.tickets.keep(encodeCbor({ bundle }))
+    return await this.#call(id, 'agent', { ...rest, ticket: ticket.id }, agentMs, schema)
   }
 
   async #call<T>(

@@ -15,6 +15,7 @@ import { listenError } from '../errors.ts'
 import type { OffloadListener } from '../offload/listener.ts'
 import type { InferenceService } from '../offload/service.ts'
 import { securityHeaders } from './access.ts'
+import { addAgentsApi } from './agents-api.ts'
 import { ApiError, toApiError } from './api-error.ts'
 import { BodyBudget } from './body-budget.ts'
 import { addInferApi } from './infer-api.ts'
@@ -79,6 +80,7 @@ export class HttpApi implements AsyncDisposable {
     addRoutes(app, deps)
     addOffloadApi(app, deps.offload)
     const bodies = new BodyBudget(bodiesBytesMax)
+    addAgentsApi(app, deps)
     addInferApi(app, { ...deps, bodies })
     addOipApi(app, { ...deps, bodies })
     addOpenAiApi(app, { ...deps, bodies })

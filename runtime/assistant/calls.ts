@@ -1,4 +1,4 @@
-/** What this device answers when it is called over the wire: say, hear, command, status, fault, infer, why. */
+/** What this device answers when it is called over the wire: say, hear, command, status, fault, infer, why, agent. */
 import * as v from 'valibot'
 import type { SimControl } from '../../hal/contract/board.ts'
 import type { Clock } from '../base/clock.ts'
@@ -33,6 +33,8 @@ export interface CallDeps {
   readonly status: () => Promise<StatusResult>
   /** What decides where models run; absent where there is none. */
   readonly router?: Pick<Router, 'decisionsOf' | 'decisions' | 'infer'> | undefined
+  /** Absent where agents are switched off. */
+  readonly agents?: { answer(request: unknown, signal: AbortSignal): Promise<unknown> } | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -63,6 +65,7 @@ export class Calls {
     }
     if (method === 'infer') return this.#infer(params(inferRpc, request), signal)
     if (method === 'why') return this.#why(params(whyParams, request))
+    if (method === 'agent') return this.#agent(request, signal)
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
   }
@@ -88,6 +91,15 @@ export class Calls {
     } catch (error) {
       throw asRpcError(error)
     }
+  }
+
+  #agent(request: unknown, signal: AbortSignal): Promise<unknown> {
+    const { agents } = this.#deps
+    if (agents) return agents.answer(request, signal)
+    throw new RpcError(
+      'unsupported',
+      'agents are switched off on this device: set agents.enabled in its configuration',
+    )
   }
 
   #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferReply> {

@@ -234,6 +234,55 @@ function addSafetyCommands(program: Command, run: Run): void {
     .action((options) => run(options, async (context) => (await commands()).safetyAudit(options, context)))
 }
 
+function addAgentCommands(program: Command, run: Run): void {
+  const source = () => import('./commands/agent-source.ts')
+  const commands = () => import('./commands/agent.ts')
+  const agent = program
+    .command('agent')
+    .description('programs that run on a device: write, check, run, look after')
+  shared(agent.command('init').argument('<name>', 'its name, or the folder to be called so'))
+    .description('write a folder with an agent to begin from, and types for an editor')
+    .action((name: string, options) =>
+      run(options, async (context) => (await source()).agentInit(name, context)),
+    )
+  shared(agent.command('check').argument('<file>', 'a TypeScript file, or a folder with one'))
+    .description('say in plain words what an agent wants; nothing of it runs')
+    .action((file: string, options) =>
+      run(options, async (context) => (await source()).agentCheck(file, context)),
+    )
+  const ofDevice = (command: Command) =>
+    shared(command)
+      .option('--url <url>', 'the hub’s HTTP address; default: the one in the state directory')
+      .option('--device <id>', 'which device, where there are several')
+  ofDevice(agent.command('run').argument('<file>', 'a TypeScript file, or a folder with one'))
+    .description('ask what an agent may do, and start it')
+    .option('--grant <what>', '"all" that it wants, or a JSON file with what it may do; default: asked for')
+    .action((file: string, options) =>
+      run(options, async (context) => (await commands()).agentRun(file, options, context)),
+    )
+  ofDevice(agent.command('list'))
+    .description('agents, their state and what they wait for')
+    .action((options) => run(options, async (context) => (await commands()).agentList(options, context)))
+  ofDevice(agent.command('logs').argument('<name>', 'an agent'))
+    .description('what an agent said')
+    .option('-f, --follow', 'and what it says from now on, until Ctrl-C')
+    .option('--lines <number>', 'the newest lines, at most 200', '50')
+    .action((name: string, options) =>
+      run(options, async (context) => (await commands()).agentLogs(name, options, context)),
+    )
+  const changes = {
+    stop: 'stop an agent where it is',
+    resume: 'let a stopped or failed agent go on from where it was',
+    remove: 'delete an agent and all it left',
+  } as const
+  for (const [change, description] of Object.entries(changes) as [keyof typeof changes, string][])
+    ofDevice(agent.command(change).argument('<name>', 'an agent'))
+      .description(description)
+      .action((name: string, options) =>
+        run(options, async (context) => (await commands()).agentChange(change, name, options, context)),
+      )
+}
+
 function addModelCommands(program: Command, run: Run): void {
   const commands = () => import('./commands/models.ts')
   const models = program
@@ -303,6 +352,7 @@ function addToolCommands(program: Command, run: Run): void {
     .action((id: string | undefined, options) =>
       run(options, async (context) => (await import('./commands/drivers.ts')).drivers(id, context)),
     )
+  addAgentCommands(program, run)
   addModelCommands(program, run)
   shared(program.command('history').argument('[id]', 'a machine of perception.feeling; default: lists them'))
     .description('what a device has recorded of a machine, as CSV, to train a model with')

@@ -16,6 +16,8 @@ export const wireLimits = {
   inputsBytesMax: 60 * 1024 * 1024,
   /** Outputs of one inference that a device uploads for its caller: a float for each pixel of a 1920 × 1080 picture. */
   answerBytesMax: 8 * 1024 * 1024,
+  /** A bundle of an agent: its code as JSON; larger than any that a person reads. */
+  bundleBytesMax: 1024 * 1024,
   /** Text said to the device, characters: longer than any command a person speaks. */
   utteranceCharsMax: 500,
   /** Entities of one device; keeps the retained home description under the payload limit. */

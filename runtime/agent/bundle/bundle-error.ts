@@ -1,5 +1,6 @@
 /** What can be wrong with an agent's files or its bundle, and how large they may be. */
 import { CodedError } from '../../base/errors.ts'
+import { wireLimits } from '../../wire/limits.ts'
 
 /**
  * `source`: its files; `manifest`: what it says of itself; `malformed`: no bundle at all; `version`: a bundle of another format;
@@ -23,6 +24,6 @@ export const bundleLimits = {
   sourceBytesMax: 256 * 1024,
   modulesMax: 64,
   /** As text, with the manifest: JSON writes some bytes as six. */
-  bundleBytesMax: 1024 * 1024,
+  bundleBytesMax: wireLimits.bundleBytesMax,
   wantsMax: 64,
 } as const

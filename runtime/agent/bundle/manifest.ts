@@ -21,7 +21,7 @@ const want = v.strictObject({
   limits: v.optional(v.custom<Limits>((value) => typeof value === 'object', 'must be an object')),
 })
 const nameRule = 'must be a name of a-z, 0-9 and - between them, at most 64 characters'
-export const agentName = v.pipe(
+const agentName = v.pipe(
   v.string('must be a text'),
   v.regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, nameRule),
 )
@@ -41,6 +41,8 @@ const manifest = v.strictObject({
     v.picklist(['control', 'interactive', 'background'], 'must be control, interactive or background'),
   ),
 })
+
+export const isAgentName = (text: string): boolean => v.is(agentName, text)
 
 export type Manifest = Omit<AgentDefinition, 'run'>
 

@@ -3,13 +3,13 @@
  * in the folder of that file, and it imports `ganglion` besides and nothing else [bundle-1].
  */
 import { readFileSync, realpathSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../../base/errors.ts'
 import type { Program } from '../vm/machine-pool.ts'
 import { BundleError, bundleLimits } from './bundle-error.ts'
 import { importsOf } from './imports.ts'
+import { stripTypes } from './strip-types.ts'
 
 /** What built-in agents import for `ganglion`. */
 const contractFile = fileURLToPath(new URL('../contract.ts', import.meta.url))
@@ -45,7 +45,7 @@ function stripped(path: string, name: string): string {
   const text = readText(path, name)
   if (name.endsWith('.js')) return text
   try {
-    return stripTypeScriptTypes(text)
+    return stripTypes(text)
   } catch (error) {
     const { code, stack } = error as { code?: string; stack?: string }
     const line = /^[^\n]*:(\d+)\n/.exec(stack ?? '')?.[1]

@@ -1,0 +1,174 @@
+/** `ganglion agent init|check` and what `run` shares with them: an agent's files on this machine, and what they ask for. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { type Content, contentOf } from '../../agent/bundle/bundle.ts'
+import { agentDeclarations } from '../../agent/bundle/declarations.ts'
+import { isAgentName } from '../../agent/bundle/manifest.ts'
+import { plainWords } from '../../agent/bundle/plain-words.ts'
+import { programOfFile } from '../../agent/bundle/program-of-file.ts'
+import type { Want } from '../../agent/contract.ts'
+import { type Grant, grantsOfWants } from '../../agent/permissions/grant.ts'
+import { MachinePool } from '../../agent/vm/machine-pool.ts'
+import { realClock } from '../../base/clock.ts'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { silentLog } from '../../base/log.ts'
+import type { Context } from '../context.ts'
+import { megabytes, type Terminal } from '../terminal.ts'
+
+const declarationsFile = 'ganglion.d.ts'
+const configFile = 'tsconfig.json'
+
+/** Writes a folder with an agent to begin from; what is there already is left, but for the declarations. */
+export async function agentInit(path: string, { terminal }: Context): Promise<number> {
+  const folder = resolve(path)
+  const name = basename(folder)
+  if (!isAgentName(name))
+    throw new UsageError(
+      `${name} cannot be the name of an agent: a-z, 0-9 and - between them, at most 64 characters`,
+    )
+  const files: Readonly<Record<string, string>> = {
+    [`${name}.ts`]: firstAgent(name),
+    [declarationsFile]: agentDeclarations(),
+    [configFile]: typeScriptConfig,
+  }
+  try {
+    mkdirSync(folder, { recursive: true })
+    const hasAgent = agentsIn(folder).length > 0
+    const written = Object.entries(files).filter(([file]) => {
+      const exists = file === `${name}.ts` ? hasAgent : existsSync(join(folder, file))
+      return file === declarationsFile || !exists
+    })
+    for (const [file, text] of written) writeFileSync(join(folder, file), text)
+    const names = written.map(([file]) => file)
+    if (terminal.json) terminal.out(JSON.stringify({ folder, written: names }))
+    else terminal.out(`${terminal.style('green', '✓')} ${path}: ${names.join(', ')}`)
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${messageOf(error)}`, { cause: error })
+  }
+  terminal.note(terminal.style('dim', `next: ganglion agent check ${path}, then ganglion agent run ${path}`))
+  return 0
+}
+
+/** Says what an agent would be let do, and runs nothing of it. */
+export async function agentCheck(path: string, { terminal }: Context): Promise<number> {
+  const content = await readAgent(path)
+  const { manifest, hash, text } = content
+  const wants = wishes(content)
+  if (terminal.json) {
+    terminal.out(
+      JSON.stringify({
+        ok: true,
+        ...manifest,
+        program: hash,
+        bytes: Buffer.byteLength(text),
+        asks: wants.map(({ words }) => words),
+      }),
+    )
+    return 0
+  }
+  for (const line of introduction(content, terminal)) terminal.out(line)
+  const files = Object.keys(content.program.modules).length
+  terminal.note(
+    terminal.style(
+      'dim',
+      `${files === 1 ? '1 file' : `${files} files`}, ${megabytes(Buffer.byteLength(text))}, program ${hash.slice(0, 16)}`,
+    ),
+  )
+  return 0
+}
+
+/** Throws UsageError, BundleError: one line that names the place. */
+export async function readAgent(path: string): Promise<Content> {
+  const program = programOfFile(fileOf(path))
+  await using pool = new MachinePool({ clock: realClock, log: silentLog }, { threadsMax: 1 })
+  return await contentOf(pool, program)
+}
+
+/** The file, or the one agent in a folder. Throws UsageError. */
+function fileOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found)
+    throw new UsageError(`there is no ${path}: "ganglion agent init NAME" writes an agent to begin from`)
+  if (!found.isDirectory()) return resolve(path)
+  const own = `${basename(resolve(path))}.ts`
+  const files = agentsIn(path)
+  const [only, ...others] = files.includes(own) ? [own] : files
+  if (only === undefined) throw new UsageError(`${path} holds no .ts file`)
+  if (others.length > 0)
+    throw new UsageError(`${path} holds several files, name the agent's: ${files.join(', ')}`)
+  return resolve(path, only)
+}
+
+const agentsIn = (folder: string) =>
+  readdirSync(folder).filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+
+/** Each thing it wants, in plain words, with its own reason. */
+function wishes({ manifest: { wants = [] } }: Content): { words: string; why: string | undefined }[] {
+  const grants = grantsOfWants(wants)
+  return wants.map((want: Want, at) => ({
+    words: plainWords(grants[at] as Grant),
+    why: typeof want === 'string' ? undefined : want.why,
+  }))
+}
+
+/** What a person reads before anything runs. */
+export function introduction(content: Content, { style }: Pick<Terminal, 'style'>): string[] {
+  const { name, says } = content.manifest
+  const wants = wishes(content)
+  const head = `${style('bold', name)}${says === undefined ? '' : `: ${says}`}`
+  if (wants.length === 0) return [head, '  wants nothing of this home: it can wait, compute and log']
+  const lines = wants.map(
+    ({ words, why }) => `  - ${words}${why === undefined ? '' : style('dim', `, because “${why}”`)}`,
+  )
+  return [head, 'It wants to', ...lines, 'and may do nothing else.']
+}
+
+/** Throws UsageError. */
+export function grantsIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`--grant ${file}: ${messageOf(error)}; write "all", or a file with what it may do`, {
+      cause: error,
+    })
+  }
+}
+
+const firstAgent = (name: string) => `/** What it is for, in a line. */
+import { agent } from 'ganglion'
+
+export default agent({
+  name: '${name}',
+  says: 'turns a light on where something moves, and off five minutes later',
+  wants: ['light.*:command', 'binary_sensor.*_motion:read'],
+  async run(ctx) {
+    for await (const seen of ctx.on('binary_sensor.*_motion', { to: 'on' })) {
+      const light = ctx.entity(\`light.\${seen.area}\`)
+      await light.command({ state: 'on' }) // resolves only when telemetry shows it
+      await ctx.sleep('5m') // survives a power cut and an update
+      await light.command({ state: 'off' })
+    }
+  },
+})
+`
+
+/** As the machine is: modules, no DOM, no Node; only what can be had by leaving types out. */
+const typeScriptConfig = `${JSON.stringify(
+  {
+    compilerOptions: {
+      target: 'es2023',
+      lib: ['es2023'],
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      types: [],
+      strict: true,
+      noEmit: true,
+      allowImportingTsExtensions: true,
+      erasableSyntaxOnly: true,
+      verbatimModuleSyntax: true,
+    },
+    include: ['**/*.ts'],
+  },
+  null,
+  2,
+)}\n`

@@ -1,0 +1,228 @@
+/** `ganglion agent run|list|logs|stop|resume|remove`: the agents of a running device. */
+import type { Content } from '../../agent/bundle/bundle.ts'
+import { plainWords } from '../../agent/bundle/plain-words.ts'
+import { grantsOfWants, parseGrants, printGrants, refuseWider } from '../../agent/permissions/grant.ts'
+import { realClock, sleep } from '../../base/clock.ts'
+import { CodedError, UsageError } from '../../base/errors.ts'
+import type { AgentDone, AgentLogs, AgentView } from '../../wire/agents.ts'
+import { confirm } from '../confirm.ts'
+import type { Context } from '../context.ts'
+import { openHub } from '../hub.ts'
+import type { HubClient } from '../hub-client.ts'
+import { onlyDevice } from '../only-device.ts'
+import type { Terminal } from '../terminal.ts'
+import { grantsIn, introduction, readAgent } from './agent-source.ts'
+
+export interface AgentOptions {
+  readonly url?: string
+  readonly device?: string
+}
+export interface AgentRunOptions extends AgentOptions {
+  readonly grant?: string
+}
+export interface AgentLogsOptions extends AgentOptions {
+  readonly lines: string
+  readonly follow?: boolean
+}
+
+const installMsMax = 45_000
+const followEveryMs = 1_000
+const linesMax = 200
+
+async function placeOf(
+  options: AgentOptions,
+  context: Context,
+): Promise<{ hub: HubClient; device: string; path: string }> {
+  const hub = openHub(options, context)
+  const device = options.device ?? (await onlyDevice(hub))
+  return { hub, device, path: `/api/devices/${encodeURIComponent(device)}/agents` }
+}
+
+/** Shows what the agent wants, has a person say yes to it, and begins it. Exit code 1 where nobody says yes. */
+export async function agentRun(file: string, options: AgentRunOptions, context: Context): Promise<number> {
+  const { terminal } = context
+  const content = await readAgent(file)
+  const { hub, device, path } = await placeOf(options, context)
+  for (const line of introduction(content, terminal)) terminal.note(line)
+  const grants = await grantsOf(content, options, device, context)
+  if (grants === undefined) {
+    terminal.error(`${content.manifest.name} was granted nothing and was not started`)
+    return 1
+  }
+  terminal.progress(`  ${device} looks at it`, 'install')
+  const done = await hub.post<AgentDone>(path, { bundle: content.text, grants }, installMsMax)
+  terminal.progressEnd()
+  if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(grants) }))
+  else {
+    terminal.out(`${terminal.style('green', '✓')} ${done.name} runs on ${device}`)
+    terminal.note(terminal.style('dim', `ganglion agent logs ${done.name} -f follows what it says`))
+  }
+  return 0
+}
+
+/** What a person granted, as JSON; undefined: nothing. Never silently. Throws UsageError. */
+async function grantsOf(
+  { manifest: { name, wants = [] } }: Content,
+  { grant }: AgentRunOptions,
+  device: string,
+  { terminal, signal }: Context,
+): Promise<string | undefined> {
+  const wanted = printGrants(grantsOfWants(wants))
+  if (wants.length === 0 || grant === 'all') return wanted
+  if (grant !== undefined) return grantsOfFile(grant, wants, terminal)
+  const instead = 'grant it with --grant all, or with --grant FILE what it may do'
+  if (terminal.json) throw new UsageError(`--json asks nobody: ${instead}`)
+  return (await confirm(`Let ${name} do this on ${device}?`, instead, signal)) ? wanted : undefined
+}
+
+function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], terminal: Terminal): string {
+  const text = grantsIn(file)
+  try {
+    const granted = parseGrants(text)
+    refuseWider(granted, wants)
+    terminal.note(granted.length === 0 ? 'Granted: nothing' : 'Granted, to')
+    for (const one of granted) terminal.note(`  - ${plainWords(one)}`)
+    return printGrants(granted)
+  } catch (error) {
+    if (error instanceof CodedError)
+      throw new UsageError(`--grant ${file}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+export async function agentList(options: AgentOptions, context: Context): Promise<number> {
+  const { terminal } = context
+  const { hub, device, path } = await placeOf(options, context)
+  const { agents } = await hub.get<{ agents: AgentView[] }>(path)
+  if (terminal.json) terminal.out(JSON.stringify({ device, agents }))
+  else if (agents.length === 0) terminal.out(`${device} has no agents: "ganglion agent run FILE" starts one`)
+  else for (const line of tableLines(agents, terminal, realClock.nowMs())) terminal.out(line)
+  return 0
+}
+
+const stateColours = { running: 'green', stopped: 'yellow', ended: 'dim', failed: 'red' } as const
+const columns = ['name', 'state', 'turns', 'waits for', 'since'] as const
+
+/** A head, a line each no wider than the terminal, and below an agent that does not run why. */
+function tableLines(
+  agents: readonly AgentView[],
+  { style, columns: widthMax }: Terminal,
+  nowMs: number,
+): string[] {
+  const rows = agents.map(({ name, state, turns, waiting, startedMs }) => [
+    ...[name, state, String(turns), waitingWords(waiting) || '-', sinceWords(nowMs - startedMs)],
+  ])
+  const widths = columns.map((column, at) =>
+    Math.max(column.length, ...rows.map((cells) => (cells[at] as string).length)),
+  )
+  const line = (cells: readonly string[]) => {
+    const text = cells
+      .map((cell, at) => cell.padEnd(widths[at] as number))
+      .join('  ')
+      .trimEnd()
+    return widthMax === undefined || text.length <= widthMax ? text : `${text.slice(0, widthMax - 1)}…`
+  }
+  return [
+    style('dim', line(columns)),
+    ...agents.flatMap(({ state, reason }, at) => {
+      const coloured = line(rows[at] as string[]).replace(
+        ` ${state} `,
+        ` ${style(stateColours[state], state)} `,
+      )
+      return reason === undefined
+        ? [coloured]
+        : [coloured, style('dim', `  ${state === 'ended' ? 'it gave back ' : ''}${reason}`)]
+    }),
+  ]
+}
+
+const waits: Readonly<Record<string, string>> = {
+  sleep: 'a time',
+  cron: 'a time of day',
+  on: 'reports',
+  until: 'a report',
+  command: 'an effect',
+  infer: 'a model',
+  think: 'a language model',
+  ask: 'a person',
+  call: 'another agent',
+  calls: 'calls',
+  lease: 'a lease',
+}
+
+function waitingWords(waiting: AgentView['waiting']): string {
+  return waiting
+    .map(
+      ({ op, count }) => `${(Object.hasOwn(waits, op) && waits[op]) || op}${count > 1 ? ` ×${count}` : ''}`,
+    )
+    .join(', ')
+}
+
+function sinceWords(ms: number): string {
+  const spans = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+  ] as const
+  const [unit, span] = spans.find(([, length]) => ms >= length) ?? ['s', 1_000]
+  return `${Math.max(0, Math.floor(ms / span))} ${unit}`
+}
+
+/** The last lines; with `follow` those to come, until Ctrl-C. */
+export async function agentLogs(name: string, options: AgentLogsOptions, context: Context): Promise<number> {
+  const lines = /^\d{1,3}$/.test(options.lines) ? Number(options.lines) : 0
+  if (lines < 1 || lines > linesMax) throw new UsageError(`--lines ${options.lines}: 1 to ${linesMax}`)
+  const { hub, path } = await placeOf(options, context)
+  const asked = (most: number) => hub.get<AgentLogs>(`${path}/${encodeURIComponent(name)}/logs?lines=${most}`)
+  let seen = (await asked(linesMax)).lines
+  for (const line of seen.slice(-lines)) print(line, context.terminal)
+  while (options.follow) {
+    await sleep(realClock, followEveryMs, context.signal)
+    const now = (await asked(linesMax)).lines
+    for (const line of newLines(seen, now)) print(line, context.terminal)
+    seen = now
+  }
+  return 0
+}
+
+type LogLine = AgentLogs['lines'][number]
+
+/** Lines of `now` that come after those of `before`, both being ends of one log: what they share is left out. */
+export function newLines(before: readonly LogLine[], now: readonly LogLine[]): readonly LogLine[] {
+  const same = (left: LogLine | undefined, right: LogLine | undefined) =>
+    left?.atMs === right?.atMs && left?.text === right?.text && left?.level === right?.level
+  for (let from = Math.max(0, before.length - now.length); from < before.length; from += 1) {
+    const shared = before.slice(from)
+    if (shared.every((line, at) => same(line, now[at]))) return now.slice(shared.length)
+  }
+  return now
+}
+
+function print({ atMs, level, text }: LogLine, terminal: Terminal): void {
+  if (terminal.json) {
+    terminal.out(JSON.stringify({ atMs, level, text }))
+    return
+  }
+  const time = terminal.style('dim', new Date(atMs).toLocaleString('sv-SE'))
+  terminal.out(`${time}  ${level === 'error' ? terminal.style('red', text) : text}`)
+}
+
+const doneWords = {
+  stop: 'is stopped; "ganglion agent resume" goes on from there',
+  resume: 'goes on',
+  remove: 'is removed, with all it left',
+} as const
+
+export async function agentChange(
+  change: 'stop' | 'resume' | 'remove',
+  name: string,
+  options: AgentOptions,
+  context: Context,
+): Promise<number> {
+  const { hub, device, path } = await placeOf(options, context)
+  const done = await hub.post<AgentDone>(`${path}/${encodeURIComponent(name)}/${change}`, {}, installMsMax)
+  const { terminal } = context
+  if (terminal.json) terminal.out(JSON.stringify({ device, ...done, did: change }))
+  else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${doneWords[change]}`)
+  return 0
+}
