@@ -121,7 +121,9 @@ export class Runtime implements AsyncDisposable {
       : undefined
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
     const services = servicesOf({ clock, registry, actuation, inference: router, timeZone })
-    if (config.agents.enabled) stack.use(await DeviceAgents.open({ clock, log, services }, config, signal))
+    const agents = config.agents.enabled
+      ? stack.use(await DeviceAgents.open({ clock, log, services }, config, signal))
+      : undefined
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
