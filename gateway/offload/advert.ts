@@ -8,8 +8,8 @@ export function advertOf(worker: string, serving: Serving, credits: Credits): Ad
   const loads = new Map(serving.load().map((load) => [load.model, load]))
   const models: AdvertModel[] = []
   let bytes = 1024
-  for (const { name, version, idempotent } of serving.models()) {
-    const model = modelOf({ name, version, idempotent }, loads.get(name))
+  for (const { name, version, idempotent, task } of serving.models()) {
+    const model = modelOf({ name, version, idempotent, ...(task && { task }) }, loads.get(name))
     bytes += Buffer.byteLength(JSON.stringify(model)) + 1
     if (bytes > wireLimits.mqttPayloadBytesMax || models.length >= modelsMax) break
     models.push(model)
@@ -20,7 +20,7 @@ export function advertOf(worker: string, serving: Serving, credits: Credits): Ad
 /** As the wire's schema has it. */
 const modelsMax = 512
 
-type Served = Pick<AdvertModel, 'name' | 'version' | 'idempotent'>
+type Served = Pick<AdvertModel, 'name' | 'version' | 'idempotent' | 'task'>
 
 /** Rounded: an advert that says the same is not said again. */
 function modelOf(served: Served, load: ModelLoad | undefined): AdvertModel {

@@ -134,6 +134,8 @@ const advertModel = v.object({
   idempotent: v.boolean(),
   /** Of one request; 0 where nobody pays by the request. */
   price: v.pipe(v.number(), v.minValue(0)),
+  /** What it is for, where that has a name: `chat`, `embeddings`, `transcription`. */
+  task: v.optional(name),
 })
 export type AdvertModel = v.InferOutput<typeof advertModel>
 

@@ -75,6 +75,12 @@ const schema = `
     entry TEXT NOT NULL,
     PRIMARY KEY (agent, call, step)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE thought_end (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    call TEXT NOT NULL,
+    result TEXT NOT NULL
+  ) STRICT;
 `
 
 export class MemoryError extends CodedError<'limit' | 'bad-request'> {
@@ -104,6 +110,8 @@ interface Held {
 
 type Value = string | number | null | Uint8Array
 const fileName = 'memory.db'
+/** Thoughts of one agent that ended of which its own disk may not know yet: many times those that are under way at once. */
+const thoughtEndsMax = 64
 
 export class MemoryStore implements AsyncDisposable {
   readonly #db: DatabaseSync
@@ -251,7 +259,7 @@ export class MemoryStore implements AsyncDisposable {
   /** Erases all that an agent left. */
   remove(agent: string): void {
     this.#transaction(() => {
-      for (const table of ['pair', 'episode', 'performed', 'thought'])
+      for (const table of ['pair', 'episode', 'performed', 'thought', 'thought_end'])
         this.#run(`DELETE FROM ${table} WHERE agent = ?`, agent)
     })
     this.#erase(agent)
@@ -272,8 +280,31 @@ export class MemoryStore implements AsyncDisposable {
     this.#run('INSERT OR REPLACE INTO thought VALUES (?, ?, ?, ?)', agent, call, step, JSON.stringify(entry))
   }
 
-  endThought({ agent, call }: Writer): void {
-    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
+  /** Its steps go; how it ended is kept, for when nobody was told before the power went. */
+  endThought({ agent, call }: Writer, result: Json): void {
+    this.#transaction(() => {
+      this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
+      const text = JSON.stringify(result)
+      this.#run('INSERT INTO thought_end (agent, call, result) VALUES (?, ?, ?)', agent, call, text)
+      const oldest = 'SELECT seq FROM thought_end WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
+      this.#run(
+        `DELETE FROM thought_end WHERE agent = ? AND seq <= (${oldest})`,
+        agent,
+        agent,
+        thoughtEndsMax,
+      )
+    })
+  }
+
+  thoughtEnd({ agent, call }: Writer): Json | undefined {
+    const row = this.#get('SELECT result FROM thought_end WHERE agent = ? AND call = ?', agent, call)
+    return row && JSON.parse(String(row['result']))
+  }
+
+  /** Steps of thoughts that an earlier run of the agent left. */
+  dropThoughts(agent: string, askedBeforeMs: number): void {
+    const askedMs = "CAST(substr(call, instr(call, '@') + 1) AS REAL)"
+    this.#run(`DELETE FROM thought WHERE agent = ? AND ${askedMs} < ?`, agent, askedBeforeMs)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -289,9 +320,10 @@ export class MemoryStore implements AsyncDisposable {
     let went = 0
     for (const table of ['pair', 'episode'])
       went += Number(this.#prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes)
-    // What a thought holds is not known by person; a thought that is under way begins anew.
-    if (went > 0)
-      this.#run(`DELETE FROM thought${agent === undefined ? '' : ' WHERE agent = ?'}`, ...values.slice(1))
+    // What a thought holds is not known by person; one that is under way begins anew after a crash.
+    const also = agent === undefined ? '' : ' WHERE agent = ?'
+    for (const table of went > 0 ? ['thought', 'thought_end'] : [])
+      this.#run(`DELETE FROM ${table}${also}`, ...values.slice(1))
     return went
   }
 

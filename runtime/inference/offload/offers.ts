@@ -58,6 +58,10 @@ export class Offers {
     }
   }
 
+  modelsFor(task: string, reach: OffloadReach): string[] {
+    return this.#link.connected ? this.#table.modelsFor(task, reach) : []
+  }
+
   /** Who could take it; throws where nobody can, whatever is waited for. */
   check({ model, privacy, deadlineMs }: Asked, bytes: number, reach: OffloadReach): Candidate[] {
     if (!mayTravel(privacy, reach))

@@ -138,6 +138,11 @@ export class OffloadClient implements AsyncDisposable {
     return this.#offers.offer(model, reach)
   }
 
+  /** Names of the models for a task (`chat`) that workers run as far away as `reach`. */
+  modelsFor(task: string, reach: OffloadReach): string[] {
+    return this.#offers.modelsFor(task, reach)
+  }
+
   /** As `Inference.infer`. Aborting, or leaving the loop, cancels at the worker too. */
   async *infer(
     request: Asked,

@@ -21,6 +21,10 @@ class OffloadRoute implements Route {
     return offer.usable ? { ...offer, transferWatts: radioWatts } : offer
   }
 
+  modelsFor(task: string): readonly string[] {
+    return this.#client.modelsFor(task, this.reach)
+  }
+
   infer(request: Omit<InferRequest, 'id'>, signal: AbortSignal): AsyncIterable<InferChunk> {
     return this.#client.infer(request, signal, this.reach)
   }

@@ -93,6 +93,17 @@ export class WorkerTable {
     return Math.max(0, untilMs - this.#clock.monotonicMs())
   }
 
+  /** Names of the models for a task that workers run as far away as `reach`; each once. */
+  modelsFor(task: string, reach: AdvertModel['reach']): string[] {
+    const nowMs = this.#clock.monotonicMs()
+    const names = [...this.#entries.values()]
+      .filter(({ untilMs }) => untilMs > nowMs)
+      .flatMap(({ advert }) => advert.models)
+      .filter((model) => model.task === task && model.reach === reach)
+      .map(({ name }) => name)
+    return [...new Set(names)]
+  }
+
   /** Every worker that offers the model now. `unanswered`: what this device has there that its advert may not know of. */
   candidates(model: string, unanswered: (worker: string) => number): Candidate[] {
     const nowMs = this.#clock.monotonicMs()

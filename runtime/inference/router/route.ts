@@ -11,6 +11,8 @@ export interface Route {
   readonly reach: Privacy
   /** What it offers for a model now, or one line why it does not. */
   offer(model: string): RouteOffer | RouteRefusal
+  /** Names of the models that it offers now for a task (`chat`); absent: it knows of no tasks. */
+  modelsFor?(task: string): readonly string[]
   /**
    * Streams the answer as `Inference.infer` does. Throws InferError. `streamed` nothing and a retryable error: the router may
    * go on with the next route.

@@ -5,7 +5,15 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Decision } from '../../wire/decisions.ts'
-import { type InferChunk, InferError, type InferErrorCode, type InferRequest } from '../../wire/infer.ts'
+import {
+  type InferChunk,
+  InferError,
+  type InferErrorCode,
+  type InferRequest,
+  mayTravel,
+  type Privacy,
+  privacies,
+} from '../../wire/infer.ts'
 import type { Inference } from '../inference.ts'
 import { redacted } from '../redaction/redacted.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -131,6 +139,15 @@ export class Router implements Inference, AsyncDisposable {
     const plan = this.#deps.plan?.(request.model)
     if (plan?.cascade) yield* this.#cascade(request, plan.cascade, plan.split, signal)
     else yield* this.#route(request, plan?.split, signal)
+  }
+
+  /** Models for a task (`chat`) that may be asked now, the nearest first. How far each is says `reach`. */
+  modelsFor(task: string): { readonly name: string; readonly reach: Privacy }[] {
+    return this.#deps
+      .routes()
+      .filter(({ reach }) => mayTravel(this.#options.allow, reach))
+      .flatMap((route) => (route.modelsFor?.(task) ?? []).map((name) => ({ name, reach: route.reach })))
+      .sort((a, b) => privacies.indexOf(a.reach) - privacies.indexOf(b.reach))
   }
 
   /** The decision of this id; undefined: it is not kept any more, or never was. */
