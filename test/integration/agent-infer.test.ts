@@ -1,0 +1,111 @@
+/** `infer` of agents over the router, on tiny networks in a real engine. */
+import { mkdtempSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Json } from '../../runtime/agent/contract.ts'
+import type { Outcome } from '../../runtime/agent/service.ts'
+import { inferService } from '../../runtime/agent/services/infer.service.ts'
+import { realClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { Redactor } from '../../runtime/inference/redaction/redactor.ts'
+import type { Route } from '../../runtime/inference/router/route.ts'
+import { Router } from '../../runtime/inference/router/router.ts'
+import { EngineSupervisor } from '../../runtime/inference/supervisor/engine-supervisor.ts'
+import type { Privacy } from '../../runtime/wire/infer.ts'
+import { addModel, identityModel } from '../fixtures/onnx.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'agent-infer-'))
+const graphs = {
+  add: addModel(),
+  floats: identityModel('FP32'),
+  longs: identityModel('INT64'),
+  bits: identityModel('BOOL'),
+}
+let engine: EngineSupervisor
+
+beforeAll(async () => {
+  const models = Object.keys(graphs).map((name) => ({
+    ...{ name, pipeline: 'tensor' as const, files: { model: join(folder, `${name}.onnx`) } },
+  }))
+  for (const [name, graph] of Object.entries(graphs)) await writeFile(join(folder, `${name}.onnx`), graph)
+  engine = await EngineSupervisor.open(
+    { clock: realClock, log: silentLog },
+    { models },
+    new AbortController().signal,
+  )
+})
+afterAll(async () => {
+  await engine[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+async function infer(
+  args: { readonly [name: string]: Json },
+  { reach = 'device', askedMs = realClock.nowMs() }: { reach?: Privacy; askedMs?: number } = {},
+): Promise<Outcome> {
+  const place: Route = {
+    id: 'engine',
+    reach,
+    offer: (model) =>
+      model in graphs
+        ? { usable: true, queueMs: 0, loadMs: 0, price: 0, idempotent: true }
+        : { usable: false, whyNot: `no model is named ${model}`, code: 'model-unknown' },
+    infer: (request, signal) => engine.infer(request, signal),
+  }
+  const deps = { clock: realClock, log: silentLog, routes: () => [place], redactor: () => new Redactor() }
+  await using inference = new Router(deps, { probeShare: 0, hedgeShare: 0 })
+  const call = { id: 1, op: 'infer' as const, args }
+  const performing = { caller: { agent: 'a', token: 1 }, call, resumed: false, askedMs, emit: () => true }
+  return await inferService({ clock: realClock, inference }).perform(performing, new AbortController().signal)
+}
+
+const tensor = (name: string, datatype: string, data: readonly Json[]) => ({
+  ...{ name, datatype, shape: [data.length], data },
+})
+
+describe('a model', () => {
+  it('is asked with tensors as JSON and answers with them, its place and its label', async () => {
+    const inputs = [tensor('a', 'FP32', [2]), tensor('b', 'FP32', [3.5])]
+    expect(await infer({ model: 'add', inputs })).toMatchObject({
+      ok: true,
+      value: { outputs: [{ datatype: 'FP32', shape: [1], data: [5.5] }], route: 'engine', privacy: 'device' },
+    })
+  })
+
+  it.each([
+    ['longs', 'INT64', [1, -2, 2 ** 40]],
+    ['bits', 'BOOL', [true, false]],
+    ['floats', 'FP32', [0.5, -1e-3]],
+  ])('gives back %s as they came', async (model, datatype, data) => {
+    const outcome = await infer({ model, inputs: [tensor('x', datatype, data)], privacy: 'site' })
+    expect(outcome).toMatchObject({ ok: true, value: { privacy: 'site', outputs: [{ datatype }] } })
+    const { outputs } = (outcome as { value: { outputs: { data: number[] }[] } }).value
+    outputs[0]?.data.forEach((value, at) => {
+      if (typeof value === 'number') expect(value).toBeCloseTo(data[at] as number, 6)
+      else expect(value).toBe(data[at])
+    })
+    expect(outputs[0]?.data).toHaveLength(data.length)
+  })
+})
+
+describe('what cannot be answered says why in one line', () => {
+  const x = tensor('x', 'FP32', [1])
+  const late = realClock.nowMs() - 60_000
+  it.each([
+    ['not-found', { model: 'sub', inputs: [x] }, {}],
+    ['bad-request', { model: 'floats', inputs: [] }, {}],
+    ['bad-request', { model: 'floats', inputs: [tensor('y', 'FP32', [1])] }, {}],
+    ['bad-request', { model: 'floats', inputs: [tensor('x', 'INT64', [1])] }, {}],
+    ['refused', { model: 'floats', inputs: [x] }, { reach: 'cloud' as const }],
+    ['timeout', { model: 'floats', inputs: [x], deadlineMs: late + 1_000 }, { askedMs: late }],
+    ['limit', { model: 'floats', inputs: [tensor('x', 'FP32', Array(16_385).fill(1))] }, {}],
+  ])('%s', async (code, args, more) => {
+    const outcome = await infer(args, more)
+    expect(outcome).toMatchObject({
+      ok: false,
+      error: { code, message: expect.stringMatching(/^.{10,400}$/) },
+    })
+  })
+})
