@@ -1,0 +1,387 @@
+/**
+ * Joint decisions over MQTT. An agent's call on a subject joins the decision that is open on it, or opens one; every device of the site
+ * takes part. Where two devices open one on the same subject at once, the one whose opener's name is first goes on.
+ *
+ * Invariants: [decide-9] a message that its device did not sign, of another decision, of a stranger or opened too long ago changes
+ * nothing; it is counted and logged; [decide-10] every decision that this device took part in is recorded, with its reason and
+ * with what was odd; [decide-11] a call ends with its decision, at its deadline at the latest.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Cancel, Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import {
+  type DecideBody,
+  type DecisionKind,
+  decideBody,
+  decideLimits,
+  type OpenBody,
+  type ResultBody,
+  type WordBody,
+  wordBody,
+} from '../../wire/decide.ts'
+import type { Bus } from '../together/bus.ts'
+import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { Agree } from './agree.ts'
+import { ContractNet, type Work } from './contract-net.ts'
+import type { Outcome } from './count.ts'
+import { Auction, Vote } from './counted.ts'
+import type { Intent, Process, Setting } from './process.ts'
+import type { Word } from './words.ts'
+
+/** What the audit keeps of a decision. */
+export interface DecisionRecord extends Outcome {
+  readonly id: string
+  readonly kind: DecisionKind
+  readonly subject: string
+  readonly opener: string
+  readonly members: readonly string[]
+  readonly quorum: number
+  readonly notes: readonly string[]
+  readonly atMs: number
+}
+
+/** What this device can do for others of its own accord, and when. */
+export interface Contractor {
+  /** What the task would cost this device; undefined: it does not do such tasks. */
+  offer(subject: string, task: unknown): Promise<number | undefined>
+  readonly work: Work
+}
+
+export interface DecisionsDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly bus: Bus
+  readonly signer: Signer
+  readonly record: (record: DecisionRecord) => void
+  /** Why this device's safety rules forbid what is to be decided; undefined where they do not. */
+  readonly veto?: (open: OpenBody) => string | undefined
+  readonly contractor?: Contractor
+}
+
+export interface DecisionsOptions {
+  /** Every so often a device says its words again: messages are lost. */
+  readonly againMs?: number
+  /** Decisions open at a time. */
+  readonly openMax?: number
+}
+
+/** What an opener says of a decision; the rest is made here. */
+export type Opening = OpenBody extends infer Open
+  ? Open extends OpenBody
+    ? Omit<Open, 'kind' | 'id' | 'members' | 'atMs' | 'quorum'> & { readonly quorum?: number }
+    : never
+  : never
+
+interface Live {
+  readonly process: Process
+  readonly open: OpenBody
+  readonly opener: string
+  readonly envelopes: string[]
+  readonly waiters: ((ended: Outcome & { id: string }) => void)[]
+  /** What this device was awarded and works on. */
+  work: { readonly round: number; readonly stop: AbortController } | undefined
+  ended: boolean
+  againMs: number
+  againAtMs: number
+}
+
+const tickMs = 25
+const openAgeMsMax = 10 * 60_000
+const recentMax = 1_024
+
+export class Decisions implements Disposable {
+  readonly #deps: DecisionsDeps
+  readonly #options: Required<DecisionsOptions>
+  readonly #live = new Map<string, Live>()
+  /** Ids that are over: nothing opens them again. */
+  readonly #recent = new Set<string>()
+  /** What this device wanted, for the case that its decision yields to another on the same subject. */
+  readonly #intents = new Map<string, Intent>()
+  readonly #unsubscribe: Cancel
+  #cancelTick: Cancel | undefined
+  #refused = 0
+
+  constructor(deps: DecisionsDeps, options: DecisionsOptions = {}) {
+    this.#deps = { ...deps, log: deps.log.named('decide') }
+    this.#options = { againMs: 500, openMax: 32, ...options }
+    const { bus } = deps
+    this.#unsubscribe = bus.subscribe(bus.topics.decide('+', '+'), ({ topic, payload }) =>
+      this.#take(topic, payload),
+    )
+  }
+
+  /** Messages refused since the start. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  /**
+   * Takes part in the decision on the subject with `intent`, or opens it. Settles when it has ended; `signal` gives up waiting,
+   * not what was said.
+   */
+  async decide(opening: Opening, intent: Intent, signal: AbortSignal): Promise<Outcome & { id: string }> {
+    signal.throwIfAborted()
+    const live = this.#of(opening.what, opening.subject) ?? this.#open(opening)
+    if (typeof live === 'string') return { id: '', decided: false, reason: live }
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome & { id: string }>()
+    live.waiters.push(resolve)
+    // What this device offers for a task is its contractor's to say.
+    if (opening.what !== 'contract-net') {
+      this.#intents.set(`${opening.what} ${opening.subject}`, intent)
+      live.process.intend(intent, this.#deps.clock.monotonicMs())
+      this.#advance(live)
+    }
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    return promise.finally(() => signal.removeEventListener('abort', onAbort))
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe()
+    this.#cancelTick?.()
+    for (const live of this.#live.values()) {
+      live.work?.stop.abort(new Error('this device is stopping'))
+      this.#settle(live, { decided: false, reason: 'this device is stopping' })
+    }
+    this.#live.clear()
+  }
+
+  #of(what: DecisionKind, subject: string): Live | undefined {
+    for (const live of this.#live.values())
+      if (!live.ended && live.open.what === what && live.open.subject === subject) return live
+    return undefined
+  }
+
+  /** One line where it cannot be opened. */
+  #open(opening: Opening): Live | string {
+    const { clock, signer } = this.#deps
+    const members = signer.trusted.toSorted()
+    if (members.length > decideLimits.membersMax)
+      return `${members.length} devices are too many to decide together: ${decideLimits.membersMax} at most`
+    const fewest = opening.what === 'agree' ? 2 * opening.faulty + 1 : Math.floor(members.length / 2) + 1
+    const quorum = opening.quorum ?? fewest
+    if (opening.what === 'agree' && members.length < 3 * opening.faulty + 1)
+      return `${members.length} devices cannot bear ${opening.faulty} that lie: ${3 * opening.faulty + 1} are needed`
+    if (quorum > members.length)
+      return `a quorum of ${quorum} cannot come about: ${members.length} devices are known`
+    const made = {
+      ...opening,
+      kind: 'open',
+      id: clock.newId(),
+      members,
+      quorum,
+      atMs: clock.nowMs(),
+    } as OpenBody
+    return this.#begin(made, signer.device, seal(signer, 'decide', made))
+  }
+
+  #begin(open: OpenBody, opener: string, envelope: string): Live | string {
+    if (this.#live.size >= this.#options.openMax) return `${this.#options.openMax} decisions are open already`
+    const { clock, signer, veto } = this.#deps
+    const startMs = clock.monotonicMs()
+    const setting: Setting<never> = {
+      ...{ self: signer.device, opener, open: open as never, startMs },
+      nonce: () => randomBytes(32).toString('hex'),
+      read: this.#read,
+    }
+    const process = this.#processOf(open, setting)
+    const { againMs } = this.#options
+    const live: Live = {
+      ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
+      ...{ waiters: [], work: undefined, ended: false, againMs, againAtMs: startMs + againMs },
+    }
+    this.#live.set(open.id, live)
+    if (opener === signer.device) this.#send(open.id, envelope)
+    const forbids = veto?.(open)
+    if (forbids !== undefined) process.veto(forbids.slice(0, decideLimits.reasonCharsMax))
+    if (open.what === 'contract-net') this.#offer(open.id, open.subject, open.task)
+    this.#advance(live)
+    this.#schedule()
+    return live
+  }
+
+  #processOf(open: OpenBody, setting: Setting<never>): Process {
+    if (open.what === 'auction') return new Auction(setting)
+    if (open.what === 'vote') return new Vote(setting)
+    if (open.what === 'agree') return new Agree(setting)
+    return new ContractNet(setting, (round) => this.#awarded(open.id, open.task, round))
+  }
+
+  #offer(id: string, subject: string, task: unknown): void {
+    const { contractor, clock, log } = this.#deps
+    const asked = contractor ? contractor.offer(subject, task) : Promise.resolve(undefined)
+    asked
+      .then((cost) => {
+        const live = this.#live.get(id)
+        if (!live) return
+        live.process.intend(cost === undefined ? {} : { bid: cost }, clock.monotonicMs())
+        this.#advance(live)
+      })
+      .catch((error) => log.error('an offer failed', { subject, reason: messageOf(error) }))
+  }
+
+  /** Works on a task, or stops it. */
+  #awarded(id: string, task: unknown, round: number): void {
+    const live = this.#live.get(id)
+    if (!live || live.work?.round === round) return
+    live.work?.stop.abort(new Error('the task has gone to another device'))
+    live.work = undefined
+    const { contractor, log } = this.#deps
+    if (round < 0 || !contractor) return
+    const stop = new AbortController()
+    live.work = { round, stop }
+    contractor
+      .work(task, stop.signal)
+      .then((value) => this.#report(id, round, true, value))
+      .catch((error) => {
+        if (stop.signal.aborted) return
+        log.warn('an awarded task failed', { subject: live.open.subject, reason: messageOf(error) })
+        this.#report(id, round, false)
+      })
+  }
+
+  #report(id: string, round: number, done: boolean, value?: unknown): void {
+    const live = this.#live.get(id)
+    if (!live || !(live.process instanceof ContractNet)) return
+    live.process.report(round, done, value)
+    this.#advance(live)
+  }
+
+  #take(topic: string, payload: Uint8Array): string | undefined {
+    const { signer, bus } = this.#deps
+    const [, , id, device] = bus.topics.levels(topic) ?? []
+    if (device === signer.device) return undefined
+    const complaint = this.#hear(id ?? '', device ?? '', payload)
+    if (complaint !== undefined) this.#refused += 1
+    return complaint
+  }
+
+  #hear(id: string, device: string, payload: Uint8Array): string | undefined {
+    const { signer, clock } = this.#deps
+    const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax)
+    if (!said.ok) return said.reason
+    const { from, body } = said
+    if (from !== device) return `it is signed by ${from}`
+    if (body.id !== id) return 'it belongs to another decision'
+    if (payload.byteLength > decideLimits.bytesMax && body.kind !== 'result') return 'it is too large'
+    if (body.kind === 'open') return this.#heardOpen(from, body)
+    const live = this.#live.get(id)
+    // Of one that is over, or that this device has not heard of yet: its words are said again.
+    if (!live) return undefined
+    live.process.hear(from, body, Buffer.from(payload).toString(), clock.monotonicMs())
+    this.#advance(live)
+    return undefined
+  }
+
+  #heardOpen(from: string, open: OpenBody): string | undefined {
+    const { clock, signer } = this.#deps
+    if (this.#live.has(open.id) || this.#recent.has(open.id)) return undefined
+    if (Math.abs(clock.nowMs() - open.atMs) > openAgeMsMax) return 'it was opened too long ago'
+    if (!open.members.includes(from) || !open.members.includes(signer.device))
+      return 'it is not for this device'
+    if (open.what === 'agree' && open.members.length < 3 * open.faulty + 1)
+      return 'too few devices for so many that lie'
+    const other = this.#of(open.what, open.subject)
+    if (other && other.opener <= from) return undefined
+    const begun = this.#begin(open, from, '')
+    if (typeof begun === 'string') return begun
+    if (other) this.#yield(other, begun)
+    return undefined
+  }
+
+  /** What waits for one decision waits for the other on the same subject. */
+  #yield(other: Live, begun: Live): void {
+    begun.waiters.push(...other.waiters.splice(0))
+    this.#over(other)
+    const intent = this.#intents.get(`${begun.open.what} ${begun.open.subject}`)
+    if (intent) begun.process.intend(intent, this.#deps.clock.monotonicMs())
+    this.#advance(begun)
+  }
+
+  readonly #read = (envelope: string): Word | undefined => {
+    const { signer } = this.#deps
+    const said = unseal(signer, 'decide', wordBody, Buffer.from(envelope), decideLimits.bytesMax)
+    return said.ok ? { from: said.from, body: said.body, envelope } : undefined
+  }
+
+  /** Sends what is new, and ends what has ended. */
+  #advance(live: Live): void {
+    const { clock, signer } = this.#deps
+    const first = live.opener === signer.device ? 1 : 0
+    const { statements } = live.process
+    while (live.envelopes.length - first < statements.length) {
+      const body = statements[live.envelopes.length - first] as WordBody | ResultBody
+      const envelope = seal(signer, 'decide', body satisfies DecideBody)
+      live.envelopes.push(envelope)
+      this.#send(live.open.id, envelope)
+      live.process.hear(signer.device, body, envelope, clock.monotonicMs())
+    }
+    const { outcome } = live.process
+    if (!outcome || live.ended) return
+    live.ended = true
+    this.#settle(live, outcome)
+    this.#record(live, outcome)
+  }
+
+  #settle(live: Live, outcome: Outcome): void {
+    this.#intents.delete(`${live.open.what} ${live.open.subject}`)
+    for (const settle of live.waiters.splice(0)) settle({ ...outcome, id: live.open.id })
+  }
+
+  #record({ open, opener, process }: Live, outcome: Outcome): void {
+    const { id, what, subject, members, quorum } = open
+    const { notes } = process
+    const atMs = this.#deps.clock.nowMs()
+    this.#deps.record({
+      ...outcome,
+      id,
+      kind: what,
+      subject,
+      opener,
+      members,
+      quorum,
+      notes: [...notes],
+      atMs,
+    })
+  }
+
+  /** On its own topic; said again later where it could not be sent now. */
+  #send(id: string, envelope: string): void {
+    const { bus, signer, log } = this.#deps
+    if (!bus.connected) return
+    bus
+      .publish(bus.topics.decide(id, signer.device), envelope)
+      .catch((error) => log.debug('a word was not sent', { id, reason: messageOf(error) }))
+  }
+
+  #schedule(): void {
+    this.#cancelTick ??= this.#deps.clock.after(tickMs, () => {
+      this.#cancelTick = undefined
+      this.#tick()
+      if (this.#live.size > 0) this.#schedule()
+    })
+  }
+
+  /** What has ended is said on until its time is over: others may have missed it. */
+  #tick(): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    for (const live of [...this.#live.values()]) {
+      live.process.tick(nowMs)
+      this.#advance(live)
+      if (nowMs >= live.againAtMs) {
+        live.againMs *= live.ended ? 2 : 1
+        live.againAtMs = nowMs + live.againMs
+        for (const envelope of live.envelopes) this.#send(live.open.id, envelope)
+      }
+      if (live.ended && nowMs >= live.process.endMs) this.#over(live)
+    }
+  }
+
+  #over(live: Live): void {
+    this.#live.delete(live.open.id)
+    this.#recent.add(live.open.id)
+    const [oldest] = this.#recent
+    if (this.#recent.size > recentMax && oldest !== undefined) this.#recent.delete(oldest)
+  }
+}
