@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
+import { agentsCrash } from './agents-crash.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
@@ -53,6 +54,7 @@ const benchmarks: readonly Benchmark[] = [
   gatewayBatching,
   offloadRoundTrip,
   offloadTwoWorkers,
+  agentsCrash,
   agentsSchedule,
 ]
 
