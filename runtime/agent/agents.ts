@@ -15,9 +15,9 @@ import { backoffMs } from '../base/retry.ts'
 import type { Json } from './contract.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
-import { type Caller, failed, type Outcome, type Service } from './service.ts'
+import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
-import type { CallOp, TurnCost } from './turn.ts'
+import type { Call, CallOp, TurnCost } from './turn.ts'
 import { MachinePool, type Program } from './vm/machine-pool.ts'
 
 export type AgentErrorCode = 'not-found' | 'duplicate' | 'limit' | 'state' | 'closing'
@@ -50,7 +50,15 @@ export interface AgentsDeps {
   readonly turns: Turns
 }
 
-export type Verdict = { readonly allow: true } | { readonly allow: false; readonly outcome: Outcome }
+export type Verdict = Allowed | { readonly allow: false; readonly outcome: Outcome }
+
+interface Allowed {
+  readonly allow: true
+  /** Whether an item of a stream may still be handed on: a grant may be for some hours only. */
+  readonly passes?: () => boolean
+  /** Told how the call ended, and says what the agent hears of it. */
+  readonly over?: (outcome: Outcome) => Outcome
+}
 
 /** Who takes a turn next. */
 export interface Turns {
@@ -306,14 +314,30 @@ export class Agents implements AsyncDisposable {
       const grants = this.#store.agent(caller.agent)?.grants ?? ''
       const verdict = await this.#deps.decide(caller, call, grants, signal)
       if (!verdict.allow) return verdict.outcome
-      const service = this.#services.get(call.op)
-      if (!service) return failed('unavailable', `this device has nothing that does ${call.op}`)
-      return await service.perform({ caller, call, resumed, askedMs: call.askedMs, emit }, signal)
+      const { passes = () => true, over = (outcome) => outcome } = verdict
+      const passing = (value: Json) => !passes() || emit(value)
+      return over(await this.#serve({ caller, call, resumed, askedMs: call.askedMs, emit: passing }, signal))
     } catch (error) {
-      if (!signal.aborted)
-        this.#deps.log.error('a call failed', { agent: caller.agent, op: call.op, reason: messageOf(error) })
-      return failed(signal.aborted ? 'cancelled' : 'failed', `${call.op} failed: ${messageOf(error)}`)
+      return this.#broke(caller, call, error, signal)
     }
+  }
+
+  /** Never throws. */
+  async #serve(performing: Performing, signal: AbortSignal): Promise<Outcome> {
+    const { caller, call } = performing
+    const service = this.#services.get(call.op)
+    if (!service) return failed('unavailable', `this device has nothing that does ${call.op}`)
+    try {
+      return await service.perform(performing, signal)
+    } catch (error) {
+      return this.#broke(caller, call, error, signal)
+    }
+  }
+
+  #broke(caller: Caller, call: Call, error: unknown, signal: AbortSignal): Outcome {
+    if (!signal.aborted)
+      this.#deps.log.error('a call failed', { agent: caller.agent, op: call.op, reason: messageOf(error) })
+    return failed(signal.aborted ? 'cancelled' : 'failed', `${call.op} failed: ${messageOf(error)}`)
   }
 
   #ended(name: string, state: 'ended' | 'failed', reason: string): void {

@@ -56,7 +56,7 @@ export function isStillGranted(call: Pick<Call, 'op' | 'args'>, grants: readonly
   return needs.every((need) => grants.some((grant) => isFor(grant, need) && !valuesRefused(grant, call)))
 }
 
-export function isFor({ capability }: Grant, need: Need): boolean {
+function isFor({ capability }: Grant, need: Need): boolean {
   if (capability.kind !== need.capability.kind) return false
   return need.any === true || covers(capability.pattern, need.capability.pattern)
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../../runtime/base/clock.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
-import { createLog } from '../../../runtime/base/log.ts'
+import { silentLog } from '../../../runtime/base/log.ts'
 import { Audit } from '../../../runtime/observe/audit.ts'
 import { verifyAudit } from '../../../runtime/observe/audit-chain.ts'
 
@@ -31,7 +31,7 @@ afterEach(() => rmSync(root, { recursive: true }))
 
 const open = (options: { fileBytesMax?: number; filesMax?: number } = {}) =>
   Audit.open(
-    { clock, log: createLog({ level: 'silent' }), identity },
+    { clock, log: silentLog, identity },
     { directory, fileBytesMax: 1_000_000, filesMax: 4, ...options },
     signal,
   )

@@ -1,0 +1,239 @@
+/**
+ * Decides about the calls of a device's agents: by their grants, by what was used before, and by asking people where a grant says so.
+ * Everything it is asked, decides and learns of the end is in the audit log.
+ *
+ * Invariants: [permit-5] what cannot be recorded is not allowed: the decision is on the disk before it is given; [permit-6], [permit-7],
+ * [permit-8], [permit-9] of `uses.ts` and `approvals.ts`; [permit-10] nothing that an agent says is recorded but what it is about and the
+ * values that a grant limits.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import type { AuditEntry } from '../../observe/audit-chain.ts'
+import type { Verdict } from '../agents.ts'
+import type { Json } from '../contract.ts'
+import { type Caller, failed, type Outcome } from '../service.ts'
+import type { Call } from '../turn.ts'
+import { type Answer, ApprovalError, type Approvals } from './approvals.ts'
+import { describeCapability, needsOf, printCapability } from './capability.ts'
+import { type Grant, parseGrants } from './grant.ts'
+import { commandOf, isStillGranted, type Judgement, judge, timeRefused } from './judge.ts'
+import { covers } from './pattern.ts'
+import type { Uses } from './uses.ts'
+
+export interface PermissionsDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: { append(entry: AuditEntry): void; durable(): Promise<void> }
+  readonly uses: Uses
+  readonly approvals: Pick<Approvals, 'ask'>
+  /** IANA name of the zone that times of day in grants are in. */
+  readonly timezone: string
+}
+
+/** A call, and when it was asked for. */
+export type AskedCall = Pick<Call, 'id' | 'op' | 'args' | 'stream'> & { readonly askedMs: number }
+
+/** How long a person has where the agent itself sets no deadline, and at most. */
+const approvalMs = 600_000
+const approvalMsMax = 86_400_000
+/** Parsed grants that are kept: more than agents run on one device. */
+const parsedMax = 512
+
+export class Permissions {
+  readonly #deps: PermissionsDeps
+  readonly #parsed = new Map<string, readonly Grant[]>()
+
+  constructor(deps: PermissionsDeps) {
+    this.#deps = deps
+  }
+
+  /** Settles with the verdict; where a person must be asked, when they answer or their time is over. Never throws. */
+  async decide(caller: Caller, call: AskedCall, grants: string, signal: AbortSignal): Promise<Verdict> {
+    try {
+      return await this.#decide(caller, call, grants, signal)
+    } catch (error) {
+      this.#deps.log.error('a permission could not be decided', {
+        agent: caller.agent,
+        reason: messageOf(error),
+      })
+      const reason = 'it cannot be recorded, so it is not allowed'
+      return { allow: false, outcome: failed('unavailable', `${call.op}: ${reason}`) }
+    }
+  }
+
+  /** What to answer a call that was allowed and under these grants no longer is. */
+  readonly revoked = (caller: Caller, call: AskedCall, grants: string): Outcome | undefined => {
+    if (isStillGranted(call, this.#grants(grants))) return undefined
+    this.#record('revoked', caller, call, {})
+    return failed('permission', `${call.op}: a person has taken this back`)
+  }
+
+  /** What a person has granted an agent, for the record. */
+  granted(agent: string, grants: string, by: string): void {
+    const list = this.#grants(grants).map(({ capability }) => printCapability(capability))
+    this.#append({ kind: 'grants', agent, grants: list, by })
+  }
+
+  async #decide(caller: Caller, call: AskedCall, text: string, signal: AbortSignal): Promise<Verdict> {
+    const { clock, timezone, uses, audit } = this.#deps
+    const grants = this.#grants(text)
+    const key = `${caller.token}.${call.id}`
+    const nowMs = clock.nowMs()
+    const used = ({ capability }: Grant) => uses.times(caller.agent, printCapability(capability), key, nowMs)
+    const judgement = judge(call, grants, { nowMs, timezone, used })
+    if (judgement.verdict === 'deny') return this.#denied(caller, call, judgement)
+    const { grant } = judgement
+    // Asks nothing of anybody.
+    if (!grant) return { allow: true }
+    const capability = printCapability(grant.capability)
+    const { ask, rate } = grant.limits
+    if (ask || rate !== undefined) uses.add(caller.agent, capability, key, nowMs)
+    let by: string | undefined
+    if (judgement.verdict === 'ask' && !uses.isApproved(caller.agent, capability, key)) {
+      const answer = await this.#ask(caller, call, grant, signal)
+      if ('outcome' in answer) return { allow: false, outcome: answer.outcome }
+      uses.approve(caller.agent, capability, key)
+      by = answer.by
+    }
+    const more = { capability, verdict: 'allow', ...(by === undefined ? {} : { by }) }
+    this.#record('decision', caller, call, more, grant)
+    await audit.durable()
+    return {
+      allow: true,
+      passes: () => timeRefused(grant, { nowMs: clock.nowMs(), timezone, used }) === undefined,
+      over: (outcome) => this.#over(caller, call, grants, outcome),
+    }
+  }
+
+  #denied(
+    caller: Caller,
+    call: AskedCall,
+    { code, reason }: Extract<Judgement, { verdict: 'deny' }>,
+  ): Verdict {
+    this.#record('decision', caller, call, { verdict: 'deny', reason: code })
+    return { allow: false, outcome: failed(code, `${call.op}: ${reason}`) }
+  }
+
+  /** A person's yes, or how the call ends without one. */
+  async #ask(
+    caller: Caller,
+    call: AskedCall,
+    grant: Grant,
+    signal: AbortSignal,
+  ): Promise<{ by: string } | { outcome: Outcome }> {
+    const { approvals, clock } = this.#deps
+    const capability = printCapability(grant.capability)
+    const { deadlineMs } = call.args
+    const expiresMs = Math.min(
+      typeof deadlineMs === 'number' ? deadlineMs : call.askedMs + approvalMs,
+      clock.nowMs() + approvalMsMax,
+    )
+    this.#record('asked', caller, call, { capability, expiresMs }, grant)
+    let answer: Answer
+    try {
+      answer = await approvals.ask(caller.agent, wordsOf(call), expiresMs, signal)
+    } catch (error) {
+      if (!(error instanceof ApprovalError)) throw error
+      this.#record('decision', caller, call, { capability, verdict: 'deny', reason: error.code }, grant)
+      return { outcome: failed('limit', `${call.op}: ${error.message}`) }
+    }
+    if (answer.answer === 'yes') return { by: answer.by }
+    const by = 'by' in answer ? { by: answer.by } : {}
+    this.#record(
+      'decision',
+      caller,
+      call,
+      { capability, verdict: 'deny', reason: answer.answer, ...by },
+      grant,
+    )
+    if (answer.answer === 'no') return { outcome: failed('permission', `${call.op}: a person said no`) }
+    if (answer.answer === 'withdrawn') return { outcome: failed('cancelled', `${call.op}: no longer wanted`) }
+    return { outcome: failed('timeout', `${call.op}: nobody said yes in time`) }
+  }
+
+  #over(caller: Caller, call: AskedCall, grants: readonly Grant[], outcome: Outcome): Outcome {
+    this.#record('effect', caller, call, { outcome: outcome.ok ? 'ok' : outcome.error.code })
+    if (call.op !== 'entities' || !outcome.ok || !Array.isArray(outcome.value)) return outcome
+    return { ok: true, value: outcome.value.filter((id) => mayRead(id, grants)) }
+  }
+
+  #grants(text: string): readonly Grant[] {
+    let grants = this.#parsed.get(text)
+    if (!grants) {
+      try {
+        grants = parseGrants(text)
+      } catch (error) {
+        this.#deps.log.error('grants that nobody can read allow nothing', { reason: messageOf(error) })
+        grants = []
+      }
+      if (this.#parsed.size >= parsedMax) this.#parsed.clear()
+      this.#parsed.set(text, grants)
+    }
+    return grants
+  }
+
+  #record(
+    kind: string,
+    { agent, token }: Caller,
+    call: AskedCall,
+    more: { readonly [key: string]: string | number },
+    grant?: Grant,
+  ): void {
+    const { id, op } = call
+    const values = grant && limitedValues(grant, call)
+    this.#append({
+      kind,
+      agent,
+      token,
+      call: id,
+      op,
+      about: aboutOf(call),
+      ...(values && { values }),
+      ...more,
+    })
+  }
+
+  /** A line that need not be on the disk yet; one that cannot be written is told by the next decision. */
+  #append(entry: AuditEntry): void {
+    const { audit, log } = this.#deps
+    audit.append(entry)
+    audit
+      .durable()
+      .catch((error) => log.error('the audit log cannot be written', { reason: messageOf(error) }))
+  }
+}
+
+function mayRead(id: unknown, grants: readonly Grant[]): boolean {
+  return (
+    typeof id === 'string' &&
+    grants.some(({ capability }) => capability.kind === 'read' && covers(capability.pattern, id))
+  )
+}
+
+/** Which capabilities a call needs: entity, model, key; never what is said or written there. */
+function aboutOf(call: AskedCall): readonly string[] {
+  const needs = needsOf(call)
+  return typeof needs === 'string' ? [] : needs.map(({ capability }) => printCapability(capability))
+}
+
+/** The values that the grant looked at: that and no more is recorded. */
+function limitedValues(
+  { limits }: Grant,
+  { args }: AskedCall,
+): { readonly [field: string]: Json } | undefined {
+  const command = limits.values && commandOf(args)
+  if (!command) return undefined
+  const fields = Object.keys(limits.values ?? {}).filter((field) => Object.hasOwn(command, field))
+  return Object.fromEntries(fields.map((field) => [field, command[field] ?? null]))
+}
+
+/** For the person who is asked: `command lock.front_door: state "unlocked"`. */
+function wordsOf(call: AskedCall): string {
+  const needs = needsOf(call)
+  const [first] = typeof needs === 'string' ? [] : needs
+  const what = first ? describeCapability(first.capability) : call.op
+  const command = call.op === 'command' ? commandOf(call.args) : undefined
+  const fields = Object.entries(command ?? {}).map(([field, value]) => `${field} ${JSON.stringify(value)}`)
+  return (fields.length > 0 ? `${what}: ${fields.join(', ')}` : what).slice(0, 400)
+}

@@ -1,0 +1,97 @@
+/**
+ * Which calls made use of a grant that counts them: kept on the disk, so that a restart gives no agent a fresh rate, and a call that
+ * is performed again after a crash is neither counted nor asked about twice.
+ *
+ * Invariants: [permit-6] a use is on the disk before what it allows is done; [permit-9] a clock that is set back frees no rate and blocks none
+ * for longer than it lasts.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { openDatabaseFile } from '../../base/database-file.ts'
+import { rateMostMax } from './limits.ts'
+
+const schema = `
+  CREATE TABLE used (
+    agent TEXT NOT NULL,
+    capability TEXT NOT NULL,
+    call TEXT NOT NULL,
+    atMs REAL NOT NULL,
+    approved INTEGER NOT NULL,
+    PRIMARY KEY (agent, capability, call)
+  ) STRICT, WITHOUT ROWID;
+`
+/** The longest time that a rate counts in. */
+const keptMs = 86_400_000
+
+interface Use {
+  readonly call: string
+  atMs: number
+  approved: boolean
+}
+
+export class Uses implements Disposable {
+  readonly #db: DatabaseSync
+  readonly #byCapability = new Map<string, Use[]>()
+
+  /** Every write is on the disk when it returns: there are as many as rates allow. Throws where the disk cannot be used. */
+  static open(path: string, nowMs: number): { uses: Uses; recoveredFrom: string | undefined } {
+    const file = { what: 'what agents have used', path, schema, version: 1, walPagesMax: 256 }
+    const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'full' }, nowMs)
+    return { uses: new Uses(db, nowMs), recoveredFrom }
+  }
+
+  private constructor(db: DatabaseSync, nowMs: number) {
+    this.#db = db
+    db.prepare('DELETE FROM used WHERE atMs < ?').run(nowMs - keptMs)
+    for (const row of db.prepare('SELECT * FROM used ORDER BY atMs').all()) {
+      const use = { call: String(row['call']), atMs: Number(row['atMs']), approved: row['approved'] === 1 }
+      this.#of(String(row['agent']), String(row['capability'])).push(use)
+    }
+  }
+
+  /** When other calls than this one used it, milliseconds since the Unix epoch. */
+  times(agent: string, capability: string, call: string, nowMs: number): readonly number[] {
+    const uses = this.#of(agent, capability)
+    // Before the clock was set back: as if just now.
+    for (const use of uses) use.atMs = Math.min(use.atMs, nowMs)
+    return uses.filter((use) => use.call !== call).map(({ atMs }) => atMs)
+  }
+
+  isApproved(agent: string, capability: string, call: string): boolean {
+    return this.#of(agent, capability).some((use) => use.call === call && use.approved)
+  }
+
+  add(agent: string, capability: string, call: string, nowMs: number): void {
+    const uses = this.#of(agent, capability)
+    if (uses.some((use) => use.call === call)) return
+    uses.push({ call, atMs: nowMs, approved: false })
+    this.#db.prepare('INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, 0)').run(agent, capability, call, nowMs)
+    while (uses.length > rateMostMax || (uses[0]?.atMs ?? nowMs) < nowMs - keptMs) {
+      const [gone] = uses.splice(0, 1)
+      if (!gone) break
+      this.#db
+        .prepare('DELETE FROM used WHERE agent = ? AND capability = ? AND call = ?')
+        .run(agent, capability, gone.call)
+    }
+  }
+
+  approve(agent: string, capability: string, call: string): void {
+    for (const use of this.#of(agent, capability)) if (use.call === call) use.approved = true
+    this.#db
+      .prepare('UPDATE used SET approved = 1 WHERE agent = ? AND capability = ? AND call = ?')
+      .run(agent, capability, call)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#db.isOpen) this.#db.close()
+  }
+
+  #of(agent: string, capability: string): Use[] {
+    const key = `${agent} ${capability}`
+    let uses = this.#byCapability.get(key)
+    if (!uses) {
+      uses = []
+      this.#byCapability.set(key, uses)
+    }
+    return uses
+  }
+}
