@@ -34,7 +34,8 @@ export function cronService({ clock, timeZone }: CronDeps): Service {
     if (!parsed.ok) return badRequest('cron', parsed.reason)
     const { times } = parsed
     if (times.next(clock.nowMs()) === undefined) return badRequest('cron', `${cron} never comes`)
-    for (let lastMs = askedMs; ; ) {
+    // An agent's clock may be ahead of one that was set back.
+    for (let lastMs = Math.min(askedMs, clock.nowMs()); ; ) {
       lastMs = await nextInstant(clock, times, lastMs, signal)
       emit({ atMs: lastMs })
     }

@@ -87,9 +87,17 @@ export function watchReports(
       .view()
       .entities.flatMap(({ info, telemetry }) => (matches(info.id) ? [[info.id, telemetry]] : [])),
   )
+  // Hundreds of agents hear each report: which entities a pattern means is found out once for each.
+  const meant = new Map([...before.keys()].map((id) => [id, true]))
+  const isMeant = (id: string): boolean => {
+    const known = meant.get(id)
+    if (known !== undefined) return known
+    meant.set(id, matches(id))
+    return matches(id)
+  }
   return registry.onReport((entity) => {
     const { info, telemetry } = entity
-    if (!matches(info.id)) return
+    if (!isMeant(info.id)) return
     const was = before.get(info.id)
     before.set(info.id, telemetry)
     if (area !== undefined && info.area !== area) return

@@ -149,6 +149,14 @@ describe('cron [services-7]', () => {
     cancel()
   })
 
+  it('begun by an agent whose clock is ahead goes by the wall clock', async () => {
+    const clock = new SetClock()
+    const { times, cancel } = every(clock, '0 * * * *', clock.nowMs() + 2 * hour)
+    await clock.pass(hour)
+    expect(times()).toEqual(['01-01T13:00'])
+    cancel()
+  })
+
   it('takes the new time at once when the clock is set back a day', async () => {
     const clock = new SetClock()
     const { times, cancel } = every(clock, '0 * * * *')
