@@ -75,6 +75,13 @@ const schema = `
     entry TEXT NOT NULL,
     PRIMARY KEY (agent, call, step)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE reply (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    key TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    UNIQUE (agent, key)
+  ) STRICT;
   CREATE TABLE thought_end (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     agent TEXT NOT NULL,
@@ -112,6 +119,8 @@ type Value = string | number | null | Uint8Array
 const fileName = 'memory.db'
 /** Thoughts of one agent that ended of which its own disk may not know yet: many times those that are under way at once. */
 const thoughtEndsMax = 64
+/** The same of its answers to others: as many as may wait for one. */
+const repliesMax = 64
 
 export class MemoryStore implements AsyncDisposable {
   readonly #db: DatabaseSync
@@ -259,7 +268,7 @@ export class MemoryStore implements AsyncDisposable {
   /** Erases all that an agent left. */
   remove(agent: string): void {
     this.#transaction(() => {
-      for (const table of ['pair', 'episode', 'performed', 'thought', 'thought_end'])
+      for (const table of ['pair', 'episode', 'performed', 'thought', 'thought_end', 'reply'])
         this.#run(`DELETE FROM ${table} WHERE agent = ?`, agent)
     })
     this.#erase(agent)
@@ -307,6 +316,24 @@ export class MemoryStore implements AsyncDisposable {
     this.#run(`DELETE FROM thought WHERE agent = ? AND ${askedMs} < ?`, agent, askedBeforeMs)
   }
 
+  // Answers of an agent to others, for when the power goes before these are told
+
+  /** The first answer to a call stands. */
+  keepReply(agent: string, key: string, answer: Json): void {
+    const text = JSON.stringify(answer)
+    refuseLong('an answer', bytesOf(text), memoryLimits.valueBytesMax)
+    this.#transaction(() => {
+      this.#run('INSERT OR IGNORE INTO reply (agent, key, answer) VALUES (?, ?, ?)', agent, key, text)
+      const oldest = 'SELECT seq FROM reply WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
+      this.#run(`DELETE FROM reply WHERE agent = ? AND seq <= (${oldest})`, agent, agent, repliesMax)
+    })
+  }
+
+  reply(agent: string, key: string): Json | undefined {
+    const row = this.#get('SELECT answer FROM reply WHERE agent = ? AND key = ?', agent, key)
+    return row && JSON.parse(String(row['answer']))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#db.isOpen) return
     await this.#sync.close()
@@ -322,7 +349,7 @@ export class MemoryStore implements AsyncDisposable {
       went += Number(this.#prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes)
     // What a thought holds is not known by person; one that is under way begins anew after a crash.
     const also = agent === undefined ? '' : ' WHERE agent = ?'
-    for (const table of went > 0 ? ['thought', 'thought_end'] : [])
+    for (const table of went > 0 ? ['thought', 'thought_end', 'reply'] : [])
       this.#run(`DELETE FROM ${table}${also}`, ...values.slice(1))
     return went
   }

@@ -294,6 +294,7 @@ const context: Context = freeze({
   call: (name, message, options) => call('call', () => ({ ...timed(options), agent: name, message })),
   async *calls() {
     for await (const { key, from, message } of open('calls', () => ({})) as AsyncIterable<Asked>) {
+      if (!isFirst(key)) continue
       const reply = (answer: Json) => call('reply', () => ({ key, answer })) as Promise<void>
       yield { from, message, reply }
     }
@@ -333,6 +334,23 @@ const context: Context = freeze({
     agree: (subject, value, options) => call('decide.agree', () => ({ ...timed(options), subject, value })),
   } satisfies Context['decide']),
 } satisfies Context)
+
+/** Calls that were taken: after a crash a caller asks again, and only the machine knows what it had. */
+const taken: Record<string, true> = create(null)
+let takenKeys: string[] = []
+const takenMax = 1_024
+
+function isFirst(key: string): boolean {
+  if (taken[key]) return false
+  taken[key] = true
+  takenKeys[takenKeys.length] = key
+  if (takenKeys.length > takenMax) {
+    const [oldest = '', ...rest] = takenKeys
+    delete taken[oldest]
+    takenKeys = rest
+  }
+  return true
+}
 
 interface Asked {
   readonly key: string

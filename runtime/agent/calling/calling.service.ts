@@ -1,0 +1,148 @@
+/**
+ * `call`, `calls` and `reply`: agents of this device call each other. A call is handed over when its callee takes calls, and waits for
+ * the answer until its deadline, so that agents that wait for each other in a circle do not wait for ever. Invariants: README.md.
+ */
+import * as v from 'valibot'
+import type { Clock } from '../../base/clock.ts'
+import type { Json } from '../contract.ts'
+import { MemoryError, type MemoryStore } from '../memory/memory-store.ts'
+import { failed, type Outcome, type Performing, type Service } from '../service.ts'
+import { cancelled, checkedService } from '../services/checked-service.ts'
+import { deadline, leftOf, pause } from '../services/waiting.ts'
+
+export interface CallingDeps {
+  readonly clock: Clock
+  /** Where answers are kept until whoever asked knows them. */
+  readonly store: MemoryStore
+  /** Whether an agent of this name runs on this device. */
+  readonly runs: (agent: string) => boolean
+}
+
+export const callingLimits = {
+  /** Calls that one agent has not answered. */
+  waitingMax: 64,
+  withinMsDefault: 30_000,
+  withinMsMax: 3_600_000,
+} as const
+
+interface Waiting {
+  readonly key: string
+  readonly from: string
+  readonly to: string
+  readonly message: Json
+  settle(outcome: Outcome): void
+}
+type Emit = Performing['emit']
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
+const json = v.custom<Json>((value) => value !== undefined, 'there is nothing')
+const callSchema = v.object({ agent: name, message: json, deadlineMs: deadline })
+const replySchema = v.object({ key: v.pipe(v.string(), v.maxLength(256)), answer: json })
+
+export function callingServices(deps: CallingDeps): readonly Service[] {
+  const calling = new Calling(deps)
+  return [
+    checkedService('call', callSchema, (args, performing, signal) => calling.call(args, performing, signal)),
+    checkedService('calls', v.object({}), (_, performing, signal) => calling.take(performing, signal)),
+    checkedService('reply', replySchema, (args, performing) => calling.reply(args, performing)),
+  ]
+}
+
+class Calling {
+  readonly #deps: CallingDeps
+  /** By callee, in the order in which they came. */
+  readonly #waiting = new Map<string, Waiting[]>()
+  readonly #takers = new Map<string, Emit>()
+
+  constructor(deps: CallingDeps) {
+    this.#deps = deps
+  }
+
+  async call(
+    { agent: to, message, deadlineMs }: v.InferOutput<typeof callSchema>,
+    { caller, call, askedMs }: Performing,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { clock, store, runs } = this.#deps
+    // The same when it is performed again after a crash.
+    const key = `${caller.agent}/${call.id}@${askedMs}`
+    const kept = store.reply(to, key)
+    if (kept !== undefined) return { ok: true, value: kept }
+    if (!runs(to)) return failed('not-found', `no agent called ${to} runs on this device`)
+    const others = this.#of(to)
+    if (others.length >= callingLimits.waitingMax)
+      return failed('limit', `${to} has ${others.length} calls to answer already`)
+    const { withinMsDefault, withinMsMax } = callingLimits
+    const untilMs = Math.min(deadlineMs ?? askedMs + withinMsDefault, askedMs + withinMsMax)
+    const leftMs = leftOf(clock, untilMs, askedMs)
+    if (leftMs <= 0) return late(to)
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const waiting: Waiting = { key, from: caller.agent, to, message, settle: resolve }
+    this.#waiting.set(to, [...others, waiting])
+    this.#hand(waiting)
+    const over = new AbortController()
+    try {
+      const stopped = AbortSignal.any([signal, over.signal])
+      const lapsed = pause(clock, leftMs, stopped).then(
+        () => late(to),
+        () => cancelled('call'),
+      )
+      return await Promise.race([promise, lapsed])
+    } finally {
+      over.abort(new Error('the call is over'))
+      this.#drop(waiting)
+    }
+  }
+
+  /** Calls to this agent from now on, and those that wait: one that it had before has the same key, and is known by it. */
+  take({ caller, emit }: Performing, signal: AbortSignal): Promise<Outcome> {
+    const { agent } = caller
+    if (this.#takers.has(agent))
+      return Promise.resolve(
+        failed('conflict', 'calls are taken already: only one loop over ctx.calls() at a time'),
+      )
+    this.#takers.set(agent, emit)
+    for (const waiting of this.#of(agent)) this.#hand(waiting)
+    return new Promise((resolve) => {
+      signal.addEventListener(
+        'abort',
+        () => {
+          this.#takers.delete(agent)
+          resolve(cancelled('calls'))
+        },
+        { once: true },
+      )
+    })
+  }
+
+  async reply({ key, answer }: v.InferOutput<typeof replySchema>, { caller }: Performing): Promise<Outcome> {
+    const { store } = this.#deps
+    // Also where nobody waits now: whoever asked may be on its way back from a crash.
+    try {
+      store.keepReply(caller.agent, key, answer)
+    } catch (error) {
+      if (error instanceof MemoryError) return failed(error.code, `reply: ${error.message}`)
+      throw error
+    }
+    await store.durable()
+    const waiting = this.#of(caller.agent).find((one) => one.key === key)
+    waiting?.settle({ ok: true, value: answer })
+    return { ok: true }
+  }
+
+  #of(to: string): readonly Waiting[] {
+    return this.#waiting.get(to) ?? []
+  }
+
+  #hand({ key, from, to, message }: Waiting): void {
+    this.#takers.get(to)?.({ key, from, message })
+  }
+
+  #drop(waiting: Waiting): void {
+    const left = this.#of(waiting.to).filter((one) => one !== waiting)
+    if (left.length > 0) this.#waiting.set(waiting.to, left)
+    else this.#waiting.delete(waiting.to)
+  }
+}
+
+const late = (to: string) => failed('timeout', `${to} did not answer in time`)

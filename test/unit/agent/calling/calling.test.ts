@@ -1,0 +1,174 @@
+/** Calls between agents of one device: answered, bounded in number and time, and once also across a crash. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { callingLimits, callingServices } from '../../../../runtime/agent/calling/calling.service.ts'
+import type { Json } from '../../../../runtime/agent/contract.ts'
+import { MemoryStore } from '../../../../runtime/agent/memory/memory-store.ts'
+import type { Outcome, Service } from '../../../../runtime/agent/service.ts'
+import type { CallOp } from '../../../../runtime/agent/turn.ts'
+import { VirtualClock } from '../../../../runtime/base/clock.ts'
+
+interface Item {
+  readonly key: string
+  readonly from: string
+  readonly message: Json
+}
+let directory: string
+let store: MemoryStore
+let clock: VirtualClock
+let services: readonly Service[]
+const running = new Set(['ana', 'bob', 'eve'])
+
+const start = () => {
+  services = callingServices({ clock, store, runs: (agent) => running.has(agent) })
+}
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'calling-'))
+  store = (await MemoryStore.open(directory, 1)).store
+  clock = new VirtualClock()
+  start()
+})
+afterEach(async () => {
+  await store[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})
+
+let nextId = 0
+function perform(
+  agent: string,
+  op: CallOp,
+  args: { [name: string]: Json },
+  asked: { id?: number; askedMs?: number } = {},
+) {
+  nextId += 1
+  const items: Item[] = []
+  const stop = new AbortController()
+  const service = services.find(({ ops }) => ops.includes(op)) as Service
+  const { id = nextId, askedMs = clock.nowMs() } = asked
+  const emit = (item: Json) => {
+    items.push(item as unknown as Item)
+    return true
+  }
+  const caller = { agent, token: 1 }
+  const performing = { caller, call: { id, op, args }, resumed: asked.id !== undefined, askedMs, emit }
+  return { items, stop, outcome: service.perform(performing, stop.signal) }
+}
+const reply = (agent: string, key: string, answer: Json): Promise<Outcome> =>
+  perform(agent, 'reply', { key, answer }).outcome
+const first = (items: readonly Item[]) => items[0] as Item
+
+describe('a call', () => {
+  it('is answered by the agent it is for, also one made before that took calls [calling-2]', async () => {
+    const early = perform('ana', 'call', { agent: 'bob', message: { hello: 1 } })
+    const { items } = perform('bob', 'calls', {})
+    const later = perform('eve', 'call', { agent: 'bob', message: 'and I' })
+    expect(items).toMatchObject([
+      { from: 'ana', message: { hello: 1 } },
+      { from: 'eve', message: 'and I' },
+    ])
+    expect(await reply('bob', (items[1] as Item).key, 'you too')).toEqual({ ok: true })
+    await reply('bob', first(items).key, null)
+    expect(await early.outcome).toEqual({ ok: true, value: null })
+    expect(await later.outcome).toEqual({ ok: true, value: 'you too' })
+  })
+
+  it('of an agent that does not run is not found, at once [calling-1]', async () => {
+    const { outcome } = perform('ana', 'call', { agent: 'nobody', message: 1 })
+    expect(await outcome).toMatchObject({ error: { code: 'not-found' } })
+  })
+
+  it('ends at its deadline, so that agents in a circle do not wait for ever [calling-1]', async () => {
+    const taking = ['ana', 'bob'].map((agent) => perform(agent, 'calls', {}))
+    const circle = [
+      perform('ana', 'call', { agent: 'bob', message: 1 }),
+      perform('bob', 'call', { agent: 'ana', message: 2, deadlineMs: clock.nowMs() + 5_000 }),
+      perform('ana', 'call', { agent: 'ana', message: 3, deadlineMs: clock.nowMs() + 1e12 }),
+    ]
+    for (const { outcome } of circle)
+      expect(await clock.run(() => outcome)).toMatchObject({ error: { code: 'timeout' } })
+    expect(taking.map(({ items }) => items.length)).toEqual([2, 1])
+    const old = perform('ana', 'call', { agent: 'bob', message: 1 }, { askedMs: clock.nowMs() - 60_000 })
+    expect(await old.outcome).toMatchObject({ error: { code: 'timeout' } })
+  })
+
+  it('is refused when too many wait [calling-2]', async () => {
+    const waiting = Array.from({ length: callingLimits.waitingMax }, () =>
+      perform('ana', 'call', { agent: 'bob', message: 1 }),
+    )
+    expect(await perform('eve', 'call', { agent: 'bob', message: 1 }).outcome).toMatchObject({
+      error: { code: 'limit' },
+    })
+    waiting[0]?.stop.abort()
+    expect(await waiting[0]?.outcome).toMatchObject({ error: { code: 'cancelled' } })
+    const { items } = perform('bob', 'calls', {})
+    const more = perform('eve', 'call', { agent: 'bob', message: 'in' })
+    await reply('bob', items.find(({ from }) => from === 'eve')?.key ?? '', 'yes')
+    expect(await more.outcome).toEqual({ ok: true, value: 'yes' })
+    for (const { stop, outcome } of waiting) {
+      stop.abort()
+      await outcome
+    }
+  })
+
+  it('is answered by nobody else, and only once [calling-3]', async () => {
+    const { items } = perform('bob', 'calls', {})
+    const asked = perform('ana', 'call', { agent: 'bob', message: 1 })
+    await reply('eve', first(items).key, 'forged')
+    await reply('bob', first(items).key, 'true')
+    await reply('bob', first(items).key, 'changed')
+    expect(await asked.outcome).toEqual({ ok: true, value: 'true' })
+    expect(store.reply('bob', first(items).key)).toBe('true')
+  })
+
+  it('is refused where it says nothing, and an answer that is too long', async () => {
+    expect(await perform('ana', 'call', { agent: 'bob' }).outcome).toMatchObject({
+      error: { code: 'bad-request' },
+    })
+    expect(await reply('bob', 'k', 'x'.repeat(40_000))).toMatchObject({ error: { code: 'limit' } })
+  })
+
+  it('is taken by one loop at a time; the next one is handed what waits', async () => {
+    const one = perform('bob', 'calls', {})
+    expect(await perform('bob', 'calls', {}).outcome).toMatchObject({ error: { code: 'conflict' } })
+    const asked = perform('ana', 'call', { agent: 'bob', message: 1 })
+    one.stop.abort()
+    expect(await one.outcome).toMatchObject({ error: { code: 'cancelled' } })
+    const two = perform('bob', 'calls', {})
+    expect(two.items).toEqual(one.items)
+    await reply('bob', first(two.items).key, 'yes')
+    expect(await asked.outcome).toEqual({ ok: true, value: 'yes' })
+  })
+})
+
+describe('after a crash [calling-4]', () => {
+  it('a call is handed over under the same key', async () => {
+    const before = perform('bob', 'calls', {})
+    const askedMs = clock.nowMs()
+    void perform('ana', 'call', { agent: 'bob', message: 1 }, { id: 700, askedMs })
+    start()
+    const again = perform('ana', 'call', { agent: 'bob', message: 1 }, { id: 700, askedMs })
+    const { items } = perform('bob', 'calls', {})
+    expect(items).toEqual(before.items)
+    await reply('bob', first(items).key, 'yes')
+    expect(await again.outcome).toEqual({ ok: true, value: 'yes' })
+  })
+
+  it('an answer that the caller was not told is there, and nobody is asked again', async () => {
+    const askedMs = clock.nowMs()
+    const { items } = perform('bob', 'calls', {})
+    void perform('ana', 'call', { agent: 'bob', message: 1 }, { id: 701, askedMs })
+    start()
+    await reply('bob', first(items).key, 'yes')
+    await store[Symbol.asyncDispose]()
+    store = (await MemoryStore.open(directory, 2)).store
+    start()
+    const { items: none } = perform('bob', 'calls', {})
+    expect(await perform('ana', 'call', { agent: 'bob', message: 1 }, { id: 701, askedMs }).outcome).toEqual({
+      ok: true,
+      value: 'yes',
+    })
+    expect(none).toEqual([])
+  })
+})
