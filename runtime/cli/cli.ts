@@ -191,6 +191,13 @@ function addHubCommands(program: Command, run: Run): void {
     .action((id: string | undefined, options) =>
       run(options, async (context) => (await import('./commands/why.ts')).why(id, options, context)),
     )
+  ofHub(program.command('top'))
+    .description('the agents of a device, live: what each uses and waits for')
+    .option('--device <id>', 'which device, where there are several')
+    .option('--once', 'once, then end')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/top.ts')).top(options, context)),
+    )
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')

@@ -10,6 +10,8 @@ export interface Terminal {
   readonly json: boolean
   /** Characters of a line on a terminal; undefined in a pipe, which takes lines of any length. */
   readonly columns?: number | undefined
+  /** Lines that a terminal shows. */
+  readonly rows?: number | undefined
   /** A line of the result. */
   out(line: string): void
   /** A line about what is going on; nothing with --json. */
@@ -43,6 +45,7 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
   return {
     json,
     columns: streams.stdout.isTTY ? streams.stdout.columns : undefined,
+    rows: streams.stdout.isTTY ? streams.stdout.rows : undefined,
     out: (line) => {
       clear()
       streams.stdout.write(`${line}\n`)

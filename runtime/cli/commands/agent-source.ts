@@ -139,14 +139,14 @@ import { agent } from 'ganglion'
 
 export default agent({
   name: '${name}',
-  says: 'turns a light on where something moves, and off five minutes later',
-  wants: ['light.*:command', 'binary_sensor.*_motion:read'],
+  says: 'turns the lights on where something moves, and off five minutes later',
+  wants: ['light.*:command', 'light.*:read', 'binary_sensor.*_motion:read'],
   async run(ctx) {
     for await (const seen of ctx.on('binary_sensor.*_motion', { to: 'on' })) {
-      const light = ctx.entity(\`light.\${seen.area}\`)
-      await light.command({ state: 'on' }) // resolves only when telemetry shows it
+      const lights = await ctx.entities(\`light.\${seen.area}*\`)
+      for (const light of lights) await ctx.entity(light).command({ state: 'on' }) // waits for proof
       await ctx.sleep('5m') // survives a power cut and an update
-      await light.command({ state: 'off' })
+      for (const light of lights) await ctx.entity(light).command({ state: 'off' })
     }
   },
 })
