@@ -1,9 +1,11 @@
 /**
  * Files that the code reads beside itself: `new URL('./x', import.meta.url)`. In a bundle the code has moved, so each
  * such file or folder is copied to `dist/assets/` under its path in the repository, and the address rewritten; the
- * entry of another program becomes that program's bundle. An address of nothing fails the build.
+ * entry of another program becomes that program's bundle. An address of nothing fails the build. TypeScript among them is
+ * stripped of its types here, in place, so that a device need not.
  */
-import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import path from 'node:path'
 import type { Plugin } from 'rolldown'
 
@@ -31,7 +33,9 @@ export function assetPlugin(root: string, entries: Readonly<Record<string, strin
       for (const file of copied) {
         const target = path.join(dir ?? '', 'assets', file)
         mkdirSync(path.dirname(target), { recursive: true })
-        cpSync(path.join(root, file), target, { recursive: true })
+        if (file.endsWith('.ts'))
+          writeFileSync(target, stripTypeScriptTypes(readFileSync(path.join(root, file), 'utf8')))
+        else cpSync(path.join(root, file), target, { recursive: true })
       }
     },
   }

@@ -55,6 +55,25 @@ export function fetchDownloads(say: (line: string) => void): Downloads {
   return { tools: join(root, 'tools'), guest, npm: join(root, 'npm'), kernelVersion }
 }
 
+/** QEMU that runs one arm64 program on this machine's kernel; 63 MB, kept apart as nothing else needs it. */
+export function fetchUserEmulator(say: (line: string) => void): string {
+  const root = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ganglion', 'qemu-user-1')
+  const emulator = join(root, 'qemu-aarch64')
+  if (existsSync(emulator)) return emulator
+  const partial = `${root}.partial`
+  rmSync(partial, { recursive: true, force: true })
+  mkdirSync(join(partial, 'debs'), { recursive: true })
+  say('fetching QEMU for single programs (63 MB, once)')
+  const env = privateApt(partial)
+  const backports = backportsOf(env)
+  run('apt-get', ['download', '-qq', '-t', backports, 'qemu-user'], { env, cwd: join(partial, 'debs') })
+  unpack(join(partial, 'debs'), join(partial, 'all'))
+  mkdirSync(root, { recursive: true })
+  renameSync(join(partial, 'all', 'usr', 'bin', 'qemu-aarch64'), emulator)
+  rmSync(partial, { recursive: true })
+  return emulator
+}
+
 /** Starts a program of the tools with their own loader and libraries, whatever this machine has. */
 export function toolCommand(tools: string, program: string): { file: string; args: string[] } {
   const libraries = ['usr/lib', 'lib'].map((lib) => join(tools, lib, 'x86_64-linux-gnu')).join(':')
@@ -135,11 +154,7 @@ const guestPackages = ['busybox-static', 'libc6', 'libstdc++6', 'libgcc-s1', 'li
 
 function fetchDebian(root: string): void {
   const env = privateApt(root)
-  run('apt-get', ['update', '-qq'], { env })
-  const backports = run('apt-get', ['indextargets', '--format', '$(RELEASE)'], { env })
-    .split('\n')
-    .find((release) => release.endsWith('-backports'))
-  if (!backports) throw new Error('no backports beside the package source of this machine')
+  const backports = backportsOf(env)
   run(
     'apt-get',
     ['install', '-qq', '-y', '--download-only', '-t', backports, 'qemu-system-arm', 'kmod', 'cpio'],
@@ -156,6 +171,16 @@ function fetchDebian(root: string): void {
     if (!existsSync(link)) symlinkSync('kmod', link)
   }
   for (const folder of ['apt', 'guest-debs']) rmSync(join(root, folder), { recursive: true })
+}
+
+/** Reads the lists, and finds the backports in them. */
+function backportsOf(env: NodeJS.ProcessEnv): string {
+  run('apt-get', ['update', '-qq'], { env })
+  const backports = run('apt-get', ['indextargets', '--format', '$(RELEASE)'], { env })
+    .split('\n')
+    .find((release) => release.endsWith('-backports'))
+  if (!backports) throw new Error('no backports beside the package source of this machine')
+  return backports
 }
 
 /** The newest plain kernel of the 6.12 series, signed or not. */

@@ -1,4 +1,7 @@
-/** The files that every machine is made of: the engine and the guest in it. The same bytes in the source tree and in a bundle. */
+/**
+ * The files that every machine is made of: the engine and the guest in it. A bundle holds the guest stripped of its types
+ * already, and the same bytes.
+ */
 import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +9,8 @@ import type { MachinesInit } from './messages.ts'
 
 /** Reads them from disk. Throws where the engine is not installed. */
 export function readEngineFiles(): MachinesInit {
-  const stripped = (file: URL) => stripTypeScriptTypes(readFileSync(file, 'utf8'))
+  const strip = import.meta.url.endsWith('.ts') ? stripTypeScriptTypes : (code: string) => code
+  const stripped = (file: URL) => strip(readFileSync(file, 'utf8'))
   return {
     wasm: readFileSync(fileURLToPath(import.meta.resolve('quickjs-wasi/quickjs.wasm'))),
     guest: {

@@ -9,7 +9,7 @@
  * The engine's own limits are catchable in the program (out of memory, call stack: the depth is the same everywhere); ticks are
  * not. The host's stack is deep enough for the engine's guard to come first; where it does not, that is the fault `stack`.
  */
-import { EvalFlags, type JSValueHandle, QuickJS, type QuickJSOptions } from 'quickjs-wasi'
+import { EvalFlags, JSValueHandle, QuickJS, type QuickJSOptions } from 'quickjs-wasi'
 import { messageOf } from '../../base/errors.ts'
 import { type TurnCost, type TurnFault, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
 import { readOutput } from './read-output.ts'
@@ -109,8 +109,9 @@ export class Machine implements Disposable {
   static async restore(options: MachineOptions, { memory, take, drain }: Image): Promise<Machine> {
     const machine = new Machine(options)
     machine.#vm = await QuickJS.restore(QuickJS.deserializeSnapshot(memory), machine.#engineOptions())
-    machine.#take = machine.#vm.importHandle(take)
-    machine.#drain = machine.#vm.importHandle(drain)
+    // The very handles that lie in the image: `importHandle` would make new ones, and memory would tell that it was restored.
+    machine.#take = new JSValueHandle(machine.#vm, take)
+    machine.#drain = new JSValueHandle(machine.#vm, drain)
     machine.#tokens = { take, drain }
     return machine
   }
@@ -157,9 +158,9 @@ export class Machine implements Disposable {
 
   #run(inputs: string): string {
     const vm = this.#vm
-    vm.withScope(() => vm.callFunction(this.#take, vm.undefined, vm.newString(inputs)))
+    vm.withScope(() => vm.callFunction(this.#take, this.#take, vm.newString(inputs)))
     vm.executePendingJobs()
-    return vm.withScope(() => vm.callFunction(this.#drain, vm.undefined).toString())
+    return vm.withScope(() => vm.callFunction(this.#drain, this.#drain).toString())
   }
 
   async #load(): Promise<void> {
@@ -172,7 +173,7 @@ export class Machine implements Disposable {
     const source = textOf(program, program.entry)
     if (source === undefined) throw new ProgramError(`there is no ${program.entry} in the program`)
     const module = await this.#evaluate(program.entry, source)
-    this.#manifest = this.#vm.callFunction(load, this.#vm.undefined, module).toString()
+    this.#manifest = this.#vm.callFunction(load, load, module).consume((text) => text.toString())
     if (this.#manifest.length > turnLimits.argsBytesMax)
       throw new ProgramError(
         `the manifest has ${this.#manifest.length} bytes, more than the ${turnLimits.argsBytesMax} allowed`,

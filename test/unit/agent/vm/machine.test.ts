@@ -84,6 +84,36 @@ describe('an image', () => {
     }
   })
 
+  test('of a machine that was restored on the way is, byte for byte, that of one that stayed [vm-2]', async () => {
+    const body =
+      'const all = []; for (;;) { await ctx.sleep(10); all.push({ at: Date.now(), text: String(Math.random()) }) }'
+    using stayed = await begun(body)
+    stayed.turn(nowMs, start)
+    let image = stayed.image()
+    for (let id = 1; id < 10; id++) {
+      const input = [{ kind: 'settle', id, ok: true, value: undefined }] as const
+      using restored = await Machine.restore(optionsFor(running(body)), image)
+      const { cost, ...said } = stayed.turn(nowMs + id, input)
+      expect(restored.turn(nowMs + id, input)).toMatchObject({ ...said, cost: { ticks: cost.ticks } })
+      image = restored.image()
+      expect(Buffer.compare(image.memory, stayed.image().memory)).toBe(0)
+    }
+  })
+
+  test('is taken between turns: before the first, and after each [vm-3]', async () => {
+    const body = 'await ctx.sleep(1); return 5'
+    using machine = await begun(body)
+    const before = machine.image()
+    machine.turn(nowMs, start)
+    for (const [image, inputs] of [
+      [before, [...start, { kind: 'settle', id: 1, ok: true, value: undefined }]],
+      [machine.image(), [{ kind: 'settle', id: 1, ok: true, value: undefined }]],
+    ] as const) {
+      using restored = await Machine.restore(optionsFor(running(body)), image)
+      expect(restored.turn(nowMs, inputs)).toMatchObject({ output: { end: { ok: true, value: 5 } } })
+    }
+  })
+
   test('of the same turns has the same bytes', async () => {
     const body = `for (;;) { await ctx.sleep(10); ctx.log(Math.random(), new Date().toISOString()) }`
     const digests = []
