@@ -17,6 +17,7 @@ import {
 } from '../../runtime/wire/messages.ts'
 import { parseOutputs } from '../../runtime/wire/offload.ts'
 import { type InferReply, type InferResult, inferReply, type RpcMethod } from '../../runtime/wire/rpc.ts'
+import { type TopResult, topResult } from '../../runtime/wire/top.ts'
 import { ApiError } from './api-error.ts'
 import type { DeviceBus } from './device-bus.ts'
 import type { DeviceDirectory } from './device-directory.ts'
@@ -131,6 +132,12 @@ export class Devices {
     const { statusMs } = this.#deps.deadlines
     const asked = decision === undefined ? {} : { decision }
     return this.#call(this.#online(device), 'why', asked, statusMs, whyResult)
+  }
+
+  /** What its agents use and wait for now. */
+  async top(device: string): Promise<TopResult> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    return this.#call(this.#online(device), 'top', {}, this.#deps.deadlines.statusMs, topResult)
   }
 
   /** What a person asks of a device about its agents; a bundle larger than a message goes there by a ticket. */

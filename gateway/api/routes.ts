@@ -61,6 +61,7 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health, offl
     devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
   }))
   app.get('/api/devices/:id/status', (request) => devices.status(idOf(request)))
+  app.get('/api/devices/:id/top', (request) => devices.top(idOf(request)))
   app.get('/api/devices/:id/decisions', (request) => devices.decisions(idOf(request)))
   app.get('/api/devices/:id/decisions/:decision', (request) => {
     const { decision } = request.params as { decision: string }

@@ -24,6 +24,7 @@ import {
 import { decodeCbor } from '../wire/cbor.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check } from '../wire/messages.ts'
+import type { TopResult } from '../wire/top.ts'
 import type { AgentError, AgentStatus } from './agents.ts'
 import { readContent, sealed } from './bundle/bundle.ts'
 import type { DeviceAgents } from './device-agents.ts'
@@ -65,6 +66,10 @@ export class AgentCalls {
     } catch (error) {
       throw asRpcError(error)
     }
+  }
+
+  top(): Promise<TopResult> {
+    return this.#deps.agents.top()
   }
 
   async #list(agents: DeviceAgents, after = ''): Promise<AgentList> {

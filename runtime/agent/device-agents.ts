@@ -11,25 +11,34 @@ import { messageOf } from '../base/errors.ts'
 import { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
+import type { Priority } from '../wire/infer.ts'
+import type { TopResult } from '../wire/top.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
 import { openBundle } from './bundle/bundle.ts'
-import { TurnQueue } from './life/turn-queue.ts'
-import { parseGrants } from './permissions/grant.ts'
-import { isStillGranted, judge } from './permissions/judge.ts'
-import { failed, type Service } from './service.ts'
+import type { Approvals } from './permissions/approvals.ts'
+import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
+import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
+import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
+import { topOf } from './top.ts'
 
 export interface DeviceAgentsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly services: readonly Service[]
+  /** Tells people what waits for their yes. Never throws. */
+  readonly publishApproval: DevicePermissionsDeps['publish']
 }
 
 export class DeviceAgents implements AsyncDisposable {
   readonly #deps: DeviceAgentsDeps
   readonly #config: DeviceConfig
   readonly #stop = new AbortController()
+  readonly #priorities = new Map<string, Priority>()
   #agents: Promise<Agents> | undefined
+  #schedule: DeviceSchedule | undefined
+  #permissions: DevicePermissions | undefined
+  #parts: AsyncDisposable | undefined
 
   /** Agents that were running when the device ended go on. */
   static async open(
@@ -56,7 +65,10 @@ export class DeviceAgents implements AsyncDisposable {
   /** The agents of this device, opened if they are not yet. Throws where the disk cannot be used, or the device is stopping. */
   async get(): Promise<Agents> {
     this.#stop.signal.throwIfAborted()
-    this.#agents ??= this.#open()
+    this.#agents ??= this.#open().catch((error) => {
+      this.#agents = undefined
+      throw error
+    })
     return await this.#agents
   }
 
@@ -65,10 +77,30 @@ export class DeviceAgents implements AsyncDisposable {
     return await this.#agents?.catch(() => undefined)
   }
 
+  /** What agents use and wait for now. */
+  async top(): Promise<TopResult> {
+    const agents = await this.known()
+    const { scheduler, accounts } = this.#schedule ?? {}
+    return topOf({
+      agents: agents?.list() ?? [],
+      usage: accounts?.report() ?? [],
+      loads: scheduler?.loads() ?? [],
+      priorityOf: this.#priorityOf,
+      waitsOf: (agent) => scheduler?.waitsOf(agent) ?? [],
+    })
+  }
+
+  /** What waits for a person's yes; absent where no agent is. */
+  async approvals(): Promise<Approvals | undefined> {
+    await this.known()
+    return this.#permissions?.approvals
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the device is stopping'))
     const agents = await this.#agents?.catch(() => undefined)
     await agents?.[Symbol.asyncDispose]()
+    await this.#parts?.[Symbol.asyncDispose]()
   }
 
   get #directory(): string {
@@ -79,11 +111,23 @@ export class DeviceAgents implements AsyncDisposable {
     const { clock, log, services } = this.#deps
     const { id, stateDir, agents } = this.#config
     const identity = Identity.open(id, stateDir)
+    const { signal } = this.#stop
+    const shared = { directory: this.#directory, ...agents }
+    await using parts = new AsyncDisposableStack()
+    const schedule = parts.use(
+      await openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
+    )
+    const kept = parts.use(await this.#openPermissions(identity, signal))
     const deps: AgentsDeps = {
-      ...{ clock, log, identity, services, revoked },
-      decide: decideWith(clock, Intl.DateTimeFormat().resolvedOptions().timeZone),
-      programOf: (bundle) => openBundle(bundle, identity).program,
-      turns: new TurnQueue(agents.threads),
+      ...{ clock, log, identity, turns: schedule.turns },
+      services: schedule.scheduled(services),
+      revoked: kept.permissions.revoked,
+      decide: (...asked) => kept.permissions.decide(...asked),
+      programOf: (bytes) => {
+        const { name, manifest, program } = openBundle(bytes, identity)
+        this.#priorities.set(name, manifest.priority ?? 'background')
+        return program
+      },
     }
     const options = {
       directory: this.#directory,
@@ -91,26 +135,20 @@ export class DeviceAgents implements AsyncDisposable {
       agentsMax: agents.max,
       bytesMax: agents.megabytesMax * 1024 * 1024,
     }
-    try {
-      return await Agents.open(deps, options, this.#stop.signal)
-    } catch (error) {
-      this.#agents = undefined
-      throw error
-    }
+    const opened = await Agents.open(deps, options, signal)
+    this.#schedule = schedule
+    this.#permissions = kept
+    this.#parts = parts.move()
+    return opened
   }
+
+  #openPermissions(identity: Identity, signal: AbortSignal): Promise<DevicePermissions> {
+    const { clock, log, publishApproval: publish } = this.#deps
+    const { stateDir } = this.#config
+    const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
+    const options = { stateDir, directory: this.#directory, timezone }
+    return DevicePermissions.open({ clock, log, identity, publish }, options, signal)
+  }
+
+  readonly #priorityOf = (agent: string): Priority => this.#priorities.get(agent) ?? 'background'
 }
-
-const revoked: AgentsDeps['revoked'] = (caller, call, grants) =>
-  isStillGranted(call, parseGrants(grants))
-    ? undefined
-    : failed('permission', `${caller.agent} was not granted ${call.op}`)
-
-/** Nobody is asked and nothing is counted here: a grant that needs either allows nothing. */
-const decideWith =
-  (clock: Clock, timezone: string): AgentsDeps['decide'] =>
-  async (_caller, call, grants) => {
-    const said = judge(call, parseGrants(grants), { nowMs: clock.nowMs(), timezone, used: () => [] })
-    if (said.verdict === 'deny') return { allow: false, outcome: failed(said.code, said.reason) }
-    if (said.verdict === 'allow' && said.grant?.limits.rate === undefined) return { allow: true }
-    return { allow: false, outcome: failed('permission', 'nobody can be asked here') }
-  }

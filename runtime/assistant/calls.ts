@@ -1,4 +1,4 @@
-/** What this device answers when it is called over the wire: say, hear, command, status, fault, infer, why, agent. */
+/** What this device answers when it is called over the wire: say, hear, command, status, fault, infer, why, agent, top. */
 import * as v from 'valibot'
 import type { SimControl } from '../../hal/contract/board.ts'
 import type { Clock } from '../base/clock.ts'
@@ -20,9 +20,16 @@ import {
   sayParams,
   whyParams,
 } from '../wire/rpc.ts'
+import type { TopResult } from '../wire/top.ts'
 import type { Assistant } from './assistant.ts'
 import { inferCall } from './infer-call.ts'
 import { fetchRecording } from './recording.ts'
+
+interface AgentAnswers {
+  answer(request: unknown, signal: AbortSignal): Promise<unknown>
+  /** What agents use and wait for now. */
+  top(): Promise<TopResult>
+}
 
 export interface CallDeps {
   readonly clock: Clock
@@ -34,7 +41,7 @@ export interface CallDeps {
   /** What decides where models run; absent where there is none. */
   readonly router?: Pick<Router, 'decisionsOf' | 'decisions' | 'infer'> | undefined
   /** Absent where agents are switched off. */
-  readonly agents?: { answer(request: unknown, signal: AbortSignal): Promise<unknown> } | undefined
+  readonly agents?: AgentAnswers | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -65,7 +72,8 @@ export class Calls {
     }
     if (method === 'infer') return this.#infer(params(inferRpc, request), signal)
     if (method === 'why') return this.#why(params(whyParams, request))
-    if (method === 'agent') return this.#agent(request, signal)
+    if (method === 'agent') return this.#agents.answer(request, signal)
+    if (method === 'top') return this.#agents.top()
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
   }
@@ -93,9 +101,9 @@ export class Calls {
     }
   }
 
-  #agent(request: unknown, signal: AbortSignal): Promise<unknown> {
+  get #agents(): AgentAnswers {
     const { agents } = this.#deps
-    if (agents) return agents.answer(request, signal)
+    if (agents) return agents
     throw new RpcError(
       'unsupported',
       'agents are switched off on this device: set agents.enabled in its configuration',

@@ -345,6 +345,22 @@ function addModelCommands(program: Command, run: Run): void {
     )
 }
 
+function addAuditCommands(program: Command, run: Run): void {
+  const commands = () => import('./commands/audit.ts')
+  const audit = program
+    .command('audit')
+    .description('what agents asked for and did on the device of this machine')
+  const ofAudit = (command: Command) =>
+    shared(command).option('--config <file>', 'configuration that says where state is kept')
+  ofAudit(audit.command('verify'))
+    .description('whether the record is as the device wrote it; exit code 1 where it is not')
+    .action((options) => run(options, async (context) => (await commands()).auditVerify(options, context)))
+  ofAudit(audit.command('show'))
+    .description('the newest lines')
+    .option('--lines <number>', 'how many; default 50')
+    .action((options) => run(options, async (context) => (await commands()).auditShow(options, context)))
+}
+
 function addToolCommands(program: Command, run: Run): void {
   shared(program.command('doctor'))
     .description('what this machine is, what is wrong and what to do; exit code 1 when something is')
@@ -367,6 +383,7 @@ function addToolCommands(program: Command, run: Run): void {
     .action((id: string | undefined, options) =>
       run(options, async (context) => (await import('./commands/history.ts')).history(id, options, context)),
     )
+  addAuditCommands(program, run)
   const evaluation = program.command('eval').description('measure how well something is done')
   shared(evaluation.command('home').argument('<dir>', 'a folder of spoken-command tests, or of such folders'))
     .description('run spoken-command tests in simulated homes')

@@ -11,4 +11,17 @@ export const agentsSchema = v.strictObject({
   max: v.optional(count(1000), 100),
   /** What they keep on the disk, megabytes: an image of each is 0.2 to 2. */
   megabytesMax: v.optional(count(16_384), 512),
+  /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused; absent: no quota. */
+  quota: v.optional(
+    v.strictObject({
+      cpuMsPerMinute: v.optional(count(960_000), 15_000),
+      engineMsPerMinute: v.optional(count(960_000), 30_000),
+      tokensPerDay: v.optional(count(1e9), 500_000),
+      bytesPerDay: v.optional(count(1e12), 100_000_000),
+      /** In the money that prices are given in. */
+      moneyPerDay: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(1e6)), 1),
+    }),
+    {},
+  ),
 })
+export type AgentsConfig = v.InferOutput<typeof agentsSchema>

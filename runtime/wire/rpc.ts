@@ -7,7 +7,17 @@ import { privacies, type Tensor } from './infer.ts'
 import { jsonRecord } from './messages.ts'
 import { isTensor } from './tensor.ts'
 
-export const rpcMethods = ['say', 'hear', 'command', 'status', 'fault', 'infer', 'why', 'agent'] as const
+export const rpcMethods = [
+  'say',
+  'hear',
+  'command',
+  'status',
+  'fault',
+  'infer',
+  'why',
+  'agent',
+  'top',
+] as const
 export type RpcMethod = (typeof rpcMethods)[number]
 
 export const rpcRequest = v.looseObject({

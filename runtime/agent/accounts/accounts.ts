@@ -134,12 +134,6 @@ export class Accounts implements AsyncDisposable {
       .toSorted((left, right) => right.cpuShare - left.cpuShare || (left.agent < right.agent ? -1 : 1))
   }
 
-  /** It was removed. */
-  forget(agent: string): void {
-    if (this.#accounts.delete(agent))
-      this.#cancelKeep ??= this.#clock.after(keepEveryMs, () => this.#keepLater())
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#cancelKeep) this.#keepLater()
     await this.#keeping

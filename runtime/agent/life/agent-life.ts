@@ -225,6 +225,8 @@ export class AgentLife {
       const nowMs = this.#clock.now()
       const result = await this.#machine.turn(nowMs, inputs)
       cost = result.cost
+      // Others compute while this turn goes to the disk.
+      release(cost)
       if (!result.ok) return this.#fail(`${result.fault}: ${result.reason}`)
       await this.#commit(nowMs, inputs, result.output)
     } finally {

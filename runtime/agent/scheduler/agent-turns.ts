@@ -18,6 +18,8 @@ export interface AgentTurnsDeps {
 export const processor = 'processor'
 /** Weight of the last turn in what the next one is expected to cost. */
 const newest = 0.25
+/** Agents whose cost is remembered: the one whose turn is longest ago goes. */
+const costsMax = 1_024
 
 export class AgentTurns {
   readonly #deps: AgentTurnsDeps
@@ -41,13 +43,14 @@ export class AgentTurns {
       over = true
       grant.release()
       accounts.add(agent, cost, 1)
-      this.#costs.set(agent, costMs + newest * (cost.cpuMs - costMs))
+      this.#expect(agent, costMs + newest * (cost.cpuMs - costMs))
     }
   }
 
-  /** It was removed. */
-  forget(agent: string): void {
+  #expect(agent: string, costMs: number): void {
     this.#costs.delete(agent)
-    this.#deps.accounts.forget(agent)
+    this.#costs.set(agent, costMs)
+    const [oldest] = this.#costs.keys()
+    if (this.#costs.size > costsMax && oldest !== undefined) this.#costs.delete(oldest)
   }
 }

@@ -1,0 +1,71 @@
+/** What agents of a device share, as its configuration says: the scheduler, the accounts, and both put before turns and services. */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { AgentsConfig } from '../../config/agents.ts'
+import type { Priority } from '../../wire/infer.ts'
+import { Accounts } from '../accounts/accounts.ts'
+import type { Quota } from '../accounts/usage.ts'
+import type { Service } from '../service.ts'
+import { AgentTurns, processor } from './agent-turns.ts'
+import { engine, scheduledService, thoughts } from './scheduled-service.ts'
+import { Scheduler } from './scheduler.ts'
+
+export interface DeviceSchedule extends AsyncDisposable {
+  readonly scheduler: Scheduler
+  readonly accounts: Accounts
+  readonly turns: AgentTurns
+  /** The same services, each call of which takes its turn. */
+  scheduled(services: readonly Service[]): readonly Service[]
+}
+
+/** One agent may have as many calls open as a machine allows; of them so many are under way. */
+const perAgent = { heldMax: 4, waitingMax: 256 }
+
+export async function openSchedule(
+  {
+    clock,
+    log,
+    priorityOf,
+  }: { readonly clock: Clock; readonly log: Log; readonly priorityOf: (agent: string) => Priority },
+  {
+    directory,
+    threads,
+    max,
+    quota,
+  }: { readonly directory: string } & Pick<AgentsConfig, 'threads' | 'max' | 'quota'>,
+  signal: AbortSignal,
+): Promise<DeviceSchedule> {
+  const accounts = await Accounts.open({ clock, log }, { directory, quotas: quotasOf(quota) }, signal)
+  const scheduler = new Scheduler(clock, {
+    resources: [
+      // An agent asks for one turn at a time.
+      { name: processor, capacity: threads, queueMax: max },
+      { name: engine, capacity: 8, queueMax: 1_024, perAgent },
+      { name: thoughts, capacity: 4, queueMax: 256, perAgent: { heldMax: 2, waitingMax: 64 } },
+    ],
+  })
+  const deps = { scheduler, accounts, priorityOf, monotonicMs: () => clock.monotonicMs() }
+  return {
+    ...{ scheduler, accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
+    scheduled: (services) => services.map((service) => scheduledService(service, deps)),
+    async [Symbol.asyncDispose]() {
+      scheduler.close()
+      await accounts[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const minuteMs = 60_000
+const dayMs = 86_400_000
+
+function quotasOf(quota: AgentsConfig['quota']): Quota[] {
+  const { cpuMsPerMinute, engineMsPerMinute, tokensPerDay, bytesPerDay, moneyPerDay } = quota
+  const all: (Omit<Quota, 'max'> & { readonly max: number | undefined })[] = [
+    { what: 'cpuMs', max: cpuMsPerMinute, perMs: minuteMs, over: 'wait' },
+    { what: 'engineMs', max: engineMsPerMinute, perMs: minuteMs, over: 'wait' },
+    { what: 'tokens', max: tokensPerDay, perMs: dayMs, over: 'refuse' },
+    { what: 'bytes', max: bytesPerDay, perMs: dayMs, over: 'refuse' },
+    { what: 'money', max: moneyPerDay, perMs: dayMs, over: 'refuse' },
+  ]
+  return all.flatMap(({ max, ...quota }) => (max === undefined ? [] : [{ ...quota, max }]))
+}

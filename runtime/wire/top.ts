@@ -1,0 +1,47 @@
+/** Answer to the call `top`: agents now, what each uses and waits for, and how much there is of what they share. */
+import * as v from 'valibot'
+
+const name = v.pipe(v.string(), v.maxLength(64))
+const word = v.pipe(v.string(), v.maxLength(128))
+const amount = v.pipe(v.number(), v.finite())
+/** Agents of one answer: the busiest. */
+export const topAgentsMax = 100
+
+export const topAgent = v.object({
+  name,
+  state: v.picklist(['running', 'stopped', 'ended', 'failed']),
+  priority: v.picklist(['control', 'interactive', 'background']),
+  /** Share of one core, and turns a second, over about ten seconds. */
+  cpuShare: amount,
+  turnsPerS: amount,
+  turns: amount,
+  /** Of its machine after its last turn. */
+  memoryBytes: amount,
+  inMemory: v.boolean(),
+  /** Since it was installed. Joules are an estimate. */
+  used: v.object({
+    cpuMs: amount,
+    engineMs: amount,
+    tokens: amount,
+    bytes: amount,
+    joules: amount,
+    money: amount,
+  }),
+  /** Calls that it waits for, then what it waits for to get its turn, each once. */
+  waits: v.pipe(v.array(word), v.maxLength(16)),
+  /** Quotas that are used up. */
+  over: v.pipe(v.array(word), v.maxLength(16)),
+})
+export type TopAgent = v.InferOutput<typeof topAgent>
+
+export const topResult = v.object({
+  /** The busiest first. */
+  agents: v.pipe(v.array(topAgent), v.maxLength(topAgentsMax)),
+  /** Agents that did not fit. */
+  more: amount,
+  resources: v.pipe(
+    v.array(v.object({ name: word, capacity: amount, used: amount, waiting: amount })),
+    v.maxLength(64),
+  ),
+})
+export type TopResult = v.InferOutput<typeof topResult>

@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Json } from '../../../../runtime/agent/contract.ts'
+import { openSchedule } from '../../../../runtime/agent/scheduler/device-schedule.ts'
+import type { Outcome, Performing, Service } from '../../../../runtime/agent/service.ts'
+import type { CallOp } from '../../../../runtime/agent/turn.ts'
+import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
+import { silentLog } from '../../../../runtime/base/log.ts'
+import type { Priority } from '../../../../runtime/wire/infer.ts'
+
+const forever = new AbortController().signal
+
+/** A device's schedule before a service that takes a while, and what that was doing when. */
+async function scheduled(ops: readonly CallOp[], tookMs: number, value: Json = null) {
+  const directory = mkdtempSync(join(tmpdir(), 'schedule-'))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
+  const clock = new VirtualClock()
+  const priorityOf = (agent: string): Priority => (agent.startsWith('alarm') ? 'control' : 'background')
+  const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100 }
+  const schedule = await openSchedule(
+    { clock, log: silentLog, priorityOf },
+    { directory, threads: 1, max: 8, quota: { engineMsPerMinute: 1_000, bytesPerDay: 1e6, ...quota } },
+    forever,
+  )
+  const order: string[] = []
+  const slow: Service = {
+    ops,
+    async perform({ caller, call }): Promise<Outcome> {
+      order.push(`${caller.agent} ${call.args['entity'] ?? call.op} at ${clock.monotonicMs()}`)
+      await sleep(clock, tookMs)
+      return { ok: true, value }
+    },
+  }
+  const [service = slow] = schedule.scheduled([slow])
+  let calls = 0
+  const ask = (agent: string, args: Performing['call']['args'] = {}, signal = forever) => {
+    calls += 1
+    const [op = 'sleep'] = ops
+    const call = { id: calls, op, args }
+    return service.perform(
+      { caller: { agent, token: 1 }, call, resumed: false, askedMs: clock.nowMs(), emit: () => true },
+      signal,
+    )
+  }
+  return { clock, schedule, order, ask }
+}
+
+test('[sched-13] commands to one entity go one after the other, the most urgent first; to others at once', async () => {
+  const { clock, schedule, order, ask } = await scheduled(['command'], 100)
+  await clock.run(() =>
+    Promise.all([
+      ask('a', { entity: 'light.hall' }),
+      ask('b', { entity: 'light.hall' }),
+      ask('alarm', { entity: 'light.hall' }),
+      ask('c', { entity: 'light.attic' }),
+    ]),
+  )
+  expect(order).toEqual([
+    ...['a light.hall at 0', 'c light.attic at 0', 'alarm light.hall at 100', 'b light.hall at 200'],
+  ])
+  expect(schedule.scheduler.loads().every(({ used }) => used === 0)).toBe(true)
+  expect(schedule.scheduler.loads().map(({ name }) => name)).toEqual(['processor', 'engine', 'thoughts'])
+})
+
+test('[sched-13] a command that is given up while it waits lets the next one have the entity', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 100)
+  const leaves = new AbortController()
+  await clock.run(async () => {
+    const first = ask('a', { entity: 'lock.door' })
+    const gone = ask('b', { entity: 'lock.door' }, leaves.signal)
+    const last = ask('c', { entity: 'lock.door' })
+    leaves.abort(new Error('no longer'))
+    await expect(gone).rejects.toThrow('no longer')
+    await Promise.all([first, last])
+  })
+  expect(order).toEqual(['a lock.door at 0', 'c lock.door at 100'])
+})
+
+test('[sched-14] [account-2] what a thought cost is counted, and one beyond the quota is answered with why', async () => {
+  const { clock, schedule, ask } = await scheduled(['think'], 50, { answer: 'yes', tokens: 120 })
+  await clock.run(async () => {
+    expect(await ask('poet')).toMatchObject({ ok: true })
+    expect(await ask('poet')).toEqual({
+      ok: false,
+      error: { code: 'limit', message: 'poet has used its 100 tokens in 24 h' },
+    })
+    expect(await ask('other')).toMatchObject({ ok: true })
+  })
+  expect(schedule.accounts.report().find(({ agent }) => agent === 'poet')?.used.tokens).toBe(120)
+})
+
+test('[sched-14] [account-2] who holds the engine too long waits for its quota, and the others do not', async () => {
+  const { clock, schedule, order, ask } = await scheduled(['infer'], 1_500)
+  await clock.run(async () => {
+    await ask('eager')
+    await Promise.all([ask('eager'), ask('calm')])
+  })
+  // 500 ms beyond its second a minute: paid off after 30 s, and something to spend a little later.
+  expect(order.slice(0, 2)).toEqual(['eager infer at 0', 'calm infer at 1500'])
+  expect(order[2]).toMatch(/^eager infer at 321/)
+  const [eager] = schedule.accounts.report().filter(({ agent }) => agent === 'eager')
+  expect(eager?.used.engineMs).toBe(3_000)
+})
+
+test('[sched-6] [sched-4] an agent has four calls of the engine under way, the rest waits, and what is too much is refused', async () => {
+  const { clock, order, ask } = await scheduled(['infer'], 10)
+  await clock.run(async () => {
+    const outcomes = await Promise.all(Array.from({ length: 270 }, () => ask('flood')))
+    const refused = outcomes.filter(({ ok }) => !ok)
+    expect(refused).toHaveLength(270 - 256 - 4)
+    expect(refused[0]).toMatchObject({ error: { code: 'limit' } })
+  })
+  expect(order.filter((line) => line.endsWith(' at 0'))).toHaveLength(4)
+})
+
+test('[sched-14] when the device stops, who waits is told', async () => {
+  const { clock, schedule, ask } = await scheduled(['command'], 100)
+  await clock.run(async () => {
+    const first = ask('a', { entity: 'light.hall' })
+    const second = ask('b', { entity: 'light.hall' })
+    await sleep(clock, 10)
+    await schedule[Symbol.asyncDispose]()
+    expect(await second).toMatchObject({ ok: false, error: { code: 'unavailable' } })
+    expect(await first).toMatchObject({ ok: true })
+  })
+})
