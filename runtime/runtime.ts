@@ -78,16 +78,17 @@ export class Runtime implements AsyncDisposable {
     const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
     const link = stack.use(await Link.open({ clock, log, outbox }, linkOptions(config), signal))
     if (leases) stack.defer(link.onChange((connected) => leases.network(connected)))
+    const tell = (kind: string) => (event: object) => {
+      link
+        .publishEvent(kind, event, 'event')
+        .catch((error) => log.warn('an event was not kept', { kind, reason: messageOf(error) }))
+    }
     const assistant = new Assistant({
       clock,
       registry,
       actuation,
       understand,
-      onEvent: (event) => {
-        link
-          .publishEvent('command', event, 'event')
-          .catch((error) => log.warn('an event was not kept', { reason: messageOf(error) }))
-      },
+      onEvent: tell('command'),
     })
 
     const stop = new AbortController()
@@ -122,7 +123,13 @@ export class Runtime implements AsyncDisposable {
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
     const services = servicesOf({ clock, registry, actuation, inference: router, timeZone })
     const agents = config.agents.enabled
-      ? stack.use(await DeviceAgents.open({ clock, log, services }, config, signal))
+      ? stack.use(
+          await DeviceAgents.open(
+            { clock, log, services, publishApproval: tell('approval') },
+            config,
+            signal,
+          ),
+        )
       : undefined
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))

@@ -205,3 +205,21 @@ async function verifiedHead(directory: string, verify: Verify): Promise<AuditHea
   const verdict = verify(read.head.device, read.signed, read.signature)
   return verdict === 'valid' ? read.head : `the head is not signed by this device (${verdict})`
 }
+
+/** The device that the head names, whether it signed it or not; undefined where there is no head. */
+export async function auditDevice(directory: string): Promise<string | undefined> {
+  const text = await readFile(join(directory, headFile), 'utf8').catch(() => undefined)
+  const read = text === undefined ? undefined : readHead(text)
+  return typeof read === 'object' ? read.head.device : undefined
+}
+
+/** The newest lines that hold, oldest first. */
+export async function newestLines(directory: string, most: number): Promise<readonly AuditLine[]> {
+  let found: AuditLine[] = []
+  for (const number of (await filesIn(directory)).reverse()) {
+    const { lines } = await readFileOfLog(directory, number, undefined)
+    found = [...lines.map(({ line: one }) => one), ...found]
+    if (found.length >= most) break
+  }
+  return found.slice(-most)
+}

@@ -25,6 +25,11 @@ import {
   readHead,
 } from './audit-chain.ts'
 
+/** Where a device keeps it. */
+export function auditIn(stateDir: string): string {
+  return join(stateDir, 'audit')
+}
+
 export interface AuditDeps {
   readonly clock: Clock
   readonly log: Log

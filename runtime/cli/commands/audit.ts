@@ -1,0 +1,61 @@
+/** `ganglion audit verify|show`: what agents of this machine's device asked for and did, and whether the record was touched. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { UsageError } from '../../base/errors.ts'
+import { Identity } from '../../base/identity.ts'
+import { auditIn } from '../../observe/audit.ts'
+import { type AuditLine, auditDevice, newestLines, verifyAudit } from '../../observe/audit-chain.ts'
+import type { Context } from '../context.ts'
+import { deviceStateDir } from '../device-dir.ts'
+import { exitCodes } from '../exit.ts'
+
+export interface AuditCommandOptions {
+  readonly config?: string
+  readonly lines?: string
+}
+
+/** Exit code 1 where the log is not as the device wrote it. */
+export async function auditVerify(options: AuditCommandOptions, context: Context): Promise<number> {
+  const { stateDir, directory } = placeOf(options, context)
+  const { terminal } = context
+  const identity = Identity.open((await auditDevice(directory)) ?? '', stateDir)
+  const report = await verifyAudit(directory, (...signed) => identity.verify(...signed))
+  if (terminal.json) terminal.out(JSON.stringify(report))
+  else if (report.ok)
+    terminal.out(
+      `${terminal.style('green', '✓')} ${report.lines} lines in ${report.files} files are as the device wrote them, and signed up to line ${report.signedTo}`,
+    )
+  else for (const problem of report.problems) terminal.error(`the audit log was touched: ${problem}`)
+  return report.ok ? exitCodes.done : exitCodes.failed
+}
+
+export async function auditShow(options: AuditCommandOptions, context: Context): Promise<number> {
+  const { directory } = placeOf(options, context)
+  const { terminal } = context
+  const most = Number(options.lines ?? 50)
+  if (!(Number.isInteger(most) && most > 0))
+    throw new UsageError(`--lines ${options.lines}: not a number above 0`)
+  for (const line of await newestLines(directory, most))
+    terminal.out(
+      terminal.json ? JSON.stringify({ seq: line.seq, atMs: line.atMs, ...line.entry }) : inWords(line),
+    )
+  return exitCodes.done
+}
+
+function placeOf({ config }: AuditCommandOptions, context: Context) {
+  const stateDir = deviceStateDir(config, context)
+  const directory = auditIn(stateDir)
+  if (!existsSync(directory) || !existsSync(join(stateDir, 'identity.key')))
+    throw new UsageError(`there is no audit log in ${stateDir}: no agent has run there yet`)
+  return { stateDir, directory }
+}
+
+function inWords({ seq, atMs, entry }: AuditLine): string {
+  const { kind, agent, op, about, ...rest } = entry
+  const what = Array.isArray(about) ? about.join(', ') : ''
+  const more = Object.entries(rest)
+    .filter(([key]) => !['token', 'capability', 'before'].includes(key))
+    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const parts = [new Date(atMs).toISOString(), String(seq), kind, agent, op, what, ...more]
+  return parts.filter((part) => part !== undefined && part !== '').join('  ')
+}
