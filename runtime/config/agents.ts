@@ -11,7 +11,7 @@ export const agentsSchema = v.strictObject({
   max: v.optional(count(1000), 100),
   /** What they keep on the disk, megabytes: an image of each is 0.2 to 2. */
   megabytesMax: v.optional(count(16_384), 512),
-  /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused; absent: no quota. */
+  /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused. */
   quota: v.optional(
     v.strictObject({
       cpuMsPerMinute: v.optional(count(960_000), 15_000),

@@ -60,12 +60,11 @@ const dayMs = 86_400_000
 
 function quotasOf(quota: AgentsConfig['quota']): Quota[] {
   const { cpuMsPerMinute, engineMsPerMinute, tokensPerDay, bytesPerDay, moneyPerDay } = quota
-  const all: (Omit<Quota, 'max'> & { readonly max: number | undefined })[] = [
+  return [
     { what: 'cpuMs', max: cpuMsPerMinute, perMs: minuteMs, over: 'wait' },
     { what: 'engineMs', max: engineMsPerMinute, perMs: minuteMs, over: 'wait' },
     { what: 'tokens', max: tokensPerDay, perMs: dayMs, over: 'refuse' },
     { what: 'bytes', max: bytesPerDay, perMs: dayMs, over: 'refuse' },
     { what: 'money', max: moneyPerDay, perMs: dayMs, over: 'refuse' },
   ]
-  return all.flatMap(({ max, ...quota }) => (max === undefined ? [] : [{ ...quota, max }]))
 }

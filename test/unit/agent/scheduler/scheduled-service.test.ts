@@ -18,7 +18,7 @@ async function scheduled(ops: readonly CallOp[], tookMs: number, value: Json = n
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const clock = new VirtualClock()
   const priorityOf = (agent: string): Priority => (agent.startsWith('alarm') ? 'control' : 'background')
-  const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100 }
+  const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100, moneyPerDay: 1 }
   const schedule = await openSchedule(
     { clock, log: silentLog, priorityOf },
     { directory, threads: 1, max: 8, quota: { engineMsPerMinute: 1_000, bytesPerDay: 1e6, ...quota } },
