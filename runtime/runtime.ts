@@ -125,7 +125,7 @@ export class Runtime implements AsyncDisposable {
     const agents = config.agents.enabled
       ? stack.use(
           await DeviceAgents.open(
-            { clock, log, services, publishApproval: tell('approval') },
+            { clock, log, services, models: router, publishApproval: tell('approval') },
             config,
             signal,
           ),

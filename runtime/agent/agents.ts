@@ -48,6 +48,8 @@ export interface AgentsDeps {
   /** What to answer a call that was allowed and under these grants no longer is. Asks nobody, counts nothing. */
   readonly revoked: (caller: Caller, call: StoredCall, grants: string) => Outcome | undefined
   readonly turns: Turns
+  /** Told when an agent was removed: all else that it left goes too. */
+  readonly removed?: (agent: string) => void
 }
 
 export type Verdict = Allowed | { readonly allow: false; readonly outcome: Outcome }
@@ -173,6 +175,7 @@ export class Agents implements AsyncDisposable {
     return this.#next(name, async () => {
       await this.#stop(name)
       this.#store.remove(name)
+      this.#deps.removed?.(name)
       await this.#store.durable()
     })
   }
@@ -186,6 +189,15 @@ export class Agents implements AsyncDisposable {
       this.#lives.get(name)?.reconsider((call) => revoked({ agent: name, token }, call, grants))
       await this.#store.durable()
     })
+  }
+
+  runs(name: string): boolean {
+    return this.#lives.has(name)
+  }
+
+  /** Decides about and performs a call that something does for an agent, as its own. Never throws. */
+  performFor(caller: Caller, call: StoredCall, resumed: boolean, signal: AbortSignal): Promise<Outcome> {
+    return this.#perform(caller, call, resumed, () => true, signal)
   }
 
   list(): AgentStatus[] {

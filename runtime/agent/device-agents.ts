@@ -15,17 +15,21 @@ import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
 import { openBundle } from './bundle/bundle.ts'
+import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
 import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
+import type { ChatModels } from './think/chat.ts'
 import { topOf } from './top.ts'
 
 export interface DeviceAgentsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly services: readonly Service[]
+  /** The device's router. */
+  readonly models: ChatModels
   /** Tells people what waits for their yes. Never throws. */
   readonly publishApproval: DevicePermissionsDeps['publish']
 }
@@ -108,7 +112,7 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   async #open(): Promise<Agents> {
-    const { clock, log, services } = this.#deps
+    const { clock, log, services, models } = this.#deps
     const { id, stateDir, agents } = this.#config
     const identity = Identity.open(id, stateDir)
     const { signal } = this.#stop
@@ -118,9 +122,23 @@ export class DeviceAgents implements AsyncDisposable {
       await openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
     )
     const kept = parts.use(await this.#openPermissions(identity, signal))
+    const ready = Promise.withResolvers<Agents>()
+    let running: Agents | undefined
+    const mind = parts.use(
+      await openMind(
+        {
+          ...{ clock, log, models },
+          perform: async (...asked) => (await ready.promise).performFor(...asked),
+          // Before they all are: whoever is called may still be on its way.
+          runs: (agent) => running?.runs(agent) ?? true,
+        },
+        this.#directory,
+      ),
+    )
     const deps: AgentsDeps = {
       ...{ clock, log, identity, turns: schedule.turns },
-      services: schedule.scheduled(services),
+      services: schedule.scheduled([...services, ...mind.services]),
+      removed: (agent) => mind.remove(agent),
       revoked: kept.permissions.revoked,
       decide: (...asked) => kept.permissions.decide(...asked),
       programOf: (bytes) => {
@@ -136,6 +154,8 @@ export class DeviceAgents implements AsyncDisposable {
       bytesMax: agents.megabytesMax * 1024 * 1024,
     }
     const opened = await Agents.open(deps, options, signal)
+    running = opened
+    ready.resolve(opened)
     this.#schedule = schedule
     this.#permissions = kept
     this.#parts = parts.move()
