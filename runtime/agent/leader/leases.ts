@@ -1,0 +1,207 @@
+/**
+ * Leases and leaders over MQTT: things that only one may do at a time in the site. A claim goes to all devices, each answers, and who
+ * was granted it says so on a retained topic, for those that were away. Without more than half of the known devices there is none.
+ *
+ * [lease-4] what a device holds it stops holding by its own clock, connected or not; [lease-5] two agents of one device do not share a
+ * lease; [lease-6] words that a device did not sign, or that were said under another's topic, change nothing.
+ */
+import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { type LeaseBody, leaseBody, leaseLimits } from '../../wire/lease.ts'
+import type { Bus } from '../together/bus.ts'
+import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { Claim, Grants } from './claims.ts'
+
+export interface LeasesDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly bus: Bus
+  readonly signer: Signer
+}
+
+export interface Held {
+  readonly name: string
+  readonly token: number
+  /** Monotonic, of this device: from then on another may hold it. */
+  readonly untilMs: number
+}
+export type Claimed =
+  | { readonly ok: true; readonly held: Held }
+  | { readonly ok: false; readonly reason: string }
+
+interface Own extends Held {
+  readonly holder: string
+  readonly ttlMs: number
+}
+
+/** How long a claim waits for answers, at most; before another try. */
+const answerMsMax = 2_000
+const againMs = { least: 50, most: 400 }
+
+export class Leases implements Disposable {
+  readonly #deps: LeasesDeps
+  readonly #grants = new Grants()
+  readonly #own = new Map<string, Own>()
+  readonly #claims = new Map<string, { readonly claim: Claim; readonly changed: () => void }>()
+  /** One claim of a name at a time on this device. */
+  readonly #busy = new Set<string>()
+  readonly #cancels: readonly Cancel[]
+  #at = 0
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = { ...deps, log: deps.log.named('leases') }
+    const { bus } = deps
+    const take = ({ topic, payload }: { readonly topic: string; readonly payload: Uint8Array }) =>
+      this.#take(topic, payload)
+    this.#cancels = [
+      bus.subscribe(bus.topics.lease('+'), take),
+      bus.subscribe(bus.topics.lease('+', '+'), take),
+    ]
+  }
+
+  [Symbol.dispose](): void {
+    for (const cancel of this.#cancels) cancel()
+  }
+
+  /** What `holder`, somebody on this device, holds now. */
+  held(name: string, holder: string): Held | undefined {
+    const own = this.#own.get(name)
+    return own && own.holder === holder && this.#deps.clock.monotonicMs() < own.untilMs ? own : undefined
+  }
+
+  /** The highest token of a name that this device has heard of: what comes with a lower one is of an old holder. */
+  highest(name: string): number {
+    return this.#grants.highest(name)
+  }
+
+  /**
+   * Holds `name` for `ttlMs`, or goes on holding it with the same token. Tries until `withinMs` has passed. Rejects when `signal`
+   * aborts.
+   */
+  async claim(
+    name: string,
+    holder: string,
+    { ttlMs, withinMs }: { readonly ttlMs: number; readonly withinMs: number },
+    signal: AbortSignal,
+  ): Promise<Claimed> {
+    const { clock } = this.#deps
+    const endMs = clock.monotonicMs() + withinMs
+    let reason = 'another on this device asks for it'
+    do {
+      signal.throwIfAborted()
+      const other = this.#own.get(name)
+      if (other && other.holder !== holder && clock.monotonicMs() < other.untilMs)
+        reason = `${other.holder} on this device holds it`
+      else if (!this.#busy.has(name)) {
+        this.#busy.add(name)
+        const tried = await this.#try(name, holder, ttlMs).finally(() => this.#busy.delete(name))
+        if (tried.ok) return tried
+        reason = tried.reason
+      }
+      const waitMs = againMs.least + clock.random() * (againMs.most - againMs.least)
+      await sleep(clock, Math.min(waitMs, Math.max(0, endMs - clock.monotonicMs())), signal)
+    } while (clock.monotonicMs() < endMs)
+    return { ok: false, reason }
+  }
+
+  /** False where it was not held any more. */
+  release(name: string, holder: string, token: number): boolean {
+    const own = this.#own.get(name)
+    if (!own || own.holder !== holder || own.token !== token) return false
+    this.#own.delete(name)
+    this.#letGo(name, token)
+    return true
+  }
+
+  async #try(name: string, holder: string, ttlMs: number): Promise<Claimed> {
+    const { clock, bus, signer } = this.#deps
+    const members = signer.trusted
+    const sentMs = clock.monotonicMs()
+    const token = this.held(name, holder)?.token ?? this.#grants.highest(name) + 1
+    const claim = new Claim({ kind: 'claim', name, token, ttlMs, at: this.#next() }, members, sentMs)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#claims.set(name, { claim, changed: resolve })
+    const cancel = clock.after(Math.min(answerMsMax, ttlMs / 2), resolve)
+    // Of a site of one, no broker is needed.
+    this.#hear(signer.device, claim.body)
+    this.#say(claim.body)
+    await promise
+    cancel()
+    this.#claims.delete(name)
+    const untilMs = claim.heldUntilMs(clock.monotonicMs())
+    if (untilMs !== undefined) {
+      const own = { name, token, untilMs, holder, ttlMs }
+      this.#own.set(name, own)
+      const held = { kind: 'held', name, token, ttlMs, at: this.#next() } satisfies LeaseBody
+      bus.setRetained(bus.topics.lease(name), seal(signer, 'lease', held))
+      return { ok: true, held: { name, token, untilMs } }
+    }
+    // What it still holds it holds on, until its time is over.
+    if (!this.held(name, holder)) this.#letGo(name, token)
+    this.#grants.heardOf(name, claim.highest)
+    return {
+      ok: false,
+      reason: claim.lost
+        ? 'another holds it'
+        : `${claim.grants} of ${members.length} devices granted it, more than half must`,
+    }
+  }
+
+  #letGo(name: string, token: number): void {
+    const release = { kind: 'release', name, token, at: this.#next() } satisfies LeaseBody
+    this.#hear(this.#deps.signer.device, release)
+    this.#say(release)
+  }
+
+  /** Grows with each word, also over restarts as long as the clock does. */
+  #next(): number {
+    this.#at = Math.max(this.#at + 1, this.#deps.clock.nowMs())
+    return this.#at
+  }
+
+  #say(body: LeaseBody): void {
+    const { bus, signer, log } = this.#deps
+    if (!bus.connected) return
+    bus
+      .publish(bus.topics.lease(body.name, signer.device), seal(signer, 'lease', body))
+      .catch((error) => log.debug('a word about a lease was not sent', { reason: messageOf(error) }))
+  }
+
+  #take(topic: string, payload: Uint8Array): string | undefined {
+    const { bus, signer } = this.#deps
+    if (payload.byteLength === 0) return undefined
+    const [, , name, device] = bus.topics.levels(topic) ?? []
+    const said = unseal(signer, 'lease', leaseBody, payload, leaseLimits.bytesMax)
+    if (!said.ok) return said.reason
+    if (said.body.name !== name) return `it is about ${said.body.name}`
+    if ((device ?? said.from) !== said.from) return `it is signed by ${said.from}`
+    if ((device === undefined) !== (said.body.kind === 'held')) return 'it was said elsewhere'
+    // The broker keeps it: said again after a reconnect it could hide a newer one.
+    if (said.from === signer.device && device === undefined) bus.forgetRetained(topic)
+    if (said.from !== signer.device) this.#hear(said.from, said.body)
+    return undefined
+  }
+
+  #hear(from: string, body: LeaseBody): void {
+    const { clock, signer } = this.#deps
+    const nowMs = clock.monotonicMs()
+    if (body.kind === 'release') this.#grants.release(from, body)
+    else if (body.kind === 'held') this.#grants.held(from, body, nowMs)
+    else if (body.kind === 'claim') {
+      const answer = this.#grants.claim(from, body, nowMs)
+      if (!answer) return
+      if (from === signer.device) this.#answered(from, answer)
+      else this.#say(answer)
+    } else if (body.to === signer.device) this.#answered(from, body)
+  }
+
+  #answered(from: string, body: Extract<LeaseBody, { kind: 'grant' | 'refuse' }>): void {
+    this.#at = Math.max(this.#at, body.at)
+    const waiting = this.#claims.get(body.name)
+    if (!waiting) return
+    waiting.claim.answer(from, body)
+    if (waiting.claim.lost || waiting.claim.heldUntilMs(this.#deps.clock.monotonicMs()) !== undefined)
+      waiting.changed()
+  }
+}

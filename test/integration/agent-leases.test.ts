@@ -1,0 +1,69 @@
+/** Leases of a site over a real broker. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { leaseService } from '../../runtime/agent/leader/lease-service.ts'
+import { Leases } from '../../runtime/agent/leader/leases.ts'
+import { realClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { openSite, type SiteDevice, until } from '../fixtures/site.ts'
+
+let stack: AsyncDisposableStack
+let broker: TestBroker
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  broker = stack.use(await startAedes())
+})
+afterEach(() => stack.disposeAsync())
+
+const forever = new AbortController().signal
+
+async function site(): Promise<SiteDevice[]> {
+  const devices = await openSite(broker.url, ['attic', 'bath', 'cellar'])
+  for (const device of devices) stack.use(device)
+  return devices
+}
+
+function leasesOf({ link, identity }: SiteDevice): Leases {
+  return stack.use(new Leases({ clock: realClock, log: silentLog, bus: link, signer: identity }))
+}
+
+test('one device holds a name, the next has it when it was released, with a higher token [lease-2] [lease-5]', async () => {
+  const [attic, bath, cellar] = (await site()).map(leasesOf) as [Leases, Leases, Leases]
+  const ask = { ttlMs: 60_000, withinMs: 20_000 }
+  const first = await attic.claim('heat-pump', 'comfort', ask, forever)
+  expect(first).toMatchObject({ ok: true })
+  const token = first.ok ? first.held.token : 0
+  expect(await bath.claim('heat-pump', 'comfort', { ttlMs: 60_000, withinMs: 0 }, forever)).toMatchObject({
+    ok: false,
+  })
+  expect(await attic.claim('heat-pump', 'other', { ttlMs: 60_000, withinMs: 0 }, forever)).toMatchObject({
+    ok: false,
+  })
+  // Asked for again by who has it: prolonged, with the same token.
+  expect(await attic.claim('heat-pump', 'comfort', ask, forever)).toMatchObject({ ok: true, held: { token } })
+
+  const next = bath.claim('heat-pump', 'comfort', ask, forever)
+  expect(attic.release('heat-pump', 'comfort', token)).toBe(true)
+  const second = await next
+  expect(second.ok && second.held.token > token).toBe(true)
+  expect(attic.held('heat-pump', 'comfort')).toBeUndefined()
+  await until('all know the newer token', () => cellar.highest('heat-pump') > token)
+}, 60_000)
+
+test('a device that has no majority holds nothing, and its agent is told why [lease-1]', async () => {
+  const [attic] = (await site()) as [SiteDevice]
+  const service = leaseService({ leases: leasesOf(attic), nowMs: realClock.nowMs })
+  const args = { name: 'valve', ttlMs: 200, deadlineMs: realClock.nowMs() + 300 }
+  const call = { id: 1, op: 'lease', args } as const
+  const caller = { agent: 'leak-guard', token: 1 }
+  const outcome = await service.perform(
+    { caller, call, resumed: false, askedMs: 0, emit: () => true },
+    forever,
+  )
+  expect(outcome).toMatchObject({
+    error: {
+      code: 'timeout',
+      message: 'valve was not to be had: 1 of 3 devices granted it, more than half must',
+    },
+  })
+})
