@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
+import { agentsMachine } from './agents-machine.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
@@ -56,6 +57,7 @@ const benchmarks: readonly Benchmark[] = [
   offloadTwoWorkers,
   agentsCrash,
   agentsSchedule,
+  agentsMachine,
 ]
 
 const stop = new AbortController()
