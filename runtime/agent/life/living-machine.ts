@@ -90,11 +90,18 @@ export class LivingMachine {
     const { store, pool, seal } = this.#deps
     const { name, program, startedMs } = this.#stored
     const sealed = store.image(name)
+    const turns = store.turns(name)
+    const first = store.imageTurn(name)
+    if (
+      turns.some(({ turn }, index) => turn !== first + index + 1) ||
+      first + turns.length !== store.agent(name)?.turn
+    )
+      throw new ReplayError('diverged', 'some of its turns are not on the disk')
     const machine = sealed
       ? await pool.restore(this.#run, seal.open(sealed, program))
       : await pool.create(this.#run, startedMs)
     try {
-      for (const turn of store.turns(name)) await replay(machine, turn)
+      for (const turn of turns) await replay(machine, turn)
       return machine
     } catch (error) {
       void machine.drop()

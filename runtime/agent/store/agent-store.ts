@@ -158,6 +158,7 @@ export class AgentStore implements AsyncDisposable {
   #syncing: Promise<void> | undefined
   #next: Promise<void> | undefined
   #refusal: StoreError | undefined
+  #closing: Promise<void> | undefined
 
   private constructor(db: DatabaseSync, wal: FileHandle) {
     this.#db = db
@@ -337,8 +338,12 @@ export class AgentStore implements AsyncDisposable {
     })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#refusal?.code === 'closed') return
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     await this.durable().catch(() => {})
     this.#refusal = new StoreError('closed', 'the device is stopping')
     await this.#wal.close().catch(() => {})

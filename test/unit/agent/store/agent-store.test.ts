@@ -1,0 +1,213 @@
+/** What agents leave on the disk: whole, in order, bounded, and refused whole where the disk refuses. */
+import { closeSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import {
+  AgentStore,
+  agentsFile,
+  type CommittedTurn,
+  type StoredAgent,
+} from '../../../../runtime/agent/store/agent-store.ts'
+
+const nowMs = 1_800_000_000_000
+const mib = 1024 * 1024
+const root = mkdtempSync(join(tmpdir(), 'agents-store-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const agentCalled = (name: string): Omit<StoredAgent, 'token'> => ({
+  ...{ name, program: `program of ${name}`, grants: '[]', state: 'running', reason: undefined, turn: 0 },
+  ...{ seed: 1, nowMs, startedMs: nowMs, restartsMax: 2, restarts: [nowMs - 1] },
+})
+const turnOf = (agent: string, turn: number, more: Partial<CommittedTurn> = {}): CommittedTurn => ({
+  ...{ agent, turn, nowMs: nowMs + turn, inputs: [], digest: '', asked: [], over: [], log: [], held: false },
+  ...more,
+})
+const opened = async (directory: string, bytesMax = 64 * mib) => {
+  const { store, recoveredFrom } = await AgentStore.open(
+    { directory: join(root, directory), bytesMax },
+    nowMs,
+  )
+  return { store, recoveredFrom }
+}
+
+describe('what agents leave on the disk', () => {
+  test('is there again, as it was', async () => {
+    const first = (await opened('again')).store
+    const begun = first.begin(agentCalled('a'), Buffer.from('bytes'))
+    const call = { id: 1, op: 'on', args: { pattern: 'light.*' }, stream: true } as const
+    const inputs = [{ kind: 'start', device: 'hub' }] as const
+    first.commit(
+      turnOf('a', 1, { inputs, digest: 'd', asked: [call], log: [{ level: 'info', text: 'hello' }] }),
+    )
+    first.keepImage('a', 0, Buffer.from('image'))
+    await first[Symbol.asyncDispose]()
+    await using second = (await opened('again')).store
+    expect(second.agent('a')).toEqual({ ...begun, turn: 1, nowMs: nowMs + 1 })
+    expect(second.turns('a')).toEqual([{ turn: 1, nowMs: nowMs + 1, inputs, digest: 'd' }])
+    expect(second.calls('a')).toEqual([{ call: { ...call, askedMs: nowMs + 1 }, begun: true }])
+    expect(second.log('a', 9)).toEqual([{ atMs: nowMs + 1, level: 'info', text: 'hello' }])
+    expect(Buffer.from(second.program('program of a') ?? []).toString()).toBe('bytes')
+    expect(Buffer.from(second.image('a') ?? []).toString()).toBe('image')
+  })
+
+  test('is a turn with all it asked for and settled, or nothing of it [agent-store-1]', async () => {
+    await using store = (await opened('whole')).store
+    store.begin(agentCalled('a'), Buffer.from(''))
+    const call = (id: number) => ({ id, op: 'sleep', args: { atMs: 1 } }) as const
+    store.commit(turnOf('a', 1, { asked: [call(1), call(2)] }))
+    const before = [store.agent('a'), store.turns('a'), store.calls('a'), store.log('a', 9)]
+    const twice = turnOf('a', 2, {
+      over: [1],
+      asked: [call(3), call(3)],
+      log: [{ level: 'info', text: 'x' }],
+    })
+    expect(() => store.commit(twice)).toThrow(/UNIQUE/)
+    expect([store.agent('a'), store.turns('a'), store.calls('a'), store.log('a', 9)]).toEqual(before)
+    const end = { state: 'ended', reason: '1' } as const
+    store.commit(turnOf('a', 2, { over: [1], asked: [call(3)], end }))
+    expect(store.agent('a')).toMatchObject({ turn: 2, state: 'ended', reason: '1' })
+    expect(store.calls('a')).toEqual([])
+  })
+
+  test('is replaced by an image up to its turn, no further [agent-store-3]', async () => {
+    await using store = (await opened('image')).store
+    store.begin(agentCalled('a'), Buffer.from(''))
+    for (const turn of [1, 2, 3]) store.commit(turnOf('a', turn))
+    store.keepImage('a', 2, Buffer.from('after 2'))
+    expect([store.imageTurn('a'), store.turns('a').map(({ turn }) => turn)]).toEqual([2, [3]])
+    store.begin(agentCalled('a'), Buffer.from(''))
+    expect([store.imageTurn('a'), store.turns('a'), store.image('a')]).toEqual([0, [], undefined])
+  })
+
+  test('holds so many lines of each agent’s log, the newest', async () => {
+    await using store = (await opened('log')).store
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(''))
+    store.commit(turnOf('b', 1, { log: [{ level: 'info', text: 'of b' }] }))
+    for (let turn = 1; turn <= 40; turn += 1) {
+      const log = Array.from(
+        { length: 30 },
+        (_, line) => ({ level: 'info', text: `${turn}.${line}` }) as const,
+      )
+      store.commit(turnOf('a', turn, { log }))
+    }
+    const lines = store.log('a', 10_000)
+    expect([lines.length, lines[0]?.text, lines.at(-1)?.text]).toEqual([1_000, '7.20', '40.29'])
+    expect(store.log('b', 9)).toHaveLength(1)
+  })
+
+  test('holds no program that no agent has', async () => {
+    await using store = (await opened('programs')).store
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name))
+    store.remove('a')
+    expect([store.program('program of a'), store.program('program of b') !== undefined]).toEqual([
+      undefined,
+      true,
+    ])
+  })
+
+  test('gives no token twice, whoever was removed [agent-store-6]', async () => {
+    const first = (await opened('tokens')).store
+    const tokens = [first.begin(agentCalled('a'), Buffer.from('')).token]
+    first.remove('a')
+    await first[Symbol.asyncDispose]()
+    await using second = (await opened('tokens')).store
+    for (const name of ['a', 'b', 'a']) tokens.push(second.begin(agentCalled(name), Buffer.from('')).token)
+    expect(tokens).toEqual([1, 2, 3, 4])
+  })
+
+  test('is put aside where it cannot be read, and the device goes on with nothing', async () => {
+    const directory = join(root, 'broken')
+    await (await opened('broken')).store[Symbol.asyncDispose]()
+    writeFileSync(join(directory, agentsFile), 'this is no database, whatever its name says'.repeat(200))
+    const { store, recoveredFrom } = await opened('broken')
+    await using _ = store
+    expect(recoveredFrom).toBe(join(directory, `${agentsFile}.corrupt-${nowMs}`))
+    expect(store.agents()).toEqual([])
+  })
+
+  test('is one device’s at a time', async () => {
+    await using _ = (await opened('one')).store
+    await expect(opened('one')).rejects.toThrow(/another process is using it/)
+  })
+})
+
+describe('a promise of the disk', () => {
+  test('is given to all who asked while another was under way, each after its own write [agent-store-2]', async () => {
+    const { store } = await opened('promise')
+    await using _ = store
+    store.begin(agentCalled('a'), Buffer.from(''))
+    const settled: number[] = []
+    const waits = Array.from({ length: 200 }, async (_unused, index) => {
+      store.commit(turnOf('a', index + 1))
+      await store.durable()
+      settled.push(index)
+    })
+    await Promise.all(waits)
+    expect(settled).toEqual(Array.from({ length: 200 }, (_unused, index) => index))
+  })
+
+  test('blocks nothing while it is kept [agent-store-2]', async () => {
+    await using store = (await opened('beside')).store
+    store.begin(agentCalled('a'), Buffer.alloc(4 * mib))
+    let kept = false
+    const durable = store.durable().then(() => {
+      kept = true
+    })
+    store.commit(turnOf('a', 1))
+    expect(kept).toBe(false)
+    await durable
+  })
+
+  test('is refused for good after a sync that failed, and so is every write [agent-store-5]', async () => {
+    await using store = (await opened('sync')).store
+    store.begin(agentCalled('a'), Buffer.from(''))
+    // The disk goes: the file that is synced is taken from under it.
+    const [last] = openFiles(join(root, 'sync', `${agentsFile}-wal`)).sort((left, right) => right - left)
+    closeSync(last ?? -1)
+    const waits = await Promise.allSettled([store.durable(), store.durable(), store.durable()])
+    for (const wait of waits) expect(wait).toMatchObject({ reason: { code: 'broken', retryable: false } })
+    expect(() => store.commit(turnOf('a', 1))).toThrow(/cannot be kept/)
+    await expect(store.durable()).rejects.toMatchObject({ code: 'broken' })
+    expect(store.agent('a')).toMatchObject({ turn: 0 })
+  })
+
+  test('cannot be had of a disk that is closed', async () => {
+    const { store } = await opened('closed')
+    await Promise.all([store[Symbol.asyncDispose](), store[Symbol.asyncDispose]()])
+    await expect(store.durable()).rejects.toMatchObject({ code: 'closed' })
+    expect(() => store.setGrants('a', '')).toThrow(/stopping/)
+  })
+})
+
+describe('a disk that is full', () => {
+  test('refuses a turn whole, and takes it when there is room again [agent-store-4]', async () => {
+    await using store = (await opened('full', mib)).store
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name))
+    store.keepImage('b', 0, Buffer.alloc(600_000, 1))
+    const large = turnOf('a', 1, {
+      asked: [{ id: 1, op: 'sleep', args: { text: 'x'.repeat(600_000) } }],
+      log: [{ level: 'info', text: 'x' }],
+    })
+    expect(() => store.commit(large)).toThrow(expect.objectContaining({ code: 'full', retryable: true }))
+    expect([store.agent('a')?.turn, store.calls('a'), store.log('a', 9)]).toEqual([0, [], []])
+    await store.durable()
+    store.remove('b')
+    store.commit(large)
+    await store.durable()
+    expect([store.agent('a')?.turn, store.calls('a').length]).toEqual([1, 1])
+  })
+})
+
+/** Descriptors of this process that name a file. */
+function openFiles(path: string): number[] {
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((file) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${file}`) === path
+      } catch {
+        return false
+      }
+    })
+}
