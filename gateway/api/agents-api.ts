@@ -9,6 +9,7 @@ import {
   agentLogLinesMax,
   agentLogs,
 } from '../../runtime/wire/agents.ts'
+import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { ApiError } from './api-error.ts'
@@ -34,6 +35,8 @@ const runBytesMax = 3 * wireLimits.bundleBytesMax
 /** Agents of one device that are listed: more than its configuration allows. */
 const agentsMax = 1_000
 
+const approveBody = v.strictObject(approveParams)
+
 function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
   const result = check(schema, value)
   if (result.ok) return result.value
@@ -53,6 +56,14 @@ export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devic
       const { id, name } = placeOf(request)
       return devices.agent(id, { ask, name }, agentDone)
     })
+  app.get('/api/devices/:id/approvals', (request) =>
+    devices.agent(placeOf(request).id, { ask: 'approvals' }, approvalsResult),
+  )
+  app.post('/api/devices/:id/approvals/:name', (request) => {
+    const { id, name: approval } = placeOf(request)
+    const answer = checked(approveBody, { ...(request.body as object | null), approval })
+    return devices.agent(id, { ask: 'approve', ...answer }, approveResult)
+  })
   app.get('/api/devices/:id/agents/:name/logs', (request) => {
     const { id, name } = placeOf(request)
     const { lines = agentLogLinesMax } = checked(logsQuery, request.query)

@@ -21,6 +21,7 @@ import {
   agentPageMax,
   agentParams,
 } from '../wire/agents.ts'
+import type { ApprovalsResult, ApproveResult } from '../wire/approvals.ts'
 import { decodeCbor } from '../wire/cbor.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check } from '../wire/messages.ts'
@@ -28,6 +29,7 @@ import type { TopResult } from '../wire/top.ts'
 import type { AgentError, AgentStatus } from './agents.ts'
 import { readContent, sealed } from './bundle/bundle.ts'
 import type { DeviceAgents } from './device-agents.ts'
+import type { Approvals } from './permissions/approvals.ts'
 import { parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
@@ -42,6 +44,8 @@ export type AgentCallsConfig = Pick<DeviceConfig, 'id' | 'stateDir' | 'gateway'>
 
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
+type Approve = Extract<AgentAsk, { ask: 'approve' }>
+type Approving = ApprovalsResult | ApproveResult
 
 export class AgentCalls {
   readonly #deps: AgentCallsDeps
@@ -54,7 +58,10 @@ export class AgentCalls {
   }
 
   /** Throws RpcError. */
-  async answer(request: unknown, signal: AbortSignal): Promise<AgentList | AgentDone | AgentLogs> {
+  async answer(
+    request: unknown,
+    signal: AbortSignal,
+  ): Promise<AgentList | AgentDone | AgentLogs | Approving> {
     const parsed = check(agentParams, request)
     if (!parsed.ok) throw new RpcError('bad-request', parsed.reason)
     const ask = parsed.value
@@ -62,6 +69,9 @@ export class AgentCalls {
     try {
       if (ask.ask === 'list') return await this.#list(agents, ask.after)
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
+      const approvals = await agents.approvals()
+      if (ask.ask === 'approvals') return { approvals: [...(approvals?.waiting() ?? [])] }
+      if (ask.ask === 'approve') return this.#approve(approvals, ask)
       return await this.#named(agents, ask)
     } catch (error) {
       throw asRpcError(error)
@@ -70,6 +80,13 @@ export class AgentCalls {
 
   top(): Promise<TopResult> {
     return this.#deps.agents.top()
+  }
+
+  #approve(approvals: Approvals | undefined, ask: Approve): ApproveResult {
+    if (!approvals) throw new RpcError('not-found', 'nothing of this id waits for an answer')
+    const { approval, answer, by } = ask
+    const { agent, words } = approvals.answer(approval, answer, by)
+    return { approval, answer, agent, words }
   }
 
   async #list(agents: DeviceAgents, after = ''): Promise<AgentList> {

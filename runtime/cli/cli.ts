@@ -198,6 +198,26 @@ function addHubCommands(program: Command, run: Run): void {
     .action((options) =>
       run(options, async (context) => (await import('./commands/top.ts')).top(options, context)),
     )
+  ofHub(program.command('approvals'))
+    .description('what agents wait for a person’s yes for')
+    .option('--device <id>', 'which device, where there are several')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/approvals.ts')).approvals(options, context)),
+    )
+  ofHub(
+    program
+      .command('approve')
+      .argument('<id>', 'as "ganglion approvals" shows it')
+      .argument('<answer>', 'yes or no'),
+  )
+    .description('answer what an agent waits for')
+    .option('--device <id>', 'which device, where there are several')
+    .option('--by <name>', 'who answers; default: who is logged in')
+    .action((id: string, answer: string, options) =>
+      run(options, async (context) =>
+        (await import('./commands/approvals.ts')).approve(id, answer, options, context),
+      ),
+    )
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')

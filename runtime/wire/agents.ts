@@ -3,6 +3,7 @@
  * they may do, is read where they are kept: here both are texts with a limit.
  */
 import * as v from 'valibot'
+import { approveParams } from './approvals.ts'
 import { wireLimits } from './limits.ts'
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
@@ -31,6 +32,9 @@ export const agentParams = v.variant('ask', [
     grants: agentGrants,
   }),
   v.looseObject({ ask: v.picklist(['stop', 'resume', 'remove']), name }),
+  /** What waits for a person's yes; a person's answer. */
+  v.looseObject({ ask: v.literal('approvals') }),
+  v.looseObject({ ask: v.literal('approve'), ...approveParams }),
   /** The last lines of its log. */
   v.looseObject({
     ask: v.literal('logs'),

@@ -1,6 +1,6 @@
 /**
- * What an agent may do only after a person's yes: told on `<base>/<device>/event/approval`, answered by the call `approve`,
- * listed by `approvals`.
+ * What an agent may do only after a person's yes: told on `<base>/<device>/event/approval`; listed by `approvals` and
+ * answered by `approve` of the call `agent`.
  */
 import * as v from 'valibot'
 
@@ -36,11 +36,11 @@ export const approvalsResult = v.object({ approvals: v.pipe(v.array(approval), v
 export type ApprovalsResult = v.InferOutput<typeof approvalsResult>
 
 /** `approve`: `by` is the person who answers, as whoever passes the answer on knows them. */
-export const approveParams = v.looseObject({
+export const approveParams = {
   approval: id,
   answer: v.picklist(['yes', 'no']),
   by: v.pipe(v.string(), v.trim(), v.regex(/^[^\p{Cc}]{1,64}$/u, 'must say who answers')),
-})
+}
 /** Answer to `approve`. */
 export const approveResult = v.object({
   approval: id,
@@ -48,3 +48,4 @@ export const approveResult = v.object({
   agent: id,
   words: text,
 })
+export type ApproveResult = v.InferOutput<typeof approveResult>

@@ -1,0 +1,61 @@
+/** A person is asked, answers by the real command line, and all of it is on a record that verifies. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openHub, type TestHub, until } from '../fixtures/hub.ts'
+
+let dir: string
+let hub: TestHub
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'cli-approvals-'))
+  hub = await openHub(['--no-voice', '--no-demo'])
+})
+afterAll(async () => {
+  await hub[Symbol.asyncDispose]()
+  rmSync(dir, { recursive: true })
+})
+
+const asker = `import { agent } from 'ganglion'
+export default agent({
+  name: 'asker',
+  wants: [{ want: 'light.*:command', limits: { ask: true } }],
+  async run(ctx) {
+    const light = ctx.entity('light.kitchen_table')
+    const outcomes = []
+    for (const state of ['on', 'off'])
+      try {
+        await light.command({ state })
+        outcomes.push('done')
+      } catch (error) {
+        outcomes.push(error.code)
+      }
+    return outcomes
+  },
+})`
+const waiting = (): { id: string; words: string }[] =>
+  JSON.parse(hub.run('approvals', '--json').stdout).approvals
+
+test('[permit-7] a yes lets one call through, a no the next not, and the record says who', async () => {
+  expect(hub.run('approvals').stdout).toBe('nothing waits for an answer\n')
+  const file = join(dir, 'asker.ts')
+  writeFileSync(file, asker)
+  const began = hub.run('agent', 'run', file, '--grant', 'all')
+  expect(began.status, began.stderr).toBe(0)
+  await until('a question', () => waiting().length === 1)
+  const [first] = waiting()
+  expect(first?.words).toBe('command light.kitchen_table: state "on"')
+  const said = hub.run('approve', first?.id ?? '', 'yes', '--by', 'Ada')
+  expect(said.stdout).toBe('asker was told yes: command light.kitchen_table: state "on"\n')
+  await until('the next question', () => waiting().some(({ id }) => id !== first?.id))
+  expect(hub.run('approve', first?.id ?? '', 'yes', '--by', 'Ada').status).not.toBe(0)
+  expect(hub.run('approve', waiting()[0]?.id ?? '', 'no', '--by', 'Grace').status).toBe(0)
+  await until('its end', () =>
+    hub.run('agent', 'list', '--json').stdout.includes('[\\"done\\",\\"permission\\"]'),
+  )
+  const shown = hub.run('audit', 'show').stdout
+  expect(shown).toMatch(/verdict allow.*by Ada|by Ada.*verdict allow/)
+  expect(shown).toContain('by Grace')
+  const verified = hub.run('audit', 'verify')
+  expect(verified.stderr + verified.stdout).toMatch(/are as the device wrote them/)
+})
