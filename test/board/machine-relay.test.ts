@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetchDownloads, fetchUserEmulator } from './downloads.ts'
 
-const runner = join(import.meta.dirname, 'relay-runner.ts')
+const runner = join(import.meta.dirname, '..', 'fixtures', 'agent', 'relay-runner.ts')
 const say = (line: string) => process.stderr.write(`${line}\n`)
 let folder: string
 let arm64: readonly string[]
