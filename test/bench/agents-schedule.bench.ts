@@ -1,4 +1,4 @@
-/** How agents share what is scarce, on a simulated device; and 300 agents that react once a second, on this machine. */
+/** How agents share what is scarce, on a simulated device. */
 import { VirtualClock } from '../../runtime/base/clock.ts'
 import { type Discipline, disciplines } from './agent-disciplines.ts'
 import { agents, type Outcome, play, traceOf } from './agent-trace.ts'

@@ -8,6 +8,7 @@ import { messageOf } from '../../runtime/base/errors.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
 import { agentsMachine } from './agents-machine.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
+import { agentsTicking } from './agents-ticking.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
 import { gatewayBatching } from './gateway-batching.bench.ts'
@@ -57,6 +58,7 @@ const benchmarks: readonly Benchmark[] = [
   offloadTwoWorkers,
   agentsCrash,
   agentsSchedule,
+  agentsTicking,
   agentsMachine,
 ]
 
