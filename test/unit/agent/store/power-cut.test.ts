@@ -130,7 +130,7 @@ describe('a disk that lost its power', () => {
     expect([...seen].sort((a, b) => a - b)).toEqual(
       expect.arrayContaining(states.map((_, index) => index).slice(1)),
     )
-  })
+  }, 120_000)
 
   test('holds no half of a turn where sectors of the last one were never written [agent-store-1]', async () => {
     const last = promised.at(-2)?.logBytes ?? 0
