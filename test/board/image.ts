@@ -101,6 +101,9 @@ function copyBundle({ npm }: Downloads, into: string): void {
   writeFileSync(join(into, 'package.json'), JSON.stringify({ type }))
   for (const name of ['koffi', '@koromix/koffi-linux-arm64', 'systeminformation'])
     cpSync(join(npm, name), join(into, 'node_modules', name), { recursive: true })
+  // The same bytes on every processor.
+  const engine = join('node_modules', 'quickjs-wasi')
+  cpSync(join(repository, engine), join(into, engine), { recursive: true })
 }
 
 function pack(tools: string, root: string, initrd: string): void {

@@ -13,7 +13,7 @@ import { CodedError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { type TurnInput, turnLimits } from '../turn.ts'
 import { readEngineFiles } from './engine-files.ts'
-import { ProgramError, type TurnResult } from './machine.ts'
+import type { TurnResult } from './machine.ts'
 import type {
   MachineAnswer,
   MachinesInit,
@@ -22,10 +22,11 @@ import type {
   ProgramToRun,
   ToMachines,
 } from './messages.ts'
+import { ProgramError } from './program-error.ts'
 
 export type { Program, TurnResult } from './machine.ts'
-export { ProgramError } from './machine.ts'
 export type { PackedImage, ProgramToRun } from './messages.ts'
+export { ProgramError } from './program-error.ts'
 
 /** The machine is gone for no fault of its own: its thread ended, or its machine was dropped. Restore it and go on. */
 export class MachineLost extends CodedError<'lost'> {

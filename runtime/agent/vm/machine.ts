@@ -12,6 +12,7 @@
 import { EvalFlags, JSValueHandle, QuickJS, type QuickJSOptions } from 'quickjs-wasi'
 import { messageOf } from '../../base/errors.ts'
 import { type TurnCost, type TurnFault, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
+import { ProgramError } from './program-error.ts'
 import { readOutput } from './read-output.ts'
 
 /** An agent's program: modules by name, `./night-watch.js`; which one is its own. */
@@ -42,11 +43,6 @@ export interface MachineOptions {
 export type TurnResult =
   | { readonly ok: true; readonly output: TurnOutput; readonly cost: TurnCost }
   | { readonly ok: false; readonly fault: TurnFault; readonly reason: string; readonly cost: TurnCost }
-
-/** The program cannot be loaded: its text is wrong, it is no agent, or it takes too much to load. */
-export class ProgramError extends Error {
-  override readonly name = 'ProgramError'
-}
 
 /** Memory of a machine between two turns, and where the guest's functions are in it. */
 export interface Image {

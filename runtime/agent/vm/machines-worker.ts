@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { messageOf } from '../../base/errors.ts'
-import { Machine, ProgramError } from './machine.ts'
+import { Machine } from './machine.ts'
 import type {
   MachineAnswer,
   MachinesInit,
@@ -12,6 +12,7 @@ import type {
   ProgramToRun,
   ToMachines,
 } from './messages.ts'
+import { ProgramError } from './program-error.ts'
 
 if (!parentPort) throw new Error('this program is a thread of the runtime')
 const port = parentPort

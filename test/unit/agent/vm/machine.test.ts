@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { readEngineFiles } from '../../../../runtime/agent/vm/engine-files.ts'
-import { Machine, type MachineOptions, ProgramError } from '../../../../runtime/agent/vm/machine.ts'
+import { Machine, type MachineOptions } from '../../../../runtime/agent/vm/machine.ts'
+import { ProgramError } from '../../../../runtime/agent/vm/program-error.ts'
 
 const engine = readEngineFiles()
 const { guest } = engine
