@@ -10,8 +10,9 @@ import {
   sign,
   verify,
 } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { writeDurablySync } from './durable-file.ts'
 import { makeDirectory } from './state-dir.ts'
 
 export type Verdict = 'valid' | 'forged' | 'unknown'
@@ -32,7 +33,8 @@ export class Identity {
     const path = join(stateDir, 'identity.key')
     if (existsSync(path)) return new Identity(device, createPrivateKey(readFileSync(path)))
     const { privateKey } = generateKeyPairSync('ed25519')
-    keep(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+    makeDirectory(dirname(path))
+    writeDurablySync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
     return new Identity(device, privateKey)
   }
 
@@ -63,25 +65,5 @@ export class Identity {
     const key = this.#known.get(device)
     if (!key) return 'unknown'
     return verify(null, bytes, key, signature) ? 'valid' : 'forged'
-  }
-}
-
-/** Whole or not at all: a power cut must not leave half a key. */
-function keep(path: string, pem: string): void {
-  makeDirectory(dirname(path))
-  const part = `${path}.part`
-  const file = openSync(part, 'w', 0o600)
-  try {
-    writeSync(file, pem)
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-  renameSync(part, path)
-  const directory = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(directory)
-  } finally {
-    closeSync(directory)
   }
 }

@@ -1,7 +1,8 @@
 /** What `ganglion models tune` measured on this machine, kept in the state directory; of no use on another machine. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as v from 'valibot'
+import { writeDurably } from '../base/durable-file.ts'
 import type { MachineLimits } from './supervisor/machine-limits.ts'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64))
@@ -40,6 +41,5 @@ export async function readMeasuredPlan(
 export async function keepMeasuredPlan(stateDir: string, plan: MeasuredPlan): Promise<void> {
   const file = fileOf(stateDir)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  await writeFile(`${file}.new`, JSON.stringify(plan))
-  await rename(`${file}.new`, file)
+  await writeDurably(file, JSON.stringify(plan))
 }

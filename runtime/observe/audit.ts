@@ -5,9 +5,10 @@
  * before is on the disk, and holds nothing else up meanwhile; [audit-3] a line that a power cut tore is dropped when the log is next
  * opened, anything else that is wrong stays as it is and a new file says so; [audit-4] the log is bounded: the oldest file goes.
  */
-import { type FileHandle, mkdir, open, readFile, rename, rm, truncate } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Cancel, Clock } from '../base/clock.ts'
+import { syncDirectory, writeDurably } from '../base/durable-file.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
@@ -239,16 +240,7 @@ export class Audit implements AsyncDisposable {
       .catch(() => {})
       .then(async () => {
         if (seq < this.#keptSeq) return
-        const part = join(directory, `${headFile}.part`)
-        const handle = await open(part, 'w', 0o600)
-        try {
-          await handle.writeFile(text)
-          await handle.datasync()
-        } finally {
-          await handle.close()
-        }
-        await rename(part, join(directory, headFile))
-        await syncDirectory(directory)
+        await writeDurably(join(directory, headFile), text)
         this.#keptSeq = seq
       })
     return this.#keeping
@@ -276,13 +268,4 @@ async function lostBefore(
   return read.head.seq > end.seq
     ? `lines ${end.seq + 1} to ${read.head.seq}, which were signed and are gone`
     : undefined
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

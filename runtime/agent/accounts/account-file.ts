@@ -1,7 +1,8 @@
 /** What agents have used, kept in a file that is written whole: the one before, or this one, never a half. */
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { writeDurably } from '../../base/durable-file.ts'
 import { messageOf } from '../../base/errors.ts'
 import { metered } from './usage.ts'
 
@@ -27,15 +28,8 @@ export async function readAccounts(file: string): Promise<KeptAccounts | string 
   }
 }
 
-export async function writeAccounts(file: string, kept: KeptAccounts): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  try {
-    await handle.writeFile(JSON.stringify(kept))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(`${file}.new`, file)
+export function writeAccounts(file: string, kept: KeptAccounts): Promise<void> {
+  return writeDurably(file, JSON.stringify(kept))
 }
 
 export const accountsFile = (directory: string) => join(directory, 'accounts.json')

@@ -12,10 +12,11 @@
  * runs beside the control loop (fdatasync in Node's thread pool), which an SD card would otherwise hold up for 20 ms a turn.
  * https://www.sqlite.org/wal.html: a commit whose frames are not whole in the log is no commit when the file is next opened.
  */
-import { type FileHandle, open } from 'node:fs/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
+import { syncDirectory } from '../../base/durable-file.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
+import { WalSync } from '../../base/wal-sync.ts'
 import { type Call, type CallOp, type LogLine, type TurnInput, turnLimits } from '../turn.ts'
 
 const schema = `
@@ -153,16 +154,14 @@ export const agentsFile = 'agents.db'
 
 export class AgentStore implements AsyncDisposable {
   readonly #db: DatabaseSync
-  readonly #wal: FileHandle
+  readonly #sync: WalSync
   readonly #statements = new Map<string, StatementSync>()
-  #syncing: Promise<void> | undefined
-  #next: Promise<void> | undefined
   #refusal: StoreError | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(db: DatabaseSync, wal: FileHandle) {
+  private constructor(db: DatabaseSync, sync: WalSync) {
     this.#db = db
-    this.#wal = wal
+    this.#sync = sync
   }
 
   /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
@@ -180,7 +179,7 @@ export class AgentStore implements AsyncDisposable {
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
       db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
       db.exec('COMMIT')
-      const store = new AgentStore(db, await open(`${path}-wal`, 'r+'))
+      const store = new AgentStore(db, await WalSync.open(path))
       await store.durable()
       await syncDirectory(directory)
       return { store, recoveredFrom }
@@ -193,26 +192,8 @@ export class AgentStore implements AsyncDisposable {
   /** Resolves when everything written before this call is on the disk. Throws StoreError `broken`, `closed`. */
   async durable(): Promise<void> {
     if (this.#refusal) throw this.#refusal
-    if (!this.#syncing) {
-      this.#syncing = this.#sync()
-      return await this.#syncing
-    }
-    // What was written since that sync began may have missed it: the next one serves all who ask meanwhile.
-    this.#next ??= this.#after(this.#syncing)
-    await this.#next
-  }
-
-  async #after(syncing: Promise<void>): Promise<void> {
-    await syncing
-    this.#next = undefined
-    this.#syncing = this.#sync()
-    await this.#syncing
-  }
-
-  async #sync(): Promise<void> {
     try {
-      await this.#wal.datasync()
-      this.#syncing = undefined
+      await this.#sync.durable()
     } catch (cause) {
       const reason = `what agents do cannot be kept: ${messageOf(cause)}`
       this.#refusal ??= new StoreError('broken', reason, { cause })
@@ -346,7 +327,7 @@ export class AgentStore implements AsyncDisposable {
   async #close(): Promise<void> {
     await this.durable().catch(() => {})
     this.#refusal = new StoreError('closed', 'the device is stopping')
-    await this.#wal.close().catch(() => {})
+    await this.#sync.close().catch(() => {})
     this.#db.close()
   }
 
@@ -413,16 +394,6 @@ const diskFaults = [8, 10, 13]
 function isDiskFault(error: unknown): boolean {
   const code = (error as { errcode?: unknown }).errcode
   return typeof code === 'number' && diskFaults.includes(code & 0xff)
-}
-
-/** A new file's name is on the disk when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 function agentOf(row: Record<string, unknown>): StoredAgent {

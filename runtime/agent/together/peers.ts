@@ -9,10 +9,11 @@
  */
 
 import { createPublicKey, verify } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import type { Cancel, Clock } from '../../base/clock.ts'
+import { writeDurablySync } from '../../base/durable-file.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Identity } from '../../base/identity.ts'
 import type { Log } from '../../base/log.ts'
@@ -107,7 +108,8 @@ export class Peers implements Disposable {
     identity.trust(device, key)
     this.#keys[device] = key
     try {
-      keep(this.#options.path, JSON.stringify({ v: 1, keys: this.#keys }))
+      makeDirectory(dirname(this.#options.path))
+      writeDurablySync(this.#options.path, JSON.stringify({ v: 1, keys: this.#keys }))
     } catch (error) {
       log.error('a device that is believed could not be kept', { device, reason: messageOf(error) })
     }
@@ -162,18 +164,4 @@ function readIdentity(payload: Uint8Array) {
   const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: body.value.key }, format: 'jwk' })
   const signed = verify(null, signedBytes('identity', text), key, Buffer.from(sig, 'base64'))
   return signed ? body : ({ ok: false, reason: 'it is not signed by the key that it names' } as const)
-}
-
-/** Whole or not at all: a power cut must not leave half of it. */
-function keep(path: string, text: string): void {
-  makeDirectory(dirname(path))
-  const part = `${path}.part`
-  const file = openSync(part, 'w', 0o600)
-  try {
-    writeSync(file, text)
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-  renameSync(part, path)
 }

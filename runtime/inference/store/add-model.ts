@@ -6,6 +6,7 @@ import { copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from 'nod
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { yamlOf } from '../../base/config-file.ts'
+import { syncDirectory } from '../../base/durable-file.ts'
 import {
   type AddedManifest,
   type AddedTensor,
@@ -14,7 +15,6 @@ import {
   readAddedManifest,
 } from './added-manifest.ts'
 import { type AddedDeps, type AddedModel, addedModel } from './added-models.ts'
-import { syncFolder } from './blob-writer.ts'
 import { fetchUnknown } from './fetch-unknown.ts'
 import { diskError, StoreError } from './store-error.ts'
 
@@ -98,7 +98,7 @@ export async function removeAdded(into: string, name: string, id: string): Promi
   const gone = join(into, `.gone-${id}`)
   try {
     await rename(join(into, name), gone)
-    await syncFolder(into)
+    await syncDirectory(into)
     await rm(gone, { recursive: true, force: true })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
@@ -231,7 +231,7 @@ async function putInPlace(gathering: string, target: string): Promise<void> {
   const old = join(dirname(target), `${replaced}${basename(target)}`)
   if (await exists(target)) await rename(target, old)
   await rename(gathering, target)
-  await syncFolder(dirname(target))
+  await syncDirectory(dirname(target))
   await rm(old, { recursive: true, force: true })
 }
 
@@ -244,7 +244,7 @@ async function syncAll(folder: string): Promise<void> {
       await handle.sync().finally(() => handle.close())
     }
   }
-  await syncFolder(folder)
+  await syncDirectory(folder)
 }
 
 async function sweep(into: string, nowMs: number): Promise<void> {

@@ -6,6 +6,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { syncDirectory } from '../../base/durable-file.ts'
 import type { ModelFile } from './manifest.ts'
 import { StoreError } from './store-error.ts'
 
@@ -67,7 +68,7 @@ export class BlobWriter implements AsyncDisposable {
     await this.#open.sync()
     await this[Symbol.asyncDispose]()
     await rename(this.#partPath, finalPath)
-    await syncFolder(dirname(finalPath))
+    await syncDirectory(dirname(finalPath))
   }
 
   /** Gives the file its final name whatever it is, for files that nobody stated a digest of. Its digest. */
@@ -75,7 +76,7 @@ export class BlobWriter implements AsyncDisposable {
     await this.#open.sync()
     await this[Symbol.asyncDispose]()
     await rename(this.#partPath, finalPath)
-    await syncFolder(dirname(finalPath))
+    await syncDirectory(dirname(finalPath))
     return this.#hash.digest('hex')
   }
 
@@ -98,14 +99,5 @@ export class BlobWriter implements AsyncDisposable {
       `${this.#file.path} from ${this.#file.source} is not the file that was asked for: ${why}; ` +
         'it was deleted: check the source, or the manifest',
     )
-  }
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }

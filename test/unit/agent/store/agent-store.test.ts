@@ -1,5 +1,5 @@
 /** What agents leave on the disk: whole, in order, bounded, and refused whole where the disk refuses. */
-import { closeSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import {
   type CommittedTurn,
   type StoredAgent,
 } from '../../../../runtime/agent/store/agent-store.ts'
+import { openFiles } from '../../../fixtures/open-files.ts'
 
 const nowMs = 1_800_000_000_000
 const mib = 1024 * 1024
@@ -163,7 +164,7 @@ describe('a promise of the disk', () => {
     await using store = (await opened('sync')).store
     store.begin(agentCalled('a'), Buffer.from(''))
     // The disk goes: the file that is synced is taken from under it.
-    const [last] = openFiles(join(root, 'sync', `${agentsFile}-wal`)).sort((left, right) => right - left)
+    const [last] = openFiles(join(root, 'sync', `${agentsFile}-wal`))
     closeSync(last ?? -1)
     const waits = await Promise.allSettled([store.durable(), store.durable(), store.durable()])
     for (const wait of waits) expect(wait).toMatchObject({ reason: { code: 'broken', retryable: false } })
@@ -198,16 +199,3 @@ describe('a disk that is full', () => {
     expect([store.agent('a')?.turn, store.calls('a').length]).toEqual([1, 1])
   })
 })
-
-/** Descriptors of this process that name a file. */
-function openFiles(path: string): number[] {
-  return readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((file) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${file}`) === path
-      } catch {
-        return false
-      }
-    })
-}
