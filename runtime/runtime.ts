@@ -3,14 +3,18 @@ import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import type { Safety } from '../hal/contract/safety.ts'
 import { AgentCalls } from './agent/agent-calls.ts'
-import { DeviceAgents } from './agent/device-agents.ts'
+import type { DecisionRecord } from './agent/decide/decisions.ts'
+import { entryOf, eventOf } from './agent/decide/record.ts'
+import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
 import { servicesOf } from './agent/services/index.ts'
+import { Site } from './agent/site.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
 import { listenLive } from './assistant/live.ts'
 import type { Clock } from './base/clock.ts'
 import { withDeadline } from './base/deadline.ts'
 import { messageOf, UsageError } from './base/errors.ts'
+import { Identity } from './base/identity.ts'
 import type { Log } from './base/log.ts'
 import { openStateDir } from './base/state-dir.ts'
 import type { DeviceConfig } from './config/config.ts'
@@ -19,6 +23,7 @@ import { type DeviceInference, openInference } from './inference/device-inferenc
 import { voiceModels, wakeModel } from './inference/models/index.ts'
 import { Outbox } from './link/outbox.ts'
 import { Link } from './link/session.ts'
+import { DeviceAudit } from './observe/device-audit.ts'
 import { deviceStatus } from './observe/status.ts'
 import { Perception, perceptionModels } from './perception/perception.ts'
 import { Voice } from './perception/voice.ts'
@@ -29,6 +34,7 @@ import { Leases } from './things/leases.ts'
 import { homeMessage, publishHome } from './things/publication.ts'
 import { EntityRegistry } from './things/registry.ts'
 import { understand } from './understanding/understand.ts'
+import type { DecisionEvent } from './wire/decide.ts'
 
 export interface RuntimeDeps {
   readonly clock: Clock
@@ -122,15 +128,11 @@ export class Runtime implements AsyncDisposable {
       : undefined
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
     const services = servicesOf({ clock, registry, actuation, inference: router, timeZone })
-    const agents = config.agents.enabled
-      ? stack.use(
-          await DeviceAgents.open(
-            { clock, log, services, models: router, publishApproval: tell('approval') },
-            config,
-            signal,
-          ),
-        )
+    const shared = { clock, log, services, models: router, publishApproval: tell('approval') }
+    const together = config.agents.enabled
+      ? stack.use(await openTogether({ ...shared, link, tellDecision: tell('decision') }, config, signal))
       : undefined
+    const { agents } = together ?? {}
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
@@ -161,7 +163,7 @@ async function openBoard(deps: RuntimeDeps, config: DeviceConfig, signal: AbortS
   const home = config.home === undefined ? deps.home : readHome(config.home)
   const options = {
     hostSensors: config.hostSensors,
-    ...(home === undefined ? {} : { home }),
+    ...(home === undefined ? {} : { home: { ...home, ...(config.share && { share: config.share }) } }),
     ...(config.voice.microphone === undefined ? {} : { microphone: config.voice.microphone }),
     ...(config.camera === undefined ? {} : { camera: config.camera }),
     ...(config.hardware === undefined
@@ -190,6 +192,38 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
   const keeping = parts.filter((part) => part.keepWithoutNetwork).map(({ id }) => `.${id}`)
   const keeps = (component: string) => keeping.some((id) => component.endsWith(id))
   return new Leases({ clock, log, safety }, { networkGraceMs: networkGraceS * 1000, keeps })
+}
+
+type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit'>
+interface Together extends AsyncDisposable {
+  readonly agents: DeviceAgents
+  readonly site: Site
+}
+
+/** What this device does with the others of its site, and its agents; closed before the link. */
+async function openTogether(
+  { link, tellDecision, ...shared }: Shared & { link: Link; tellDecision: (event: DecisionEvent) => void },
+  config: DeviceConfig,
+  signal: AbortSignal,
+): Promise<Together> {
+  const { clock, log, services } = shared
+  const { id, stateDir, peers } = config
+  await using stack = new AsyncDisposableStack()
+  const identity = Identity.open(id, stateDir)
+  const audit = stack.use(new DeviceAudit({ clock, log, identity }, stateDir))
+  const record = (record: DecisionRecord) => {
+    tellDecision(eventOf(record))
+    audit
+      .record(entryOf(record))
+      .catch((error) => log.error('a decision was not recorded', { reason: messageOf(error) }))
+  }
+  const site = stack.use(
+    await Site.open({ clock, log, bus: link, identity, record }, { stateDir, peers }, signal),
+  )
+  const deps = { ...shared, identity, audit, services: [...services, ...site.services] }
+  const agents = stack.use(await DeviceAgents.open(deps, config, signal))
+  const open = stack.move()
+  return { agents, site, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 function openVoice(

@@ -8,9 +8,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { Identity } from '../base/identity.ts'
+import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
+import type { DeviceAudit } from '../observe/device-audit.ts'
 import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
@@ -27,6 +28,8 @@ import { topOf } from './top.ts'
 export interface DeviceAgentsDeps {
   readonly clock: Clock
   readonly log: Log
+  readonly identity: Identity
+  readonly audit: Pick<DeviceAudit, 'get'>
   readonly services: readonly Service[]
   /** The device's router. */
   readonly models: ChatModels
@@ -112,16 +115,15 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   async #open(): Promise<Agents> {
-    const { clock, log, services, models } = this.#deps
-    const { id, stateDir, agents } = this.#config
-    const identity = Identity.open(id, stateDir)
+    const { clock, log, identity, services, models } = this.#deps
+    const { agents } = this.#config
     const { signal } = this.#stop
     const shared = { directory: this.#directory, ...agents }
     await using parts = new AsyncDisposableStack()
     const schedule = parts.use(
       await openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
     )
-    const kept = parts.use(await this.#openPermissions(identity, signal))
+    const kept = parts.use(await this.#openPermissions(signal))
     const ready = Promise.withResolvers<Agents>()
     let running: Agents | undefined
     const mind = parts.use(
@@ -162,12 +164,11 @@ export class DeviceAgents implements AsyncDisposable {
     return opened
   }
 
-  #openPermissions(identity: Identity, signal: AbortSignal): Promise<DevicePermissions> {
-    const { clock, log, publishApproval: publish } = this.#deps
-    const { stateDir } = this.#config
+  #openPermissions(signal: AbortSignal): Promise<DevicePermissions> {
+    const { clock, log, audit, publishApproval: publish } = this.#deps
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
-    const options = { stateDir, directory: this.#directory, timezone }
-    return DevicePermissions.open({ clock, log, identity, publish }, options, signal)
+    const options = { directory: this.#directory, timezone }
+    return DevicePermissions.open({ clock, log, audit, publish }, options, signal)
   }
 
   readonly #priorityOf = (agent: string): Priority => this.#priorities.get(agent) ?? 'background'

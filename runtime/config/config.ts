@@ -8,6 +8,7 @@ import * as v from 'valibot'
 import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { UsageError } from '../base/errors.ts'
 import { defaultModelsDir } from '../inference/store/models-dir.ts'
+import { deviceId } from '../wire/signed.ts'
 import { isTopicId } from '../wire/topics.ts'
 import { agentsSchema } from './agents.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
@@ -41,6 +42,8 @@ const schema = v.strictObject({
   gateway: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
   /** A home in the fixture format: opens the simulated board. */
   home: v.optional(v.string()),
+  /** This device looks after every `of`-th area of the home; the shares tell each other in `directory` how their rooms are. */
+  share: v.optional(v.strictObject({ part: count(16), of: count(16), directory: v.string() })),
   /** Report this machine's own temperature, load, memory and disk. */
   hostSensors: v.optional(v.boolean(), true),
   /** Sensors and actuators that are attached to this board; `ganglion drivers` says which there are. */
@@ -88,6 +91,17 @@ const schema = v.strictObject({
   ),
   /** What is looked at and what is felt (`runtime/perception`). */
   perception: v.optional(perceptionSchema, {}),
+  /**
+   * Public keys of the other devices of the site, by name. Where any is named, no other device is believed; where none is, the first
+   * key that is seen under each name.
+   */
+  peers: v.optional(
+    v.pipe(
+      v.record(deviceId, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, 'is not a public key'))),
+      v.check((keys) => Object.keys(keys).length <= 63, 'must be 63 at most: more cannot decide together'),
+    ),
+    {},
+  ),
   /** Programs that run here (`runtime/agent`). */
   agents: v.optional(agentsSchema, {}),
   /** What models may use of this board, and where requests to them may go. */

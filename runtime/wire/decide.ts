@@ -17,6 +17,8 @@ export const decideLimits = {
   lastsMsMax: 10 * 60_000,
   lastsMsMin: 200,
   reasonCharsMax: 200,
+  /** Oddities of a decision that are told. */
+  notesMax: 16,
 } as const
 
 const id = deviceId
@@ -105,3 +107,28 @@ export type ResultBody = v.InferOutput<typeof resultBody>
 
 export const decideBody = v.union([openBody, wordBody, resultBody])
 export type DecideBody = v.InferOutput<typeof decideBody>
+
+/**
+ * How a joint decision ended, as one device that took part in it sees it: payload of `<base>/<device>/event/decision`, beside the `v`,
+ * `id` and `ts` that every event has, and an item of the answer to `decisions`. Every device that took part tells its own: those
+ * with the same `decision` are one. It names no value but the winner, so that it says nothing of people.
+ */
+export const decisionEvent = v.object({
+  decision: v.string(),
+  kind: v.picklist(['auction', 'contract-net', 'vote', 'agree']),
+  subject: v.string(),
+  opener: v.string(),
+  /** Devices that were asked, and how many of them had to take part. */
+  members: count,
+  quorum: count,
+  decided: v.boolean(),
+  winner: v.optional(v.string()),
+  price: v.optional(v.number()),
+  /** In words: why it was decided so, or why not. */
+  reason: v.string(),
+  /** What was odd: who came late, lied, fell silent. */
+  notes: v.pipe(v.array(v.string()), v.maxLength(decideLimits.notesMax)),
+  /** When it ended, milliseconds since the Unix epoch. */
+  atMs: v.number(),
+})
+export type DecisionEvent = v.InferOutput<typeof decisionEvent>

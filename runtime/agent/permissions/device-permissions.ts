@@ -1,9 +1,8 @@
 /** The permissions of one device, with what they keep on the disk and whom they tell. */
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
-import type { Identity } from '../../base/identity.ts'
 import type { Log } from '../../base/log.ts'
-import { Audit, auditIn } from '../../observe/audit.ts'
+import type { DeviceAudit } from '../../observe/device-audit.ts'
 import type { ApprovalEvent } from '../../wire/approvals.ts'
 import { Approvals } from './approvals.ts'
 import { Permissions } from './permissions.ts'
@@ -12,21 +11,16 @@ import { Uses } from './uses.ts'
 export interface DevicePermissionsDeps {
   readonly clock: Clock
   readonly log: Log
-  readonly identity: Identity
+  readonly audit: Pick<DeviceAudit, 'get'>
   /** Tells people that something waits for their yes, and how it ended. Never throws. */
   readonly publish: (event: ApprovalEvent) => void
 }
 
 export interface DevicePermissionsOptions {
-  /** The log is kept in `audit` below it. */
-  readonly stateDir: string
   /** Where agents keep what they leave. */
   readonly directory: string
   readonly timezone: string
 }
-
-/** 64 MB of log: some 200,000 calls, and their ends. */
-const auditLimits = { fileBytesMax: 4 * 1024 * 1024, filesMax: 16 }
 
 export class DevicePermissions implements AsyncDisposable {
   readonly permissions: Permissions
@@ -35,19 +29,14 @@ export class DevicePermissions implements AsyncDisposable {
 
   /** Throws where the disk cannot be used. */
   static async open(
-    { clock, log, identity, publish }: DevicePermissionsDeps,
-    { stateDir, directory, timezone }: DevicePermissionsOptions,
+    { clock, log, audit: kept, publish }: DevicePermissionsDeps,
+    { directory, timezone }: DevicePermissionsOptions,
     signal: AbortSignal,
   ): Promise<DevicePermissions> {
     await using stack = new AsyncDisposableStack()
     const named = log.named('permissions')
-    const audit = stack.use(
-      await Audit.open(
-        { clock, log: named, identity },
-        { directory: auditIn(stateDir), ...auditLimits },
-        signal,
-      ),
-    )
+    signal.throwIfAborted()
+    const audit = await kept.get()
     const { uses, recoveredFrom } = Uses.open(join(directory, 'used.db'), clock.nowMs())
     stack.use(uses)
     if (recoveredFrom)

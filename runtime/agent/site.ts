@@ -1,0 +1,92 @@
+/**
+ * What the devices of a site do together, as one of them: whom it believes, what it decides with the others, which leases it holds.
+ * Opened on every device on which agents may run, also where none does: a device without agents counts in a quorum.
+ *
+ * Invariants: [site-1] at rest it has no timer, no thread and no file of its own but its key and those it believes.
+ */
+import { join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { UsageError } from '../base/errors.ts'
+import type { Identity } from '../base/identity.ts'
+import type { Log } from '../base/log.ts'
+import { decideService } from './decide/decide-service.ts'
+import { Decisions, type DecisionsDeps } from './decide/decisions.ts'
+import { leaseService } from './leader/lease-service.ts'
+import { Leases } from './leader/leases.ts'
+import type { Service } from './service.ts'
+import type { Bus } from './together/bus.ts'
+import { Peers } from './together/peers.ts'
+
+export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto'> {
+  readonly clock: Clock
+  readonly log: Log
+  readonly bus: Bus
+  readonly identity: Identity
+}
+
+export interface SiteOptions {
+  readonly stateDir: string
+  /** Public keys of the other devices. Where any is named, nobody else is believed. */
+  readonly peers?: Readonly<Record<string, string>>
+}
+
+export class Site implements AsyncDisposable {
+  readonly identity: Identity
+  readonly bus: Bus
+  readonly peers: Peers
+  readonly decisions: Decisions
+  readonly leases: Leases
+  /** What agents may call of all this. */
+  readonly services: readonly Service[]
+  readonly #stack: AsyncDisposableStack
+
+  /** Throws UsageError where the keys that are configured cannot be. */
+  static async open(
+    deps: SiteDeps,
+    { stateDir, peers: keys }: SiteOptions,
+    signal: AbortSignal,
+  ): Promise<Site> {
+    signal.throwIfAborted()
+    const { clock, log, bus, identity } = deps
+    await using stack = new AsyncDisposableStack()
+    const peers = stack.use(openPeers(deps, { path: join(stateDir, 'peers.json'), ...(keys && { keys }) }))
+    const { record, contractor, veto } = deps
+    const asked = { record, ...(contractor && { contractor }), ...(veto && { veto }) }
+    const decisions = stack.use(new Decisions({ clock, log, bus, signer: identity, ...asked }))
+    const leases = stack.use(new Leases({ clock, log, bus, signer: identity }))
+    const nowMs = () => clock.nowMs()
+    const services = [
+      decideService({ decisions, known: () => peers.known, nowMs }),
+      leaseService({ leases, nowMs }),
+    ]
+    return new Site({ identity, bus, peers, decisions, leases, services }, stack.move())
+  }
+
+  private constructor(
+    parts: Pick<Site, 'identity' | 'bus' | 'peers' | 'decisions' | 'leases' | 'services'>,
+    stack: AsyncDisposableStack,
+  ) {
+    this.identity = parts.identity
+    this.bus = parts.bus
+    this.peers = parts.peers
+    this.decisions = parts.decisions
+    this.leases = parts.leases
+    this.services = parts.services
+    this.#stack = stack
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+function openPeers(
+  { clock, log, bus, identity }: SiteDeps,
+  options: ConstructorParameters<typeof Peers>[1],
+): Peers {
+  try {
+    return new Peers({ clock, log, bus, identity }, options)
+  } catch (error) {
+    throw new UsageError(`device.peers: ${(error as Error).message}`, { cause: error })
+  }
+}
