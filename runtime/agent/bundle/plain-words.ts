@@ -1,6 +1,6 @@
 /** What a grant lets an agent do, in the words of somebody who has never seen a capability: `turn all lights on and off`. */
 import type { Capability } from '../permissions/capability.ts'
-import { describeCapability } from '../permissions/capability.ts'
+import { describeCapability, devicesInWords } from '../permissions/capability.ts'
 import type { Grant } from '../permissions/grant.ts'
 import { describeLimits } from '../permissions/limits.ts'
 
@@ -56,8 +56,10 @@ const names: Readonly<Record<string, string>> = {
   person: 'people',
 }
 
-/** `all lights`, `light.hall`, `everything in the home`; a pattern stays one. */
+/** `all lights`, `light.hall`, `everything in the home`, `all lights of the device attic`; a pattern stays one. */
 function thingsOf(pattern: string): string {
+  const [things = '', device] = pattern.split('@')
+  if (device !== undefined) return `${thingsOf(things)} ${devicesInWords(device)}`
   const [domain = '', ...rest] = pattern.split('.')
   if (rest.join('.') !== '*') return pattern.includes('*') ? `everything called ${pattern}` : pattern
   if (domain === '*') return 'everything in the home'

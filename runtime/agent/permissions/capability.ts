@@ -22,7 +22,8 @@ export interface Capability {
   readonly pattern: string
 }
 
-const entityPattern = /^[a-z0-9_*-]+(\.[a-z0-9_*-]+)+$/i
+/** `@`: of another device of the site. */
+const entityPattern = /^[a-z0-9_*-]+(\.[a-z0-9_*-]+)+(@[a-z0-9_*.-]+)?$/i
 const namePattern = /^[a-z0-9_*./-]+$/i
 
 /** The capability, or in one line what is wrong with the text. */
@@ -143,8 +144,16 @@ export function describeCapability({ kind, pattern }: Capability): string {
 }
 
 function entitiesInWords(pattern: string): string {
+  const [things = '', device] = pattern.split('@')
+  if (device !== undefined) return `${entitiesInWords(things)} ${devicesInWords(device)}`
   if (!pattern.includes('*')) return pattern
   const [domain = '', ...rest] = pattern.split('.')
   if (rest.join('.') !== '*') return `everything called ${pattern}`
   return domain === '*' ? 'everything in the home' : `every ${domain.replaceAll('_', ' ')}`
+}
+
+/** `of the device hub`: what stands behind the `@`. */
+export function devicesInWords(device: string): string {
+  if (device === '*') return 'of every device of the site'
+  return device.includes('*') ? `of devices called ${device}` : `of the device ${device}`
 }

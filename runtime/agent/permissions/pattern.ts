@@ -1,5 +1,6 @@
 /**
- * Patterns of capabilities: `*` stands for any characters but a dot, none included; everything else stands for itself.
+ * Patterns of capabilities: `*` stands for any characters but a dot and `@`, none included; everything else stands for itself. So a
+ * pattern reaches things of other devices, `<entity>@<device>`, only where it says `@`.
  * What an agent asks for may be a pattern too (`ctx.on('light.*')`), so the question is whether all it could mean is allowed.
  */
 
@@ -15,7 +16,7 @@ const statesMax = 2_000
 export function covers(granted: string, asked: string): boolean {
   if (!isWithinLimits(granted) || !isWithinLimits(asked)) return false
   const reader = readerOf(granted.replace(/\*+/g, '*'))
-  const symbols = new Set([...granted, ...asked, other].filter((symbol) => symbol !== '*' && symbol !== '.'))
+  const symbols = new Set([...granted, ...asked, other].filter((symbol) => !unstarred.has(symbol)))
   const seen = new Set<string>()
   const open: [at: number, reached: bigint][] = [[0, reader.start]]
   for (let next = open.pop(); next; next = open.pop()) {
@@ -35,6 +36,8 @@ export function covers(granted: string, asked: string): boolean {
   return true
 }
 
+/** What a star does not stand for. */
+const unstarred: ReadonlySet<string> = new Set(['*', '.', '@'])
 /** Stands for every character that neither pattern names. */
 const other = '\u0000'
 
@@ -59,6 +62,8 @@ function readerOf(pattern: string) {
     start: closed(1n),
     accepts: (reached: bigint) => (reached & end) !== 0n,
     step: (reached: bigint, symbol: string) =>
-      closed(((reached & (literals.get(symbol) ?? 0n)) << 1n) | (symbol === '.' ? 0n : reached & stars)),
+      closed(
+        ((reached & (literals.get(symbol) ?? 0n)) << 1n) | (unstarred.has(symbol) ? 0n : reached & stars),
+      ),
   }
 }
