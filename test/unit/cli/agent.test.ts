@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { agentDeclarations } from '../../../runtime/agent/bundle/declarations.ts'
 import { newLines } from '../../../runtime/cli/commands/agent.ts'
 import { confirm } from '../../../runtime/cli/confirm.ts'
 
@@ -65,10 +64,6 @@ describe('agent check', () => {
       program: expect.stringMatching(/^[0-9a-f]{64}$/),
     })
     expect(status).toBe(0)
-  })
-
-  test('has types for the examples that are those of the contract', () => {
-    expect(readFileSync(join(agents, 'ganglion.d.ts'), 'utf8')).toBe(agentDeclarations())
   })
 
   test('says what an agent wants in plain words, with its own reasons', () => {
