@@ -104,6 +104,12 @@ function brokerOf(text: string): string {
   throw new UsageError(`--broker ${text}: not a URL like mqtt://host:1883 or mqtts://host:8883`)
 }
 
+function devicesOf(text: string): number {
+  const devices = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (devices >= 1 && devices <= 16) return devices
+  throw new UsageError(`--devices ${text}: must be 1 to 16`)
+}
+
 const logLevel = () =>
   new Option('--log-level <level>', 'what is logged to standard error').choices([...logLevels])
 
@@ -130,6 +136,12 @@ function addServerCommands(program: Command, run: Run): void {
     .description('run a gateway and a device on this machine')
     .option('--no-home', 'this machine’s own board and what is attached to it; nothing is simulated')
     .option('--no-demo', 'do not play the recording')
+    .option(
+      '--devices <number>',
+      'so many devices, each with its share of the home; at most 16',
+      devicesOf,
+      1,
+    )
     .action((options) =>
       run(options, async (context) => (await import('./commands/up.ts')).up(options, context)),
     )
@@ -148,6 +160,7 @@ function addServerCommands(program: Command, run: Run): void {
     .option('--broker <url>', 'the MQTT broker, where it is not the gateway’s', brokerOf)
     .option('--config <file>', 'configuration, YAML with the sections device and gateway')
     .addOption(logLevel())
+    .addOption(new Option('--share <part>', 'of the simulated home, as 2/3:DIRECTORY').hideHelp())
     .addOption(new Option('--first-home', 'simulate the home that is shipped').hideHelp())
     .addOption(new Option('--supervised', 'end when standard input ends').hideHelp())
     .action((options) =>
@@ -221,6 +234,7 @@ function addHubCommands(program: Command, run: Run): void {
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')
+    .option('--device <id>', 'only this device')
     .action((options) =>
       run(options, async (context) => (await import('./commands/entities.ts')).entities(options, context)),
     )
@@ -272,7 +286,9 @@ function addAgentCommands(program: Command, run: Run): void {
     .action((name: string, options) =>
       run(options, async (context) => (await source()).agentInit(name, context)),
     )
-  shared(agent.command('check').argument('<file>', 'a TypeScript file, or a folder with one'))
+  shared(
+    agent.command('check').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
+  )
     .description('say in plain words what an agent wants; nothing of it runs')
     .action((file: string, options) =>
       run(options, async (context) => (await source()).agentCheck(file, context)),
@@ -281,7 +297,9 @@ function addAgentCommands(program: Command, run: Run): void {
     shared(command)
       .option('--url <url>', 'the hub’s HTTP address; default: the one in the state directory')
       .option('--device <id>', 'which device, where there are several')
-  ofDevice(agent.command('run').argument('<file>', 'a TypeScript file, or a folder with one'))
+  ofDevice(
+    agent.command('run').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
+  )
     .description('ask what an agent may do, and start it')
     .option('--grant <what>', '"all" that it wants, or a JSON file with what it may do; default: asked for')
     .action((file: string, options) =>
@@ -289,7 +307,14 @@ function addAgentCommands(program: Command, run: Run): void {
     )
   ofDevice(agent.command('list'))
     .description('agents, their state and what they wait for')
-    .action((options) => run(options, async (context) => (await commands()).agentList(options, context)))
+    .option('--shipped', 'instead those that come with Ganglion, whether they run or not')
+    .action((options) =>
+      run(options, async (context) =>
+        options.shipped
+          ? (await source()).agentsShipped(context)
+          : (await commands()).agentList(options, context),
+      ),
+    )
   ofDevice(agent.command('logs').argument('<name>', 'an agent'))
     .description('what an agent said')
     .option('-f, --follow', 'and what it says from now on, until Ctrl-C')
@@ -423,7 +448,9 @@ function addToolCommands(program: Command, run: Run): void {
     .description('print a completion script to be sourced')
     .action((shell: string) =>
       run({}, async ({ terminal }) => {
-        terminal.out(completionScript(program, shell))
+        const { shippedAgents } = await import('../agents/index.ts')
+        const agents = shippedAgents.map(({ definition }) => definition.name)
+        terminal.out(completionScript(program, shell, { 'agent check': agents, 'agent run': agents }))
         return exitCodes.done
       }),
     )

@@ -4,18 +4,24 @@ import { UsageError } from '../base/errors.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 
+/** By command (`agent run`): what it can be given besides files. */
+export type Given = Readonly<Record<string, readonly string[]>>
+
 /** The script to be sourced by `shell`. Throws UsageError for an unknown shell. */
-export function completionScript(program: Command, shell: string): string {
-  if (shell === 'bash') return bash(program)
-  if (shell === 'zsh') return `autoload -U +X bashcompinit && bashcompinit\n${bash(program)}`
-  if (shell === 'fish') return fish(program)
+export function completionScript(program: Command, shell: string, given: Given): string {
+  if (shell === 'bash') return bash(program, given)
+  if (shell === 'zsh') return `autoload -U +X bashcompinit && bashcompinit\n${bash(program, given)}`
+  if (shell === 'fish') return fish(program, given)
   throw new UsageError(`completion ${shell}: the shells are ${shells.join(', ')}`)
 }
 
-function bash(program: Command): string {
+function bash(program: Command, given: Given): string {
   const names = namesOf(program)
   const cases = program.commands.flatMap((command) => [
-    ...command.commands.map((inner) => wordsCase(`${command.name()} ${inner.name()}`, wordsOf(inner))),
+    ...command.commands.map((inner) => {
+      const name = `${command.name()} ${inner.name()}`
+      return wordsCase(name, [...(given[name] ?? []), ...wordsOf(inner)])
+    }),
     wordsCase(command.name(), wordsOf(command)),
   ])
   return [
@@ -44,7 +50,7 @@ const longOptions = (command: Command) =>
 
 const wordsOf = (command: Command) => [...namesOf(command), ...longOptions(command).map(({ long }) => long)]
 
-function fish(program: Command): string {
+function fish(program: Command, given: Given): string {
   const seen = (names: readonly string[]) => `__fish_seen_subcommand_from ${names.join(' ')}`
   const line = (when: string, what: string, description: string) =>
     `complete -c ganglion -n "${when}" ${what} -d ${JSON.stringify(description)}`
@@ -61,6 +67,9 @@ function fish(program: Command): string {
           inner.description(),
         ),
         ...options(inner, `${seen([command.name()])}; and ${seen([inner.name()])}`),
+        ...(given[`${command.name()} ${inner.name()}`] ?? []).map((word) =>
+          line(`${seen([command.name()])}; and ${seen([inner.name()])}`, `-a ${word}`, 'comes with Ganglion'),
+        ),
       ]),
     ])
     .join('\n')

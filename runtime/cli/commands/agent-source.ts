@@ -1,6 +1,7 @@
 /** `ganglion agent init|check` and what `run` shares with them: an agent's files on this machine, and what they ask for. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Content, contentOf } from '../../agent/bundle/bundle.ts'
 import { agentDeclarations } from '../../agent/bundle/declarations.ts'
 import { isAgentName } from '../../agent/bundle/manifest.ts'
@@ -9,6 +10,7 @@ import { programOfFile } from '../../agent/bundle/program-of-file.ts'
 import type { Want } from '../../agent/contract.ts'
 import { type Grant, grantsOfWants } from '../../agent/permissions/grant.ts'
 import { MachinePool } from '../../agent/vm/machine-pool.ts'
+import { shippedAgents } from '../../agents/index.ts'
 import { realClock } from '../../base/clock.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
@@ -77,6 +79,18 @@ export async function agentCheck(path: string, { terminal }: Context): Promise<n
   return 0
 }
 
+/** The agents that come with the device: no device is asked, and none of them runs by itself. */
+export async function agentsShipped({ terminal }: Context): Promise<number> {
+  const agents = shippedAgents.map(({ definition: { name, says } }) => ({ name, says }))
+  const width = Math.max(...agents.map(({ name }) => name.length))
+  if (terminal.json) terminal.out(JSON.stringify({ agents }))
+  else for (const { name, says } of agents) terminal.out(`${name.padEnd(width)}  ${says}`)
+  terminal.note(
+    terminal.style('dim', 'ganglion agent check NAME says what one wants, ganglion agent run NAME starts it'),
+  )
+  return 0
+}
+
 /** Throws UsageError, BundleError: one line that names the place. */
 export async function readAgent(path: string): Promise<Content> {
   const program = programOfFile(fileOf(path))
@@ -84,11 +98,15 @@ export async function readAgent(path: string): Promise<Content> {
   return await contentOf(pool, program)
 }
 
-/** The file, or the one agent in a folder. Throws UsageError. */
+/** The file, the one agent in a folder, or where there is neither the shipped agent of that name. Throws UsageError. */
 function fileOf(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false })
+  const shipped = shippedAgents.find(({ definition }) => definition.name === path)
+  if (!found && shipped) return fileURLToPath(shipped.file)
   if (!found)
-    throw new UsageError(`there is no ${path}: "ganglion agent init NAME" writes an agent to begin from`)
+    throw new UsageError(
+      `there is no ${path}, nor a shipped agent of that name ("ganglion agent list --shipped"); "ganglion agent init NAME" writes one to begin from`,
+    )
   if (!found.isDirectory()) return resolve(path)
   const own = `${basename(resolve(path))}.ts`
   const files = agentsIn(path)

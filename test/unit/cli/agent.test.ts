@@ -94,13 +94,30 @@ describe('agent check', () => {
   })
 
   test('says what to do where there is no agent, or are several', () => {
-    expect(ganglion('check', 'nowhere').stderr).toContain('there is no nowhere: "ganglion agent init NAME"')
+    expect(ganglion('check', 'nowhere').stderr).toMatch(
+      /^ganglion: there is no nowhere, nor .*--shipped.*\n$/,
+    )
     mkdirSync(join(dir, 'two'))
     for (const file of ['b.ts', 'c.ts']) writeFileSync(join(dir, 'two', file), '')
     expect(ganglion('check', 'two')).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('b.ts, c.ts'),
     })
+  })
+})
+
+describe('agents that come with Ganglion', () => {
+  test('are listed without a device, and checked by their name', () => {
+    const { agents } = JSON.parse(ganglion('list', '--shipped', '--json').stdout)
+    expect(agents).toContainEqual({ name: 'night-watch', says: expect.stringContaining('at night') })
+    expect(ganglion('list', '--shipped').stdout).toMatch(/^night-watch +lights the room/m)
+    expect(ganglion('check', 'night-watch').stdout).toContain('(state only on; only 21:00-07:00)')
+  })
+
+  test('give way to a file or folder of the same name', () => {
+    ganglion('init', 'night-watch')
+    expect(ganglion('check', 'night-watch').stdout).not.toContain('21:00')
+    rmSync(join(dir, 'night-watch'), { recursive: true })
   })
 })
 

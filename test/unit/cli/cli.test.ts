@@ -151,6 +151,7 @@ describe('what is asked for', () => {
     ['models add --re', 3, '--replace'],
     ['infer person --im', 3, '--image'],
     ['safety arm --tok', 3, '--token-file'],
+    ['agent run night', 3, 'night-watch'],
   ])('completion is a script that the shell accepts: ganglion %s', (typed, word, offered) => {
     const { stdout } = ganglion('completion', 'bash')
     const last = typed.split(' ').at(-1)

@@ -1,0 +1,13 @@
+/** The agents that come with the device, written as anybody else would write one. To add one: its file, and a line here. */
+import type { AgentDefinition } from '../agent/contract.ts'
+import nightWatch from './night-watch.agent.ts'
+
+export interface ShippedAgent {
+  readonly definition: AgentDefinition
+  /** Its program; in a bundle without its types. */
+  readonly file: URL
+}
+
+export const shippedAgents: readonly ShippedAgent[] = [
+  { definition: nightWatch, file: new URL('./night-watch.agent.ts', import.meta.url) },
+]
