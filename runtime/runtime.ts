@@ -6,7 +6,7 @@ import { AgentCalls } from './agent/agent-calls.ts'
 import type { DecisionRecord } from './agent/decide/decisions.ts'
 import { entryOf, eventOf } from './agent/decide/record.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
-import { servicesOf } from './agent/services/index.ts'
+import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
@@ -78,7 +78,9 @@ export class Runtime implements AsyncDisposable {
     const registry = new EntityRegistry(board.layout.areas)
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
     const fence = stack.use(new Fences({ clock, log }, config.stateDir))
-    const actuation = new Actuation({ clock, registry, authority: leases, fence })
+    let site: Site | undefined
+    const leaseRefusal = (name: string, token: number) => site?.leaseRefusal(name, token)
+    const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal })
     stack.defer(attachBoard(board, registry, actuation))
 
     const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
@@ -127,18 +129,20 @@ export class Runtime implements AsyncDisposable {
       ? stack.use(await openVoice(deps, inference, config, signal))
       : undefined
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
-    const services = servicesOf({ clock, registry, actuation, inference: router, timeZone })
+    const holds: ServicesDeps['holds'] = (agent, { name, token }) =>
+      site?.leases.held(name, agent)?.token === token
+    const services = servicesOf({ clock, registry, actuation, inference: router, timeZone, holds })
     const shared = { clock, log, services, models: router, publishApproval: tell('approval') }
     const together = config.agents.enabled
       ? stack.use(await openTogether({ ...shared, link, tellDecision: tell('decision') }, config, signal))
       : undefined
-    const { agents } = together ?? {}
+    site = together?.site
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
     const calls = new Calls({
       ...{ clock, assistant, voice, sim: board.sim, status, router },
-      agents: agents && new AgentCalls({ clock, log, agents }, config),
+      agents: together && new AgentCalls({ clock, log, ...together }, config),
       recordingsFrom: config.gateway,
     })
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
@@ -198,6 +202,8 @@ type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit'>
 interface Together extends AsyncDisposable {
   readonly agents: DeviceAgents
   readonly site: Site
+  readonly identity: Identity
+  readonly audit: DeviceAudit
 }
 
 /** What this device does with the others of its site, and its agents; closed before the link. */
@@ -217,13 +223,15 @@ async function openTogether(
       .record(entryOf(record))
       .catch((error) => log.error('a decision was not recorded', { reason: messageOf(error) }))
   }
+  let agents: DeviceAgents | undefined
+  const runs = (agent: string) => agents?.runs(agent) ?? true
   const site = stack.use(
-    await Site.open({ clock, log, bus: link, identity, record }, { stateDir, peers }, signal),
+    await Site.open({ clock, log, bus: link, identity, record, runs }, { stateDir, peers }, signal),
   )
   const deps = { ...shared, identity, audit, services: [...services, ...site.services] }
-  const agents = stack.use(await DeviceAgents.open(deps, config, signal))
+  agents = stack.use(await DeviceAgents.open(deps, config, signal))
   const open = stack.move()
-  return { agents, site, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return { agents, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 function openVoice(

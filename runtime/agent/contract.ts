@@ -106,7 +106,11 @@ export interface Entity {
   /** Resolves only when telemetry shows the effect. Throws `refused`, `failed`, `permission`, `uncertain`. */
   command(
     command: { readonly [field: string]: Json },
-    options?: { readonly within?: Duration },
+    options?: {
+      readonly within?: Duration
+      /** Only as long as this is held: refused when it is not, and by the entity when it has heard of a later holder. */
+      readonly lease?: Pick<Lease, 'name' | 'token'>
+    },
   ): Promise<Done>
   /** The first report that fits; throws `timeout` after `within`. */
   until(filter: ReportFilter, options?: { readonly within?: Duration }): Promise<Seen>
@@ -234,7 +238,11 @@ export interface Decide {
   ): Promise<Decision>
 }
 
-/** Something only one may do at a time in the home. */
+/**
+ * Something only one may do at a time in the home. Held as long as the agent runs on this device and more than half of the devices
+ * hear of it, at least once in `ttl`; lost when the device restarts, and after a move. Give it with commands that only its holder
+ * may send.
+ */
 export interface Lease {
   readonly name: string
   /** Grows with every holder: whoever receives work can refuse an old one's. */

@@ -43,6 +43,7 @@ export class DeviceAgents implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #priorities = new Map<string, Priority>()
   #agents: Promise<Agents> | undefined
+  #running: Agents | undefined
   #schedule: DeviceSchedule | undefined
   #permissions: DevicePermissions | undefined
   #parts: AsyncDisposable | undefined
@@ -82,6 +83,11 @@ export class DeviceAgents implements AsyncDisposable {
   /** The agents where there are any: what asks about agents must not be what brings them here. */
   async known(): Promise<Agents | undefined> {
     return await this.#agents?.catch(() => undefined)
+  }
+
+  /** Whether an agent of this name runs here; until they are known, one that is asked for may be on its way. */
+  runs(agent: string): boolean {
+    return this.#running?.runs(agent) ?? true
   }
 
   /** What agents use and wait for now. */
@@ -158,6 +164,7 @@ export class DeviceAgents implements AsyncDisposable {
     const opened = await Agents.open(deps, options, signal)
     running = opened
     ready.resolve(opened)
+    this.#running = opened
     this.#schedule = schedule
     this.#permissions = kept
     this.#parts = parts.move()

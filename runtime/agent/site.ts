@@ -18,6 +18,8 @@ import type { Bus } from './together/bus.ts'
 import { Peers } from './together/peers.ts'
 
 export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto'> {
+  /** Whether an agent of this name runs on this device. */
+  readonly runs: (agent: string) => boolean
   readonly clock: Clock
   readonly log: Log
   readonly bus: Bus
@@ -53,7 +55,12 @@ export class Site implements AsyncDisposable {
     const { record, contractor, veto } = deps
     const asked = { record, ...(contractor && { contractor }), ...(veto && { veto }) }
     const decisions = stack.use(new Decisions({ clock, log, bus, signer: identity, ...asked }))
-    const leases = stack.use(new Leases({ clock, log, bus, signer: identity }))
+    const leases = stack.use(
+      Leases.open(
+        { clock, log, bus, signer: identity, lives: deps.runs },
+        { path: join(stateDir, 'granted-leases.json') },
+      ),
+    )
     const nowMs = () => clock.nowMs()
     const services = [
       decideService({ decisions, known: () => peers.known, nowMs }),
@@ -73,6 +80,13 @@ export class Site implements AsyncDisposable {
     this.leases = parts.leases
     this.services = parts.services
     this.#stack = stack
+  }
+
+  /** Why what comes with this token of a lease is refused; undefined: no later holder is known. */
+  leaseRefusal(name: string, token: number): string | undefined {
+    const highest = this.leases.highest(name)
+    if (token < highest) return `${name} has another holder by now: its token is ${highest}, not ${token}`
+    return undefined
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -28,6 +28,8 @@ export interface ActuationRequest {
   readonly viaNetwork?: boolean
   /** Fencing token of an agent that commands: one lower than was seen of the same principal is refused. */
   readonly token?: number
+  /** Of something that only one in the site may do: refused where a later holder is known. */
+  readonly lease?: { readonly name: string; readonly token: number }
   /** Called at the moment the command leaves for the hardware. */
   readonly onSent?: () => void
 }
@@ -102,6 +104,7 @@ export class Actuation {
   readonly #options: ActuationOptions
   readonly #authority: Authority | undefined
   readonly #fence: Fence | undefined
+  readonly #leaseRefusal: ((name: string, token: number) => string | undefined) | undefined
   readonly #actuators = new Map<string, Actuator>()
   readonly #lanes = new Map<string, Lane>()
 
@@ -111,18 +114,29 @@ export class Actuation {
       registry: EntityRegistry
       authority?: Authority | undefined
       fence?: Fence | undefined
+      /** Why a command under this token of a lease is refused, by what was heard of its holders. */
+      leaseRefusal?: ((name: string, token: number) => string | undefined) | undefined
     },
     options: ActuationOptions = actuationDefaults,
   ) {
     this.#clock = deps.clock
     this.#authority = deps.authority
     this.#fence = deps.fence
+    this.#leaseRefusal = deps.leaseRefusal
     this.#registry = deps.registry
     this.#options = options
   }
 
   attach(actuator: Actuator): void {
     this.#actuators.set(actuator.info.id, actuator)
+  }
+
+  /** By what was heard of leases, and by the highest token that a command came under: the disk has that one over a restart. */
+  #fenced({ principal, token, lease }: ActuationRequest): string | undefined {
+    const old = token === undefined ? undefined : this.#fence?.refusal(principal, token)
+    if (old !== undefined || !lease) return old
+    const { name, token: under } = lease
+    return this.#leaseRefusal?.(name, under) ?? this.#fence?.refusal(`lease:${name}`, under)
   }
 
   /** Never throws for an operating error: the report says what happened. */
@@ -138,8 +152,7 @@ export class Actuation {
     const refused = (reason: string) =>
       report('refused', { expected: 'nothing: the command was refused', attempts: 0, reason })
 
-    const { principal, token } = request
-    const fenced = token === undefined ? undefined : this.#fence?.refusal(principal, token)
+    const fenced = this.#fenced(request)
     if (fenced !== undefined) return refused(fenced)
     const understood = this.#understand(request)
     if (!understood.ok) return refused(understood.reason)

@@ -1,4 +1,5 @@
 /** Leases of a site over a real broker. */
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { leaseService } from '../../runtime/agent/leader/lease-service.ts'
 import { Leases } from '../../runtime/agent/leader/leases.ts'
@@ -23,12 +24,13 @@ async function site(): Promise<SiteDevice[]> {
   return devices
 }
 
-function leasesOf({ link, identity }: SiteDevice): Leases {
-  return stack.use(new Leases({ clock: realClock, log: silentLog, bus: link, signer: identity }))
+function leasesOf({ link, identity, stateDir }: SiteDevice, lives = () => true): Leases {
+  const deps = { clock: realClock, log: silentLog, bus: link, signer: identity, lives }
+  return stack.use(Leases.open(deps, { path: join(stateDir, 'granted-leases.json') }))
 }
 
 test('one device holds a name, the next has it when it was released, with a higher token [lease-2] [lease-5]', async () => {
-  const [attic, bath, cellar] = (await site()).map(leasesOf) as [Leases, Leases, Leases]
+  const [attic, bath, cellar] = (await site()).map((device) => leasesOf(device)) as [Leases, Leases, Leases]
   const ask = { ttlMs: 60_000, withinMs: 20_000 }
   const first = await attic.claim('heat-pump', 'comfort', ask, forever)
   expect(first).toMatchObject({ ok: true })

@@ -134,7 +134,14 @@ class House {
     opened.push({ [Symbol.asyncDispose]: async () => fence[Symbol.dispose]() })
     const actuation = new Actuation({ clock, registry, fence })
     const power = new Power(
-      servicesOf({ clock, registry, actuation, inference: noModels, timeZone: 'Europe/Berlin' }),
+      servicesOf({
+        clock,
+        registry,
+        actuation,
+        inference: noModels,
+        timeZone: 'Europe/Berlin',
+        holds: () => false,
+      }),
     )
     for (const actuator of board.actuators)
       actuation.attach(

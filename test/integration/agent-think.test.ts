@@ -76,7 +76,14 @@ beforeEach(async () => {
   home = await openSimHome()
   const { registry, actuation, clock } = home
   services = [
-    ...servicesOf({ clock, registry, actuation, inference: router, timeZone: 'Europe/Berlin' }),
+    ...servicesOf({
+      clock,
+      registry,
+      actuation,
+      inference: router,
+      timeZone: 'Europe/Berlin',
+      holds: () => false,
+    }),
     memoryService({ clock: realClock, store }),
   ]
   performed = []

@@ -6,8 +6,8 @@
  *
  * Invariants: [lease-1] two devices never hold one name at a time, as any two majorities share a device; [lease-2] a later
  * holder's token is higher; [lease-3] a claim said again, or an old answer, prolongs nothing. They rest on: clocks whose rates differ by
- * less than a tenth; devices that do not lie; a device that restarts hearing who holds what before it grants. Where that fails, the
- * token still tells the old holder from the new one.
+ * less than a tenth; devices that do not lie; devices that remember over a restart what they granted. Where that fails, the token
+ * still tells the old holder from the new one.
  */
 import { type LeaseBody, leaseLimits } from '../../wire/lease.ts'
 
@@ -16,9 +16,18 @@ type Said<Kind extends LeaseBody['kind']> = Extract<LeaseBody, { kind: Kind }>
 /** What is left of a time to live for its holder: others count it later, on clocks that may be faster. */
 const holderShare = 0.9
 
+/** What a device must know after a restart of what it granted. */
+export interface KeptGrant {
+  readonly name: string
+  readonly holder: string
+  readonly token: number
+  readonly ttlMs: number
+}
+
 interface Granted {
   holder: string
   token: number
+  ttlMs: number
   untilMs: number
   /** The highest token granted or heard of. */
   highest: number
@@ -30,14 +39,37 @@ interface Granted {
 export class Grants {
   readonly #granted = new Map<string, Granted>()
 
+  /** `kept`: what it granted before it restarted. How much of that time has passed it does not know: all of it is left. */
+  constructor(kept: readonly KeptGrant[] = [], nowMs = 0) {
+    for (const { name, holder, token, ttlMs } of kept)
+      this.#granted.set(name, {
+        ...{ holder, token, ttlMs, untilMs: nowMs + ttlMs },
+        ...{ highest: token, newest: new Map<string, number>() },
+      })
+  }
+
+  /** What must be kept. */
+  get kept(): readonly KeptGrant[] {
+    return [...this.#granted]
+      .filter(([, { holder }]) => holder !== '')
+      .map(([name, { holder, token, ttlMs }]) => ({ name, holder, token, ttlMs }))
+  }
+
+  /** Who holds what, as far as this device knows; of those whose time is not over. */
+  held(nowMs: number): readonly { name: string; holder: string; token: number; leftMs: number }[] {
+    return [...this.#granted]
+      .filter(([, { untilMs }]) => nowMs < untilMs)
+      .map(([name, { holder, token, untilMs }]) => ({ name, holder, token, leftMs: untilMs - nowMs }))
+  }
+
   /** The highest token that was heard of; 0 for none. */
   highest(name: string): number {
     return this.#granted.get(name)?.highest ?? 0
   }
 
   /** Somebody knows of a higher one. */
-  heardOf(name: string, token: number): void {
-    const granted = this.#of(name)
+  heardOf(name: string, token: number, nowMs: number): void {
+    const granted = this.#of(name, nowMs)
     if (granted) granted.highest = Math.max(granted.highest, token)
   }
 
@@ -46,7 +78,7 @@ export class Grants {
     { name, token, ttlMs, at }: Said<'claim'>,
     nowMs: number,
   ): Said<'grant' | 'refuse'> | undefined {
-    const granted = this.#of(name)
+    const granted = this.#of(name, nowMs)
     if (!granted) return undefined
     const newest = granted.newest.get(from) ?? -1
     const refusal = {
@@ -62,12 +94,12 @@ export class Grants {
     const free = nowMs >= granted.untilMs || granted.holder === from
     const renews = granted.holder === from && granted.token === token && nowMs < granted.untilMs
     if (!renews && !(free && token > granted.highest)) return refusal
-    Object.assign(granted, { holder: from, token, highest: token, untilMs: nowMs + ttlMs })
+    Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
     return { kind: 'grant', name, token, at, to: from }
   }
 
-  release(from: string, { name, token, at }: Said<'release'>): void {
-    const granted = this.#of(name)
+  release(from: string, { name, token, at }: Said<'release'>, nowMs: number): void {
+    const granted = this.#of(name, nowMs)
     if (!granted || at <= (granted.newest.get(from) ?? -1)) return
     // A claim that it overtook is over too.
     granted.newest.set(from, at)
@@ -75,16 +107,25 @@ export class Grants {
   }
 
   /** The holder says that it holds: for a device that was not there when it was granted. */
-  held(from: string, { name, token, ttlMs }: Said<'held'>, nowMs: number): void {
-    const granted = this.#of(name)
+  heardHeld(from: string, { name, token, ttlMs }: Said<'held'>, nowMs: number): void {
+    const granted = this.#of(name, nowMs)
     if (granted && token > granted.highest)
-      Object.assign(granted, { holder: from, token, highest: token, untilMs: nowMs + ttlMs })
+      Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
   }
 
-  #of(name: string): Granted | undefined {
+  /** Where too many are known, the one that is free the longest is forgotten: its tokens grow on with the clock. */
+  #of(name: string, nowMs: number): Granted | undefined {
     const known = this.#granted.get(name)
-    if (known || this.#granted.size >= leaseLimits.namesMax) return known
-    const fresh = { holder: '', token: 0, untilMs: 0, highest: 0, newest: new Map<string, number>() }
+    if (known) return known
+    if (this.#granted.size >= leaseLimits.namesMax) {
+      const [oldest] = [...this.#granted]
+        .filter(([, { untilMs }]) => untilMs <= nowMs)
+        .toSorted(([, a], [, b]) => a.untilMs - b.untilMs)
+      if (!oldest) return undefined
+      this.#granted.delete(oldest[0])
+    }
+    const newest = new Map<string, number>()
+    const fresh = { holder: '', token: 0, ttlMs: 0, untilMs: 0, highest: 0, newest }
     this.#granted.set(name, fresh)
     return fresh
   }

@@ -3,7 +3,9 @@
  * was granted it says so on a retained topic, for those that were away. Without more than half of the known devices there is none.
  *
  * [lease-4] what a device holds it stops holding by its own clock, connected or not; [lease-5] two agents of one device do not share a
- * lease; [lease-6] words that a device did not sign, or that were said under another's topic, change nothing.
+ * lease; [lease-6] words that a device did not sign, or that were said under another's topic, change nothing; [lease-7] a lease is
+ * prolonged as long as its holder runs, and let go when it does not; one that ran out is not taken again; [lease-8] a device that
+ * restarts keeps to what it granted, and tokens go on growing when all of them restart.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -12,12 +14,28 @@ import { type LeaseBody, leaseBody, leaseLimits } from '../../wire/lease.ts'
 import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { Claim, Grants } from './claims.ts'
+import { GrantsFile } from './grants-file.ts'
 
 export interface LeasesDeps {
   readonly clock: Clock
   readonly log: Log
   readonly bus: Bus
   readonly signer: Signer
+  /** Whether somebody on this device is still there: a lease is prolonged so long. */
+  readonly lives: (holder: string) => boolean
+}
+
+export interface LeasesOptions {
+  /** Where it is kept what this device granted. */
+  readonly path: string
+}
+
+/** A lease of the site, as far as this device knows. */
+export interface KnownLease {
+  readonly name: string
+  readonly holder: string
+  readonly token: number
+  readonly leftMs: number
 }
 
 export interface Held {
@@ -33,15 +51,22 @@ export type Claimed =
 interface Own extends Held {
   readonly holder: string
   readonly ttlMs: number
+  /** Stops prolonging it. */
+  readonly cancel: Cancel
 }
 
 /** How long a claim waits for answers, at most; before another try. */
 const answerMsMax = 2_000
 const againMs = { least: 50, most: 400 }
+/** A lease is prolonged when this share of its time has passed, and tried again after as much. */
+const prolongShare = 0.25
 
 export class Leases implements Disposable {
   readonly #deps: LeasesDeps
-  readonly #grants = new Grants()
+  readonly #grants: Grants
+  readonly #file: GrantsFile
+  /** Before that this device grants nothing: it does not know what it granted. */
+  readonly #quietUntilMs: number
   readonly #own = new Map<string, Own>()
   readonly #claims = new Map<string, { readonly claim: Claim; readonly changed: () => void }>()
   /** One claim of a name at a time on this device. */
@@ -49,8 +74,28 @@ export class Leases implements Disposable {
   readonly #cancels: readonly Cancel[]
   #at = 0
 
-  constructor(deps: LeasesDeps) {
+  /** Throws where the disk cannot be used. */
+  static open(deps: LeasesDeps, { path }: LeasesOptions): Leases {
+    const { clock, log } = deps
+    const file = new GrantsFile(path)
+    const { grants, putAside } = file.read(clock.nowMs())
+    const nowMs = clock.monotonicMs()
+    if (putAside !== undefined)
+      log.error('which leases this device granted could not be read: it grants none for ten minutes', {
+        putAside,
+      })
+    const quietUntilMs = putAside === undefined ? nowMs : nowMs + leaseLimits.ttlMsMax
+    return new Leases(deps, { file, grants: new Grants(grants, nowMs), quietUntilMs })
+  }
+
+  private constructor(
+    deps: LeasesDeps,
+    { file, grants, quietUntilMs }: { file: GrantsFile; grants: Grants; quietUntilMs: number },
+  ) {
     this.#deps = { ...deps, log: deps.log.named('leases') }
+    this.#file = file
+    this.#grants = grants
+    this.#quietUntilMs = quietUntilMs
     const { bus } = deps
     const take = ({ topic, payload }: { readonly topic: string; readonly payload: Uint8Array }) =>
       this.#take(topic, payload)
@@ -62,6 +107,12 @@ export class Leases implements Disposable {
 
   [Symbol.dispose](): void {
     for (const cancel of this.#cancels) cancel()
+    for (const { cancel } of this.#own.values()) cancel()
+  }
+
+  /** Who holds what in the site. */
+  known(): readonly KnownLease[] {
+    return this.#grants.held(this.#deps.clock.monotonicMs())
   }
 
   /** What `holder`, somebody on this device, holds now. */
@@ -76,8 +127,8 @@ export class Leases implements Disposable {
   }
 
   /**
-   * Holds `name` for `ttlMs`, or goes on holding it with the same token. Tries until `withinMs` has passed. Rejects when `signal`
-   * aborts.
+   * Holds `name` for `ttlMs` from when the holder was last seen to run, or goes on holding it with the same token. Tries until
+   * `withinMs` has passed. Rejects when `signal` aborts.
    */
   async claim(
     name: string,
@@ -109,16 +160,17 @@ export class Leases implements Disposable {
   release(name: string, holder: string, token: number): boolean {
     const own = this.#own.get(name)
     if (!own || own.holder !== holder || own.token !== token) return false
-    this.#own.delete(name)
+    this.#drop(own)
     this.#letGo(name, token)
     return true
   }
 
   async #try(name: string, holder: string, ttlMs: number): Promise<Claimed> {
-    const { clock, bus, signer } = this.#deps
+    const { clock, signer } = this.#deps
     const members = signer.trusted
     const sentMs = clock.monotonicMs()
-    const token = this.held(name, holder)?.token ?? this.#grants.highest(name) + 1
+    // The clock too: a site whose devices have all forgotten goes on where it was, or later.
+    const token = this.held(name, holder)?.token ?? Math.max(this.#grants.highest(name) + 1, clock.nowMs())
     const claim = new Claim({ kind: 'claim', name, token, ttlMs, at: this.#next() }, members, sentMs)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#claims.set(name, { claim, changed: resolve })
@@ -131,21 +183,61 @@ export class Leases implements Disposable {
     this.#claims.delete(name)
     const untilMs = claim.heldUntilMs(clock.monotonicMs())
     if (untilMs !== undefined) {
-      const own = { name, token, untilMs, holder, ttlMs }
-      this.#own.set(name, own)
-      const held = { kind: 'held', name, token, ttlMs, at: this.#next() } satisfies LeaseBody
-      bus.setRetained(bus.topics.lease(name), seal(signer, 'lease', held))
+      this.#hold({ name, token, untilMs, holder, ttlMs })
       return { ok: true, held: { name, token, untilMs } }
     }
     // What it still holds it holds on, until its time is over.
     if (!this.held(name, holder)) this.#letGo(name, token)
-    this.#grants.heardOf(name, claim.highest)
+    this.#grants.heardOf(name, claim.highest, clock.monotonicMs())
     return {
       ok: false,
       reason: claim.lost
         ? 'another holds it'
         : `${claim.grants} of ${members.length} devices granted it, more than half must`,
     }
+  }
+
+  #hold(held: Omit<Own, 'cancel'>): void {
+    const { clock, bus, signer } = this.#deps
+    const { name, token, ttlMs } = held
+    const before = this.#own.get(name)
+    before?.cancel()
+    const cancel = clock.after(ttlMs * prolongShare, () => void this.#prolong(name, token))
+    this.#own.set(name, { ...held, cancel })
+    if (before?.token === token) return
+    const said = { kind: 'held', name, token, ttlMs, at: this.#next() } satisfies LeaseBody
+    bus.setRetained(bus.topics.lease(name), seal(signer, 'lease', said))
+  }
+
+  async #prolong(name: string, token: number): Promise<void> {
+    const { clock, log, lives } = this.#deps
+    const own = this.#own.get(name)
+    if (!own || own.token !== token) return
+    const { holder, ttlMs } = own
+    if (!lives(holder)) {
+      this.release(name, holder, token)
+      return
+    }
+    if (!this.held(name, holder)) {
+      this.#drop(own)
+      log.warn('a lease ran out: too few devices prolonged it', { name, holder })
+      return
+    }
+    if (!this.#busy.has(name)) {
+      this.#busy.add(name)
+      const tried = await this.#try(name, holder, ttlMs).finally(() => this.#busy.delete(name))
+      if (tried.ok) return
+    }
+    const still = this.#own.get(name)
+    if (still?.token !== token) return
+    const waitMs = Math.min(ttlMs * prolongShare, Math.max(0, still.untilMs - clock.monotonicMs()))
+    const cancel = clock.after(waitMs, () => void this.#prolong(name, token))
+    this.#own.set(name, { ...still, cancel })
+  }
+
+  #drop({ name, cancel }: Own): void {
+    cancel()
+    this.#own.delete(name)
   }
 
   #letGo(name: string, token: number): void {
@@ -186,14 +278,28 @@ export class Leases implements Disposable {
   #hear(from: string, body: LeaseBody): void {
     const { clock, signer } = this.#deps
     const nowMs = clock.monotonicMs()
-    if (body.kind === 'release') this.#grants.release(from, body)
-    else if (body.kind === 'held') this.#grants.held(from, body, nowMs)
+    if (body.kind === 'release') this.#grants.release(from, body, nowMs)
+    else if (body.kind === 'held') this.#grants.heardHeld(from, body, nowMs)
     else if (body.kind === 'claim') {
-      const answer = this.#grants.claim(from, body, nowMs)
+      const answer = this.#answerTo(from, body, nowMs)
       if (!answer) return
       if (from === signer.device) this.#answered(from, answer)
       else this.#say(answer)
     } else if (body.to === signer.device) this.#answered(from, body)
+  }
+
+  /** What is granted is on the disk before anybody hears of it. */
+  #answerTo(from: string, body: Extract<LeaseBody, { kind: 'claim' }>, nowMs: number) {
+    if (nowMs < this.#quietUntilMs) return undefined
+    const answer = this.#grants.claim(from, body, nowMs)
+    if (answer?.kind !== 'grant') return answer
+    try {
+      this.#file.keep(body.name, this.#grants.kept)
+      return answer
+    } catch (error) {
+      this.#deps.log.error('a lease was not granted: it cannot be kept', { reason: messageOf(error) })
+      return undefined
+    }
   }
 
   #answered(from: string, body: Extract<LeaseBody, { kind: 'grant' | 'refuse' }>): void {

@@ -3,7 +3,8 @@
  *
  * Invariants: [services-4] the id of a command is that of the call, so that whoever has it already knows it as a repetition;
  * [services-5] a command that may have been sent before is looked for in telemetry first: shown it is done, not shown it is sent again
- * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise.
+ * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise; [services-7] a command under a
+ * lease that its agent does not hold any more is not sent.
  */
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
@@ -24,6 +25,7 @@ import { deadline, leftOf } from './waiting.ts'
 const schema = v.object({
   entity: entityId,
   command: v.record(v.string(), v.unknown(), 'must be an object such as { state: "on" }'),
+  lease: v.optional(v.object({ name: v.string(), token: v.number() })),
   deadlineMs: deadline,
 })
 
@@ -31,11 +33,13 @@ export interface CommandDeps {
   readonly clock: Clock
   readonly registry: EntityRegistry
   readonly actuation: Actuation
+  /** Whether an agent of this device holds a lease under this token. */
+  readonly holds: (agent: string, lease: { readonly name: string; readonly token: number }) => boolean
 }
 
-export function commandService({ clock, registry, actuation }: CommandDeps): Service {
+export function commandService({ clock, registry, actuation, holds }: CommandDeps): Service {
   return checkedService('command', schema, async (args, performing, signal) => {
-    const { entity, command, deadlineMs } = args
+    const { entity, command, lease, deadlineMs } = args
     const { caller, call, resumed, askedMs } = performing
     if (!registry.get(entity)) return noEntity(entity)
     // What waited for a person's yes is fresh when it comes; what waited for the power to come back is not.
@@ -46,11 +50,14 @@ export function commandService({ clock, registry, actuation }: CommandDeps): Ser
       ...{ entity, command, ttlMs },
       principal: `agent:${caller.agent}`,
       token: caller.token,
+      ...(lease && { lease }),
       id: `${caller.agent}/${Math.floor(askedMs)}/${call.id}`,
     } satisfies ActuationRequest
     const known = resumed ? await looked(actuation, request, signal) : undefined
     if (signal.aborted) return cancelled('command')
     if (known) return known
+    if (lease && !holds(caller.agent, lease))
+      return failed('refused', `${caller.agent} does not hold ${lease.name} any more`)
     const report = await actuation.run(request, signal)
     return signal.aborted ? cancelled('command') : outcomeOf(report)
   })

@@ -4,7 +4,7 @@ import type { Inference } from '../../inference/inference.ts'
 import type { Actuation } from '../../things/actuation.ts'
 import type { EntityRegistry } from '../../things/registry.ts'
 import type { Service } from '../service.ts'
-import { commandService } from './command.service.ts'
+import { type CommandDeps, commandService } from './command.service.ts'
 import { cronService } from './cron.service.ts'
 import { entitiesService } from './entities.service.ts'
 import { inferService } from './infer.service.ts'
@@ -18,6 +18,7 @@ export interface ServicesDeps {
   readonly registry: EntityRegistry
   readonly actuation: Actuation
   readonly inference: Inference
+  readonly holds: CommandDeps['holds']
   /** IANA name of the device's time zone. */
   readonly timeZone: string
 }

@@ -203,9 +203,19 @@ function entity(id: string): Entity {
   return freeze({
     id,
     read: () => call('read', () => ({ entity: id })),
-    command: (command, options) => call('command', () => ({ entity: id, command, ...timed(options) })),
+    command: (command, options) =>
+      call('command', () => {
+        const { lease: held, ...rest } = timed(options)
+        return { ...rest, entity: id, command, ...(held === undefined ? {} : { lease: tokenOf(held) }) }
+      }),
     until: (filter, options) => call('until', () => ({ entity: id, filter, ...timed(options) })),
   } satisfies Entity)
+}
+
+/** Of a lease, or of what was kept of one. */
+function tokenOf(held: unknown): { name: unknown; token: unknown } {
+  if (!isRecord(held)) throw failure('bad-request', `command: lease is ${kindOf(held)}, not a lease`)
+  return { name: held['name'], token: held['token'] }
 }
 
 function lease(name: string, token: number): Lease {

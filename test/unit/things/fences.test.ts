@@ -87,4 +87,29 @@ describe('an entity', () => {
     expect(await command('user', 'off')).toMatchObject({ outcome: 'done' })
     expect(await command('agent:b', 'on', 1)).toMatchObject({ outcome: 'done' })
   })
+
+  it('refuses a holder that another has followed: heard of, or having commanded before a restart [things-10]', async () => {
+    const home = await openSimHome()
+    const commandUnder = async (token: number, highest: number) => {
+      using fences = open()
+      const leaseRefusal = (name: string, under: number) =>
+        under < highest ? `${name} has another holder by now` : undefined
+      const { clock, registry, signal } = home
+      const actuation = new Actuation({ clock, registry, fence: fences, leaseRefusal })
+      for (const actuator of home.board.actuators) actuation.attach(actuator)
+      const lease = { name: 'hall', token }
+      const request = { entity: 'light.hall', command: { state: 'on' }, principal: `agent:${token}`, lease }
+      return home.clock.run(() => actuation.run(request, signal))
+    }
+    expect(await commandUnder(5, 5)).toMatchObject({ outcome: 'done' })
+    expect(await commandUnder(5, 6)).toMatchObject({
+      outcome: 'refused',
+      evidence: { attempts: 0, reason: 'hall has another holder by now' },
+    })
+    expect(await commandUnder(7, 0)).toMatchObject({ outcome: 'done' })
+    expect(await commandUnder(6, 0)).toMatchObject({
+      outcome: 'refused',
+      evidence: { reason: expect.stringContaining('lease:hall goes on elsewhere') },
+    })
+  })
 })

@@ -21,7 +21,7 @@ describe('a lease', () => {
       const hear = (self: string, from: string, body: LeaseBody) => {
         const nowMs = clock.monotonicMs()
         const mine = grants.get(self) as Grants
-        if (body.kind === 'release') mine.release(from, body)
+        if (body.kind === 'release') mine.release(from, body, nowMs)
         if (body.kind === 'claim') {
           const answer = mine.claim(from, body, nowMs)
           if (answer && from === self) hear(self, self, answer)
@@ -89,7 +89,7 @@ describe('a lease', () => {
 
   test('is not granted beside a holder that a device heard of after its restart', () => {
     const grants = new Grants()
-    grants.held('attic', { kind: 'held', name, token: 7, ttlMs: 1_000, at: 1 }, 0)
+    grants.heardHeld('attic', { kind: 'held', name, token: 7, ttlMs: 1_000, at: 1 }, 0)
     const claim = { kind: 'claim', name, token: 8, ttlMs: 1_000, at: 1 } as const
     expect(grants.claim('bath', claim, 500)).toMatchObject({ kind: 'refuse', highest: 7 })
     expect(grants.claim('bath', { ...claim, at: 2 }, 1_000)).toMatchObject({ kind: 'grant' })
@@ -99,9 +99,9 @@ describe('a lease', () => {
     const grants = new Grants()
     const claim = { kind: 'claim', name, token: 1, ttlMs: 60_000, at: 1 } as const
     grants.claim('attic', claim, 0)
-    grants.release('attic', { kind: 'release', name, token: 1, at: 2 })
+    grants.release('attic', { kind: 'release', name, token: 1, at: 2 }, 0)
     expect(grants.claim('bath', { ...claim, token: 2 }, 1)).toMatchObject({ kind: 'grant' })
-    grants.release('cellar', { kind: 'release', name: 'other', token: 1, at: 2 })
+    grants.release('cellar', { kind: 'release', name: 'other', token: 1, at: 2 }, 0)
     expect(grants.claim('cellar', { ...claim, name: 'other' }, 1)).toMatchObject({ kind: 'refuse' })
   })
 })

@@ -52,6 +52,20 @@ describe('a command', () => {
     expect(outcome).toMatchObject({ ok: true, value: { already: true } })
   })
 
+  it('under a lease is sent while its agent holds that, and not after [services-7]', async () => {
+    const home = await openServices()
+    const under = (name: string) => {
+      const args = { entity: 'light.hall', command: { state: 'on' }, lease: { name, token: 7 } }
+      const { outcome } = home.ask('command', { args })
+      return home.clock.run(() => outcome)
+    }
+    expect(await under('lost')).toMatchObject({
+      error: { code: 'refused', message: expect.stringContaining('does not hold lost any more') },
+    })
+    expect(home.registry.get('light.hall')?.telemetry.state).toBe('off')
+    expect(await under('held')).toMatchObject({ ok: true, value: { shown: 'state on' } })
+  })
+
   it('says that nothing can show it', async () => {
     const { outcome } = await command('vacuum.rover', { action: 'locate' })
     expect(outcome).toMatchObject({ ok: true, value: { shown: 'unproven', unproven: true } })

@@ -18,6 +18,8 @@ export async function openServices(yaml = smallHome) {
   const { clock, registry, actuation } = home
   const services: readonly Service[] = servicesOf({
     ...{ clock, registry, actuation, inference: noModels, timeZone: 'Europe/Berlin' },
+    // Whoever asks holds what is called so.
+    holds: (_agent, { name }) => name === 'held',
   })
   return {
     ...home,
