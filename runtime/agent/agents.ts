@@ -50,6 +50,8 @@ export interface AgentsDeps {
   readonly turns: Turns
   /** Told when an agent was removed: all else that it left goes too. */
   readonly removed?: (agent: string) => void
+  /** Told when something was done with an agent, or it has come to its end. */
+  readonly changed?: () => void
 }
 
 export type Verdict = Allowed | { readonly allow: false; readonly outcome: Outcome }
@@ -81,7 +83,7 @@ const hourMs = 3_600_000
 const restartDelays = { firstMs: 2_000, maxMs: 600_000 }
 
 export interface AgentStatus
-  extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program'> {
+  extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program' | 'grants'> {
   readonly turns: number
   /** What it waits for. */
   readonly waiting: readonly CallOp[]
@@ -203,14 +205,23 @@ export class Agents implements AsyncDisposable {
   list(): AgentStatus[] {
     this.#refuseClosing()
     return this.#store.agents().map((stored) => {
-      const { name, state, reason, token, startedMs, program, turn } = stored
+      const { name, state, reason, token, startedMs, program, grants, turn } = stored
       const life = this.#lives.get(name)
       const waiting = state === 'running' ? this.#store.calls(name).map(({ call }) => call.op) : []
       const inMemory = life?.inMemory ?? false
       const turns = life?.turns ?? turn
       const problem = life?.problem
-      return { name, state, reason, token, startedMs, program, turns, waiting, inMemory, problem }
+      return { name, state, reason, token, startedMs, program, grants, turns, waiting, inMemory, problem }
     })
+  }
+
+  /** Its bundle, and what it may do. Throws AgentError `not-found`. */
+  installed(name: string): { readonly bundle: Uint8Array; readonly grants: string } {
+    this.#refuseClosing()
+    const { program, grants } = this.#known(name)
+    const bundle = this.#store.program(program)
+    if (!bundle) throw new AgentError('state', `the program of ${name} is not on the disk`)
+    return { bundle, grants }
   }
 
   /** The last lines of its log, oldest first. Throws AgentError `not-found`. */
@@ -249,6 +260,7 @@ export class Agents implements AsyncDisposable {
     this.#tasks.set(name, task)
     const forget = () => {
       if (this.#tasks.get(name) === task) this.#tasks.delete(name)
+      this.#deps.changed?.()
     }
     task.then(forget, forget)
     return task
@@ -267,6 +279,7 @@ export class Agents implements AsyncDisposable {
         seed: Math.floor(clock.random() * 2 ** 31),
       },
       bundle,
+      this.pool.guest,
     )
     await this.#store.durable()
     this.#live(begun)
@@ -353,6 +366,7 @@ export class Agents implements AsyncDisposable {
   }
 
   #ended(name: string, state: 'ended' | 'failed', reason: string): void {
+    this.#deps.changed?.()
     this.#lives.delete(name)
     if (state === 'ended') return
     this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })

@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { approveParams } from './approvals.ts'
 import { wireLimits } from './limits.ts'
+import { personParams } from './person.ts'
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
 const line = (most: number) => v.pipe(v.string(), v.maxLength(most))
@@ -20,6 +21,18 @@ const bundle = v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax))
 /** JSON of what the agent may do, as `runtime/agent/permissions` reads it. */
 export const agentGrants = line(grantsCharsMax)
 
+/** A change of what an agent may do; what is not named stays. */
+export const grantParams = {
+  /** From now on this and nothing else. */
+  set: v.optional(agentGrants),
+  /** This too. Without limits: as the agent wants it. */
+  allow: v.optional(agentGrants),
+  /** Capabilities: all that these cover, no more. */
+  deny: v.optional(v.pipe(v.array(line(200)), v.maxLength(64))),
+  /** Also what the agent never asked for. Without it that is refused. */
+  beyond: v.optional(v.boolean()),
+}
+
 /** `ask` says which; unknown fields are ignored, as everywhere. */
 export const agentParams = v.variant('ask', [
   /** Agents by name, those after `after`. */
@@ -29,9 +42,14 @@ export const agentParams = v.variant('ask', [
     ask: v.literal('run'),
     bundle: v.optional(bundle),
     ticket: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))),
-    grants: agentGrants,
+    /** Absent: what the policy of the device allows without a person. */
+    grants: v.optional(agentGrants),
+    ...personParams,
   }),
-  v.looseObject({ ask: v.picklist(['stop', 'resume', 'remove']), name }),
+  v.looseObject({ ask: v.picklist(['stop', 'resume', 'remove']), name, ...personParams }),
+  /** What it wants and what it may do; and a change of that, which holds at once, also for calls that wait. */
+  v.looseObject({ ask: v.literal('grants'), name }),
+  v.looseObject({ ask: v.literal('grant'), name, ...grantParams, ...personParams }),
   /** What waits for a person's yes; a person's answer. */
   v.looseObject({ ask: v.literal('approvals') }),
   v.looseObject({ ask: v.literal('approve'), ...approveParams }),
@@ -44,9 +62,12 @@ export const agentParams = v.variant('ask', [
 ])
 export type AgentAsk = v.InferOutput<typeof agentParams>
 
+/** `moving`, `moved`: on its way to another device; `arriving`: coming from one. */
+export const agentStates = ['running', 'stopped', 'ended', 'failed', 'moving', 'moved', 'arriving'] as const
+
 export const agentView = v.object({
   name,
-  state: v.picklist(['running', 'stopped', 'ended', 'failed']),
+  state: v.picklist(agentStates),
   /** Why it does not run; what it returned where it has ended. */
   reason: v.optional(line(300)),
   /** Digest of its program. */
@@ -68,8 +89,25 @@ export const agentList = v.object({
 export type AgentList = v.InferOutput<typeof agentList>
 
 /** Answer to `run`, `stop`, `resume`, `remove`. */
-export const agentDone = v.object({ name, program: v.optional(line(64)) })
+export const agentDone = v.object({
+  name,
+  program: v.optional(line(64)),
+  /** Of `run`: what it may do. */
+  grants: v.optional(agentGrants),
+})
 export type AgentDone = v.InferOutput<typeof agentDone>
+
+/** Answer to `grants` and to `grant`: JSON as grants are. */
+export const agentMay = v.object({
+  name,
+  /** What its manifest asks for. */
+  wants: agentGrants,
+  /** What it may do now; `from: "policy"` where no person granted it. */
+  grants: agentGrants,
+  /** Who goes first: what it asks for, as far as it was granted. */
+  priority: v.picklist(['control', 'interactive', 'background']),
+})
+export type AgentMay = v.InferOutput<typeof agentMay>
 
 export const agentLogs = v.object({
   /** Oldest first. */
@@ -79,3 +117,14 @@ export const agentLogs = v.object({
   ),
 })
 export type AgentLogs = v.InferOutput<typeof agentLogs>
+
+/** What of a request somebody at the device signs (`localBytes`): all that decides what it does. `bundle`: of `run`, its text. */
+export function signedParts(ask: AgentAsk, bundle = ''): readonly string[] {
+  if (ask.ask === 'run') return [ask.ask, bundle, ask.grants ?? '']
+  if (ask.ask === 'approve') return [ask.ask, ask.approval, ask.answer]
+  if (ask.ask === 'grant') {
+    const { name: agent, set = '', allow = '', deny = [], beyond = false } = ask
+    return [ask.ask, agent, set, allow, String(beyond), ...deny]
+  }
+  return 'name' in ask ? [ask.ask, String(ask.name)] : [ask.ask]
+}

@@ -1,5 +1,6 @@
 /** Answer to the call `top`: agents now, what each uses and waits for, and how much there is of what they share. */
 import * as v from 'valibot'
+import { agentStates } from './agents.ts'
 
 const name = v.pipe(v.string(), v.maxLength(64))
 const word = v.pipe(v.string(), v.maxLength(128))
@@ -9,7 +10,7 @@ export const topAgentsMax = 100
 
 export const topAgent = v.object({
   name,
-  state: v.picklist(['running', 'stopped', 'ended', 'failed']),
+  state: v.picklist(agentStates),
   priority: v.picklist(['control', 'interactive', 'background']),
   /** Share of one core, and turns a second, over about ten seconds. */
   cpuShare: amount,

@@ -5,7 +5,8 @@
  * the disk, with every call that waited then still waiting; [life-2] a call that may have been begun before is performed as
  * `resumed`; [life-3] the agent's clock never goes back; [life-4] inputs are bounded: a stream loses its oldest item and the
  * agent's log says so, answers are never lost; [life-5] what is no fault of the agent (a thread that died, a disk that is full)
- * does not end it: the turn is taken again; [life-6] when `stop()` has settled nothing of it is under way any more.
+ * does not end it: the turn is taken again; [life-6] when `stop()` has settled nothing of it is under way any more; [life-8] a call's id is
+ * used once.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { withDeadline } from '../../base/deadline.ts'
@@ -71,6 +72,8 @@ export class AgentLife {
   readonly #deps: LifeDeps
   readonly #caller: Caller
   readonly #device: string
+  /** Where its program believes that it runs. */
+  readonly #believes: string
   readonly #machine: LivingMachine
   readonly #clock: AgentClock
   readonly #inbox = new Inbox()
@@ -79,6 +82,7 @@ export class AgentLife {
   readonly #performing = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #turn: number
+  #lastCall: number
   #imageDue: number
   #bytesSinceImage = 0
   #failures = 0
@@ -92,6 +96,8 @@ export class AgentLife {
     this.#deps = deps
     this.#caller = { agent: stored.name, token: stored.token }
     this.#device = device
+    this.#believes = stored.device
+    this.#lastCall = stored.lastCall
     this.#machine = new LivingMachine(deps, stored, program)
     this.#clock = new AgentClock(deps.clock, stored.nowMs)
     this.#turn = stored.turn
@@ -155,6 +161,7 @@ export class AgentLife {
     const { store } = this.#deps
     const calls = store.calls(this.name)
     if (this.#turn === 0) this.#inbox.give({ kind: 'start', device: this.#device })
+    else if (this.#believes !== this.#device) this.#inbox.give({ kind: 'moved', device: this.#device })
     if (calls.some(({ begun }) => !begun)) {
       store.begun(this.name)
       await store.durable()
@@ -228,6 +235,10 @@ export class AgentLife {
       // Others compute while this turn goes to the disk.
       release(cost)
       if (!result.ok) return this.#fail(`${result.fault}: ${result.reason}`)
+      const [first] = result.output.calls
+      // The table of promises is the machine's, and it may lie about what it has asked before.
+      if (first && first.id <= this.#lastCall)
+        return this.#fail(`output: call ${first.id} was asked before: ids are used once`)
       await this.#commit(nowMs, inputs, result.output)
     } finally {
       release(cost)
@@ -250,6 +261,7 @@ export class AgentLife {
       throw error
     }
     this.#turn += 1
+    this.#lastCall = output.calls.at(-1)?.id ?? this.#lastCall
     this.#inbox.kept()
     this.#bytesSinceImage += Buffer.byteLength(JSON.stringify(inputs))
     await store.durable()

@@ -1,6 +1,6 @@
 /**
- * Seals images of machines: an image is code, so only one that this site made, of the same program, for the same engine and
- * guest, is ever run.
+ * Seals images of machines: an image is code, so only one that this site made, of the same program, for the same engine, is ever
+ * run. The guest is in the image: a machine goes on with the one that it began with.
  *
  * Format: a line of JSON `{v, engine, program, sha256, take, drain, device}`, a line with its Ed25519 signature (RFC 8032) in base64, then the image
  * as zstd (RFC 8878). The signed line holds the digest of what follows.
@@ -27,7 +27,7 @@ const header = v.object({
 })
 
 export interface SealOptions {
-  /** SHA-256 of the WebAssembly module and the guest: an image runs on no other. */
+  /** SHA-256 of the WebAssembly module: an image runs on no other. */
   readonly engine: string
   readonly identity: Identity
 }

@@ -1,12 +1,20 @@
 /**
  * The machine of one agent, in memory or on the disk: where it is not in memory it is made again from its image and the turns
- * since, each of which must say again what it said.
+ * since, each of which must say again what it said. [life-7] It goes on with the guest that it began with: a device that was updated
+ * has another for agents that begin then.
  */
 import { createHash } from 'node:crypto'
 import { CodedError } from '../../base/errors.ts'
 import type { AgentStore, StoredAgent, StoredTurn } from '../store/agent-store.ts'
 import { type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
-import type { MachinePool, PooledMachine, Program, ProgramToRun, TurnResult } from '../vm/machine-pool.ts'
+import type {
+  Guest,
+  MachinePool,
+  PooledMachine,
+  Program,
+  ProgramToRun,
+  TurnResult,
+} from '../vm/machine-pool.ts'
 import type { ImageSeal } from './image-seal.ts'
 
 export interface LivingMachineDeps {
@@ -86,6 +94,15 @@ export class LivingMachine {
     }
   }
 
+  /** The guest that it began with: another one would not say again what that one said [life-7]. */
+  #ownGuest(): { readonly guest?: Guest } {
+    const { store, pool } = this.#deps
+    const text = store.guest(this.#stored.guest)
+    if (text === undefined)
+      throw new ReplayError('diverged', 'the guest that it began with is not on the disk')
+    return text === pool.guest ? {} : { guest: JSON.parse(text) }
+  }
+
   async #restored(): Promise<PooledMachine> {
     const { store, pool, seal } = this.#deps
     const { name, program, startedMs } = this.#stored
@@ -99,7 +116,7 @@ export class LivingMachine {
       throw new ReplayError('diverged', 'some of its turns are not on the disk')
     const machine = sealed
       ? await pool.restore(this.#run, seal.open(sealed, program))
-      : await pool.create(this.#run, startedMs)
+      : await pool.create({ ...this.#run, ...this.#ownGuest() }, startedMs)
     try {
       for (const turn of turns) await replay(machine, turn)
       return machine

@@ -2,27 +2,26 @@
  * What agents leave on the disk: their programs, the last image of each, the turns since, the calls that wait for an answer.
  *
  * Invariants: [agent-store-1] a turn, what it asked for, what it settled and whether it was the last are written together or not
- * at all; [agent-store-2] `durable()` resolves when all that was written before is on the disk, and blocks nothing meanwhile;
- * [agent-store-3] an image replaces the turns it includes in one step; [agent-store-4] a disk that is full refuses a turn whole,
- * and takes it when there is room again; [agent-store-5] after a sync that failed nothing more is written or promised: what the
- * kernel kept of it nobody knows, and a second sync may claim success (Rebello et al., "Can Applications Recover from fsync
- * Failures?", USENIX ATC 2020); [agent-store-6] no token is given twice, also where an agent was removed and came back.
- *
- * SQLite's log is synced here and not by each commit: one sync serves all turns that gathered while the last one ran, and it
- * runs beside the control loop (fdatasync in Node's thread pool), which an SD card would otherwise hold up for 20 ms a turn.
- * https://www.sqlite.org/wal.html: a commit whose frames are not whole in the log is no commit when the file is next opened.
+ * at all; [agent-store-3] an image replaces the turns it includes in one step; [agent-store-4] a disk that is full refuses a turn
+ * whole, and takes it when there is room again; [agent-store-6] no token is given twice, also where an agent was removed and came
+ * back, and where the file was put aside: a token is never below the wall clock's milliseconds when it was given; [agent-store-7] the
+ * guest that an agent began with is kept as long as the agent. The file itself: `store-file.ts`.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
-import { syncDirectory } from '../../base/durable-file.ts'
-import { CodedError, messageOf } from '../../base/errors.ts'
-import { WalSync } from '../../base/wal-sync.ts'
 import { type Call, type CallOp, type LogLine, type TurnInput, turnLimits } from '../turn.ts'
+import { agentOf, forgetUnused, insertAgent } from './agent-rows.ts'
+import { MoveStore, moveSchema } from './move-store.ts'
+import { StoreFile } from './store-file.ts'
+
+export { StoreError } from './store-file.ts'
 
 const schema = `
   CREATE TABLE program (
     hash TEXT PRIMARY KEY,
     bytes BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE guest (
+    hash TEXT PRIMARY KEY,
+    text TEXT NOT NULL
   ) STRICT;
   CREATE TABLE agent (
     name TEXT PRIMARY KEY,
@@ -36,7 +35,10 @@ const schema = `
     nowMs REAL NOT NULL,
     startedMs REAL NOT NULL,
     restartsMax INTEGER NOT NULL,
-    restarts TEXT NOT NULL
+    restarts TEXT NOT NULL,
+    guest TEXT NOT NULL REFERENCES guest (hash),
+    device TEXT NOT NULL,
+    lastCall INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE fence (
     token INTEGER NOT NULL
@@ -78,14 +80,11 @@ const schema = `
   CREATE INDEX log_by_agent ON log (agent, seq);
 `
 
-export type StoreErrorCode = 'full' | 'broken' | 'closed'
-/** `full` is retryable: nothing was written, and there may be room later. */
-export class StoreError extends CodedError<StoreErrorCode> {
-  override readonly name = 'StoreError'
-}
-
-export const agentStates = ['running', 'stopped', 'ended', 'failed'] as const
-export type AgentState = (typeof agentStates)[number]
+/**
+ * `moving`: on its way to another device, and not there yet; `moved`: given away, and kept until the other device has it; `arriving`:
+ * here, and not to be run before the device that sends it has let go of it.
+ */
+export type AgentState = 'running' | 'stopped' | 'ended' | 'failed' | 'moving' | 'moved' | 'arriving'
 
 export interface StoredAgent {
   readonly name: string
@@ -108,7 +107,15 @@ export interface StoredAgent {
   readonly restartsMax: number
   /** When it did, in the last hour, milliseconds. */
   readonly restarts: readonly number[]
+  /** SHA-256 of the guest that it began with, hex: it has no other until it begins anew. */
+  readonly guest: string
+  /** Where its program believes that it runs; empty before its first turn. */
+  readonly device: string
+  /** The highest id of a call that it has asked for. */
+  readonly lastCall: number
 }
+
+export type Beginning = Omit<StoredAgent, 'token' | 'guest' | 'device' | 'lastCall'>
 
 export interface StoredTurn {
   readonly turn: number
@@ -148,20 +155,17 @@ export interface StoreOptions {
 
 /** Lines kept of each agent. */
 const logLinesMax = 1_000
-const pageBytes = 4_096
 /** Where it all is, in its directory. */
 export const agentsFile = 'agents.db'
 
 export class AgentStore implements AsyncDisposable {
-  readonly #db: DatabaseSync
-  readonly #sync: WalSync
-  readonly #statements = new Map<string, StatementSync>()
-  #refusal: StoreError | undefined
-  #closing: Promise<void> | undefined
+  readonly #file: StoreFile
+  /** What it keeps of agents that move. */
+  readonly moves: MoveStore
 
-  private constructor(db: DatabaseSync, sync: WalSync) {
-    this.#db = db
-    this.#sync = sync
+  private constructor(file: StoreFile) {
+    this.#file = file
+    this.moves = new MoveStore(file)
   }
 
   /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
@@ -170,104 +174,94 @@ export class AgentStore implements AsyncDisposable {
     nowMs: number,
   ): Promise<{ store: AgentStore; recoveredFrom?: string | undefined }> {
     const path = `${directory}/${agentsFile}`
-    const file = { what: 'what agents left', path, schema, version: 1, walPagesMax: 1_024 }
-    const { db, recoveredFrom }: OpenedFile = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
-    try {
-      db.exec('PRAGMA foreign_keys = ON')
-      db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
-      // The log exists from the first write on.
-      db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
-      db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-      db.exec('COMMIT')
-      const store = new AgentStore(db, await WalSync.open(path))
-      await store.durable()
-      await syncDirectory(directory)
-      return { store, recoveredFrom }
-    } catch (error) {
-      db.close()
-      throw error
-    }
+    const { file, recoveredFrom } = await StoreFile.open(
+      { what: 'what agents left', path, schema: `${schema}${moveSchema}`, version: 2, bytesMax },
+      nowMs,
+    )
+    return { store: new AgentStore(file), recoveredFrom }
   }
 
   /** Resolves when everything written before this call is on the disk. Throws StoreError `broken`, `closed`. */
-  async durable(): Promise<void> {
-    if (this.#refusal) throw this.#refusal
-    try {
-      await this.#sync.durable()
-    } catch (cause) {
-      const reason = `what agents do cannot be kept: ${messageOf(cause)}`
-      this.#refusal ??= new StoreError('broken', reason, { cause })
-      throw this.#refusal
-    }
+  durable(): Promise<void> {
+    return this.#file.durable()
   }
 
   program(hash: string): Uint8Array | undefined {
-    return this.#get('SELECT bytes FROM program WHERE hash = ?', hash)?.['bytes'] as Uint8Array | undefined
+    return this.#file.get('SELECT bytes FROM program WHERE hash = ?', hash)?.['bytes'] as
+      | Uint8Array
+      | undefined
+  }
+
+  guest(hash: string): string | undefined {
+    return this.#file.get('SELECT text FROM guest WHERE hash = ?', hash)?.['text'] as string | undefined
   }
 
   /** A new agent, or a stopped one that begins anew: what it had is gone. Gives it with its token. */
-  begin(agent: Omit<StoredAgent, 'token'>, bundle: Uint8Array): StoredAgent {
-    return this.#transaction(() => {
-      this.#run('UPDATE fence SET token = token + 1')
-      const token = Number(this.#get('SELECT token FROM fence')?.['token'])
-      const { name, program, grants, state, reason, seed, turn, nowMs, startedMs } = agent
-      this.#run('INSERT OR IGNORE INTO program VALUES (?, ?)', program, bundle)
-      this.#run('DELETE FROM agent WHERE name = ?', name)
-      this.#run(
-        'INSERT INTO agent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        ...[name, program, grants, state, reason ?? null, token, seed, turn, nowMs, startedMs],
-        ...[agent.restartsMax, JSON.stringify(agent.restarts)],
-      )
-      this.#forgetPrograms()
-      return { ...agent, token }
+  begin(agent: Beginning, bundle: Uint8Array, guest: string): StoredAgent {
+    return this.#file.transaction(() => {
+      this.#file.run('UPDATE fence SET token = max(token + 1, ?)', Math.floor(agent.startedMs))
+      const token = Number(this.#file.get('SELECT token FROM fence')?.['token'])
+      return insertAgent(this.#file, { ...agent, token, device: '', lastCall: 0 }, bundle, guest)
     })
   }
 
   /** It, and all it left but its token. */
   remove(name: string): void {
-    this.#transaction(() => {
-      this.#run('DELETE FROM agent WHERE name = ?', name)
-      this.#forgetPrograms()
+    this.#file.transaction(() => {
+      this.#file.run('DELETE FROM agent WHERE name = ?', name)
+      forgetUnused(this.#file)
     })
   }
 
   agents(): StoredAgent[] {
-    return this.#all('SELECT * FROM agent ORDER BY name').map(agentOf)
+    return this.#file.all('SELECT * FROM agent ORDER BY name').map(agentOf)
   }
 
   agent(name: string): StoredAgent | undefined {
-    const row = this.#get('SELECT * FROM agent WHERE name = ?', name)
+    const row = this.#file.get('SELECT * FROM agent WHERE name = ?', name)
     return row && agentOf(row)
   }
 
   setState(name: string, state: AgentState, reason: string | undefined): void {
-    this.#transaction(() => this.#setState(name, state, reason))
+    this.#file.transaction(() => this.#setState(name, state, reason))
   }
 
   setGrants(name: string, grants: string): void {
-    this.#transaction(() => this.#run('UPDATE agent SET grants = ? WHERE name = ?', grants, name))
+    this.#file.transaction(() => this.#file.run('UPDATE agent SET grants = ? WHERE name = ?', grants, name))
   }
 
   /** Writes a turn; follow it with `durable()` before anything of it is done. Throws StoreError: then nothing of it is written. */
   commit({ agent, turn, nowMs, inputs, digest, asked, over, log, held, end }: CommittedTurn): void {
-    this.#transaction(() => {
-      this.#run('INSERT INTO turn VALUES (?, ?, ?, ?, ?)', agent, turn, nowMs, JSON.stringify(inputs), digest)
-      this.#run('UPDATE agent SET turn = ?, nowMs = ? WHERE name = ?', turn, nowMs, agent)
-      for (const id of over) this.#run('DELETE FROM call WHERE agent = ? AND id = ?', agent, id)
+    this.#file.transaction(() => {
+      this.#file.run(
+        'INSERT INTO turn VALUES (?, ?, ?, ?, ?)',
+        agent,
+        turn,
+        nowMs,
+        JSON.stringify(inputs),
+        digest,
+      )
+      const told = inputs.findLast((input) => input.kind === 'start' || input.kind === 'moved')
+      this.#file.run(
+        `UPDATE agent SET turn = ?, nowMs = ?, device = coalesce(?, device), lastCall = max(lastCall, ?)
+         WHERE name = ?`,
+        ...[turn, nowMs, told?.device ?? null, asked.at(-1)?.id ?? 0, agent],
+      )
+      for (const id of over) this.#file.run('DELETE FROM call WHERE agent = ? AND id = ?', agent, id)
       for (const { id, op, args, stream } of asked)
-        this.#run(
+        this.#file.run(
           'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
           ...[agent, id, op, JSON.stringify(args), stream ? 1 : 0, nowMs, held ? 0 : 1],
         )
       this.#log(agent, nowMs, log)
       if (!end) return
-      this.#run('DELETE FROM call WHERE agent = ?', agent)
+      this.#file.run('DELETE FROM call WHERE agent = ?', agent)
       this.#setState(agent, end.state, end.reason)
     })
   }
 
   log(agent: string, most: number): { atMs: number; level: string; text: string }[] {
-    const rows = this.#all('SELECT * FROM log WHERE agent = ? ORDER BY seq DESC LIMIT ?', agent, most)
+    const rows = this.#file.all('SELECT * FROM log WHERE agent = ? ORDER BY seq DESC LIMIT ?', agent, most)
     return rows
       .reverse()
       .map((row) => ({ atMs: Number(row['atMs']), level: String(row['level']), text: String(row['text']) }))
@@ -275,7 +269,7 @@ export class AgentStore implements AsyncDisposable {
 
   /** Turns after the image, in order. */
   turns(agent: string): StoredTurn[] {
-    return this.#all('SELECT * FROM turn WHERE agent = ? ORDER BY turn', agent).map((row) => ({
+    return this.#file.all('SELECT * FROM turn WHERE agent = ? ORDER BY turn', agent).map((row) => ({
       turn: Number(row['turn']),
       nowMs: Number(row['nowMs']),
       inputs: JSON.parse(String(row['inputs'])),
@@ -285,7 +279,7 @@ export class AgentStore implements AsyncDisposable {
 
   /** What waits for an answer, in the order in which it was asked. */
   calls(agent: string): WaitingCall[] {
-    return this.#all('SELECT * FROM call WHERE agent = ? ORDER BY id', agent).map((row) => ({
+    return this.#file.all('SELECT * FROM call WHERE agent = ? ORDER BY id', agent).map((row) => ({
       call: {
         id: Number(row['id']),
         op: String(row['op']) as CallOp,
@@ -299,116 +293,44 @@ export class AgentStore implements AsyncDisposable {
 
   /** Of calls that were held: from now on they may have been asked of their services. */
   begun(agent: string): void {
-    this.#transaction(() => this.#run('UPDATE call SET begun = 1 WHERE agent = ?', agent))
+    this.#file.transaction(() => this.#file.run('UPDATE call SET begun = 1 WHERE agent = ?', agent))
   }
 
   /** The turn after which the image was taken; 0 where there is none. */
   imageTurn(agent: string): number {
-    return Number(this.#get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
+    return Number(this.#file.get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
   }
 
   image(agent: string): Uint8Array | undefined {
-    return this.#get('SELECT sealed FROM image WHERE agent = ?', agent)?.['sealed'] as Uint8Array | undefined
+    return this.#file.get('SELECT sealed FROM image WHERE agent = ?', agent)?.['sealed'] as
+      | Uint8Array
+      | undefined
   }
 
   /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. */
   keepImage(agent: string, turn: number, sealed: Uint8Array): void {
-    this.#transaction(() => {
-      this.#run('INSERT OR REPLACE INTO image VALUES (?, ?, ?)', agent, turn, sealed)
-      this.#run('DELETE FROM turn WHERE agent = ? AND turn <= ?', agent, turn)
+    this.#file.transaction(() => {
+      this.#file.run('INSERT OR REPLACE INTO image VALUES (?, ?, ?)', agent, turn, sealed)
+      this.#file.run('DELETE FROM turn WHERE agent = ? AND turn <= ?', agent, turn)
     })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async #close(): Promise<void> {
-    await this.durable().catch(() => {})
-    this.#refusal = new StoreError('closed', 'the device is stopping')
-    await this.#sync.close().catch(() => {})
-    this.#db.close()
+    return this.#file[Symbol.asyncDispose]()
   }
 
   #setState(name: string, state: AgentState, reason: string | undefined): void {
-    this.#run('UPDATE agent SET state = ?, reason = ? WHERE name = ?', state, reason ?? null, name)
-  }
-
-  #forgetPrograms(): void {
-    this.#run('DELETE FROM program WHERE hash NOT IN (SELECT program FROM agent)')
+    this.#file.run('UPDATE agent SET state = ?, reason = ? WHERE name = ?', state, reason ?? null, name)
   }
 
   #log(agent: string, atMs: number, lines: readonly LogLine[]): void {
     if (lines.length === 0) return
     for (const { level, text } of lines)
-      this.#run(
+      this.#file.run(
         'INSERT INTO log (agent, atMs, level, text) VALUES (?, ?, ?, ?)',
         ...[agent, atMs, level, text.slice(0, turnLimits.logCharsMax)],
       )
     const oldest = 'SELECT seq FROM log WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
-    this.#run(`DELETE FROM log WHERE agent = ? AND seq <= (${oldest})`, agent, agent, logLinesMax)
-  }
-
-  #transaction<T>(work: () => T): T {
-    if (this.#refusal) throw this.#refusal
-    try {
-      this.#db.exec('BEGIN IMMEDIATE')
-      const result = work()
-      this.#db.exec('COMMIT')
-      return result
-    } catch (error) {
-      // A disk that is full has rolled it back already.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      if (!isDiskFault(error)) throw error
-      throw new StoreError('full', `the disk takes no more: ${messageOf(error)}`, {
-        retryable: true,
-        cause: error,
-      })
-    }
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (!statement) {
-      statement = this.#db.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-
-  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
-    this.#prepare(sql).run(...values)
-  }
-  #get(sql: string, ...values: (string | number)[]) {
-    return this.#prepare(sql).get(...values)
-  }
-  #all(sql: string, ...values: (string | number)[]) {
-    return this.#prepare(sql).all(...values)
-  }
-}
-
-/** SQLITE_FULL and SQLITE_IOERR: https://www.sqlite.org/rescode.html. A read-only disk is as good as a full one. */
-const diskFaults = [8, 10, 13]
-
-function isDiskFault(error: unknown): boolean {
-  const code = (error as { errcode?: unknown }).errcode
-  return typeof code === 'number' && diskFaults.includes(code & 0xff)
-}
-
-function agentOf(row: Record<string, unknown>): StoredAgent {
-  return {
-    name: String(row['name']),
-    program: String(row['program']),
-    grants: String(row['grants']),
-    state: String(row['state']) as AgentState,
-    reason: row['reason'] === null ? undefined : String(row['reason']),
-    token: Number(row['token']),
-    seed: Number(row['seed']),
-    turn: Number(row['turn']),
-    nowMs: Number(row['nowMs']),
-    startedMs: Number(row['startedMs']),
-    restartsMax: Number(row['restartsMax']),
-    restarts: JSON.parse(String(row['restarts'])),
+    this.#file.run(`DELETE FROM log WHERE agent = ? AND seq <= (${oldest})`, agent, agent, logLinesMax)
   }
 }

@@ -24,7 +24,7 @@ import type {
 } from './messages.ts'
 import { ProgramError } from './program-error.ts'
 
-export type { Program, TurnResult } from './machine.ts'
+export type { Guest, Program, TurnResult } from './machine.ts'
 export type { PackedImage, ProgramToRun } from './messages.ts'
 export { ProgramError } from './program-error.ts'
 
@@ -86,11 +86,14 @@ export class MachinePool implements AsyncDisposable {
     this.#options = { ...defaults, ...options }
     this.#init = readEngineFiles()
     const { wasm, guest } = this.#init
-    this.engine = createHash('sha256').update(wasm).update(JSON.stringify(guest)).digest('hex')
+    this.engine = createHash('sha256').update(wasm).digest('hex')
+    this.guest = JSON.stringify(guest)
   }
 
-  /** SHA-256 of the engine and of the guest in it, hex: an image runs on no other. */
+  /** SHA-256 of the engine, hex: an image runs on no other. */
   readonly engine: string
+  /** JSON of the guest that a program begins with where it names no other. */
+  readonly guest: string
 
   get threads(): number {
     return this.#threads.size

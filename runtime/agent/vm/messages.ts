@@ -13,6 +13,8 @@ export interface PackedImage extends Omit<Image, 'memory'> {
 export interface ProgramToRun {
   readonly program: Program
   readonly seed: number
+  /** Of an agent that began with another than this version's. */
+  readonly guest?: Guest
   readonly memoryBytesMax?: number
   readonly ticksMax?: number
   readonly cpuMsMax?: number

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import type { HubClient } from '../hub-client.ts'
 import { onlyDevice } from '../only-device.ts'
+import { type PersonOptions, personFor } from '../person.ts'
 import type { Terminal } from '../terminal.ts'
 import { grantsIn, introduction, readAgent } from './agent-source.ts'
 
@@ -17,7 +18,7 @@ export interface AgentOptions {
   readonly url?: string
   readonly device?: string
 }
-export interface AgentRunOptions extends AgentOptions {
+export interface AgentRunOptions extends AgentOptions, PersonOptions {
   readonly grant?: string
 }
 export interface AgentLogsOptions extends AgentOptions {
@@ -50,7 +51,8 @@ export async function agentRun(file: string, options: AgentRunOptions, context: 
     return 1
   }
   terminal.progress(`  ${device} looks at it`, 'install')
-  const done = await hub.post<AgentDone>(path, { bundle: content.text, grants }, installMsMax)
+  const person = await personFor(options, device, ['run', content.text, grants], context)
+  const done = await hub.post<AgentDone>(path, { bundle: content.text, grants, ...person }, installMsMax)
   terminal.progressEnd()
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(grants) }))
   else {
@@ -100,7 +102,15 @@ export async function agentList(options: AgentOptions, context: Context): Promis
   return 0
 }
 
-const stateColours = { running: 'green', stopped: 'yellow', ended: 'dim', failed: 'red' } as const
+const stateColours = {
+  running: 'green',
+  stopped: 'yellow',
+  ended: 'dim',
+  failed: 'red',
+  moving: 'yellow',
+  moved: 'yellow',
+  arriving: 'yellow',
+} as const
 const columns = ['name', 'state', 'turns', 'waits for', 'since'] as const
 
 /** A head, a line each no wider than the terminal, and below an agent that does not run why. */
@@ -220,7 +230,9 @@ export async function agentChange(
   context: Context,
 ): Promise<number> {
   const { hub, device, path } = await placeOf(options, context)
-  const done = await hub.post<AgentDone>(`${path}/${encodeURIComponent(name)}/${change}`, {}, installMsMax)
+  const person = await personFor({}, device, [change, name], context)
+  const asked = `${path}/${encodeURIComponent(name)}/${change}`
+  const done = await hub.post<AgentDone>(asked, person, installMsMax)
   const { terminal } = context
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, did: change }))
   else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${doneWords[change]}`)

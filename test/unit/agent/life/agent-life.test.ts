@@ -5,11 +5,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test, vi } from 'vitest'
 import { AgentClock } from '../../../../runtime/agent/life/agent-clock.ts'
 import { Inbox } from '../../../../runtime/agent/life/inbox.ts'
-import { TurnQueue } from '../../../fixtures/agent/turn-queue.ts'
 import { agentsFile } from '../../../../runtime/agent/store/agent-store.ts'
 import { turnLimits } from '../../../../runtime/agent/turn.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { AgentsWorld, until } from '../../../fixtures/agent/agents-world.ts'
+import { TurnQueue } from '../../../fixtures/agent/turn-queue.ts'
 
 const two = `const first = await ctx.memory.get('a'); const at = Math.random(); const second = await ctx.memory.get('b'); return [first, second, at < 1]`
 
@@ -79,6 +79,18 @@ describe('an agent', () => {
     await world.said('an agent has failed')
     await agents.resume('one')
     expect(await world.service.nth(1)).toMatchObject({ resumed: true, call: { id: 1 } })
+  })
+
+  test('fails where it uses the number of a call again, in whatever way it came by it [life-8]', async () => {
+    await using world = new AgentsWorld()
+    const agents = await world.open()
+    const forging = `await ctx.memory.get('a')
+      Object.prototype.toJSON = function () { return this.op === undefined ? this : { ...this, id: 1 } }
+      await ctx.memory.get('b')`
+    await agents.run(world.bundle('one', forging), '*')
+    ;(await world.service.nth(0)).answer()
+    expect((await until(agents, 'one', 'failed')).reason).toMatch(/^output: call 1 was asked before/)
+    expect(world.service.asked).toHaveLength(1)
   })
 
   test('goes on when the disk has room again: the turn is taken again, no call twice [life-5] [agent-2]', async () => {

@@ -1,8 +1,11 @@
 /** The agents of a device: begun, stopped, resumed, removed, granted, begun anew. */
 import { describe, expect, test, vi } from 'vitest'
+import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { AgentsWorld, until } from '../../../fixtures/agent/agents-world.ts'
 
 const counting = `let n = 0; while (true) { n += 1; await ctx.memory.set('k', n) }`
+/** Of the first agent of a world; each later beginning has one more, or the instant at which it began. */
+const firstToken = new VirtualClock().nowMs()
 const waiting = `await ctx.memory.get('a'); return 'done'`
 
 describe('agents of a device', () => {
@@ -13,7 +16,7 @@ describe('agents of a device', () => {
     const asked = await world.service.nth(0)
     expect(asked).toMatchObject({
       resumed: false,
-      caller: { agent: 'one', token: 1 },
+      caller: { agent: 'one', token: firstToken },
       call: { op: 'memory.get' },
     })
     expect(agents.list()).toMatchObject([
@@ -51,7 +54,7 @@ describe('agents of a device', () => {
     await before[Symbol.asyncDispose]()
     const after = await world.open()
     const again = await world.service.nth(2)
-    expect(again).toMatchObject({ caller: { agent: 'runs', token: 1 }, resumed: true })
+    expect(again).toMatchObject({ caller: { agent: 'runs', token: firstToken }, resumed: true })
     again.answer()
     await until(after, 'runs', 'ended')
     expect(after.list()).toMatchObject([{ name: 'runs' }, { name: 'stopped', state: 'stopped' }])
@@ -136,7 +139,7 @@ describe('agents of a device', () => {
     ])
       await expect(asked).rejects.toMatchObject({ code: 'not-found' })
     await agents.run(world.bundle('one', counting), '*')
-    expect((await world.service.nth(1)).caller.token).toBe(2)
+    expect((await world.service.nth(1)).caller.token).toBe(firstToken + 1)
   })
 
   test('do what is asked of one of them in order, whoever asks at once [agents-6]', async () => {
@@ -152,7 +155,7 @@ describe('agents of a device', () => {
         agents.stop('one'),
       )
     expect((await Promise.allSettled(asked)).filter(({ status }) => status === 'rejected')).toEqual([])
-    expect(agents.list()).toMatchObject([{ state: 'stopped', token: 8, inMemory: false }])
+    expect(agents.list()).toMatchObject([{ state: 'stopped', token: firstToken + 7, inMemory: false }])
     const { length } = world.service.asked
     await agents.run(world.bundle('two', waiting), '*')
     await vi.waitFor(() => expect(world.service.asked.at(-1)?.caller.agent).toBe('two'))
@@ -182,22 +185,25 @@ describe('an agent that fails', () => {
     await world.said('an agent has failed')
     expect(agents.list()[0]?.reason).toMatch(/no such lamp/)
     world.clock.advance(3_600_000)
-    expect(agents.list()).toMatchObject([{ state: 'failed', token: 1 }])
+    expect(agents.list()).toMatchObject([{ state: 'failed', token: firstToken }])
   })
 
   test('begins anew as often as it may in an hour, later each time [agents-7]', async () => {
     await using world = new AgentsWorld()
     const agents = await world.open()
     await agents.run(world.bundle('one', failing, { restartsMax: 2 }), '*')
-    for (const [token, delayMs] of [
+    const tokens: (number | undefined)[] = []
+    for (const [time, delayMs] of [
       [1, 2_000],
       [2, 4_000],
     ] as const) {
-      await world.said('begins anew', token)
+      await world.said('begins anew', time)
+      const token = agents.list()[0]?.token
+      tokens.push(token)
       world.clock.advance(delayMs / 2 - 1)
       expect(agents.list()).toMatchObject([{ state: 'failed', token }])
       world.clock.advance(delayMs / 2 + 1)
-      await vi.waitFor(() => expect(agents.list()).toMatchObject([{ token: token + 1 }]))
+      await vi.waitFor(() => expect(agents.list()[0]?.token).toBeGreaterThan(token ?? 0))
     }
     await world.said('an agent has failed', 3)
     const last = await until(agents, 'one', 'failed')
@@ -205,7 +211,8 @@ describe('an agent that fails', () => {
       /^it began anew 2 times within an hour, and may not more often: .*no such lamp/,
     )
     world.clock.advance(3_600_000)
-    expect(agents.list()).toMatchObject([{ state: 'failed', token: 3 }])
+    expect(agents.list()).toMatchObject([{ state: 'failed', token: last.token }])
+    expect(new Set([...tokens, last.token]).size).toBe(3)
   })
 
   test('begins anew also when the device ended before it could [agents-7]', async () => {
@@ -216,7 +223,7 @@ describe('an agent that fails', () => {
     await before[Symbol.asyncDispose]()
     const after = await world.open()
     world.clock.advance(2_000)
-    await vi.waitFor(() => expect(after.list()).toMatchObject([{ token: 2 }]))
+    await vi.waitFor(() => expect(after.list()[0]?.token).toBeGreaterThan(firstToken))
   })
 
   test('does not begin anew once a person has stopped it', async () => {
@@ -226,7 +233,7 @@ describe('an agent that fails', () => {
     await world.said('begins anew')
     await agents.stop('one')
     world.clock.advance(3_600_000)
-    expect(agents.list()).toMatchObject([{ state: 'stopped', token: 1 }])
+    expect(agents.list()).toMatchObject([{ state: 'stopped', token: firstToken }])
     expect(agents.list()[0]?.reason).toMatch(/no such lamp/)
   })
 

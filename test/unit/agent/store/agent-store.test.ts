@@ -6,8 +6,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import {
   AgentStore,
   agentsFile,
+  type Beginning,
   type CommittedTurn,
-  type StoredAgent,
 } from '../../../../runtime/agent/store/agent-store.ts'
 import { openFiles } from '../../../fixtures/open-files.ts'
 
@@ -16,7 +16,7 @@ const mib = 1024 * 1024
 const root = mkdtempSync(join(tmpdir(), 'agents-store-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-const agentCalled = (name: string): Omit<StoredAgent, 'token'> => ({
+const agentCalled = (name: string): Beginning => ({
   ...{ name, program: `program of ${name}`, grants: '[]', state: 'running', reason: undefined, turn: 0 },
   ...{ seed: 1, nowMs, startedMs: nowMs, restartsMax: 2, restarts: [nowMs - 1] },
 })
@@ -35,7 +35,7 @@ const opened = async (directory: string, bytesMax = 64 * mib) => {
 describe('what agents leave on the disk', () => {
   test('is there again, as it was', async () => {
     const first = (await opened('again')).store
-    const begun = first.begin(agentCalled('a'), Buffer.from('bytes'))
+    const begun = first.begin(agentCalled('a'), Buffer.from('bytes'), 'guest')
     const call = { id: 1, op: 'on', args: { pattern: 'light.*' }, stream: true } as const
     const inputs = [{ kind: 'start', device: 'hub' }] as const
     first.commit(
@@ -44,7 +44,10 @@ describe('what agents leave on the disk', () => {
     first.keepImage('a', 0, Buffer.from('image'))
     await first[Symbol.asyncDispose]()
     await using second = (await opened('again')).store
-    expect(second.agent('a')).toEqual({ ...begun, turn: 1, nowMs: nowMs + 1 })
+    expect(second.agent('a')).toEqual({
+      ...begun,
+      ...{ turn: 1, nowMs: nowMs + 1, device: 'hub', lastCall: 1 },
+    })
     expect(second.turns('a')).toEqual([{ turn: 1, nowMs: nowMs + 1, inputs, digest: 'd' }])
     expect(second.calls('a')).toEqual([{ call: { ...call, askedMs: nowMs + 1 }, begun: true }])
     expect(second.log('a', 9)).toEqual([{ atMs: nowMs + 1, level: 'info', text: 'hello' }])
@@ -54,7 +57,7 @@ describe('what agents leave on the disk', () => {
 
   test('is a turn with all it asked for and settled, or nothing of it [agent-store-1]', async () => {
     await using store = (await opened('whole')).store
-    store.begin(agentCalled('a'), Buffer.from(''))
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     const call = (id: number) => ({ id, op: 'sleep', args: { atMs: 1 } }) as const
     store.commit(turnOf('a', 1, { asked: [call(1), call(2)] }))
     const before = [store.agent('a'), store.turns('a'), store.calls('a'), store.log('a', 9)]
@@ -73,17 +76,17 @@ describe('what agents leave on the disk', () => {
 
   test('is replaced by an image up to its turn, no further [agent-store-3]', async () => {
     await using store = (await opened('image')).store
-    store.begin(agentCalled('a'), Buffer.from(''))
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     for (const turn of [1, 2, 3]) store.commit(turnOf('a', turn))
     store.keepImage('a', 2, Buffer.from('after 2'))
     expect([store.imageTurn('a'), store.turns('a').map(({ turn }) => turn)]).toEqual([2, [3]])
-    store.begin(agentCalled('a'), Buffer.from(''))
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     expect([store.imageTurn('a'), store.turns('a'), store.image('a')]).toEqual([0, [], undefined])
   })
 
   test('holds so many lines of each agent’s log, the newest', async () => {
     await using store = (await opened('log')).store
-    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(''))
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(''), 'guest')
     store.commit(turnOf('b', 1, { log: [{ level: 'info', text: 'of b' }] }))
     for (let turn = 1; turn <= 40; turn += 1) {
       const log = Array.from(
@@ -99,7 +102,7 @@ describe('what agents leave on the disk', () => {
 
   test('holds no program that no agent has', async () => {
     await using store = (await opened('programs')).store
-    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name))
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name), 'guest')
     store.remove('a')
     expect([store.program('program of a'), store.program('program of b') !== undefined]).toEqual([
       undefined,
@@ -109,12 +112,13 @@ describe('what agents leave on the disk', () => {
 
   test('gives no token twice, whoever was removed [agent-store-6]', async () => {
     const first = (await opened('tokens')).store
-    const tokens = [first.begin(agentCalled('a'), Buffer.from('')).token]
+    const tokens = [first.begin(agentCalled('a'), Buffer.from(''), 'guest').token]
     first.remove('a')
     await first[Symbol.asyncDispose]()
     await using second = (await opened('tokens')).store
-    for (const name of ['a', 'b', 'a']) tokens.push(second.begin(agentCalled(name), Buffer.from('')).token)
-    expect(tokens).toEqual([1, 2, 3, 4])
+    for (const name of ['a', 'b', 'a'])
+      tokens.push(second.begin(agentCalled(name), Buffer.from(''), 'guest').token)
+    expect(tokens).toEqual([nowMs, nowMs + 1, nowMs + 2, nowMs + 3])
   })
 
   test('is put aside where it cannot be read, and the device goes on with nothing', async () => {
@@ -127,6 +131,19 @@ describe('what agents leave on the disk', () => {
     expect(store.agents()).toEqual([])
   })
 
+  test('begins at no token of one that was put aside [agent-store-6]', async () => {
+    const tokens = []
+    for (const round of [1, 2]) {
+      const { store } = await opened('aside')
+      tokens.push(
+        store.begin({ ...agentCalled('a'), startedMs: nowMs + round }, Buffer.from(''), 'guest').token,
+      )
+      await store[Symbol.asyncDispose]()
+      writeFileSync(join(root, 'aside', agentsFile), 'no database any more'.repeat(400))
+    }
+    expect(tokens).toEqual([nowMs + 1, nowMs + 2])
+  })
+
   test('is one device’s at a time', async () => {
     await using _ = (await opened('one')).store
     await expect(opened('one')).rejects.toThrow(/another process is using it/)
@@ -137,7 +154,7 @@ describe('a promise of the disk', () => {
   test('is given to all who asked while another was under way, each after its own write [agent-store-2]', async () => {
     const { store } = await opened('promise')
     await using _ = store
-    store.begin(agentCalled('a'), Buffer.from(''))
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     const settled: number[] = []
     const waits = Array.from({ length: 200 }, async (_unused, index) => {
       store.commit(turnOf('a', index + 1))
@@ -150,7 +167,7 @@ describe('a promise of the disk', () => {
 
   test('blocks nothing while it is kept [agent-store-2]', async () => {
     await using store = (await opened('beside')).store
-    store.begin(agentCalled('a'), Buffer.alloc(4 * mib))
+    store.begin(agentCalled('a'), Buffer.alloc(4 * mib), 'guest')
     let kept = false
     const durable = store.durable().then(() => {
       kept = true
@@ -162,7 +179,7 @@ describe('a promise of the disk', () => {
 
   test('is refused for good after a sync that failed, and so is every write [agent-store-5]', async () => {
     await using store = (await opened('sync')).store
-    store.begin(agentCalled('a'), Buffer.from(''))
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     // The disk goes: the file that is synced is taken from under it.
     const [last] = openFiles(join(root, 'sync', `${agentsFile}-wal`))
     closeSync(last ?? -1)
@@ -184,7 +201,7 @@ describe('a promise of the disk', () => {
 describe('a disk that is full', () => {
   test('refuses a turn whole, and takes it when there is room again [agent-store-4]', async () => {
     await using store = (await opened('full', mib)).store
-    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name))
+    for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name), 'guest')
     store.keepImage('b', 0, Buffer.alloc(600_000, 1))
     const large = turnOf('a', 1, {
       asked: [{ id: 1, op: 'sleep', args: { text: 'x'.repeat(600_000) } }],

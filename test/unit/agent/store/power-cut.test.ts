@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AgentStore, agentsFile, type StoredAgent } from '../../../../runtime/agent/store/agent-store.ts'
+import { AgentStore, agentsFile, type Beginning } from '../../../../runtime/agent/store/agent-store.ts'
 
 const nowMs = 1_800_000_000_000
 const bytesMax = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ function stateOf(store: AgentStore): State {
   }
 }
 
-const agent: Omit<StoredAgent, 'token'> = {
+const agent: Beginning = {
   ...{ name: 'a', program: 'p', grants: '', state: 'running', reason: undefined, turn: 0, seed: 1 },
   ...{ nowMs, startedMs: nowMs, restartsMax: 0, restarts: [] },
 }
@@ -57,7 +57,7 @@ beforeAll(async () => {
     promised.push({ logBytes: statSync(log).size, index: states.length - 1 })
   }
   await written(true)
-  store.begin(agent, Buffer.from('program'))
+  store.begin(agent, Buffer.from('program'), 'guest')
   await written(true)
   for (let turn = 1; turn <= 8; turn += 1) {
     const asked = [1, 2].map((nth) => ({

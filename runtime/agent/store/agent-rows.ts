@@ -1,0 +1,52 @@
+/** The row of an agent in the database, written and read: by what begins agents and by what takes in those that come. */
+import { createHash } from 'node:crypto'
+import type { SQLOutputValue } from 'node:sqlite'
+import type { AgentState, StoredAgent } from './agent-store.ts'
+import type { StoreFile } from './store-file.ts'
+
+/** In place of the one of that name, and of all it left. Within a transaction of the caller. */
+export function insertAgent(
+  file: StoreFile,
+  agent: Omit<StoredAgent, 'guest'>,
+  bundle: Uint8Array,
+  guestText: string,
+): StoredAgent {
+  const { name, program, grants, state, reason, token, seed, turn, nowMs, startedMs } = agent
+  const guest = createHash('sha256').update(guestText).digest('hex')
+  file.run('INSERT OR IGNORE INTO program VALUES (?, ?)', program, bundle)
+  file.run('INSERT OR IGNORE INTO guest VALUES (?, ?)', guest, guestText)
+  file.run('DELETE FROM agent WHERE name = ?', name)
+  file.run(
+    `INSERT INTO agent VALUES (${Array.from({ length: 15 }, () => '?').join(', ')})`,
+    ...[name, program, grants, state, reason ?? null, token, seed, turn, nowMs, startedMs],
+    ...[agent.restartsMax, JSON.stringify(agent.restarts), guest, agent.device, agent.lastCall],
+  )
+  forgetUnused(file)
+  return { ...agent, guest }
+}
+
+/** Programs and guests that no agent has. Within a transaction of the caller. */
+export function forgetUnused(file: StoreFile): void {
+  file.run('DELETE FROM program WHERE hash NOT IN (SELECT program FROM agent)')
+  file.run('DELETE FROM guest WHERE hash NOT IN (SELECT guest FROM agent)')
+}
+
+export function agentOf(row: Record<string, SQLOutputValue>): StoredAgent {
+  return {
+    name: String(row['name']),
+    program: String(row['program']),
+    grants: String(row['grants']),
+    state: String(row['state']) as AgentState,
+    reason: row['reason'] === null ? undefined : String(row['reason']),
+    token: Number(row['token']),
+    seed: Number(row['seed']),
+    turn: Number(row['turn']),
+    nowMs: Number(row['nowMs']),
+    startedMs: Number(row['startedMs']),
+    restartsMax: Number(row['restartsMax']),
+    restarts: JSON.parse(String(row['restarts'])),
+    guest: String(row['guest']),
+    device: String(row['device']),
+    lastCall: Number(row['lastCall']),
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * What a device keeps of agents that leave it and come to it. Each step of a move is one transaction, together with what it does to the
+ * agent: so a device that is started again knows how far a move has come, and whose the agent is.
+ *
+ * [agent-store-8] An agent that was given away (`moved`) or comes (`arriving`) is not `running` before this file says so; what is
+ * over is remembered, so that a message that comes late finds it over.
+ */
+import { type Call, type LogLine, turnLimits } from '../turn.ts'
+import { forgetUnused, insertAgent } from './agent-rows.ts'
+import type { StoredAgent, StoredTurn, WaitingCall } from './agent-store.ts'
+import type { StoreFile } from './store-file.ts'
+
+export const moveSchema = `
+  CREATE TABLE move (
+    id TEXT PRIMARY KEY,
+    agent TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    was TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    atMs REAL NOT NULL
+  ) STRICT;
+  CREATE TABLE luggage (
+    agent TEXT PRIMARY KEY REFERENCES agent (name) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+  ) STRICT;
+`
+
+/**
+ * Of the device that it leaves: `leaving`, then `stayed`, or `given` (from here on it is never run here), then `gone`.
+ * Of the one it comes to: `arriving`, then `begun` or `dropped`. Of either: `seized`, where a person began it there by hand.
+ */
+export type MovePhase = 'leaving' | 'stayed' | 'given' | 'gone' | 'arriving' | 'begun' | 'dropped' | 'seized'
+
+export interface StoredMove {
+  readonly id: string
+  readonly agent: string
+  /** The other device. */
+  readonly peer: string
+  readonly phase: MovePhase
+  /** Whether it ran before, and will run again. */
+  readonly was: 'running' | 'stopped'
+  /** Under which it goes on; before that is decided, the one it had. */
+  readonly token: number
+  readonly atMs: number
+}
+
+/** An agent between two turns, whole. */
+export interface Arrival {
+  readonly agent: Omit<StoredAgent, 'guest'>
+  readonly bundle: Uint8Array
+  readonly guest: string
+  readonly image: { readonly turn: number; readonly sealed: Uint8Array } | undefined
+  readonly turns: readonly StoredTurn[]
+  readonly calls: readonly WaitingCall[]
+  readonly log: readonly { readonly atMs: number; readonly level: string; readonly text: string }[]
+  /** What else belongs to it, kept in other places once it is begun. */
+  readonly luggage: Uint8Array
+}
+
+/** Moves that are over and remembered: more than come late. */
+const overMax = 256
+
+export class MoveStore {
+  readonly #file: StoreFile
+
+  constructor(file: StoreFile) {
+    this.#file = file
+  }
+
+  all(): StoredMove[] {
+    return this.#file.all('SELECT * FROM move ORDER BY atMs').map(moveOf)
+  }
+
+  move(id: string): StoredMove | undefined {
+    const row = this.#file.get('SELECT * FROM move WHERE id = ?', id)
+    return row && moveOf(row)
+  }
+
+  /** The last one of an agent. */
+  of(agent: string): StoredMove | undefined {
+    const row = this.#file.get(
+      'SELECT * FROM move WHERE agent = ? ORDER BY atMs DESC, rowid DESC LIMIT 1',
+      agent,
+    )
+    return row && moveOf(row)
+  }
+
+  leaving(move: Omit<StoredMove, 'phase'>): void {
+    this.#file.transaction(() => {
+      this.#insert({ ...move, phase: 'leaving' })
+      this.#state(move.agent, 'moving', `on its way to ${move.peer}`)
+    })
+  }
+
+  /** It goes on here as before, also where it had been given away and nobody has it. */
+  stayed({ id, agent, was }: StoredMove, token: number, reason: string): void {
+    this.#file.transaction(() => {
+      this.#phase(id, 'stayed', token)
+      this.#own(agent, was, token, reason)
+    })
+  }
+
+  given({ id, agent, peer }: StoredMove, token: number): void {
+    this.#file.transaction(() => {
+      this.#phase(id, 'given', token)
+      this.#state(agent, 'moved', `given to ${peer}, which has not said yet that it goes on there`)
+    })
+  }
+
+  /** It is elsewhere, or nowhere: what is here of it goes. */
+  over({ id, agent, token }: StoredMove, phase: 'gone' | 'dropped'): void {
+    this.#file.transaction(() => {
+      this.#phase(id, phase, token)
+      this.#file.run('DELETE FROM agent WHERE name = ?', agent)
+      forgetUnused(this.#file)
+    })
+  }
+
+  arriving(move: Omit<StoredMove, 'phase'>, arrival: Arrival): void {
+    const { agent, bundle, guest, image, turns, calls, log, luggage } = arrival
+    const { name } = agent
+    this.#file.transaction(() => {
+      this.#insert({ ...move, phase: 'arriving' })
+      insertAgent(this.#file, agent, bundle, guest)
+      this.#state(name, 'arriving', `it comes from ${move.peer}, which has not let go of it yet`)
+      if (image) this.#file.run('INSERT INTO image VALUES (?, ?, ?)', name, image.turn, image.sealed)
+      for (const { turn, nowMs, inputs, digest } of turns)
+        this.#file.run(
+          'INSERT INTO turn VALUES (?, ?, ?, ?, ?)',
+          name,
+          turn,
+          nowMs,
+          JSON.stringify(inputs),
+          digest,
+        )
+      for (const { call, begun } of calls)
+        this.#file.run(
+          'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
+          ...callRow(name, call, call.askedMs, begun),
+        )
+      for (const { atMs, level, text } of log)
+        this.#file.run(
+          'INSERT INTO log (agent, atMs, level, text) VALUES (?, ?, ?, ?)',
+          ...[name, atMs, level, text.slice(0, turnLimits.logCharsMax)],
+        )
+      this.#file.run('INSERT INTO luggage VALUES (?, ?)', name, luggage)
+    })
+  }
+
+  luggage(agent: string): Uint8Array | undefined {
+    return this.#file.get('SELECT bytes FROM luggage WHERE agent = ?', agent)?.['bytes'] as
+      | Uint8Array
+      | undefined
+  }
+
+  /** From now on it is this device's. */
+  begun({ id, agent, was }: StoredMove, token: number, phase: 'begun' | 'seized'): void {
+    this.#file.transaction(() => {
+      this.#phase(id, phase, token)
+      this.#own(agent, was, token, undefined)
+      this.#file.run('DELETE FROM luggage WHERE agent = ?', agent)
+    })
+  }
+
+  /** A line of the device's in the agent's log. */
+  note(agent: string, atMs: number, { level, text }: LogLine): void {
+    this.#file.transaction(() =>
+      this.#file.run(
+        'INSERT INTO log (agent, atMs, level, text) VALUES (?, ?, ?, ?)',
+        agent,
+        atMs,
+        level,
+        text,
+      ),
+    )
+  }
+
+  #own(agent: string, state: string, token: number, reason: string | undefined): void {
+    this.#file.run('UPDATE agent SET token = ? WHERE name = ?', token, agent)
+    this.#state(agent, state, reason)
+    this.#file.run('UPDATE fence SET token = max(token, ?)', token)
+  }
+
+  #insert({ id, agent, peer, phase, was, token, atMs }: StoredMove): void {
+    this.#file.run('INSERT INTO move VALUES (?, ?, ?, ?, ?, ?, ?)', id, agent, peer, phase, was, token, atMs)
+    const over = `phase IN ('stayed', 'gone', 'begun', 'dropped', 'seized')`
+    const oldest = `SELECT id FROM move WHERE ${over} ORDER BY atMs DESC LIMIT -1 OFFSET ?`
+    this.#file.run(`DELETE FROM move WHERE id IN (${oldest})`, overMax)
+  }
+
+  #phase(id: string, phase: MovePhase, token: number): void {
+    this.#file.run('UPDATE move SET phase = ?, token = ? WHERE id = ?', phase, token, id)
+  }
+
+  #state(agent: string, state: string, reason: string | undefined): void {
+    this.#file.run('UPDATE agent SET state = ?, reason = ? WHERE name = ?', state, reason ?? null, agent)
+  }
+}
+
+/** Of the table `call`. */
+function callRow(agent: string, { id, op, args, stream }: Call, askedMs: number, begun: boolean) {
+  return [agent, id, op, JSON.stringify(args), stream ? 1 : 0, askedMs, begun ? 1 : 0]
+}
+
+function moveOf(row: Record<string, unknown>): StoredMove {
+  return {
+    id: String(row['id']),
+    agent: String(row['agent']),
+    peer: String(row['peer']),
+    phase: String(row['phase']) as MovePhase,
+    was: row['was'] === 'running' ? 'running' : 'stopped',
+    token: Number(row['token']),
+    atMs: Number(row['atMs']),
+  }
+}
