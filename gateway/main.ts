@@ -124,7 +124,7 @@ async function run(options: Options): Promise<number> {
 }
 
 async function printHash(): Promise<void> {
-  const { hashPassword } = await import('./broker/credentials.ts')
+  const { hashPassword } = await import('../runtime/base/password.ts')
   const { text } = await import('node:stream/consumers')
   const password = (await text(process.stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new UsageError('--hash-password: no password on standard input')

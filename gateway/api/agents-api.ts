@@ -11,18 +11,29 @@ import {
 } from '../../runtime/wire/agents.ts'
 import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
+  agentMay,
+  grantParams,
 import { check } from '../../runtime/wire/messages.ts'
 import { ApiError } from './api-error.ts'
 import type { Devices } from './devices.ts'
 
 const runBody = v.strictObject({
+import { type PersonParams, personParams } from '../../runtime/wire/person.ts'
   bundle: v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax, 'is larger than a bundle may be')),
-  grants: agentGrants,
+  grants: v.optional(agentGrants),
+  ...own,
+import type { People } from './people.ts'
+import type { Site } from './site.ts'
+
+/** What a request may say of who asks. */
+const { gateway: _, ...own } = personParams
 })
 const logsQuery = v.strictObject({
   lines: v.optional(
     v.pipe(
       v.string(),
+const changeBody = v.strictObject(own)
+const grantBody = v.strictObject({ ...grantParams, ...own })
       v.regex(/^\d{1,4}$/, 'is not a number'),
       v.transform(Number),
       v.minValue(1),
@@ -54,7 +65,8 @@ export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devic
   for (const ask of ['stop', 'resume', 'remove'] as const)
     app.post(`/api/devices/:id/agents/:name/${ask}`, (request) => {
       const { id, name } = placeOf(request)
-      return devices.agent(id, { ask, name }, agentDone)
+      const body = checked(changeBody, request.body ?? {})
+      return devices.agent(id, { ask, name, ...whoAsks(request, body) }, agentDone)
     })
   app.get('/api/devices/:id/approvals', (request) =>
     devices.agent(placeOf(request).id, { ask: 'approvals' }, approvalsResult),
@@ -70,6 +82,15 @@ export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devic
     return devices.agent(id, { ask: 'logs', name, lines }, agentLogs)
   })
 }
+  app.get('/api/devices/:id/agents/:name/grants', (request) => {
+    const { id, name } = placeOf(request)
+    return devices.agent(id, { ask: 'grants', name }, agentMay)
+  })
+  app.post('/api/devices/:id/agents/:name/grants', (request) => {
+    const { id, name } = placeOf(request)
+    const body = checked(grantBody, request.body)
+    return devices.agent(id, { ask: 'grant', name, ...body, ...whoAsks(request, body) }, agentMay)
+  })
 
 /** Page by page, as an answer of a device has a limit. */
 async function all(devices: Devices, device: string): Promise<AgentView[]> {

@@ -145,7 +145,10 @@ export class Devices {
     if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
     const id = this.#online(device)
     const { agentMs } = this.#deps.deadlines
-    if (ask.ask !== 'run' || Buffer.byteLength(ask.bundle ?? '') <= inlineBytesMax - ask.grants.length)
+    if (
+      ask.ask !== 'run' ||
+      Buffer.byteLength(ask.bundle ?? '') <= inlineBytesMax - (ask.grants ?? '').length
+    )
       return this.#call(id, 'agent', ask, agentMs, schema)
     const { bundle, ...rest } = ask
     await using ticket = await this.#deps.tickets.keep(encodeCbor({ bundle }))

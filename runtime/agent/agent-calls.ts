@@ -1,67 +1,77 @@
 /**
- * What a device answers when it is asked about its agents over the wire: list, run, stop, resume, remove, logs. A bundle is loaded
- * here again before this device vouches for it, and a grant that is wider than what the agent asks for is refused.
+ * What a device answers when it is asked about its agents over the wire: list, run, stop, resume, remove, grant, logs, approvals. A
+ * bundle is loaded here again before this device vouches for it, and a grant that is wider than what the agent asks for is refused.
  *
  * Invariants: [agent-calls-1] nothing that is not an agent's own bundle is kept; [agent-calls-2] an agent is never given more than
- * it asks for, nor anything that was not granted with this call.
+ * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
+ * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
+ * they are before an agent may do more than before; what makes it do less needs nobody's leave.
  */
 import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import { HttpError, httpGet } from '../base/http-get.ts'
-import { Identity } from '../base/identity.ts'
+import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
 import { RpcError } from '../link/rpc-server.ts'
+import type { AuditEntry } from '../observe/audit-chain.ts'
+import type { DeviceAudit } from '../observe/device-audit.ts'
 import {
   type AgentAsk,
   type AgentDone,
   type AgentList,
   type AgentLogs,
+  type AgentMay,
   type AgentView,
   agentPageMax,
   agentParams,
+  signedParts,
 } from '../wire/agents.ts'
 import type { ApprovalsResult, ApproveResult } from '../wire/approvals.ts'
 import { decodeCbor } from '../wire/cbor.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check } from '../wire/messages.ts'
 import type { TopResult } from '../wire/top.ts'
-import type { AgentError, AgentStatus } from './agents.ts'
-import { readContent, sealed } from './bundle/bundle.ts'
+import type { AgentError, AgentStatus, Agents } from './agents.ts'
+import { openBundle, readContent, sealed } from './bundle/bundle.ts'
 import type { DeviceAgents } from './device-agents.ts'
-import type { Approvals } from './permissions/approvals.ts'
-import { parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
+import { changed, narrows } from './permissions/change.ts'
+import { grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
+import { People } from './permissions/people.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
 export interface AgentCallsDeps {
   readonly clock: Clock
   readonly log: Log
+  readonly identity: Identity
   readonly agents: DeviceAgents
+  readonly audit: Pick<DeviceAudit, 'record'>
 }
 
 /** `gateway`: its HTTP address; large bundles are fetched from there and nowhere else. */
-export type AgentCallsConfig = Pick<DeviceConfig, 'id' | 'stateDir' | 'gateway'>
+export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people'>
 
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
+type Changing = Extract<AgentAsk, { ask: 'stop' | 'resume' | 'remove' }>
+type GrantAsk = Extract<AgentAsk, { ask: 'grant' }>
 type Approve = Extract<AgentAsk, { ask: 'approve' }>
-type Approving = ApprovalsResult | ApproveResult
+type Result = AgentList | AgentDone | AgentLogs | AgentMay | ApprovalsResult | ApproveResult
 
 export class AgentCalls {
   readonly #deps: AgentCallsDeps
   readonly #config: AgentCallsConfig
+  readonly #people: People
   #installing = false
 
   constructor(deps: AgentCallsDeps, config: AgentCallsConfig) {
     this.#deps = deps
     this.#config = config
+    this.#people = new People(deps, config.people)
   }
 
   /** Throws RpcError. */
-  async answer(
-    request: unknown,
-    signal: AbortSignal,
-  ): Promise<AgentList | AgentDone | AgentLogs | Approving> {
+  async answer(request: unknown, signal: AbortSignal): Promise<Result> {
     const parsed = check(agentParams, request)
     if (!parsed.ok) throw new RpcError('bad-request', parsed.reason)
     const ask = parsed.value
@@ -69,9 +79,8 @@ export class AgentCalls {
     try {
       if (ask.ask === 'list') return await this.#list(agents, ask.after)
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
-      const approvals = await agents.approvals()
-      if (ask.ask === 'approvals') return { approvals: [...(approvals?.waiting() ?? [])] }
-      if (ask.ask === 'approve') return this.#approve(approvals, ask)
+      if (ask.ask === 'approvals') return await this.#approvals(agents)
+      if (ask.ask === 'approve') return await this.#approve(agents, ask)
       return await this.#named(agents, ask)
     } catch (error) {
       throw asRpcError(error)
@@ -82,11 +91,20 @@ export class AgentCalls {
     return this.#deps.agents.top()
   }
 
-  #approve(approvals: Approvals | undefined, ask: Approve): ApproveResult {
+  async #approvals(agents: DeviceAgents): Promise<ApprovalsResult> {
+    const approvals = await agents.approvals()
+    return { approvals: [...(approvals?.waiting() ?? [])], people: [...this.#people.names] }
+  }
+
+  async #approve(agents: DeviceAgents, ask: Approve): Promise<ApproveResult> {
+    const { approval, answer } = ask
+    const approvals = await agents.approvals()
     if (!approvals) throw new RpcError('not-found', 'nothing of this id waits for an answer')
-    const { approval, answer, by } = ask
-    const { agent, words } = approvals.answer(approval, answer, by)
-    return { approval, answer, agent, words }
+    if (ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    this.#people.require(person)
+    const { agent, words } = approvals.answer(approval, answer, person.shown)
+    return { approval, answer, agent, words, by: person.shown }
   }
 
   async #list(agents: DeviceAgents, after = ''): Promise<AgentList> {
@@ -97,15 +115,58 @@ export class AgentCalls {
     return { agents: rest.slice(0, agentPageMax).map(viewOf), more: rest.length > agentPageMax }
   }
 
-  async #named(agents: DeviceAgents, ask: Named): Promise<AgentDone | AgentLogs> {
+  async #named(agents: DeviceAgents, ask: Named): Promise<AgentDone | AgentLogs | AgentMay> {
     const { name } = ask
     const known = await agents.known()
     if (!known) throw new RpcError('not-found', `there is no agent called ${name}`)
     if (ask.ask === 'logs') return { lines: fitting(known.log(name, ask.lines)) }
-    if (ask.ask === 'stop') await known.stop(name)
-    else if (ask.ask === 'resume') await known.resume(name)
-    else await known.remove(name)
+    if (ask.ask === 'grants') return this.#may(known, name)
+    if (ask.ask === 'grant') return await this.#grant(known, ask)
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, () => change(known, ask))
     return { name }
+  }
+
+  /** On record before it is done, and how it ended. Where the second cannot be recorded the first says so: it has no end. */
+  async #recorded(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<void>): Promise<void> {
+    const { audit, log } = this.#deps
+    await audit.record({ kind: 'asked-for', ...entry })
+    let outcome = 'ok'
+    try {
+      await work()
+    } catch (error) {
+      outcome = error instanceof CodedError ? error.code : 'failed'
+      throw error
+    } finally {
+      const { ask = '', agent = '' } = entry
+      await audit
+        .record({ kind: 'done', ask, agent, outcome })
+        .catch((error) => log.error('the audit log cannot be written', { reason: messageOf(error) }))
+    }
+  }
+
+  #may(known: Agents, name: string): AgentMay {
+    const { wants, grants, priority } = this.#installed(known, name)
+    return { name, wants: printGrants(grantsOfWants(wants)), grants: printGrants(grants), priority }
+  }
+
+  #installed(known: Agents, name: string) {
+    const { bundle, grants } = known.installed(name)
+    const { manifest } = openBundle(bundle, this.#deps.identity)
+    const { wants = [], priority = 'background' } = manifest
+    return { wants, grants: parseGrants(grants), priority }
+  }
+
+  async #grant(known: Agents, ask: GrantAsk): Promise<AgentMay> {
+    const { name, beyond = false } = ask
+    const { wants, grants } = this.#installed(known, name)
+    const after = changed(grants, wants, ask)
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    if (!narrows(grants, after)) this.#people.require(person)
+    const text = printGrants(after)
+    const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
+    await this.#recorded(beyond ? { ...entry, beyond } : entry, () => known.grant(name, text))
+    return this.#may(known, name)
   }
 
   /** One at a time: each starts a thread to look at what came. */
@@ -120,18 +181,22 @@ export class AgentCalls {
     }
   }
 
-  async #install(agents: DeviceAgents, { grants, ...from }: Run, signal: AbortSignal): Promise<AgentDone> {
-    const { clock, log } = this.#deps
-    const { id, stateDir } = this.#config
-    const granted = parseGrants(grants)
-    const text = from.bundle ?? (await this.#fetched(from.ticket, signal))
+  async #install(agents: DeviceAgents, ask: Run, signal: AbortSignal): Promise<AgentDone> {
+    const { clock, log, identity } = this.#deps
+    const text = ask.bundle ?? (await this.#fetched(ask.ticket, signal))
+    const granted = parseGrants(ask.grants ?? '')
     await using pool = new MachinePool({ clock, log }, { threadsMax: 1 })
     const content = await readContent(pool, text)
     refuseWider(granted, content.manifest.wants ?? [])
+    const person = await this.#people.whoIs(ask, signedParts(ask, text))
+    if (granted.length > 0) this.#people.require(person)
     signal.throwIfAborted()
-    const bundle = sealed(content, Identity.open(id, stateDir))
-    await (await agents.get()).run(bundle, printGrants(granted))
-    return { name: bundle.name, program: bundle.hash }
+    const bundle = sealed(content, identity)
+    const grants = printGrants(granted)
+    const known = await agents.get()
+    const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
+    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants))
+    return { name: bundle.name, program: bundle.hash, grants }
   }
 
   async #fetched(ticket: string | undefined, signal: AbortSignal): Promise<string> {
@@ -148,6 +213,11 @@ export class AgentCalls {
     if (typeof bundle !== 'string') throw new RpcError('bad-request', 'what the gateway keeps is no bundle')
     return bundle
   }
+}
+
+function change(known: Agents, { ask, name }: Changing): Promise<void> {
+  if (ask === 'stop') return known.stop(name)
+  return ask === 'resume' ? known.resume(name) : known.remove(name)
 }
 
 /** The bundle, and what CBOR says of it. */

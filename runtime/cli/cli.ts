@@ -85,6 +85,9 @@ function createProgram(run: Run): Command {
   return program
 }
 
+/** Of options that may be given several times. */
+const each = (text: string, before: readonly string[] = []) => [...before, text]
+
 /** Adds the options that every command has. */
 function shared(command: Command): Command {
   return command
@@ -187,7 +190,6 @@ function addHubCommands(program: Command, run: Run): void {
     .action((file: string, options) =>
       run(options, async (context) => (await import('./commands/say.ts')).hear(file, options, context)),
     )
-  const each = (text: string, before: readonly string[] = []) => [...before, text]
   ofHub(program.command('infer').argument('<model>', 'a model that the device serves, or its gateway'))
     .description('have a model answer once, wherever the device has it run')
     .option('--image <file>', 'a picture, of any format that ffmpeg reads')
@@ -212,7 +214,7 @@ function addHubCommands(program: Command, run: Run): void {
       run(options, async (context) => (await import('./commands/top.ts')).top(options, context)),
     )
   ofHub(program.command('approvals'))
-    .description('what agents wait for a person’s yes for')
+    .description('what agents wait for a person’s yes or answer for')
     .option('--device <id>', 'which device, where there are several')
     .action((options) =>
       run(options, async (context) => (await import('./commands/approvals.ts')).approvals(options, context)),
@@ -221,11 +223,12 @@ function addHubCommands(program: Command, run: Run): void {
     program
       .command('approve')
       .argument('<id>', 'as "ganglion approvals" shows it')
-      .argument('<answer>', 'yes or no'),
+      .argument('<answer>', 'yes or no, or one of the answers that are shown'),
   )
     .description('answer what an agent waits for')
     .option('--device <id>', 'which device, where there are several')
-    .option('--by <name>', 'who answers; default: who is logged in')
+    .option('--by <name>', 'who answers; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
     .action((id: string, answer: string, options) =>
       run(options, async (context) =>
         (await import('./commands/approvals.ts')).approve(id, answer, options, context),
@@ -301,9 +304,25 @@ function addAgentCommands(program: Command, run: Run): void {
     agent.command('run').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
   )
     .description('ask what an agent may do, and start it')
+    .option('--by <name>', 'who grants it; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
     .option('--grant <what>', '"all" that it wants, or a JSON file with what it may do; default: asked for')
     .action((file: string, options) =>
       run(options, async (context) => (await commands()).agentRun(file, options, context)),
+    )
+  ofDevice(agent.command('grant').argument('<name>', 'an agent'))
+    .description('show what an agent may do; with a change: at once, also while it runs')
+    .option('--allow <capability>', 'this too, as the agent wants it; repeatable', each)
+    .option('--limits <json>', 'for what --allow names: {"times":["22:00-06:00"],"rate":"10/h","ask":true}')
+    .option('--deny <capability>', 'this no more, or "all"; repeatable', each)
+    .option('--set <file>', 'a JSON file with what it may do, and nothing else')
+    .option('--beyond', 'also what the agent does not ask for')
+    .option('--by <name>', 'who grants it; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
+    .action((name: string, options) =>
+      run(options, async (context) =>
+        (await import('./commands/agent-grant.ts')).agentGrant(name, options, context),
+      ),
     )
   ofDevice(agent.command('list'))
     .description('agents, their state and what they wait for')

@@ -13,6 +13,7 @@ import { isTopicId } from '../wire/topics.ts'
 import { agentsSchema } from './agents.ts'
 import { type HardwareSection, hardwareSchema, hardwareSection } from './hardware.ts'
 import { inferenceSchema } from './inference.ts'
+import { peopleSchema } from './people.ts'
 import { perceptionSchema, wakeSchema } from './perception.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
@@ -102,6 +103,8 @@ const schema = v.strictObject({
     ),
     {},
   ),
+  /** Who may say yes to what agents must ask for, and grant it: where any is named, nobody else. */
+  people: v.optional(peopleSchema, []),
   /** Programs that run here (`runtime/agent`). */
   agents: v.optional(agentsSchema, {}),
   /** What models may use of this board, and where requests to them may go. */

@@ -2,7 +2,7 @@
 import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Broker } from '../../gateway/broker/broker.ts'
-import { hashPassword } from '../../gateway/broker/credentials.ts'
+import { hashPassword } from '../../runtime/base/password.ts'
 import {
   connectPacket,
   openBroker,

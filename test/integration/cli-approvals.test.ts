@@ -1,6 +1,6 @@
 /** A person is asked, answers by the real command line, and all of it is on a record that verifies. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openHub, type TestHub, until } from '../fixtures/hub.ts'
@@ -54,8 +54,10 @@ test('[permit-7] a yes lets one call through, a no the next not, and the record 
     hub.run('agent', 'list', '--json').stdout.includes('[\\"done\\",\\"permission\\"]'),
   )
   const shown = hub.run('audit', 'show').stdout
-  expect(shown).toMatch(/verdict allow.*by Ada|by Ada.*verdict allow/)
-  expect(shown).toContain('by Grace')
+  // Names that nothing proves; and who started it could read the device's key.
+  expect(shown).toMatch(/verdict allow.*by claimed:Ada|by claimed:Ada.*verdict allow/)
+  expect(shown).toContain('by claimed:Grace')
+  expect(shown).toContain(`by local:${userInfo().username}`)
   const verified = hub.run('audit', 'verify')
   expect(verified.stderr + verified.stdout).toMatch(/are as the device wrote them/)
 })

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { parseHash } from '../../gateway/broker/credentials.ts'
+import { parseHash } from '../../runtime/base/password.ts'
 import { openClient, until } from './broker-raw.ts'
 import { ask } from './gateway-device.ts'
 

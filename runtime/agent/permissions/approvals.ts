@@ -1,23 +1,28 @@
 /**
- * What waits for a person's yes.
+ * What waits for a person: for their yes, or for their answer to a question.
  *
- * Invariants: [permit-7] an approval is for one call and is answered once, by somebody whose name is kept: a second answer, an
- * answer after it expired and one without a name are refused; [permit-8] no more wait than a person will read, and of one agent
- * no more than a few.
+ * Invariants: [permit-7] an approval is for one call and is answered once, with one of its choices, by somebody whose name is kept: a
+ * second answer, an answer after it expired and one without a name are refused; [permit-8] no more wait than a person will read, and of
+ * one agent no more than a few; [permit-11] after a restart it is the same one with the same id, and an answer that was given stands.
  */
+import { createHash } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
 import { type Approval, type ApprovalEvent, approvalsMax } from '../../wire/approvals.ts'
 
-export type ApprovalErrorCode = 'limit' | 'not-found' | 'answered' | 'expired' | 'anonymous'
+export type ApprovalErrorCode = 'limit' | 'not-found' | 'answered' | 'expired' | 'anonymous' | 'choice'
 export class ApprovalError extends CodedError<ApprovalErrorCode> {
   override readonly name = 'ApprovalError'
 }
 
+export interface Answered {
+  readonly answer: string
+  readonly by: string
+}
 export type Answer =
-  | { readonly answer: 'yes' | 'no'; readonly by: string }
+  | ({ readonly state: 'answered' } & Answered)
   /** Nobody answered in time; nobody needs to any more. */
-  | { readonly answer: 'expired' | 'withdrawn' }
+  | { readonly state: 'expired' | 'withdrawn' }
 
 const perAgentMax = 8
 /** Approvals that are over and remembered, to say so to who answers too late. */
@@ -30,14 +35,25 @@ interface Waiting {
 
 export interface ApprovalsDeps {
   readonly clock: Clock
+  /** Answers that were given, on the disk. */
+  readonly answers: {
+    answer(id: string): Answered | undefined
+    keepAnswer(id: string, answered: Answered, nowMs: number): void
+  }
   /** Tells people. Never throws. */
   readonly publish: (event: ApprovalEvent) => void
+}
+
+/** The same for the same call of the same agent, also after a restart and a move. */
+export function approvalIdOf(agent: string, call: { readonly id: number; readonly askedMs: number }): string {
+  const text = JSON.stringify([agent, call.id, call.askedMs])
+  return createHash('sha256').update(text).digest('hex').slice(0, 20)
 }
 
 export class Approvals {
   readonly #deps: ApprovalsDeps
   readonly #waiting = new Map<string, Waiting>()
-  readonly #over = new Map<string, Answer['answer']>()
+  readonly #over = new Map<string, 'expired' | 'withdrawn'>()
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps
@@ -48,18 +64,20 @@ export class Approvals {
     return [...this.#waiting.values()].map(({ approval }) => approval)
   }
 
-  /** Resolves when a person answers, at `expiresMs`, or when `signal` aborts. Throws ApprovalError `limit`. */
-  ask(agent: string, words: string, expiresMs: number, signal: AbortSignal): Promise<Answer> {
+  /** Resolves when a person answers, at `expiresMs`, or when `signal` aborts; at once where one has. Throws ApprovalError `limit`. */
+  ask(approval: Approval, signal: AbortSignal): Promise<Answer> {
+    const { clock, answers } = this.#deps
+    const { id, agent, expiresMs } = approval
+    const before = answers.answer(id)
+    if (before) return Promise.resolve({ state: 'answered', ...before })
+    if (signal.aborted) return Promise.resolve({ state: 'withdrawn' })
     const own = this.waiting().filter((one) => one.agent === agent).length
-    if (own >= perAgentMax || this.#waiting.size >= approvalsMax)
+    if (own >= perAgentMax || this.#waiting.size >= approvalsMax || this.#waiting.has(id))
       throw new ApprovalError('limit', 'too many questions wait for a person already')
-    if (signal.aborted) return Promise.resolve({ answer: 'withdrawn' })
-    const { clock } = this.#deps
-    const approval = { id: clock.newId(), agent, words, askedMs: clock.nowMs(), expiresMs }
     return new Promise((resolve) => {
-      const onAbort = () => this.#end(approval.id, { answer: 'withdrawn' })
+      const onAbort = () => this.#end(id, { state: 'withdrawn' })
       const cancel = clock.after(Math.max(0, expiresMs - clock.nowMs()), () =>
-        this.#end(approval.id, { answer: 'expired' }),
+        this.#end(id, { state: 'expired' }),
       )
       signal.addEventListener('abort', onAbort, { once: true })
       const settle = (answer: Answer) => {
@@ -67,41 +85,52 @@ export class Approvals {
         signal.removeEventListener('abort', onAbort)
         resolve(answer)
       }
-      this.#waiting.set(approval.id, { approval, settle })
+      this.#waiting.set(id, { approval, settle })
       this.#tell(approval, { state: 'asked' })
     })
   }
 
-  /** A person's answer. Throws ApprovalError: whose it is must be known, and it must still be waited for. */
-  answer(id: string, answer: 'yes' | 'no', by: string): Approval {
-    if (by.trim() === '') throw new ApprovalError('anonymous', 'an answer needs the name of who gives it')
-    const before = this.#over.get(id)
-    if (before === 'yes' || before === 'no')
-      throw new ApprovalError('answered', `this was answered already: ${before}`)
-    if (before !== undefined) throw new ApprovalError('expired', `too late: this has ${overWords[before]}`)
+  /** What is asked, for whoever is about to answer it. Throws ApprovalError as `answer` does. */
+  find(id: string): Approval {
     const waiting = this.#waiting.get(id)
-    if (!waiting) throw new ApprovalError('not-found', 'nothing of this id waits for an answer')
     // A timer may be late; the time is not.
-    if (this.#deps.clock.nowMs() >= waiting.approval.expiresMs) {
-      this.#end(id, { answer: 'expired' })
-      throw new ApprovalError('expired', `too late: this has ${overWords.expired}`)
-    }
-    this.#end(id, { answer, by })
-    return waiting.approval
+    if (waiting && this.#deps.clock.nowMs() >= waiting.approval.expiresMs) this.#end(id, { state: 'expired' })
+    else if (waiting) return waiting.approval
+    const before = this.#deps.answers.answer(id)
+    if (before) throw new ApprovalError('answered', `this was answered already: ${before.answer}`)
+    const over = this.#over.get(id)
+    if (over) throw new ApprovalError('expired', `too late: this has ${overWords[over]}`)
+    throw new ApprovalError('not-found', 'nothing of this id waits for an answer')
+  }
+
+  /** A person's answer. Throws ApprovalError: whose it is must be known, and it must still be waited for. */
+  answer(id: string, answer: string, by: string): Approval {
+    if (by.trim() === '') throw new ApprovalError('anonymous', 'an answer needs the name of who gives it')
+    const approval = this.find(id)
+    if (!approval.choices.includes(answer))
+      throw new ApprovalError('choice', `that is none of the answers: ${approval.choices.join(', ')}`)
+    // On the disk first: who has answered is not asked again.
+    this.#deps.answers.keepAnswer(id, { answer, by }, this.#deps.clock.nowMs())
+    this.#end(id, { state: 'answered', answer, by })
+    return approval
   }
 
   #end(id: string, answer: Answer): void {
     const waiting = this.#waiting.get(id)
     if (!waiting) return
     this.#waiting.delete(id)
-    this.#over.set(id, answer.answer)
-    const [oldest] = this.#over.keys()
-    if (this.#over.size > overMax && oldest !== undefined) this.#over.delete(oldest)
+    if (answer.state !== 'answered') this.#overNow(id, answer.state)
     this.#tell(waiting.approval, {
-      state: answer.answer,
-      ...('by' in answer ? { by: answer.by } : {}),
+      state: stateOf(waiting.approval, answer),
+      ...(answer.state === 'answered' ? { by: answer.by } : {}),
     })
     waiting.settle(answer)
+  }
+
+  #overNow(id: string, state: 'expired' | 'withdrawn'): void {
+    this.#over.set(id, state)
+    const [oldest] = this.#over.keys()
+    if (this.#over.size > overMax && oldest !== undefined) this.#over.delete(oldest)
   }
 
   #tell({ id, ...approval }: Approval, over: Pick<ApprovalEvent, 'state' | 'by'>): void {
@@ -110,3 +139,9 @@ export class Approvals {
 }
 
 const overWords = { expired: 'expired', withdrawn: 'been withdrawn' } as const
+
+/** What a question was answered is between the person and the agent. */
+function stateOf({ kind }: Approval, answer: Answer): ApprovalEvent['state'] {
+  if (answer.state !== 'answered' || kind === 'question') return answer.state
+  return answer.answer === 'yes' ? 'yes' : 'no'
+}

@@ -41,7 +41,7 @@ export class DevicePermissions implements AsyncDisposable {
     stack.use(uses)
     if (recoveredFrom)
       named.error('what agents have used could not be read: their rates begin anew', { recoveredFrom })
-    const approvals = new Approvals({ clock, publish })
+    const approvals = new Approvals({ clock, answers: uses, publish })
     const permissions = new Permissions({ clock, log: named, audit, uses, approvals, timezone })
     return new DevicePermissions(permissions, approvals, stack.move())
   }

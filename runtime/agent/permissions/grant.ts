@@ -105,17 +105,20 @@ export function grantsOfWants(wants: readonly Want[]): readonly Grant[] {
   return parseGrants(JSON.stringify(plain))
 }
 
+/** Whether all that `narrow` allows, `wide` allows by itself. */
+export function isWithin(narrow: Grant, wide: Grant): boolean {
+  return (
+    wide.capability.kind === narrow.capability.kind &&
+    covers(wide.capability.pattern, narrow.capability.pattern) &&
+    limitsNarrow(narrow.limits, wide.limits)
+  )
+}
+
 /** Throws PermissionError `wider` for the first grant that the manifest does not ask for, or asks for with tighter limits. */
 export function refuseWider(list: readonly Grant[], wants: readonly Want[]): void {
   const wanted = grantsOfWants(wants)
   for (const one of list) {
-    const covered = wanted.some(
-      (want) =>
-        want.capability.kind === one.capability.kind &&
-        covers(want.capability.pattern, one.capability.pattern) &&
-        limitsNarrow(one.limits, want.limits),
-    )
-    if (!covered)
+    if (!wanted.some((want) => isWithin(one, want)))
       throw new PermissionError(
         'wider',
         `the agent does not ask for ${printCapability(one.capability)} like this`,

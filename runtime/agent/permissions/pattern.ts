@@ -67,3 +67,24 @@ function readerOf(pattern: string) {
       ),
   }
 }
+
+/** Whether some name is one that both can stand for. Too long ones count as if there were: who asks this is about to refuse. */
+export function overlaps(one: string, second: string): boolean {
+  if (!isWithinLimits(one) || !isWithinLimits(second)) return true
+  const reached = new Set<string>()
+  const open: [number, number][] = [[0, 0]]
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [a, b] = next
+    const key = `${a} ${b}`
+    if (reached.has(key)) continue
+    reached.add(key)
+    const [left, right] = [one[a], second[b]]
+    if (left === undefined && right === undefined) return true
+    if (left === '*') open.push([a + 1, b])
+    if (right === '*') open.push([a, b + 1])
+    if (left === '*' && right !== undefined && !unstarred.has(right)) open.push([a, b + 1])
+    if (right === '*' && left !== undefined && !unstarred.has(left)) open.push([a + 1, b])
+    if (left !== undefined && left === right && left !== '*') open.push([a + 1, b + 1])
+  }
+  return false
+}

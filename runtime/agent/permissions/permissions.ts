@@ -14,7 +14,7 @@ import type { Verdict } from '../agents.ts'
 import type { Json } from '../contract.ts'
 import { type Caller, failed, type Outcome } from '../service.ts'
 import type { Call } from '../turn.ts'
-import { type Answer, ApprovalError, type Approvals } from './approvals.ts'
+import { type Answer, ApprovalError, type Approvals, approvalIdOf } from './approvals.ts'
 import { describeCapability, needsOf, printCapability } from './capability.ts'
 import { type Grant, parseGrants } from './grant.ts'
 import { commandOf, isStillGranted, type Judgement, judge, timeRefused } from './judge.ts'
@@ -67,12 +67,6 @@ export class Permissions {
     if (isStillGranted(call, this.#grants(grants))) return undefined
     this.#record('revoked', caller, call, {})
     return failed('permission', `${call.op}: a person has taken this back`)
-  }
-
-  /** What a person has granted an agent, for the record. */
-  granted(agent: string, grants: string, by: string): void {
-    const list = this.#grants(grants).map(({ capability }) => printCapability(capability))
-    this.#append({ kind: 'grants', agent, grants: list, by })
   }
 
   async #decide(caller: Caller, call: AskedCall, text: string, signal: AbortSignal): Promise<Verdict> {
@@ -132,23 +126,23 @@ export class Permissions {
     this.#record('asked', caller, call, { capability, expiresMs }, grant)
     let answer: Answer
     try {
-      answer = await approvals.ask(caller.agent, wordsOf(call), expiresMs, signal)
+      answer = await approvals.ask(
+        {
+          ...{ id: approvalIdOf(caller.agent, call), agent: caller.agent, kind: 'permission' },
+          ...{ words: wordsOf(call), choices: ['yes', 'no'], askedMs: call.askedMs, expiresMs },
+        },
+        signal,
+      )
     } catch (error) {
       if (!(error instanceof ApprovalError)) throw error
       this.#record('decision', caller, call, { capability, verdict: 'deny', reason: error.code }, grant)
       return { outcome: failed('limit', `${call.op}: ${error.message}`) }
     }
-    if (answer.answer === 'yes') return { by: answer.by }
-    const by = 'by' in answer ? { by: answer.by } : {}
-    this.#record(
-      'decision',
-      caller,
-      call,
-      { capability, verdict: 'deny', reason: answer.answer, ...by },
-      grant,
-    )
-    if (answer.answer === 'no') return { outcome: failed('permission', `${call.op}: a person said no`) }
-    if (answer.answer === 'withdrawn') return { outcome: failed('cancelled', `${call.op}: no longer wanted`) }
+    if (answer.state === 'answered' && answer.answer === 'yes') return { by: answer.by }
+    const over = answer.state === 'answered' ? { reason: 'no', by: answer.by } : { reason: answer.state }
+    this.#record('decision', caller, call, { capability, verdict: 'deny', ...over }, grant)
+    if (answer.state === 'answered') return { outcome: failed('permission', `${call.op}: a person said no`) }
+    if (answer.state === 'withdrawn') return { outcome: failed('cancelled', `${call.op}: no longer wanted`) }
     return { outcome: failed('timeout', `${call.op}: nobody said yes in time`) }
   }
 

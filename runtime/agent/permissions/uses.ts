@@ -1,5 +1,5 @@
 /**
- * Which calls made use of a grant that counts them: kept on the disk, so that a restart gives no agent a fresh rate, and a call that
+ * Which calls made use of a grant that counts them, and what people have answered: kept on the disk, so that a restart gives no agent a fresh rate, and a call that
  * is performed again after a crash is neither counted nor asked about twice.
  *
  * Invariants: [permit-6] a use is on the disk before what it allows is done; [permit-9] a clock that is set back frees no rate and blocks none
@@ -7,6 +7,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { openDatabaseFile } from '../../base/database-file.ts'
+import type { Answered } from './approvals.ts'
 import { rateMostMax } from './limits.ts'
 
 const schema = `
@@ -18,8 +19,14 @@ const schema = `
     approved INTEGER NOT NULL,
     PRIMARY KEY (agent, capability, call)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE answers (
+    id TEXT PRIMARY KEY,
+    answer TEXT NOT NULL,
+    who TEXT NOT NULL,
+    atMs REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
 `
-/** The longest time that a rate counts in. */
+/** The longest time that a rate counts in; as long a question may wait. */
 const keptMs = 86_400_000
 
 interface Use {
@@ -34,7 +41,7 @@ export class Uses implements Disposable {
 
   /** Every write is on the disk when it returns: there are as many as rates allow. Throws where the disk cannot be used. */
   static open(path: string, nowMs: number): { uses: Uses; recoveredFrom: string | undefined } {
-    const file = { what: 'what agents have used', path, schema, version: 1, walPagesMax: 256 }
+    const file = { what: 'what agents have used', path, schema, version: 2, walPagesMax: 256 }
     const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'full' }, nowMs)
     return { uses: new Uses(db, nowMs), recoveredFrom }
   }
@@ -42,6 +49,7 @@ export class Uses implements Disposable {
   private constructor(db: DatabaseSync, nowMs: number) {
     this.#db = db
     db.prepare('DELETE FROM used WHERE atMs < ?').run(nowMs - keptMs)
+    db.prepare('DELETE FROM answers WHERE atMs < ?').run(nowMs - 2 * keptMs)
     for (const row of db.prepare('SELECT * FROM used ORDER BY atMs').all()) {
       const use = { call: String(row['call']), atMs: Number(row['atMs']), approved: row['approved'] === 1 }
       this.#of(String(row['agent']), String(row['capability'])).push(use)
@@ -79,6 +87,16 @@ export class Uses implements Disposable {
     this.#db
       .prepare('UPDATE used SET approved = 1 WHERE agent = ? AND capability = ? AND call = ?')
       .run(agent, capability, call)
+  }
+
+  answer(id: string): Answered | undefined {
+    const row = this.#db.prepare('SELECT answer, who FROM answers WHERE id = ?').get(id)
+    return row && { answer: String(row['answer']), by: String(row['who']) }
+  }
+
+  keepAnswer(id: string, { answer, by }: Answered, nowMs: number): void {
+    this.#db.prepare('DELETE FROM answers WHERE atMs < ?').run(nowMs - 2 * keptMs)
+    this.#db.prepare('INSERT INTO answers VALUES (?, ?, ?, ?)').run(id, answer, by, nowMs)
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { CredentialCheck, hashPassword, parseHash } from '../../../gateway/broker/credentials.ts'
+import { CredentialCheck } from '../../../gateway/broker/credentials.ts'
+import { hashPassword, parseHash } from '../../../runtime/base/password.ts'
 
 describe('[broker-4] CredentialCheck', () => {
   it('takes hashes and plain passwords, and nothing else opens', async () => {

@@ -35,8 +35,8 @@ beforeEach(() => {
   events = []
   lines = []
   durable = async () => {}
-  approvals = new Approvals({ clock, publish: (event) => events.push(event) })
   uses = openUses()
+  approvals = new Approvals({ clock, answers: uses, publish: (event) => events.push(event) })
   start()
 })
 afterEach(() => {
