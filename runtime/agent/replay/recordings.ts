@@ -1,0 +1,113 @@
+/**
+ * Keeps what happened to agents, where a person asked for it: a file a run. Nothing an agent does waits for it, and where it cannot
+ * be kept the agent goes on without: a recording is worth less than a door.
+ *
+ * Invariants: [recorded-3] one run is bounded, and all are: the oldest go.
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { Recorder } from './recorder.ts'
+import { headerLine, type RunHeader } from './run-file.ts'
+
+export interface RecordingsOptions {
+  readonly directory: string
+  /** Of all runs together; of one. */
+  readonly bytesMax: number
+  readonly runBytesMax: number
+}
+
+export const runFileOf = (run: string) => `${run}.jsonl`
+/** Below the directory in which agents keep what they leave. */
+export const recordingsIn = (directory: string) => join(directory, 'recordings')
+
+export class Recordings {
+  readonly #log: Log
+  readonly #options: RecordingsOptions
+  readonly #recorders = new Map<string, Recorder>()
+
+  constructor({ log }: { readonly log: Log }, options: RecordingsOptions) {
+    this.#log = log.named('recordings')
+    this.#options = options
+  }
+
+  /** Makes room and begins a file. Where there is none to be made it is logged, and the run is not recorded. */
+  begin(header: RunHeader): void {
+    const { directory } = this.#options
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      this.#makeRoom()
+      writeFileSync(this.#path(header), headerLine(header), { mode: 0o600, flag: 'wx' })
+    } catch (error) {
+      this.#log.warn('a run is not recorded', { agent: header.agent, reason: messageOf(error) })
+    }
+  }
+
+  /** Goes on with the recording of a run, where there is one. */
+  recorderOf(run: Pick<RunHeader, 'agent' | 'token'>): Recorder | undefined {
+    const path = this.#path(run)
+    if (!existsSync(path)) return undefined
+    const known = this.#recorders.get(path)
+    if (known) return known
+    const recorder = new Recorder(path, this.#options.runBytesMax, (reason) =>
+      this.#log.warn('a run is recorded no further', { agent: run.agent, reason }),
+    )
+    this.#recorders.set(path, recorder)
+    return recorder
+  }
+
+  /** Its runs, and nobody else's. */
+  async forget(agent: string): Promise<void> {
+    for (const { path } of this.#files().filter((file) => file.agent === agent)) await this.#drop(path)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()))
+    this.#recorders.clear()
+  }
+
+  /** The run is over, and nothing more comes of it. */
+  async ended(run: Pick<RunHeader, 'agent' | 'token'>): Promise<void> {
+    const path = this.#path(run)
+    await this.#recorders.get(path)?.close()
+    this.#recorders.delete(path)
+  }
+
+  #path({ agent, token }: Pick<RunHeader, 'agent' | 'token'>): string {
+    return join(this.#options.directory, runFileOf(`${agent}.${token}`))
+  }
+
+  /** A run may come to its full size: that much is set aside for each that is being recorded. */
+  #makeRoom(): void {
+    const { bytesMax, runBytesMax } = this.#options
+    const files = this.#files().sort((left, right) => left.changedMs - right.changedMs)
+    const over = files.filter(({ path }) => !this.#recorders.has(path))
+    let bytes = (this.#recorders.size + 1) * runBytesMax + over.reduce((sum, file) => sum + file.bytes, 0)
+    if ((this.#recorders.size + 1) * runBytesMax > bytesMax)
+      throw new Error(`${this.#recorders.size} runs are being recorded already: there is no room for more`)
+    for (const { path, bytes: freed } of over) {
+      if (bytes <= bytesMax) break
+      rmSync(path)
+      bytes -= freed
+    }
+  }
+
+  #files() {
+    const { directory } = this.#options
+    if (!existsSync(directory)) return []
+    return readdirSync(directory).flatMap((name) => {
+      const [, agent] = /^(.+)\.\d+\.jsonl$/.exec(name) ?? []
+      if (agent === undefined) return []
+      const path = join(directory, name)
+      const { size: bytes, mtimeMs: changedMs } = statSync(path)
+      return [{ agent, path, bytes, changedMs }]
+    })
+  }
+
+  async #drop(path: string): Promise<void> {
+    await this.#recorders.get(path)?.close()
+    this.#recorders.delete(path)
+    rmSync(path, { force: true })
+  }
+}
