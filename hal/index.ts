@@ -15,7 +15,8 @@ import { ChildCamera, cameraSource } from './linux/camera.ts'
 import { FrameBuffer } from './linux/frame-buffer.ts'
 import { openHostSensors } from './linux/host-sensors.ts'
 import { assembleBoard, type BoardParts } from './open-board.ts'
-import { parseHome } from './sim/home.ts'
+import { type ParsedHome, parseHome } from './sim/home.ts'
+import { shareOf } from './sim/home-share.ts'
 import { simulateHome } from './sim/sim-board.ts'
 
 export { probeAccelerators } from './accelerators/probe.ts'
@@ -28,7 +29,7 @@ export { takeInventory } from './linux/inventory.ts'
 export { listOneWire } from './linux/one-wire.ts'
 export { safetyControl } from './safety/control-client.ts'
 export { type ParsedEntity, type ParsedHome, parseHome } from './sim/home.ts'
-export { firstHomeUrl } from './sim/home-files.ts'
+export { firstHomeUrl, sharedHomeUrl } from './sim/home-files.ts'
 
 /** One look at this machine for `doctor`. Loaded when it is asked for: it knows every driver. */
 export async function examine(options: ExamineOptions): Promise<Examination> {
@@ -64,7 +65,7 @@ export function createHal(boards: readonly Board[]): Hal {
     async openBoard(options, host, signal) {
       signal.throwIfAborted()
       const roots = options.roots ?? defaultRoots
-      const home = options.home ? parseHome(options.home.yaml, options.home.name) : undefined
+      const home = options.home ? readHome(options.home) : undefined
       if (home && home.leftOut.length > 0)
         host.log.warn('left out of the simulated home: their kinds are not simulated', {
           entities: home.leftOut,
@@ -75,12 +76,14 @@ export function createHal(boards: readonly Board[]): Hal {
       const hostSensors = options.hostSensors
         ? await openHostSensors(roots, detected.board, host, signal)
         : []
-      const world = home ? simulateHome(home, host) : undefined
+      const world = home ? simulateHome(home, host, options.home?.share) : undefined
       const parts: BoardParts = {
         ...detected,
         ...nothing,
         simulated: world !== undefined,
-        ...(world ? { layout: world.layout, actuators: world.actuators, sim: world.control } : {}),
+        ...(world
+          ? { layout: world.layout, actuators: world.actuators, sim: world.control, behind: world.behind }
+          : {}),
         sensors: unique([...(world?.sensors ?? []), ...hostSensors]),
         conditions: conditionSensors(world?.sensors ?? [], hostSensors),
         ...mediaParts(options, host),
@@ -96,6 +99,11 @@ export function createHal(boards: readonly Board[]): Hal {
       }
     },
   }
+}
+
+function readHome({ yaml, name, share }: NonNullable<OpenBoardOptions['home']>): ParsedHome {
+  const home = parseHome(yaml, name)
+  return share ? shareOf(home, share) : home
 }
 
 function simulatedBoard(boards: readonly Board[], home: string): DetectedBoard {

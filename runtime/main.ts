@@ -4,11 +4,14 @@ import { readFileSync } from 'node:fs'
 import { runCli } from './cli/cli.ts'
 
 process.exitCode = await runCli(process.argv.slice(2), async () => {
-  const [{ createHal, examine, firstHomeUrl, listDrivers, safetyControl, takeInventory }, { boards }] =
-    await Promise.all([import('../hal/index.ts'), import('../boards/index.ts')])
+  const [
+    { createHal, examine, firstHomeUrl, listDrivers, safetyControl, sharedHomeUrl, takeInventory },
+    { boards },
+  ] = await Promise.all([import('../hal/index.ts'), import('../boards/index.ts')])
   return {
     hal: createHal(boards),
     firstHome: readFileSync(firstHomeUrl, 'utf8'),
+    sharedHome: readFileSync(sharedHomeUrl, 'utf8'),
     boards: boards.map((board) => board.id),
     drivers: listDrivers,
     takeInventory,

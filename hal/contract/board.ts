@@ -140,6 +140,18 @@ export interface SimFault {
   readonly telemetry?: { readonly state?: string; readonly attributes?: Readonly<Record<string, Json>> }
 }
 
+/**
+ * One of several devices that look after one simulated home: it gets every `of`-th area, from the `part`-th on, with what is in
+ * it; what is in no area is the first device's; what is everywhere is each device's.
+ */
+export interface HomeShare {
+  /** From 1. */
+  readonly part: number
+  readonly of: number
+  /** Where the shares tell each other how their rooms are: heat passes walls, whoever looks after the rooms beside them. */
+  readonly directory: string
+}
+
 /** Levers that only a simulated world has. */
 export interface SimControl {
   /** Injects a fault, or clears it with `undefined`. Throws HalError `not-present` for an unknown id. */
@@ -188,7 +200,7 @@ export interface OpenBoardOptions {
   /** Folder for what safety must remember: faults, token, audit. Needed with actuators. */
   readonly safetyDir?: string
   /** A home in the fixture format (YAML text and the name to use in errors): opens the simulated board with that home. */
-  readonly home?: { readonly name: string; readonly yaml: string }
+  readonly home?: { readonly name: string; readonly yaml: string; readonly share?: HomeShare }
   /** Add this machine's own sensors (CPU temperature, load, memory, disk). */
   readonly hostSensors: boolean
   /** ALSA capture device for the microphone, for example `default`. Absent: no microphone. */

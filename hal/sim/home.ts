@@ -16,6 +16,7 @@ import {
   sensorKinds,
 } from '../contract/component.ts'
 import { HalError } from '../contract/errors.ts'
+import { type HeatingFacts, readHeating } from './heating/facts.ts'
 import { colorFeatures, readAttributes } from './home-attributes.ts'
 import { homeLimits } from './home-limits.ts'
 import { HomeNode, isMap } from './home-node.ts'
@@ -26,6 +27,8 @@ export interface ParsedEntity {
   readonly info: ComponentInfo
   readonly state: string
   readonly attributes: Readonly<Record<string, Json>>
+  /** Each device of a shared home has it: what anybody can ask for, such as the weather. */
+  readonly everywhere?: boolean
 }
 
 export interface ParsedHome {
@@ -34,6 +37,8 @@ export interface ParsedHome {
   readonly entities: readonly ParsedEntity[]
   /** Ids of entities whose kind is not simulated. */
   readonly leftOut: readonly string[]
+  /** What makes it warm and cold, where the file says so. */
+  readonly heating?: HeatingFacts
 }
 
 type Area = Layout['areas'][number]
@@ -54,7 +59,8 @@ export function parseHome(yaml: string, name: string): ParsedHome {
   const devices = readDevices(root, areas)
   const leftOut: string[] = []
   const entities = readEntities(root, areas, devices, leftOut)
-  return { name, layout: { areas: [...areas.values()] }, entities, leftOut }
+  const heating = readHeating(root, areas)
+  return { name, layout: { areas: [...areas.values()] }, entities, leftOut, ...(heating && { heating }) }
 }
 
 function parseYaml(yaml: string, name: string): unknown {
@@ -165,7 +171,8 @@ function readEntity(
     simulated: true,
   }
   if (kind === 'todo') return { info, ...withItems(given, attributes) }
-  return { info, state: given, attributes }
+  const everywhere = node.child('everywhere').value === true
+  return { info, state: given, attributes, ...(everywhere && area === undefined ? { everywhere } : {}) }
 }
 
 /** A list always reports its items, and its state counts them. */

@@ -1,11 +1,12 @@
 /** The simulated board: every entity of a home as a component, and the levers of its world. No hardware is touched. */
 import type { Actuator } from '../contract/actuator.ts'
-import type { Layout, SimControl, SimFault } from '../contract/board.ts'
+import type { HomeShare, Layout, SimControl, SimFault } from '../contract/board.ts'
 import type { Json } from '../contract/component.ts'
 import { HalError } from '../contract/errors.ts'
 import type { Host } from '../contract/host.ts'
 import type { Sensor } from '../contract/sensor.ts'
 import { isActuatorKind } from './component-kind.ts'
+import { HeatedHome } from './heating/heated-home.ts'
 import type { ParsedEntity, ParsedHome } from './home.ts'
 import { SimActuator } from './sim-actuator.ts'
 import type { SimComponent } from './sim-component.ts'
@@ -16,10 +17,12 @@ export interface SimulatedHome {
   readonly sensors: readonly Sensor[]
   readonly actuators: readonly Actuator[]
   readonly control: SimControl
+  /** What goes on in it by itself: closed with its components. */
+  readonly behind: readonly AsyncDisposable[]
 }
 
 /** Brings a parsed home to life on the host's clock. Its components are disposed by whoever opened the board. */
-export function simulateHome(home: ParsedHome, host: Host): SimulatedHome {
+export function simulateHome(home: ParsedHome, host: Host, share?: HomeShare): SimulatedHome {
   const sensors: SimSensor[] = []
   const actuators: SimActuator[] = []
   for (const entity of home.entities) {
@@ -28,7 +31,10 @@ export function simulateHome(home: ParsedHome, host: Host): SimulatedHome {
   }
   const byId = new Map<string, SimComponent>()
   for (const component of [...sensors, ...actuators]) byId.set(component.info.id, component)
-  return { layout: home.layout, sensors, actuators, control: new HomeControl(byId) }
+  const heated = home.heating && new HeatedHome(home.heating, byId, host, share)
+  heated?.start()
+  const behind = heated ? [heated] : []
+  return { layout: home.layout, sensors, actuators, control: new HomeControl(byId), behind }
 }
 
 function isActuatorEntity(entity: ParsedEntity): entity is ParsedEntity & { info: Actuator['info'] } {

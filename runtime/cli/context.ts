@@ -25,6 +25,8 @@ export interface HalDoor {
   readonly hal: Hal
   /** The home that a first start simulates. */
   readonly firstHome: string
+  /** The home that several devices share where none is named. */
+  readonly sharedHome: string
   /** Ids of the boards that are known. */
   readonly boards: readonly string[]
   /** Looks at the machine once; slow. */

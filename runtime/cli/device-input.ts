@@ -1,10 +1,13 @@
 /** What the command line says about a device, as its configuration. Kept apart from the device, which `up` does not load. */
+import { UsageError } from '../base/errors.ts'
 import type { DeviceConfigInput } from '../config/config.ts'
 
 export interface DeviceInputOptions {
   /** A file; false: none, whatever is shipped. */
   readonly home?: string | false
   readonly id?: string
+  /** `2/3:DIRECTORY`: which part of the simulated home, and where the parts meet. */
+  readonly share?: string
   readonly microphone?: string
   readonly modelsDir?: string
   /** False: no speech models, no engine. */
@@ -19,12 +22,19 @@ interface Place {
   readonly broker?: string | undefined
 }
 
+function shareOf(text: string): { part: number; of: number; directory: string } {
+  const [, part, of, directory = ''] = /^(\d+)\/(\d+):(.+)$/.exec(text) ?? []
+  if (!directory) throw new UsageError(`--share ${text}: not a share, for example 2/3:/tmp/home`)
+  return { part: Number(part), of: Number(of), directory }
+}
+
 /** What is undefined is left to the configuration file and the defaults. */
 export function deviceInput(options: DeviceInputOptions, place: Place): DeviceConfigInput {
   return {
     stateDir: place.stateDir,
     id: options.id,
     home: options.home || undefined,
+    share: options.share === undefined ? undefined : shareOf(options.share),
     gateway: place.gateway,
     broker: place.broker === undefined ? undefined : { url: place.broker },
     voice: {

@@ -3,6 +3,7 @@
  * sections say must fit together.
  */
 import { accessSync, constants, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { readConfigSection } from '../base/config-file.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { type DeviceConfig, loadDeviceConfig } from '../config/config.ts'
@@ -15,11 +16,20 @@ import { gatewayToken } from './gateway-token.ts'
 export interface HubPlan {
   /** Undefined: where the configuration says. */
   readonly gatewayDir: string | undefined
-  readonly deviceDir: string | undefined
+  readonly devices: readonly DevicePlan[]
   readonly token: string | undefined
 }
 
+export interface DevicePlan {
+  /** Undefined: where the configuration says. */
+  readonly stateDir: string | undefined
+  readonly id: string
+  /** Of the simulated home, as `deviceInput` takes it; undefined: all of it. */
+  readonly share: string | undefined
+}
+
 interface Options extends DeviceInputOptions {
+  readonly devices: number
   readonly config?: string
   readonly broker?: string
 }
@@ -34,15 +44,32 @@ export function planHub(options: Options, context: Context): HubPlan {
   const [ofDevice, ofGateway] = [read('device'), read('gateway')]
   const device = loadDeviceConfig(deviceInput(options, {}), file)
   checkHome(device)
+  if (options.devices > 1) checkSeveral(options, device)
   if (file !== undefined) {
     checkBase(file, device.base, ofGateway)
     checkBroker(file, device.broker.url, broker ?? ofGateway['brokerUrl'])
   }
   return {
     gatewayDir: gatewayDir(ofGateway, context),
-    deviceDir: deviceDir(ofDevice, context),
+    devices: devicesOf(options, device, deviceDir(ofDevice, context), context),
     token: gatewayToken() ?? tokenOf(ofGateway),
   }
+}
+
+/** The first is the one that there is without `--devices`; what it keeps and is called stays the same. */
+function devicesOf(
+  { devices }: Options,
+  { id }: DeviceConfig,
+  stateDir: string | undefined,
+  { hubDir }: Context,
+): DevicePlan[] {
+  const directory = join(hubDir, 'home')
+  return Array.from({ length: devices }, (_, at) => {
+    const part = at + 1
+    const share = devices === 1 ? undefined : `${part}/${devices}:${directory}`
+    if (at === 0) return { stateDir, id, share }
+    return { stateDir: join(hubDir, `device-${part}`), id: `${id}-${part}`, share }
+  })
 }
 
 function checkHome({ home }: DeviceConfig): void {
@@ -52,6 +79,14 @@ function checkHome({ home }: DeviceConfig): void {
   } catch (error) {
     throw new UsageError(`cannot read the home ${home}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Several devices share a simulated home; this machine's own pins are one device's. */
+function checkSeveral({ home }: Options, { hardware }: DeviceConfig): void {
+  if (home === false || hardware)
+    throw new UsageError(
+      `--devices: several devices share a simulated home: leave out ${home === false ? '--no-home' : 'device.hardware'}`,
+    )
 }
 
 function checkBase(file: string, base: string, gateway: Section): void {

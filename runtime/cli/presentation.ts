@@ -23,7 +23,8 @@ export interface DeviceReady {
 
 interface Running {
   readonly hub: HubClient
-  readonly device: DeviceReady
+  /** At least one; the first is the one that is spoken to. */
+  readonly devices: readonly DeviceReady[]
   readonly mqtt: string
   readonly http: string
   readonly voiceProblem: string | undefined
@@ -37,7 +38,7 @@ const voiceMsMax = 60_000
 
 /** Never throws; ends early when the signal aborts. */
 export async function present(running: Running, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { device, mqtt, http } = running
+  const { devices, mqtt, http } = running
   const line = lineOf(terminal)
   terminal.out(terminal.style('bold', `Ganglion ${version}`))
   line('dashboard', terminal.style('cyan', http))
@@ -49,9 +50,12 @@ export async function present(running: Running, terminal: Terminal, signal: Abor
       if (signal.aborted) return
       terminal.error(`the hub runs, but: ${messageOf(error)}`)
     }
-  } else line('running', `${device.entities} entities (${device.device})`)
-  tryNext(terminal)
+  } else for (const device of devices) line('running', entitiesOf(device))
+  if (devices.length === 1) tryNext(terminal)
+  else tryTogether(devices, terminal)
 }
+
+const entitiesOf = ({ device, entities }: DeviceReady) => `${entities} entities (${device})`
 
 /** A process that nobody needs yet is not started. */
 const memoryOf = ({ name, pssMb, state }: StatusResult['processes'][number]) =>
@@ -61,7 +65,8 @@ const lineOf = (terminal: Terminal) => (label: string, text: string) =>
   terminal.out(`  ${terminal.style('dim', label.padEnd(11))}${text}`)
 
 async function presentDevice(running: Running, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { hub, device, voiceProblem } = running
+  const { hub, devices, voiceProblem } = running
+  const [device, ...others] = devices as [DeviceReady, ...DeviceReady[]]
   const line = lineOf(terminal)
   // Waits for the speech models to be loaded, where they are wanted.
   const status = await poll(
@@ -73,7 +78,8 @@ async function presentDevice(running: Running, terminal: Terminal, signal: Abort
     signal,
   )
   const board = `${status.device.board}${status.device.simulated ? ', a simulated board in a simulated home' : ''}`
-  line('running', `${board} with ${device.entities} entities (${device.device})`)
+  line('running', `${board} with ${entitiesOf(device)}`)
+  for (const other of others) line('', `beside it ${entitiesOf(other)}`)
   line('memory', status.processes.map(memoryOf).join(', '))
   for (const text of movesNot(status)) line('safety', terminal.style('yellow', text))
   const off = voiceProblem ?? status.problems.find((problem) => problem.startsWith('voice'))
@@ -139,5 +145,13 @@ function tryNext(terminal: Terminal): void {
   ]) {
     terminal.out(`  npm run ganglion -- ${words}`)
   }
+  terminal.out('Or open the dashboard. Ctrl-C stops everything.')
+}
+
+function tryTogether(devices: readonly DeviceReady[], terminal: Terminal): void {
+  terminal.out('')
+  terminal.out('Try next, in another terminal: one agent a device, which agree on who may run the heat pump:')
+  for (const { device } of devices)
+    terminal.out(`  npm run ganglion -- agent run comfort --grant all --device ${device}`)
   terminal.out('Or open the dashboard. Ctrl-C stops everything.')
 }

@@ -31,8 +31,11 @@ export async function device(options: DeviceOptions, context: Context): Promise<
   const gateway = options.gateway?.startsWith('http') ? options.gateway : undefined
   const config = loadDeviceConfig(deviceInput(options, { stateDir, gateway, broker }), options.config)
   const log = createCliLog(config.log.level, config.log.json)
-  const { hal, firstHome } = await context.hal()
-  const home = options.firstHome ? { home: { name: 'first-home.yaml', yaml: firstHome } } : {}
+  const { hal, firstHome, sharedHome } = await context.hal()
+  const shipped = config.share
+    ? { name: 'three-rooms.yaml', yaml: sharedHome }
+    : { name: 'first-home.yaml', yaml: firstHome }
+  const home = options.firstHome ? { home: shipped } : {}
   await using runtime = await Runtime.open({ clock: realClock, log, hal, ...home }, config, signal)
   if (terminal.json)
     terminal.out(JSON.stringify({ ready: true, device: runtime.device, entities: runtime.registry.size }))

@@ -1,15 +1,31 @@
 /** `ganglion entities` and `ganglion watch`: what there is, and what changes. */
+import { UsageError } from '../../base/errors.ts'
 import type { EntitiesAnswer, EntityView } from '../../wire/http.ts'
 import type { CommandEvent } from '../../wire/messages.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import type { Terminal } from '../terminal.ts'
 
-export async function entities(options: { url?: string; area?: string }, context: Context): Promise<number> {
+interface EntitiesOptions {
+  readonly url?: string
+  readonly area?: string
+  readonly device?: string
+}
+
+/** Throws UsageError for a device that there is not. */
+export async function entities(options: EntitiesOptions, context: Context): Promise<number> {
   const hub = openHub(options, context)
   const answer = await hub.get<EntitiesAnswer>('/api/entities')
-  const folded = options.area?.toLowerCase()
-  const rows = answer.entities.filter((row) => folded === undefined || row.areaName?.toLowerCase() === folded)
+  const { area, device } = options
+  const ids = answer.devices.map(({ id }) => id)
+  if (device !== undefined && !ids.includes(device))
+    throw new UsageError(`--device ${device}: there is ${ids.join(', ') || 'none'}`)
+  const folded = area?.toLowerCase()
+  const rows = answer.entities.filter(
+    (row) =>
+      (folded === undefined || row.areaName?.toLowerCase() === folded) &&
+      (device === undefined || row.device === device),
+  )
   if (context.terminal.json) context.terminal.out(JSON.stringify({ entities: rows }))
   else printRows(rows, context.terminal)
   return 0
@@ -18,13 +34,15 @@ export async function entities(options: { url?: string; area?: string }, context
 function printRows(rows: readonly EntityView[], terminal: Terminal): void {
   if (rows.length === 0) terminal.out('no entities')
   const width = Math.max(0, ...rows.map((row) => row.id.length))
+  const several = new Set(rows.map((row) => row.device)).size > 1
   const areas = Map.groupBy(rows, (row) => row.areaName ?? 'no area')
   for (const [area, inside] of [...areas].sort(([a], [b]) => a.localeCompare(b))) {
     terminal.out(terminal.style('bold', area))
     for (const row of inside) {
       const state = row.available ? stateOf(row) : 'unavailable'
       const simulated = row.simulated ? terminal.style('dim', '  simulated') : ''
-      terminal.out(`  ${row.id.padEnd(width)}  ${state.padEnd(14)}  ${row.name}${simulated}`)
+      const device = several ? terminal.style('dim', `  on ${row.device}`) : ''
+      terminal.out(`  ${row.id.padEnd(width)}  ${state.padEnd(14)}  ${row.name}${device}${simulated}`)
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `ganglion up`: a gateway and a device on this machine, kept running until Ctrl-C. With --json it prints one ready line;
- * for a person it shows what is running (presentation.ts).
+ * `ganglion up`: a gateway and a device, or several, on this machine, kept running until Ctrl-C. With --json it prints one ready
+ * line; for a person it shows what is running (presentation.ts).
  */
 import { realClock } from '../../base/clock.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
@@ -12,8 +12,9 @@ import type { DeviceInputOptions } from '../device-input.ts'
 import { exitCodes } from '../exit.ts'
 import { HubClient } from '../hub-client.ts'
 import { announceHub, lockHub } from '../hub-file.ts'
-import { type HubPlan, planHub } from '../hub-plan.ts'
+import { type DevicePlan, planHub } from '../hub-plan.ts'
 import { Keeper } from '../keeper.ts'
+import { KeptDevices } from '../kept-devices.ts'
 import { poll } from '../poll.ts'
 import { type DeviceReady, present } from '../presentation.ts'
 import { type GatewayOptions, openGateway } from './gateway.ts'
@@ -22,6 +23,8 @@ import { openStore, pull } from './models.ts'
 export interface UpOptions extends Omit<GatewayOptions, 'logLevel' | 'id'>, DeviceInputOptions {
   /** False: nothing is played. */
   readonly demo: boolean
+  /** How many devices. */
+  readonly devices: number
 }
 
 export class UpError extends CodedError<'not-ready'> {
@@ -30,7 +33,7 @@ export class UpError extends CodedError<'not-ready'> {
 
 const readyMsMax = 30_000
 const onlineMsMax = 15_000
-/** Together a second less than the five that Ctrl-C may take. The device goes first: the gateway takes its last words. */
+/** Together a second less than the five that Ctrl-C may take. The devices go first: the gateway takes their last words. */
 const stopMsMax = { device: 2_500, gateway: 1_500 }
 
 export async function up(options: UpOptions, context: Context): Promise<number> {
@@ -50,26 +53,35 @@ export async function up(options: UpOptions, context: Context): Promise<number> 
     notice,
   )
   const { http, mqtt } = gateway.ready
-  const startDevice = (s: AbortSignal) => openDevice(options, { http, mqtt }, plan, s)
-  await using device = new Keeper(await startDevice(signal), (_, s) => startDevice(s), notice)
+  await using devices = new KeptDevices<DeviceReady>(notice)
+  for (const device of plan.devices) {
+    const start = (s: AbortSignal) => openDevice(options, { http, mqtt }, device, s)
+    devices.keep(new Keeper(await start(signal), (_, s) => start(s), notice))
+  }
   const hub = new HubClient(http, signal, plan.token)
-  const { device: id } = device.ready
-  const away = await untilOnline(hub, id, signal)
+  const ids = plan.devices.map(({ id }) => id)
+  const id = ids[0] as string
+  const away = await untilOnline(hub, ids, signal)
   using _hub = announceHub(hubDir, { http, mqtt, device: id })
 
-  if (terminal.json) terminal.out(JSON.stringify({ ready: true, mqtt, http, device: id }))
-  if (away !== undefined)
-    notice(`${away}; the device ${id} works by itself until then, and the gateway goes on trying`)
+  if (terminal.json)
+    terminal.out(
+      JSON.stringify({ ready: true, mqtt, http, device: id, ...(ids.length > 1 && { devices: ids }) }),
+    )
+  if (away !== undefined) notice(`${away}; ${namesOf(ids)} until then, and the gateway goes on trying`)
   if (!terminal.json)
     await present(
-      { hub, device: device.ready, mqtt, http, voiceProblem, away, demo: options.demo },
+      { hub, devices: devices.ready, mqtt, http, voiceProblem, away, demo: options.demo },
       terminal,
       signal,
     )
-  await Promise.race([untilStopped(signal), gateway.givenUp, device.givenUp])
+  await Promise.race([untilStopped(signal), gateway.givenUp, devices.givenUp])
   terminal.note('stopping')
   return exitCodes.done
 }
+
+const namesOf = ([first, ...more]: readonly string[]) =>
+  more.length === 0 ? `the device ${first} works by itself` : 'the devices work by themselves'
 
 /** Fetches the speech models. Returns the reason where that failed: everything but voice works without them. */
 async function fetchVoice(options: UpOptions, { terminal, signal }: Context): Promise<string | undefined> {
@@ -91,15 +103,16 @@ async function fetchVoice(options: UpOptions, { terminal, signal }: Context): Pr
 function openDevice(
   options: UpOptions,
   gateway: { http: string; mqtt: string },
-  plan: HubPlan,
+  { id, stateDir, share }: DevicePlan,
   signal: AbortSignal,
 ) {
   const args = ['device', '--json', '--supervised', '--gateway', gateway.http, '--broker', gateway.mqtt]
   const flags = {
-    '--state-dir': plan.deviceDir,
+    '--state-dir': stateDir,
+    '--share': share,
     '--home': options.home || undefined,
     '--config': options.config,
-    '--id': options.id,
+    '--id': id,
     '--microphone': options.microphone,
     '--models-dir': options.modelsDir,
     '--log-level': options.logLevel,
@@ -108,7 +121,13 @@ function openDevice(
   if (options.home === undefined) args.push('--first-home')
   if (!options.voice) args.push('--no-voice')
   return Child.open<DeviceReady>(
-    { name: 'the device', program: 'ganglion', args, readyMsMax, stopMsMax: stopMsMax.device },
+    {
+      name: options.devices === 1 ? 'the device' : `the device ${id}`,
+      program: 'ganglion',
+      args,
+      readyMsMax,
+      stopMsMax: stopMsMax.device,
+    },
     signal,
   )
 }
@@ -124,12 +143,17 @@ interface HealthAnswer {
 }
 
 /**
- * Waits until the gateway has seen the device. Returns why it cannot, where another broker than ours is away: that is no
+ * Waits until the gateway has seen the devices. Returns why it cannot, where another broker than ours is away: that is no
  * reason not to run. Throws UpError.
  */
-async function untilOnline(hub: HubClient, device: string, signal: AbortSignal): Promise<string | undefined> {
-  const isOnline = ({ devices }: HealthAnswer) =>
-    devices.some(({ id, availability }) => id === device && availability === 'online')
+async function untilOnline(
+  hub: HubClient,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const missing = ({ devices }: HealthAnswer) =>
+    ids.filter((one) => !devices.some(({ id, availability }) => id === one && availability === 'online'))
+  const isOnline = (answer: HealthAnswer) => missing(answer).length === 0
   const health = await poll(
     realClock,
     { everyMs: 50, limitMs: onlineMsMax },
@@ -142,6 +166,6 @@ async function untilOnline(hub: HubClient, device: string, signal: AbortSignal):
   if (!health.broker.connected) return health.problems[0] ?? 'no connection to the broker'
   throw new UpError(
     'not-ready',
-    `the device ${device} did not reach the gateway within ${onlineMsMax / 1000} s: ${health.problems.join('; ')}`,
+    `the device ${missing(health)[0]} did not reach the gateway within ${onlineMsMax / 1000} s: ${health.problems.join('; ')}`,
   )
 }
