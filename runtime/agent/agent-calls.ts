@@ -103,7 +103,11 @@ export class AgentCalls {
     if (ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
     const person = await this.#people.whoIs(ask, signedParts(ask))
     this.#people.require(person)
-    const { agent, words } = approvals.answer(approval, answer, person.shown)
+    const { agent, kind } = approvals.find(approval)
+    // What a question was answered is nobody else's.
+    const what = kind === 'permission' ? { answer } : {}
+    await this.#deps.audit.record({ kind: 'answered', approval, agent, by: person.shown, ...what })
+    const { words } = approvals.answer(approval, answer, person.shown)
     return { approval, answer, agent, words, by: person.shown }
   }
 

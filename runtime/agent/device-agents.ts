@@ -22,6 +22,7 @@ import { DevicePermissions, type DevicePermissionsDeps } from './permissions/dev
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
 import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
+import { askService } from './permissions/ask.service.ts'
 import type { ChatModels } from './think/chat.ts'
 import { topOf } from './top.ts'
 
@@ -144,8 +145,12 @@ export class DeviceAgents implements AsyncDisposable {
       ),
     )
     const deps: AgentsDeps = {
-      ...{ clock, log, identity, turns: schedule.turns },
-      services: schedule.scheduled([...services, ...mind.services]),
+      ...{ clock, log, identity, turns: told.after(schedule.turns) },
+      services: schedule.scheduled([
+        ...services,
+        ...mind.services,
+        askService({ clock, approvals: kept.approvals }),
+      ]),
       removed: (agent) => mind.remove(agent),
       revoked: kept.permissions.revoked,
       decide: (...asked) => kept.permissions.decide(...asked),

@@ -234,6 +234,11 @@ function addHubCommands(program: Command, run: Run): void {
         (await import('./commands/approvals.ts')).approve(id, answer, options, context),
       ),
     )
+  shared(program.command('person').argument('<name>', 'somebody of the home'))
+    .description('what to write into the configuration so that a device knows somebody by a PIN')
+    .action((name: string, options) =>
+      run(options, async (context) => (await import('./commands/person.ts')).person(name, context)),
+    )
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')

@@ -19,7 +19,7 @@ export interface PersonOptions {
 }
 
 /** From the environment or the terminal, and never from the command line, which every process can read. */
-const pinVariable = 'GANGLION_PIN'
+export const pinVariable = 'GANGLION_PIN'
 
 /** `what`: of the request, as `signedParts` says. Throws UsageError where there is no terminal to ask at. */
 export async function personFor(

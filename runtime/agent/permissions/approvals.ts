@@ -50,6 +50,11 @@ export function approvalIdOf(agent: string, call: { readonly id: number; readonl
   return createHash('sha256').update(text).digest('hex').slice(0, 20)
 }
 
+/** As one line of text: nothing that moves the cursor, hides text or turns its direction. */
+export function plainLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim()
+}
+
 export class Approvals {
   readonly #deps: ApprovalsDeps
   readonly #waiting = new Map<string, Waiting>()

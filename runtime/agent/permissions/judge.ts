@@ -109,11 +109,18 @@ export function timeRefused({ limits }: Grant, { nowMs, timezone }: Circumstance
 }
 
 function rateRefused(grant: Grant, { nowMs, used }: Circumstances): string | undefined {
-  const rate = grant.limits.rate === undefined ? undefined : parseRate(grant.limits.rate)
+  const text = rateOf(grant)
+  const rate = text === undefined ? undefined : parseRate(text)
   if (!rate) return undefined
   // A use that seems to come was before the clock was set back: it counts.
   const recent = used(grant).filter((atMs) => atMs > nowMs - rate.perMs).length
-  return recent < rate.most
-    ? undefined
-    : `it was done ${recent} times already, and ${grant.limits.rate} are allowed`
+  return recent < rate.most ? undefined : `it was done ${recent} times already, and ${text} are allowed`
+}
+
+/** People are not asked without end, also where nobody has set a rate. */
+const askRate = '12/h'
+
+/** How often it may be used; undefined: as often as it likes. */
+export function rateOf({ capability, limits }: Grant): string | undefined {
+  return limits.rate ?? (capability.kind === 'ask' ? askRate : undefined)
 }

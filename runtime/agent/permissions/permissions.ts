@@ -14,10 +14,10 @@ import type { Verdict } from '../agents.ts'
 import type { Json } from '../contract.ts'
 import { type Caller, failed, type Outcome } from '../service.ts'
 import type { Call } from '../turn.ts'
-import { type Answer, ApprovalError, type Approvals, approvalIdOf } from './approvals.ts'
+import { type Answer, ApprovalError, type Approvals, approvalIdOf, plainLine } from './approvals.ts'
 import { describeCapability, needsOf, printCapability } from './capability.ts'
 import { type Grant, parseGrants } from './grant.ts'
-import { commandOf, isStillGranted, type Judgement, judge, timeRefused } from './judge.ts'
+import { commandOf, isStillGranted, type Judgement, judge, rateOf, timeRefused } from './judge.ts'
 import { covers } from './pattern.ts'
 import type { Uses } from './uses.ts'
 
@@ -81,8 +81,7 @@ export class Permissions {
     // Asks nothing of anybody.
     if (!grant) return { allow: true }
     const capability = printCapability(grant.capability)
-    const { ask, rate } = grant.limits
-    if (ask || rate !== undefined) uses.add(caller.agent, capability, key, nowMs)
+    if (grant.limits.ask || rateOf(grant) !== undefined) uses.add(caller.agent, capability, key, nowMs)
     let by: string | undefined
     if (judgement.verdict === 'ask' && !uses.isApproved(caller.agent, capability, key)) {
       const answer = await this.#ask(caller, call, grant, signal)
@@ -222,12 +221,23 @@ function limitedValues(
   return Object.fromEntries(fields.map((field) => [field, command[field] ?? null]))
 }
 
+/** Shown to a person, and so on the home's broker: what unlocks something is not theirs to read there. */
+const secretField = /code|pin|pass|secret|token|key/i
+const shownCharsMax = 40
+
 /** For the person who is asked: `command lock.front_door: state "unlocked"`. */
 function wordsOf(call: AskedCall): string {
   const needs = needsOf(call)
   const [first] = typeof needs === 'string' ? [] : needs
   const what = first ? describeCapability(first.capability) : call.op
   const command = call.op === 'command' ? commandOf(call.args) : undefined
-  const fields = Object.entries(command ?? {}).map(([field, value]) => `${field} ${JSON.stringify(value)}`)
-  return (fields.length > 0 ? `${what}: ${fields.join(', ')}` : what).slice(0, 400)
+  const fields = Object.entries(command ?? {}).map(
+    ([field, value]) => `${field} ${secretField.test(field) ? '…' : shown(value)}`,
+  )
+  return plainLine(fields.length > 0 ? `${what}: ${fields.join(', ')}` : what).slice(0, 400)
+}
+
+function shown(value: Json): string {
+  const text = JSON.stringify(value)
+  return text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text
 }

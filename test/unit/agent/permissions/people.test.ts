@@ -1,0 +1,76 @@
+/** What a name is worth: nothing by itself, with a PIN a person, with the device's own key somebody at the device. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { People } from '../../../../runtime/agent/permissions/people.ts'
+import { VirtualClock } from '../../../../runtime/base/clock.ts'
+import { Identity } from '../../../../runtime/base/identity.ts'
+import { hashPassword } from '../../../../runtime/base/password.ts'
+import { localBytes } from '../../../../runtime/wire/person.ts'
+
+let directory: string
+let identity: Identity
+let pin: string
+let clock: VirtualClock
+let people: People
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'people-'))
+  identity = Identity.open('hub', directory)
+  pin = await hashPassword('2468')
+})
+afterAll(() => rmSync(directory, { recursive: true }))
+beforeEach(() => {
+  clock = new VirtualClock()
+  people = new People({ clock, identity }, [{ name: 'Ada', pin }])
+})
+const what = ['approve', 'a1', 'yes']
+const signed = (more: readonly string[] = what, by = 'root', atMs = clock.nowMs(), key = identity) => ({
+  by,
+  local: { atMs, sig: key.sign(localBytes('hub', by, atMs, more)).toString('base64') },
+})
+
+describe('who asks', () => {
+  it('[people-1] is a claim where nothing proves it, also of a name that the device knows', async () => {
+    const claimed = await people.whoIs({ by: 'Ada' }, what)
+    expect(claimed).toEqual({ shown: 'claimed:Ada', proven: false })
+    expect(() => people.require(claimed)).toThrow('only a person of this device may: Ada')
+    expect(() => new People({ clock, identity }, []).require(claimed)).not.toThrow()
+  })
+  it('is a person with their own PIN, and with no other', async () => {
+    const ada = await people.whoIs({ by: 'Ada', pin: '2468' }, what)
+    expect(ada).toEqual({ shown: 'Ada', proven: true })
+    expect(() => people.require(ada)).not.toThrow()
+    await expect(people.whoIs({ by: 'Ada', pin: '1357' }, what)).rejects.toThrow('not the PIN of Ada')
+    await expect(people.whoIs({ by: 'Eve', pin: '2468' }, what)).rejects.toThrow('Eve is no person')
+  })
+  it('[people-2] is refused for a while after five wrong PINs, with the right one too, and longer each time', async () => {
+    const attempt = (value: string) => people.whoIs({ by: 'Ada', pin: value }, what)
+    // Also where all come at once.
+    const wrong = Array.from({ length: 7 }, (_, at) => attempt(`000${at}`).catch((error) => error.code))
+    expect(await Promise.all(wrong)).toEqual([...Array(5).fill('wrong'), 'wait', 'wait'])
+    await expect(attempt('2468')).rejects.toThrow('try again in 30 s')
+    clock.advance(30_000)
+    await expect(attempt('1111')).rejects.toThrow('not the PIN')
+    clock.advance(59_000)
+    await expect(attempt('2468')).rejects.toThrow('try again in 1 s')
+    clock.advance(1_000)
+    expect((await attempt('2468')).proven).toBe(true)
+    await expect(attempt('1111')).rejects.toThrow('not the PIN')
+    expect((await attempt('2468')).proven).toBe(true)
+  })
+  it('[people-3] is somebody at the device who signed this request, just now, once', async () => {
+    const request = signed()
+    expect(await people.whoIs(request, what)).toEqual({ shown: 'local:root', proven: true })
+    await expect(people.whoIs(request, what)).rejects.toThrow('at another time')
+    await expect(people.whoIs(signed(what, 'root', clock.nowMs() - 60_001), what)).rejects.toThrow()
+    expect(await people.whoIs(signed(), ['approve', 'a2', 'yes'])).toEqual({
+      ...{ shown: 'claimed:root', proven: false },
+    })
+    expect(await people.whoIs({ ...signed(), by: 'Ada' }, what)).toMatchObject({ proven: false })
+    const other = Identity.open('hub', join(directory, 'other'))
+    expect(await people.whoIs(signed(what, 'root', clock.nowMs(), other), what)).toMatchObject({
+      ...{ proven: false },
+    })
+  })
+})
