@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import type { Safety } from '../hal/contract/safety.ts'
 import { AgentCalls } from './agent/agent-calls.ts'
-import type { DecisionRecord } from './agent/decide/decisions.ts'
+import type { Contractor, DecisionRecord } from './agent/decide/decisions.ts'
 import { entryOf, eventOf } from './agent/decide/record.ts'
+import { safetyVeto } from './agent/decide/safety-veto.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
@@ -134,7 +135,13 @@ export class Runtime implements AsyncDisposable {
     const services = servicesOf({ clock, registry, actuation, inference: router, timeZone, holds })
     const shared = { clock, log, services, models: router, publishApproval: tell('approval') }
     const together = config.agents.enabled
-      ? stack.use(await openTogether({ ...shared, link, tellDecision: tell('decision') }, config, signal))
+      ? stack.use(
+          await openTogether(
+            { ...shared, link, safety: board.safety, tellDecision: tell('decision') },
+            config,
+            signal,
+          ),
+        )
       : undefined
     site = together?.site
     const home = homeMessage(config.id, board, perception.components)
@@ -143,6 +150,7 @@ export class Runtime implements AsyncDisposable {
     const calls = new Calls({
       ...{ clock, assistant, voice, sim: board.sim, status, router },
       agents: together && new AgentCalls({ clock, log, ...together }, config),
+      together: together && (() => together.site.together()),
       recordingsFrom: config.gateway,
     })
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))
@@ -198,7 +206,7 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
   return new Leases({ clock, log, safety }, { networkGraceMs: networkGraceS * 1000, keeps })
 }
 
-type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit'>
+type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit' | 'publishAgents'>
 interface Together extends AsyncDisposable {
   readonly agents: DeviceAgents
   readonly site: Site
@@ -206,9 +214,15 @@ interface Together extends AsyncDisposable {
   readonly audit: DeviceAudit
 }
 
+interface TogetherDeps extends Shared {
+  readonly link: Link
+  readonly safety: Safety | undefined
+  readonly tellDecision: (event: DecisionEvent) => void
+}
+
 /** What this device does with the others of its site, and its agents; closed before the link. */
 async function openTogether(
-  { link, tellDecision, ...shared }: Shared & { link: Link; tellDecision: (event: DecisionEvent) => void },
+  { link, safety, tellDecision, ...shared }: TogetherDeps,
   config: DeviceConfig,
   signal: AbortSignal,
 ): Promise<Together> {
@@ -225,11 +239,23 @@ async function openTogether(
   }
   let agents: DeviceAgents | undefined
   const runs = (agent: string) => agents?.runs(agent) ?? true
+  const vetoes = safety && stack.use(await safetyVeto(safety, id))
+  const contractor: Contractor = { offer: async (...asked) => agents?.contractor.offer(...asked) }
   const site = stack.use(
-    await Site.open({ clock, log, bus: link, identity, record, runs }, { stateDir, peers }, signal),
+    await Site.open(
+      {
+        ...{ clock, log, bus: link, identity, record, runs, contractor },
+        ...(vetoes && { veto: vetoes.veto }),
+      },
+      { stateDir, peers },
+      signal,
+    ),
   )
   const deps = { ...shared, identity, audit, services: [...services, ...site.services] }
-  agents = stack.use(await DeviceAgents.open(deps, config, signal))
+  const topic = link.topics.agents(id)
+  const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
+    now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)
+  agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents }, config, signal))
   const open = stack.move()
   return { agents, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }

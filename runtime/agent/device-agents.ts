@@ -12,17 +12,21 @@ import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
 import type { DeviceAudit } from '../observe/device-audit.ts'
+import type { AgentsNow } from '../wire/agents-now.ts'
 import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
+import { AgentsTold } from './agents-told.ts'
 import { openBundle } from './bundle/bundle.ts'
+import { agentContractor } from './decide/contractor.ts'
+import type { Contractor } from './decide/decisions.ts'
 import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
+import { askService } from './permissions/ask.service.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
 import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
-import { askService } from './permissions/ask.service.ts'
 import type { ChatModels } from './think/chat.ts'
 import { topOf } from './top.ts'
 
@@ -36,15 +40,25 @@ export interface DeviceAgentsDeps {
   readonly models: ChatModels
   /** Tells people what waits for their yes. Never throws. */
   readonly publishApproval: DevicePermissionsDeps['publish']
+  /** Keeps what the site is told of the agents; nothing: there are none. Throws where it cannot. */
+  readonly publishAgents: (now: AgentsNow | undefined) => void
 }
 
 export class DeviceAgents implements AsyncDisposable {
+  /** Does tasks of other devices, where an agent here does such. */
+  readonly contractor: Contractor = {
+    offer: async (...asked) => {
+      await this.known()
+      return await this.#contractor?.offer(...asked)
+    },
+  }
   readonly #deps: DeviceAgentsDeps
   readonly #config: DeviceConfig
   readonly #stop = new AbortController()
   readonly #priorities = new Map<string, Priority>()
   #agents: Promise<Agents> | undefined
   #running: Agents | undefined
+  #contractor: Contractor | undefined
   #schedule: DeviceSchedule | undefined
   #permissions: DevicePermissions | undefined
   #parts: AsyncDisposable | undefined
@@ -57,7 +71,10 @@ export class DeviceAgents implements AsyncDisposable {
   ): Promise<DeviceAgents> {
     signal.throwIfAborted()
     const agents = new DeviceAgents(deps, config)
-    if (!existsSync(join(agents.#directory, agentsFile))) return agents
+    if (!existsSync(join(agents.#directory, agentsFile))) {
+      deps.publishAgents(undefined)
+      return agents
+    }
     // A device whose agents cannot be read is still a device.
     await agents.get().catch((error) => {
       signal.throwIfAborted()
@@ -122,7 +139,7 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   async #open(): Promise<Agents> {
-    const { clock, log, identity, services, models } = this.#deps
+    const { clock, log, identity, services, models, publishAgents } = this.#deps
     const { agents } = this.#config
     const { signal } = this.#stop
     const shared = { directory: this.#directory, ...agents }
@@ -130,9 +147,12 @@ export class DeviceAgents implements AsyncDisposable {
     const schedule = parts.use(
       await openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
     )
-    const kept = parts.use(await this.#openPermissions(signal))
-    const ready = Promise.withResolvers<Agents>()
     let running: Agents | undefined
+    const read = () =>
+      running && { agents: running.list(), approvals: this.#permissions?.approvals.waiting() ?? [] }
+    const told = parts.use(new AgentsTold({ clock, log, read, publish: publishAgents }))
+    const kept = parts.use(await this.#openPermissions(told.changed, signal))
+    const ready = Promise.withResolvers<Agents>()
     const mind = parts.use(
       await openMind(
         {
@@ -152,6 +172,7 @@ export class DeviceAgents implements AsyncDisposable {
         askService({ clock, approvals: kept.approvals }),
       ]),
       removed: (agent) => mind.remove(agent),
+      changed: told.changed,
       revoked: kept.permissions.revoked,
       decide: (...asked) => kept.permissions.decide(...asked),
       programOf: (bytes) => {
@@ -169,15 +190,22 @@ export class DeviceAgents implements AsyncDisposable {
     const opened = await Agents.open(deps, options, signal)
     running = opened
     ready.resolve(opened)
+    told.changed()
     this.#running = opened
+    const calling = mind.services.find(({ ops }) => ops.includes('call'))
+    this.#contractor = calling && agentContractor({ clock, agents: () => opened.list(), calling })
     this.#schedule = schedule
     this.#permissions = kept
     this.#parts = parts.move()
     return opened
   }
 
-  #openPermissions(signal: AbortSignal): Promise<DevicePermissions> {
-    const { clock, log, audit, publishApproval: publish } = this.#deps
+  #openPermissions(changed: () => void, signal: AbortSignal): Promise<DevicePermissions> {
+    const { clock, log, audit, publishApproval } = this.#deps
+    const publish: typeof publishApproval = (event) => {
+      publishApproval(event)
+      changed()
+    }
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
     const options = { directory: this.#directory, timezone }
     return DevicePermissions.open({ clock, log, audit, publish }, options, signal)

@@ -9,8 +9,12 @@ import type { Clock } from '../base/clock.ts'
 import { UsageError } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
+import { type DecisionEvent, decideLimits } from '../wire/decide.ts'
+import { leaseLimits } from '../wire/lease.ts'
+import { recentMax, type TogetherResult } from '../wire/together.ts'
 import { decideService } from './decide/decide-service.ts'
 import { Decisions, type DecisionsDeps } from './decide/decisions.ts'
+import { eventOf } from './decide/record.ts'
 import { leaseService } from './leader/lease-service.ts'
 import { Leases } from './leader/leases.ts'
 import type { Service } from './service.ts'
@@ -40,6 +44,7 @@ export class Site implements AsyncDisposable {
   readonly leases: Leases
   /** What agents may call of all this. */
   readonly services: readonly Service[]
+  readonly #recent: readonly DecisionEvent[]
   readonly #stack: AsyncDisposableStack
 
   /** Throws UsageError where the keys that are configured cannot be. */
@@ -52,7 +57,13 @@ export class Site implements AsyncDisposable {
     const { clock, log, bus, identity } = deps
     await using stack = new AsyncDisposableStack()
     const peers = stack.use(openPeers(deps, { path: join(stateDir, 'peers.json'), ...(keys && { keys }) }))
-    const { record, contractor, veto } = deps
+    const { contractor, veto } = deps
+    const recent: DecisionEvent[] = []
+    const record: DecisionsDeps['record'] = (decision) => {
+      recent.push(eventOf(decision))
+      if (recent.length > recentMax) recent.shift()
+      deps.record(decision)
+    }
     const asked = { record, ...(contractor && { contractor }), ...(veto && { veto }) }
     const decisions = stack.use(new Decisions({ clock, log, bus, signer: identity, ...asked }))
     const leases = stack.use(
@@ -66,13 +77,15 @@ export class Site implements AsyncDisposable {
       decideService({ decisions, known: () => peers.known, nowMs }),
       leaseService({ leases, nowMs }),
     ]
-    return new Site({ identity, bus, peers, decisions, leases, services }, stack.move())
+    return new Site({ identity, bus, peers, decisions, leases, services }, recent, stack.move())
   }
 
   private constructor(
     parts: Pick<Site, 'identity' | 'bus' | 'peers' | 'decisions' | 'leases' | 'services'>,
+    recent: readonly DecisionEvent[],
     stack: AsyncDisposableStack,
   ) {
+    this.#recent = recent
     this.identity = parts.identity
     this.bus = parts.bus
     this.peers = parts.peers
@@ -87,6 +100,16 @@ export class Site implements AsyncDisposable {
     const highest = this.leases.highest(name)
     if (token < highest) return `${name} has another holder by now: its token is ${highest}, not ${token}`
     return undefined
+  }
+
+  /** For people: whom this device believes, what it decided lately, who holds what. */
+  together(): TogetherResult {
+    const devices = Object.entries(this.peers.keys).map(([device, key]) => ({ device, key }))
+    return {
+      devices: devices.slice(0, decideLimits.membersMax),
+      decisions: [...this.#recent],
+      leases: this.leases.known().slice(0, leaseLimits.toldMax),
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

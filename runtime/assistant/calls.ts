@@ -20,6 +20,7 @@ import {
   sayParams,
   whyParams,
 } from '../wire/rpc.ts'
+import type { TogetherResult } from '../wire/together.ts'
 import type { TopResult } from '../wire/top.ts'
 import type { Assistant } from './assistant.ts'
 import { inferCall } from './infer-call.ts'
@@ -42,6 +43,8 @@ export interface CallDeps {
   readonly router?: Pick<Router, 'decisionsOf' | 'decisions' | 'infer'> | undefined
   /** Absent where agents are switched off. */
   readonly agents?: AgentAnswers | undefined
+  /** What this device does with the others of its site; absent where agents are switched off. */
+  readonly together?: (() => TogetherResult) | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -74,6 +77,7 @@ export class Calls {
     if (method === 'why') return this.#why(params(whyParams, request))
     if (method === 'agent') return this.#agents.answer(request, signal)
     if (method === 'top') return this.#agents.top()
+    if (method === 'together') return this.#together()
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
   }
@@ -102,12 +106,11 @@ export class Calls {
   }
 
   get #agents(): AgentAnswers {
-    const { agents } = this.#deps
-    if (agents) return agents
-    throw new RpcError(
-      'unsupported',
-      'agents are switched off on this device: set agents.enabled in its configuration',
-    )
+    return this.#deps.agents ?? switchedOff()
+  }
+
+  get #together(): () => TogetherResult {
+    return this.#deps.together ?? switchedOff()
   }
 
   #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferReply> {
@@ -164,4 +167,11 @@ function asRpcError(error: unknown): unknown {
   if (error.name === 'VoiceError' || error.retryable)
     return new RpcError('unavailable', error.message, { cause: error })
   return new RpcError('bad-request', error.message, { cause: error })
+}
+
+function switchedOff(): never {
+  throw new RpcError(
+    'unsupported',
+    'agents are switched off on this device: set agents.enabled in its configuration',
+  )
 }

@@ -206,6 +206,12 @@ function addHubCommands(program: Command, run: Run): void {
     .action((id: string | undefined, options) =>
       run(options, async (context) => (await import('./commands/why.ts')).why(id, options, context)),
     )
+  ofHub(program.command('decisions'))
+    .description('what a device decided together with others, and who holds which lease')
+    .option('--device <id>', 'which device, where there are several')
+    .action((options) =>
+      run(options, async (context) => (await import('./commands/decisions.ts')).decisions(options, context)),
+    )
   ofHub(program.command('top'))
     .description('the agents of a device, live: what each uses and waits for')
     .option('--device <id>', 'which device, where there are several')

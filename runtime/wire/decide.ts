@@ -18,7 +18,7 @@ export const decideLimits = {
   lastsMsMin: 200,
   reasonCharsMax: 200,
   /** Oddities of a decision that are told. */
-  notesMax: 16,
+  notesMax: 8,
 } as const
 
 const id = deviceId

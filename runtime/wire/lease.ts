@@ -12,6 +12,8 @@ export const leaseLimits = {
   ttlMsMin: 100,
   /** Names that a device keeps in mind. */
   namesMax: 512,
+  /** Leases that are told of, of those that are held. */
+  toldMax: 64,
 } as const
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))

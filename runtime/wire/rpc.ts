@@ -17,6 +17,8 @@ export const rpcMethods = [
   'why',
   'agent',
   'top',
+  'together',
+  'board',
 ] as const
 export type RpcMethod = (typeof rpcMethods)[number]
 

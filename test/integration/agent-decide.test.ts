@@ -185,10 +185,14 @@ describe('over a broker', () => {
     const [attic] = devices.map((device) =>
       decisionsOf(device, {
         contractor: {
-          offer: async () => costs[device.name],
-          work: async (task) => {
-            if (device.name === 'bath') throw new Error('no water')
-            return { did: task as string }
+          offer: async (_subject, task) => {
+            const cost = costs[device.name]
+            if (cost === undefined) return undefined
+            const work = async () => {
+              if (device.name === 'bath') throw new Error('no water')
+              return { did: task }
+            }
+            return { cost, work }
           },
         },
       }),

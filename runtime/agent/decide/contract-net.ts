@@ -19,9 +19,6 @@ const awardShare = 0.5
 /** Left at the end, for the result to arrive. */
 const tellsAt = 0.95
 
-/** Does what this device was awarded. Settles with the report; `signal` aborts when the award has gone to another. */
-export type Work = (task: unknown, signal: AbortSignal) => Promise<unknown>
-
 export class ContractNet extends Process<Open> {
   readonly #onAward: (round: number) => void
   readonly #passedOver = new Set<string>()

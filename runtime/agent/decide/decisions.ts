@@ -20,10 +20,11 @@ import {
   type WordBody,
   wordBody,
 } from '../../wire/decide.ts'
+import type { Json } from '../contract.ts'
 import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { Agree } from './agree.ts'
-import { ContractNet, type Work } from './contract-net.ts'
+import { ContractNet } from './contract-net.ts'
 import type { Outcome } from './count.ts'
 import { Auction, Vote } from './counted.ts'
 import type { Intent, Process, Setting } from './process.ts'
@@ -41,11 +42,15 @@ export interface DecisionRecord extends Outcome {
   readonly atMs: number
 }
 
-/** What this device can do for others of its own accord, and when. */
+/** Does tasks for others. */
 export interface Contractor {
-  /** What the task would cost this device; undefined: it does not do such tasks. */
-  offer(subject: string, task: unknown): Promise<number | undefined>
-  readonly work: Work
+  /** What it would do the task for; undefined: it does not do such tasks. Worth nothing after `withinMs`. */
+  offer(subject: string, task: Json, withinMs: number, signal: AbortSignal): Promise<Offer | undefined>
+}
+export interface Offer {
+  readonly cost: number
+  /** Does it. Settles with the report; `signal` aborts when the award has gone to another, or time is over. */
+  work(signal: AbortSignal): Promise<Json>
 }
 
 export interface DecisionsDeps {
@@ -81,6 +86,10 @@ interface Live {
   readonly waiters: ((ended: Outcome & { id: string }) => void)[]
   /** What this device was awarded and works on. */
   work: { readonly round: number; readonly stop: AbortController } | undefined
+  /** What this device offered for a task. */
+  offer: Offer | undefined
+  /** Aborts when it is over, and what was asked of contractors with it. */
+  readonly stop: AbortController
   ended: boolean
   againMs: number
   againAtMs: number
@@ -89,6 +98,8 @@ interface Live {
 const tickMs = 25
 const openAgeMsMax = 10 * 60_000
 const recentMax = 1_024
+/** Contractors have this share of the time to offer: what comes when offers are closed is late. */
+const offerShare = 0.2
 
 export class Decisions implements Disposable {
   readonly #deps: DecisionsDeps
@@ -141,7 +152,7 @@ export class Decisions implements Disposable {
     this.#unsubscribe()
     this.#cancelTick?.()
     for (const live of this.#live.values()) {
-      live.work?.stop.abort(new Error('this device is stopping'))
+      live.stop.abort(new Error('this device is stopping'))
       this.#settle(live, { decided: false, reason: 'this device is stopping' })
     }
     this.#live.clear()
@@ -188,14 +199,22 @@ export class Decisions implements Disposable {
     const process = this.#processOf(open, setting)
     const { againMs } = this.#options
     const live: Live = {
+      stop: new AbortController(),
       ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
-      ...{ waiters: [], work: undefined, ended: false, againMs, againAtMs: startMs + againMs },
+      ...{
+        waiters: [],
+        work: undefined,
+        offer: undefined,
+        ended: false,
+        againMs,
+        againAtMs: startMs + againMs,
+      },
     }
     this.#live.set(open.id, live)
     if (opener === signer.device) this.#send(open.id, envelope)
     const forbids = veto?.(open)
     if (forbids !== undefined) process.veto(forbids.slice(0, decideLimits.reasonCharsMax))
-    if (open.what === 'contract-net') this.#offer(open.id, open.subject, open.task)
+    if (open.what === 'contract-net') this.#offer(live, open.subject, open.task as Json)
     this.#advance(live)
     this.#schedule()
     return live
@@ -205,38 +224,42 @@ export class Decisions implements Disposable {
     if (open.what === 'auction') return new Auction(setting)
     if (open.what === 'vote') return new Vote(setting)
     if (open.what === 'agree') return new Agree(setting)
-    return new ContractNet(setting, (round) => this.#awarded(open.id, open.task, round))
+    return new ContractNet(setting, (round) => this.#awarded(open.id, round))
   }
 
-  #offer(id: string, subject: string, task: unknown): void {
+  #offer(live: Live, subject: string, task: Json): void {
     const { contractor, clock, log } = this.#deps
-    const asked = contractor ? contractor.offer(subject, task) : Promise.resolve(undefined)
+    const withinMs = live.open.lastsMs * offerShare
+    const asked = contractor?.offer(subject, task, withinMs, live.stop.signal) ?? Promise.resolve(undefined)
     asked
-      .then((cost) => {
-        const live = this.#live.get(id)
-        if (!live) return
-        live.process.intend(cost === undefined ? {} : { bid: cost }, clock.monotonicMs())
+      .catch((error) => {
+        log.error('an offer failed', { subject, reason: messageOf(error) })
+        return undefined
+      })
+      .then((offer) => {
+        if (!this.#live.has(live.open.id)) return
+        live.offer = offer
+        live.process.intend(offer ? { bid: offer.cost } : {}, clock.monotonicMs())
         this.#advance(live)
       })
-      .catch((error) => log.error('an offer failed', { subject, reason: messageOf(error) }))
   }
 
   /** Works on a task, or stops it. */
-  #awarded(id: string, task: unknown, round: number): void {
+  #awarded(id: string, round: number): void {
     const live = this.#live.get(id)
     if (!live || live.work?.round === round) return
     live.work?.stop.abort(new Error('the task has gone to another device'))
     live.work = undefined
-    const { contractor, log } = this.#deps
-    if (round < 0 || !contractor) return
+    if (round < 0 || !live.offer) return
     const stop = new AbortController()
     live.work = { round, stop }
-    contractor
-      .work(task, stop.signal)
+    live.offer
+      .work(AbortSignal.any([stop.signal, live.stop.signal]))
       .then((value) => this.#report(id, round, true, value))
       .catch((error) => {
-        if (stop.signal.aborted) return
-        log.warn('an awarded task failed', { subject: live.open.subject, reason: messageOf(error) })
+        if (stop.signal.aborted || live.stop.signal.aborted) return
+        const reason = messageOf(error)
+        this.#deps.log.warn('an awarded task failed', { subject: live.open.subject, reason })
         this.#report(id, round, false)
       })
   }
@@ -244,7 +267,9 @@ export class Decisions implements Disposable {
   #report(id: string, round: number, done: boolean, value?: unknown): void {
     const live = this.#live.get(id)
     if (!live || !(live.process instanceof ContractNet)) return
-    live.process.report(round, done, value)
+    const large = value !== undefined && JSON.stringify(value).length > decideLimits.valueBytesMax
+    if (large) this.#deps.log.warn('a report is too large to be told', { subject: live.open.subject })
+    live.process.report(round, done && !large, large ? undefined : value)
     this.#advance(live)
   }
 
@@ -379,6 +404,7 @@ export class Decisions implements Disposable {
   }
 
   #over(live: Live): void {
+    live.stop.abort(new Error('the decision is over'))
     this.#live.delete(live.open.id)
     this.#recent.add(live.open.id)
     const [oldest] = this.#recent

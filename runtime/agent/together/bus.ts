@@ -9,7 +9,11 @@ export interface Bus {
   /** `taker` returns one line that says what is wrong with the message, if anything. */
   subscribe(
     filter: string,
-    taker: (message: { readonly topic: string; readonly payload: Uint8Array }) => string | undefined,
+    taker: (message: {
+      readonly topic: string
+      readonly payload: Uint8Array
+      readonly retained: boolean
+    }) => string | undefined,
   ): Cancel
   publish(topic: string, payload: string | Uint8Array): Promise<void>
   setRetained(topic: string, payload: string | Uint8Array): void

@@ -74,6 +74,12 @@ export class Peers implements Disposable {
     return this.#deps.identity.trusted
   }
 
+  /** Public keys of the devices believed, by name. */
+  get keys(): Readonly<Record<string, string>> {
+    const { device, publicKey } = this.#deps.identity
+    return { [device]: publicKey, ...this.#keys }
+  }
+
   onNew(listener: (device: string) => void): Cancel {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
