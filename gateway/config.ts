@@ -9,6 +9,7 @@ import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { messageOf, UsageError } from '../runtime/base/errors.ts'
 import { isWorkerId } from '../runtime/wire/topics.ts'
+import type { PersonSecret } from './api/people.ts'
 import type { Credential } from './broker/credentials.ts'
 import { isLoopbackHost } from './errors.ts'
 import {
@@ -52,6 +53,23 @@ const user = v.strictObject({
   gateway: v.optional(v.boolean(), false),
 })
 
+const person = v.strictObject({
+  /** As it is recorded where this person answers what an agent asks. */
+  name: v.pipe(
+    v.string(),
+    v.trim(),
+    v.regex(/^[^\p{Cc}\p{Cf}:]{1,64}$/u, 'is not a name (1 to 64 characters, no colon)'),
+  ),
+  /** A file with this person's own token: 16 characters or more, nobody else's. */
+  tokenFile: v.optional(text),
+  /** Or `scrypt$…` of it, as `node gateway/main.ts --hash-password` prints it. */
+  tokenHash: v.optional(
+    v.pipe(v.string(), v.startsWith('scrypt$', 'is not a hash that starts with scrypt$')),
+  ),
+  /** May answer what agents ask. */
+  answers: v.optional(v.boolean(), true),
+})
+
 export const gatewaySchema = v.strictObject({
   /**
    * Names this gateway on the broker: its reply topic, its client id, and the worker that it is for inference. Unique per broker.
@@ -90,6 +108,8 @@ export const gatewaySchema = v.strictObject({
     }),
     {},
   ),
+  /** Those of the household who are known by name. Where any is, nobody else answers what agents ask. */
+  people: v.optional(v.pipe(v.array(person), v.maxLength(32)), []),
   /** Models that this gateway serves. */
   inference: v.optional(inferenceSchema, {}),
   /** Servers elsewhere that run models for it. */
@@ -121,8 +141,11 @@ export interface GatewayConfig {
     readonly hosts: readonly string[]
     readonly token?: string
   }
+  readonly people: readonly PersonSecret[]
   readonly inference: InferenceConfig
 }
+
+const tokenCharsMin = 16
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -146,6 +169,7 @@ export function loadConfig(section: unknown, where: string, env: Environment): G
       hosts: http.hosts,
       ...(token && { token }),
     },
+    people: peopleOf(result.output.people, token, where),
     inference: inferenceConfig(result.output.inference, result.output.upstreams, where, env, secret),
   }
 }
@@ -191,14 +215,37 @@ function credential(one: v.InferOutput<typeof user>, where: string): Credential 
   return { username, password, ...(gateway && { gateway }) }
 }
 
+function peopleOf(
+  people: Section['people'],
+  gatewayToken: string | undefined,
+  where: string,
+): PersonSecret[] {
+  const known = people.map(({ name, tokenFile, tokenHash, answers }, at) => {
+    const place = `${where}.people.${at}`
+    if ((tokenFile === undefined) === (tokenHash === undefined))
+      throw new UsageError(`${place}: give either tokenFile or tokenHash`)
+    const token = tokenHash ?? secret(tokenFile as string, `${place}.tokenFile`)
+    if (token.length < tokenCharsMin)
+      throw new UsageError(`${place}: the token of ${name} has fewer than ${tokenCharsMin} characters`)
+    return { name, token, answers }
+  })
+  const names = known.map(({ name }) => name)
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined) throw new UsageError(`${where}.people: two are called ${twice}`)
+  const tokens = [gatewayToken, ...known.map(({ token }) => token)]
+  if (new Set(tokens).size < tokens.length)
+    throw new UsageError(`${where}.people: two have the same token: then neither is known by it`)
+  return known
+}
+
 function checkHttp(http: Section['http'], token: string | undefined, where: string): void {
   if (isLoopbackHost(http.host)) return
   if (!token)
     throw new UsageError(
       `${where}.http.host: ${http.host} is reachable from other machines, which needs a token: set GANGLION_GATEWAY_TOKEN (for example ${randomBytes(18).toString('base64url')}) or ${where}.http.tokenFile; or use 127.0.0.1`,
     )
-  if (token.length < 16)
-    throw new UsageError('the gateway token has fewer than 16 characters: use a longer one')
+  if (token.length < tokenCharsMin)
+    throw new UsageError(`the gateway token has fewer than ${tokenCharsMin} characters: use a longer one`)
 }
 
 function secret(path: string, where: string): string {

@@ -10,6 +10,7 @@ import { type CallDeadlines, Devices, defaultCallDeadlines } from './api/devices
 import { type Health, readHealth } from './api/health.ts'
 import { HttpApi } from './api/http-api.ts'
 import { LargeAnswers } from './api/large-answers.ts'
+import { People } from './api/people.ts'
 import { Site } from './api/site.ts'
 import { Tickets } from './api/tickets.ts'
 import { Broker } from './broker/broker.ts'
@@ -100,7 +101,8 @@ export class Gateway implements AsyncDisposable {
         offload,
         ...(broker && { broker }),
       })
-    const access = new Access(config.http)
+    const people = new People(clock, config.people)
+    const access = new Access(config.http, people)
     const http: HttpApi = opening.use(
       await HttpApi.open(
         {
@@ -111,6 +113,7 @@ export class Gateway implements AsyncDisposable {
           devices,
           tickets,
           access,
+          people,
           health,
           inference,
           offload,

@@ -1,4 +1,7 @@
-/** Routes for the agents of a device; the device decides, this passes on. */
+/**
+ * Routes for agents: what devices last told of theirs, kept here, and what is asked of one device; the device decides, this passes
+ * on. Who asks is said to the device as this gateway knows them, never as the request says.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import * as v from 'valibot'
 import {
@@ -8,32 +11,33 @@ import {
   agentList,
   agentLogLinesMax,
   agentLogs,
-} from '../../runtime/wire/agents.ts'
-import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
-import { wireLimits } from '../../runtime/wire/limits.ts'
   agentMay,
   grantParams,
+} from '../../runtime/wire/agents.ts'
+import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
+import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../runtime/wire/http.ts'
+import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
+import { type PersonParams, personParams } from '../../runtime/wire/person.ts'
 import { ApiError } from './api-error.ts'
 import type { Devices } from './devices.ts'
-
-const runBody = v.strictObject({
-import { type PersonParams, personParams } from '../../runtime/wire/person.ts'
-  bundle: v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax, 'is larger than a bundle may be')),
-  grants: v.optional(agentGrants),
-  ...own,
 import type { People } from './people.ts'
 import type { Site } from './site.ts'
 
 /** What a request may say of who asks. */
 const { gateway: _, ...own } = personParams
+
+const runBody = v.strictObject({
+  bundle: v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax, 'is larger than a bundle may be')),
+  grants: v.optional(agentGrants),
+  ...own,
 })
+const changeBody = v.strictObject(own)
+const grantBody = v.strictObject({ ...grantParams, ...own })
 const logsQuery = v.strictObject({
   lines: v.optional(
     v.pipe(
       v.string(),
-const changeBody = v.strictObject(own)
-const grantBody = v.strictObject({ ...grantParams, ...own })
       v.regex(/^\d{1,4}$/, 'is not a number'),
       v.transform(Number),
       v.minValue(1),
@@ -46,7 +50,7 @@ const runBytesMax = 3 * wireLimits.bundleBytesMax
 /** Agents of one device that are listed: more than its configuration allows. */
 const agentsMax = 1_000
 
-const approveBody = v.strictObject(approveParams)
+const approveBody = v.strictObject({ approval: approveParams.approval, answer: approveParams.answer, ...own })
 
 function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
   const result = check(schema, value)
@@ -56,11 +60,21 @@ function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
 
 const placeOf = (request: FastifyRequest) => request.params as { id: string; name: string }
 
-export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devices: Devices }): void {
+interface AgentsApiDeps {
+  readonly devices: Devices
+  readonly people: People
+  readonly site: Pick<Site, 'agents'>
+}
+
+export function addAgentsApi(app: FastifyInstance, { devices, people, site }: AgentsApiDeps): void {
+  app.get('/api/agents', (): AgentsAnswer => ({ devices: site.agents.devices(), over: site.agents.over() }))
+  app.get('/api/decisions', (): { decisions: DecisionView[] } => ({ decisions: site.agents.decisions() }))
+  app.get('/api/session', (request) => sessionOf(request, people))
+  app.get('/api/board', () => devices.board())
   app.get('/api/devices/:id/agents', async (request) => ({ agents: await all(devices, placeOf(request).id) }))
   app.post('/api/devices/:id/agents', { bodyLimit: runBytesMax }, (request) => {
     const body = checked(runBody, request.body)
-    return devices.agent(placeOf(request).id, { ask: 'run', ...body }, agentDone)
+    return devices.agent(placeOf(request).id, { ask: 'run', ...body, ...whoAsks(request, body) }, agentDone)
   })
   for (const ask of ['stop', 'resume', 'remove'] as const)
     app.post(`/api/devices/:id/agents/:name/${ask}`, (request) => {
@@ -68,20 +82,6 @@ export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devic
       const body = checked(changeBody, request.body ?? {})
       return devices.agent(id, { ask, name, ...whoAsks(request, body) }, agentDone)
     })
-  app.get('/api/devices/:id/approvals', (request) =>
-    devices.agent(placeOf(request).id, { ask: 'approvals' }, approvalsResult),
-  )
-  app.post('/api/devices/:id/approvals/:name', (request) => {
-    const { id, name: approval } = placeOf(request)
-    const answer = checked(approveBody, { ...(request.body as object | null), approval })
-    return devices.agent(id, { ask: 'approve', ...answer }, approveResult)
-  })
-  app.get('/api/devices/:id/agents/:name/logs', (request) => {
-    const { id, name } = placeOf(request)
-    const { lines = agentLogLinesMax } = checked(logsQuery, request.query)
-    return devices.agent(id, { ask: 'logs', name, lines }, agentLogs)
-  })
-}
   app.get('/api/devices/:id/agents/:name/grants', (request) => {
     const { id, name } = placeOf(request)
     return devices.agent(id, { ask: 'grants', name }, agentMay)
@@ -91,6 +91,44 @@ export function addAgentsApi(app: FastifyInstance, { devices }: { readonly devic
     const body = checked(grantBody, request.body)
     return devices.agent(id, { ask: 'grant', name, ...body, ...whoAsks(request, body) }, agentMay)
   })
+  app.get('/api/devices/:id/approvals', (request) =>
+    devices.agent(placeOf(request).id, { ask: 'approvals' }, approvalsResult),
+  )
+  app.post('/api/devices/:id/approvals/:name', (request) => {
+    const { id, name: approval } = placeOf(request)
+    const body = checked(approveBody, { ...(request.body as object | null), approval })
+    const { answers, why = '', person } = sessionOf(request, people)
+    // What the device itself can check is proof enough.
+    if (!answers && body.pin === undefined && body.local === undefined)
+      throw new ApiError(person === undefined ? 'unauthorized' : 'forbidden', why)
+    return devices.agent(id, { ask: 'approve', ...body, ...whoAsks(request, body) }, approveResult)
+  })
+  app.get('/api/devices/:id/agents/:name/logs', (request) => {
+    const { id, name } = placeOf(request)
+    const { lines = agentLogLinesMax } = checked(logsQuery, request.query)
+    return devices.agent(id, { ask: 'logs', name, lines }, agentLogs)
+  })
+}
+
+/** A person whom the gateway knows is named by it; anybody else as they say, for the device to believe or not. */
+function whoAsks({ visitor }: FastifyRequest, body: PersonParams): PersonParams {
+  const { by, pin, local } = body
+  const said = {
+    ...(by === undefined ? {} : { by }),
+    ...(pin === undefined ? {} : { pin }),
+    ...(local === undefined ? {} : { local }),
+  }
+  return visitor.kind === 'person' ? { by: visitor.person.name, ...said, gateway: visitor.person.name } : said
+}
+
+function sessionOf({ visitor }: FastifyRequest, people: People): SessionAnswer {
+  if (visitor.kind === 'anybody')
+    return people.some
+      ? { answers: false, why: 'only a person of this household may answer: log in with your own token' }
+      : { answers: true }
+  const { name: person, answers } = visitor.person
+  return answers ? { person, answers } : { person, answers, why: `${person} may not answer what agents ask` }
+}
 
 /** Page by page, as an answer of a device has a limit. */
 async function all(devices: Devices, device: string): Promise<AgentView[]> {

@@ -38,6 +38,8 @@ export interface DeviceBusListener {
   /** True once the subscriptions stand. */
   connection(connected: boolean): void
   message(topic: DeviceTopic, payload: Uint8Array): void
+  /** A fact that the devices share may have changed. Which, and whether it is true, is for a device to say. */
+  board(): void
   /** A message that is not what its topic promises; the sender is its device. */
   bad(device: string, reason: string): void
 }
@@ -59,6 +61,7 @@ export class DeviceBus implements AsyncDisposable {
   readonly #clock: Clock
   readonly #topics: Topics
   readonly #replyTo: string
+  readonly #boardPrefix: string
   readonly #listener: DeviceBusListener
   readonly #broker: BrokerClient
   readonly #pending = new Map<string, Pending>()
@@ -82,13 +85,18 @@ export class DeviceBus implements AsyncDisposable {
     this.#clock = deps.clock
     this.#topics = new Topics(base)
     this.#replyTo = this.#topics.reply(gatewayId)
+    this.#boardPrefix = this.#topics.board('+').slice(0, -1)
     this.#listener = listener
     const topics = this.#topics
     const filters = {
       [topics.availability('+')]: 1,
       [topics.home('+')]: 1,
       [topics.state('+', '+')]: 1,
+      [topics.agents('+')]: 1,
+      [topics.board('+')]: 0,
       [topics.event('+', 'command')]: 1,
+      [topics.event('+', 'approval')]: 1,
+      [topics.event('+', 'decision')]: 1,
       [this.#replyTo]: 0,
     } as const
     this.#broker = new BrokerClient(
@@ -179,6 +187,7 @@ export class DeviceBus implements AsyncDisposable {
     const parsed = this.#topics.parse(topic)
     if (topic === this.#replyTo) this.#reply(payload)
     else if (parsed) this.#listener.message(parsed, payload)
+    else if (topic.startsWith(this.#boardPrefix)) this.#listener.board()
   }
 
   #reply(payload: Uint8Array): void {

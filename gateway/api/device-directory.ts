@@ -75,7 +75,7 @@ export class DeviceDirectory {
       case 'state':
         return this.#state(topic.device, topic.entity, payload)
       case 'event':
-        return this.#event(topic.device, payload)
+        return topic.event === 'command' ? this.#event(topic.device, payload) : []
       default:
         return []
     }

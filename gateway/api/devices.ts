@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import type * as v from 'valibot'
 import type { AgentAsk } from '../../runtime/wire/agents.ts'
+import { type BoardFact, boardResult } from '../../runtime/wire/board.ts'
 import { encodeCbor } from '../../runtime/wire/cbor.ts'
 import { type WhyResult, whyResult } from '../../runtime/wire/decisions.ts'
 import type { Priority, Privacy } from '../../runtime/wire/infer.ts'
@@ -17,15 +18,19 @@ import {
 } from '../../runtime/wire/messages.ts'
 import { parseOutputs } from '../../runtime/wire/offload.ts'
 import { type InferReply, type InferResult, inferReply, type RpcMethod } from '../../runtime/wire/rpc.ts'
+import { type TogetherResult, togetherResult } from '../../runtime/wire/together.ts'
 import { type TopResult, topResult } from '../../runtime/wire/top.ts'
 import { ApiError } from './api-error.ts'
-import type { DeviceBus } from './device-bus.ts'
+import { CallError, type DeviceBus } from './device-bus.ts'
 import type { DeviceDirectory } from './device-directory.ts'
 import type { AnswerPlace, LargeAnswers } from './large-answers.ts'
 import type { Tickets } from './tickets.ts'
 
 /** With room for the rest of the call in one message. */
 const inlineBytesMax = wireLimits.mqttPayloadBytesMax - 8 * 1024
+
+/** Devices that are asked for the board, one after the other, until one has it. */
+const boardTriesMax = 4
 
 /** How long each call may take. `say` and `command` wait for telemetry to prove the effect: a cover takes half a minute. */
 export interface CallDeadlines {
@@ -134,10 +139,33 @@ export class Devices {
     return this.#call(this.#online(device), 'why', asked, statusMs, whyResult)
   }
 
+  /** Whom it believes, what it decided with them lately, who holds which lease. */
+  async together(device: string): Promise<TogetherResult> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    return this.#call(this.#online(device), 'together', {}, this.#deps.deadlines.statusMs, togetherResult)
+  }
+
   /** What its agents use and wait for now. */
   async top(device: string): Promise<TopResult> {
     if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
     return this.#call(this.#online(device), 'top', {}, this.#deps.deadlines.statusMs, topResult)
+  }
+
+  /** Facts that the devices share, as one of them that is online has checked them. */
+  async board(): Promise<{ device?: string; facts: readonly BoardFact[]; more: boolean }> {
+    this.#assertBroker()
+    const { statusMs } = this.#deps.deadlines
+    const online = this.#deps.directory.devices().filter(({ availability }) => availability === 'online')
+    for (const { id } of online.slice(0, boardTriesMax)) {
+      try {
+        const { facts, more } = await this.#call(id, 'board', {}, statusMs, boardResult)
+        return { device: id, facts, more }
+      } catch (error) {
+        // A device on which no agents may run has no board.
+        if (!(error instanceof CallError) || error.code !== 'unsupported') throw error
+      }
+    }
+    return { facts: [], more: false }
   }
 
   /** What a person asks of a device about its agents; a bundle larger than a message goes there by a ticket. */

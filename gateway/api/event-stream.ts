@@ -7,7 +7,15 @@
 import type { ServerResponse } from 'node:http'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
 
-export type StreamEventName = 'entity' | 'command' | 'device' | 'reset'
+export type StreamEventName =
+  | 'entity'
+  | 'command'
+  | 'device'
+  | 'agents'
+  | 'approval'
+  | 'decision'
+  | 'board'
+  | 'reset'
 
 export interface EventStreamOptions {
   readonly consumersMax: number

@@ -14,7 +14,7 @@ import { wireLimits } from '../../runtime/wire/limits.ts'
 import { listenError } from '../errors.ts'
 import type { OffloadListener } from '../offload/listener.ts'
 import type { InferenceService } from '../offload/service.ts'
-import { securityHeaders } from './access.ts'
+import { securityHeaders, type Visitor } from './access.ts'
 import { addAgentsApi } from './agents-api.ts'
 import { ApiError, toApiError } from './api-error.ts'
 import { BodyBudget } from './body-budget.ts'
@@ -23,7 +23,15 @@ import { addOffloadApi } from './offload-api.ts'
 import { addOipApi } from './oip-api.ts'
 import { addOpenAiApi } from './openai-api.ts'
 import { openAiFailure, sendOpenAiFailure } from './openai-error.ts'
+import type { People } from './people.ts'
 import { addRoutes, type RoutesDeps } from './routes.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, once the request passed `Access`. */
+    visitor: Visitor
+  }
+}
 
 export interface HttpApiOptions {
   readonly host: string
@@ -37,6 +45,7 @@ export interface HttpApiDeps extends RoutesDeps {
   readonly clock: Clock
   readonly log: Log
   readonly version: string
+  readonly people: People
   readonly inference: InferenceService
   readonly offload: OffloadListener
 }
@@ -113,12 +122,14 @@ function addRules(app: FastifyInstance, { access, log }: HttpApiDeps): void {
     { bodyLimit: wireLimits.uploadBytesMax },
     (_request, payload, done) => done(null, payload),
   )
+  app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
     if (/^\/(?:api|v1|v2)\b/.test(request.url)) reply.header('cache-control', 'no-store')
     const path = request.url.split('?', 1)[0] as string
     const route = request.routeOptions.url
-    access.check({ method: request.method, path, route, headers: request.headers })
+    const { method, headers, ip: address } = request
+    request.visitor = await access.check({ method, path, route, headers, address })
   })
   app.setNotFoundHandler((request) => {
     throw new ApiError('not-found', `no ${request.method} ${request.url.split('?', 1)[0]}`)

@@ -6,7 +6,7 @@ import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { faultParams } from '../../runtime/wire/rpc.ts'
 import type { OffloadTickets } from '../offload/tickets.ts'
-import { type Access, securityHeaders } from './access.ts'
+import { type Access, noSession, securityHeaders } from './access.ts'
 import { ApiError } from './api-error.ts'
 import { runsMax } from './command-timeline.ts'
 import type { Devices } from './devices.ts'
@@ -61,6 +61,7 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health, offl
     devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
   }))
   app.get('/api/devices/:id/status', (request) => devices.status(idOf(request)))
+  app.get('/api/devices/:id/together', (request) => devices.together(idOf(request)))
   app.get('/api/devices/:id/top', (request) => devices.top(idOf(request)))
   app.get('/api/devices/:id/decisions', (request) => devices.decisions(idOf(request)))
   app.get('/api/devices/:id/decisions/:decision', (request) => {
@@ -108,10 +109,11 @@ function addActing(app: FastifyInstance, { devices, access }: RoutesDeps): void 
     await devices.fault(device, idOf(request), fault)
     return { entity: idOf(request), fault }
   })
-  app.post('/api/session', (request, reply) => {
+  app.post('/api/session', async (request, reply) => {
     const { token } = checked(sessionBody, request.body)
-    return reply.header('set-cookie', access.login(token)).send({ ok: true })
+    return reply.header('set-cookie', await access.login(token, request.ip)).send({ ok: true })
   })
+  app.delete('/api/session', (_request, reply) => reply.header('set-cookie', noSession).send({ ok: true }))
 }
 
 function addStream(app: FastifyInstance, { site }: RoutesDeps): void {

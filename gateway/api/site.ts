@@ -8,6 +8,7 @@ import type { Log } from '../../runtime/base/log.ts'
 import { namesOf } from '../../runtime/inference/redaction/home-names.ts'
 import type { KnownName } from '../../runtime/inference/redaction/redactor.ts'
 import type { HomeMessage } from '../../runtime/wire/messages.ts'
+import { type AgentsChange, AgentsLive } from './agents-live.ts'
 import { BadMessages } from './bad-messages.ts'
 import { CommandTimeline } from './command-timeline.ts'
 import { DeviceBus, type DeviceBusOptions } from './device-bus.ts'
@@ -19,12 +20,15 @@ export interface SiteDeps {
   readonly log: Log
 }
 
+/** Facts that change together are told to pages once. */
+const boardMs = 500
 /** Retained messages of a whole site arrive within this time after a connection. */
 const repeatMs = 5_000
 
 export class Site implements AsyncDisposable {
   readonly directory: DeviceDirectory
   readonly timeline = new CommandTimeline()
+  readonly agents: AgentsLive
   readonly events: EventStream
   readonly badMessages: BadMessages
   readonly #clock: Clock
@@ -33,12 +37,15 @@ export class Site implements AsyncDisposable {
   readonly #connectedOnce = Promise.withResolvers<void>()
   #bus: DeviceBus | undefined
   #cancelSweep: Cancel = () => {}
+  #boardTimer: Cancel | undefined
 
   private constructor(deps: SiteDeps) {
     this.#clock = deps.clock
     this.badMessages = new BadMessages(deps.clock, deps.log)
     this.events = new EventStream(deps.clock)
-    this.directory = new DeviceDirectory((device, reason) => this.badMessages.count(device, reason))
+    const bad = (device: string, reason: string) => this.badMessages.count(device, reason)
+    this.directory = new DeviceDirectory(bad)
+    this.agents = new AgentsLive(bad)
   }
 
   /** Starts connecting and returns at once. */
@@ -47,7 +54,11 @@ export class Site implements AsyncDisposable {
     site.#bus = DeviceBus.open(deps, options, {
       repeating: () => site.directory.repeating(),
       connection: (connected) => site.#connection(connected),
-      message: (topic, payload) => site.#publish(site.directory.apply(topic, payload)),
+      message: (topic, payload) => {
+        site.#publish(site.directory.apply(topic, payload))
+        site.#publishAgents(site.agents.apply(topic, payload))
+      },
+      board: () => site.#boardSoon(),
       bad: (device, reason) => site.badMessages.count(device, reason),
     })
     return site
@@ -77,6 +88,7 @@ export class Site implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancelSweep()
+    this.#boardTimer?.()
     this.events[Symbol.dispose]()
     await this.bus[Symbol.asyncDispose]()
   }
@@ -97,6 +109,21 @@ export class Site implements AsyncDisposable {
       if (change.kind === 'command') this.#command(change.device, change.event)
       else if (change.kind === 'entity') this.#entity(change.device, change.entity)
       else this.#device(change.device, change.reason)
+    }
+  }
+
+  #boardSoon(): void {
+    this.#boardTimer ??= this.#clock.after(boardMs, () => {
+      this.#boardTimer = undefined
+      this.events.send('board', {})
+    })
+  }
+
+  #publishAgents(changes: readonly AgentsChange[]): void {
+    for (const change of changes) {
+      if (change.kind === 'approval') this.events.send('approval', change.over)
+      else if (change.kind === 'decision') this.events.send('decision', change.decision)
+      else this.events.send('agents', this.agents.device(change.device) ?? { device: change.device })
     }
   }
 
@@ -123,6 +150,7 @@ export class Site implements AsyncDisposable {
 
   #device(id: string, reason: 'availability' | 'home' | 'removed'): void {
     if (reason !== 'availability') this.#names = undefined
+    if (reason === 'removed') this.agents.remove(id)
     this.events.send('device', { ...this.deviceSummary(id), reason })
   }
 

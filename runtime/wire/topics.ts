@@ -6,6 +6,7 @@ const basePattern = /^[a-z0-9_-]+(\/[a-z0-9_-]+)*$/i
 export type DeviceTopic =
   | { readonly kind: 'availability'; readonly device: string }
   | { readonly kind: 'home'; readonly device: string }
+  | { readonly kind: 'agents'; readonly device: string }
   | { readonly kind: 'state'; readonly device: string; readonly entity: string }
   | { readonly kind: 'set'; readonly device: string; readonly entity: string }
   | { readonly kind: 'event'; readonly device: string; readonly event: string }
@@ -22,6 +23,7 @@ export type GatewayTopic =
 const deviceLevels: ReadonlySet<string> = new Set([
   'availability',
   'home',
+  'agents',
   'state',
   'set',
   'event',
@@ -57,6 +59,10 @@ export class Topics {
   home(device: string): string {
     return this.#device(device, 'home')
   }
+  /** Retained: its agents, and what waits for a person. */
+  agents(device: string): string {
+    return this.#device(device, 'agents')
+  }
   state(device: string, entity: string): string {
     return this.#device(device, 'state', entity)
   }
@@ -73,9 +79,9 @@ export class Topics {
   identity(device: string): string {
     return this.#device(device, 'identity')
   }
-  /** A fact that the devices of a site share, retained. */
-  board(key: string): string {
-    return this.#device('site', 'board', key)
+  /** A fact that the devices of a site share, retained; with `device`: what it says when one compares and sets. */
+  board(key: string, device?: string): string {
+    return this.#device('site', 'board', key, ...(device === undefined ? [] : [device]))
   }
   /** What `device` says in a joint decision. */
   decide(id: string, device: string): string {
@@ -84,6 +90,14 @@ export class Topics {
   /** Who holds a lease, retained; with `device`: what it says about it. */
   lease(name: string, device?: string): string {
     return this.#device('site', 'lease', name, ...(device === undefined ? [] : [device]))
+  }
+  /** What `from` says to `to` about commands to its things. */
+  command(to: string, from: string): string {
+    return this.#device('site', 'command', to, from)
+  }
+  /** What `from` says to `to` about an agent that goes from one to the other. */
+  move(to: string, from: string): string {
+    return this.#device('site', 'move', to, from)
   }
   /** The levels of a topic under `<base>/`; undefined for any other topic. */
   levels(topic: string): readonly string[] | undefined {
@@ -126,7 +140,8 @@ export class Topics {
     if (!topic.startsWith(`${this.base}/`)) return undefined
     const [device = '', kind, name, ...rest] = topic.slice(this.base.length + 1).split('/')
     if (!isTopicId(device) || rest.length > 0) return undefined
-    if (kind === 'availability' || kind === 'home') return name === undefined ? { kind, device } : undefined
+    if (kind === 'availability' || kind === 'home' || kind === 'agents')
+      return name === undefined ? { kind, device } : undefined
     if (name === undefined) return undefined
     if (!isTopicId(name)) return undefined
     if (kind === 'state' || kind === 'set') return { kind, device, entity: name }

@@ -1,68 +1,10 @@
 /** Server-Sent Events over real sockets; the numbers are those of gateway/api/README.md. */
-import { get, type IncomingMessage } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Gateway } from '../../gateway/gateway.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { until } from './broker-raw.ts'
 import { ask, eventOf, openGateway, ScriptedDevice } from './gateway-device.ts'
-
-interface Received {
-  readonly id: string
-  readonly event: string
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into any event
-  readonly data: any
-}
-
-class Page implements Disposable {
-  readonly events: Received[] = []
-  comments = 0
-  closed = false
-  readonly response: IncomingMessage
-  #rest = ''
-
-  private constructor(response: IncomingMessage) {
-    this.response = response
-    response.setEncoding('utf8')
-    response.on('data', (chunk: string) => this.#take(chunk))
-    response.on('close', () => {
-      this.closed = true
-    })
-    response.on('error', () => {})
-  }
-
-  static async open(url: string, lastEventId?: string): Promise<Page> {
-    const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      get(`${url}/api/events`, { headers, agent: false }, resolve).on('error', reject)
-    })
-    expect(response.headers['content-type']).toBe('text/event-stream')
-    return new Page(response)
-  }
-
-  of(event: string): Received[] {
-    return this.events.filter((one) => one.event === event)
-  }
-
-  #take(chunk: string): void {
-    const frames = (this.#rest + chunk).split('\n\n')
-    this.#rest = frames.pop() ?? ''
-    for (const frame of frames) {
-      const fields = new Map(frame.split('\n').map((line) => line.split(/: ?(.*)/s) as [string, string]))
-      if (fields.has('')) this.comments += 1
-      const data = fields.get('data')
-      if (data === undefined) continue
-      this.events.push({
-        id: fields.get('id') ?? '',
-        event: fields.get('event') ?? '',
-        data: JSON.parse(data),
-      })
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.response.destroy()
-  }
-}
+import { Page } from './gateway-page.ts'
 
 let gateway: Gateway
 let device: ScriptedDevice

@@ -1,4 +1,8 @@
 /** The gateway's HTTP API. Every call has a deadline; a failure is an ApiError whose message is one line for a person. */
+import type { AgentLogs } from '../../../runtime/wire/agents.ts'
+import type { ApprovalsResult, ApproveResult } from '../../../runtime/wire/approvals.ts'
+import type { BoardFact } from '../../../runtime/wire/board.ts'
+import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../../runtime/wire/http.ts'
 import type {
   CommandEvent,
   CommandReport,
@@ -7,12 +11,15 @@ import type {
   SayResult,
   StatusResult,
 } from '../../../runtime/wire/messages.ts'
+import type { TopResult } from '../../../runtime/wire/top.ts'
 import type { DeviceView, EntityView } from './entity.ts'
 
 /** Above the gateway's own deadlines, so that its words are heard: a command 60 s, a long recording 300 s. */
 const commandMs = 65_000
 const hearMs = 310_000
 const callMs = 10_000
+/** To stop an agent its turn must end: 30 s at the gateway. */
+const agentMs = 35_000
 
 export class ApiError extends Error {
   override readonly name = 'ApiError'
@@ -59,8 +66,8 @@ function failure(status: number, body: unknown): ApiError {
   return new ApiError(`http-${status}`, `The gateway answered with status ${status}`)
 }
 
-function post<T>(path: string, body: unknown): Promise<T> {
-  return call<T>(path, commandMs, {
+function post<T>(path: string, body: unknown, limitMs = commandMs): Promise<T> {
+  return call<T>(path, limitMs, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
@@ -69,6 +76,16 @@ function post<T>(path: string, body: unknown): Promise<T> {
 
 function entityPath(entity: EntityView, what: string): string {
   return `api/entities/${encodeURIComponent(entity.id)}/${what}`
+}
+
+function devicePath(device: string, ...rest: readonly string[]): string {
+  return ['api/devices', ...[device, ...rest].map(encodeURIComponent)].join('/')
+}
+
+/** What somebody says of themselves; a PIN is kept nowhere. */
+export interface Said {
+  readonly by?: string
+  readonly pin?: string
 }
 
 /** Devices as `/api/entities` lists them. */
@@ -116,6 +133,20 @@ export const api = {
       fault: kind === null ? null : { kind },
       device: entity.device,
     }),
+  agents: () => call<AgentsAnswer>('api/agents', callMs),
+  decisions: () => call<{ readonly decisions: readonly DecisionView[] }>('api/decisions', callMs),
+  board: () => call<{ readonly facts: readonly BoardFact[]; readonly more: boolean }>('api/board', callMs),
+  session: () => call<SessionAnswer>('api/session', callMs),
+  top: (device: string) => call<TopResult>(devicePath(device, 'top'), callMs),
+  agentLog: (device: string, agent: string, lines: number) =>
+    call<AgentLogs>(`${devicePath(device, 'agents', agent, 'logs')}?lines=${lines}`, agentMs),
+  agentDo: (device: string, agent: string, what: 'stop' | 'resume') =>
+    post<unknown>(devicePath(device, 'agents', agent, what), {}, agentMs),
+  /** With the people whom the device itself knows. */
+  approvals: (device: string) => call<ApprovalsResult>(devicePath(device, 'approvals'), agentMs),
+  answer: (device: string, approval: string, answer: string, said: Said) =>
+    post<ApproveResult>(devicePath(device, 'approvals', approval), { answer, ...said }, agentMs),
+  logout: () => call<unknown>('api/session', callMs, { method: 'DELETE' }),
   /** Shows the gateway's token once; a cookie stands for it from then on. */
   login: (token: string) => post<unknown>('api/session', { token }),
 }

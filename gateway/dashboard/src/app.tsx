@@ -1,4 +1,6 @@
 /** The page: header, what to say, rooms, activity, devices. */
+import { Agents } from './agents/agents.tsx'
+import { Approvals } from './agents/approvals.tsx'
 import { ConnectionState, LostBanner } from './connection/connection-state.tsx'
 import { Login } from './connection/login.tsx'
 import { Console } from './console/console.tsx'
@@ -22,6 +24,7 @@ export function App() {
         ) : (
           <nav aria-label="Parts of this page">
             <a href="#rooms">Rooms</a>
+            <a href="#agents">Agents</a>
             <a href="#activity">Activity</a>
             <a href="#devices">Devices</a>
           </nav>
@@ -42,8 +45,12 @@ export function App() {
 function Home() {
   return (
     <>
+      <Approvals />
       <Console />
-      <Rooms />
+      <div class="column">
+        <Rooms />
+        <Agents />
+      </div>
       <div class="aside">
         <Timeline />
         <Devices />

@@ -9,7 +9,8 @@ import { backoffMs } from '../../../runtime/base/retry.ts'
 const backoff = { firstMs: 500, maxMs: 30_000 }
 
 /** `reset`: what was missed is not known any more. */
-export type LiveEvent = 'entity' | 'command' | 'device' | 'reset'
+const kinds = ['entity', 'command', 'device', 'agents', 'approval', 'decision', 'board', 'reset'] as const
+export type LiveEvent = (typeof kinds)[number]
 
 export interface Live {
   /** Connects now instead of after the back-off: a network came back, a token was shown. */
@@ -42,7 +43,7 @@ export function openLive(url: string, handlers: LiveHandlers): Live {
       timer = setTimeout(connect, backoffMs(attempt, backoff, Math.random()))
       attempt += 1
     })
-    for (const kind of ['entity', 'command', 'device', 'reset'] as const) {
+    for (const kind of kinds) {
       current.addEventListener(kind, (event) => handlers.onEvent(kind, parsed(event)))
     }
   }

@@ -8,14 +8,18 @@ const base = fc
   .map((parts) => parts.join('/'))
 
 const topic: fc.Arbitrary<DeviceTopic> = fc.oneof(
-  fc.record({ kind: fc.constantFrom('availability' as const, 'home' as const), device: id }),
+  fc.record({
+    kind: fc.constantFrom('availability' as const, 'home' as const, 'agents' as const),
+    device: id,
+  }),
   fc.record({ kind: fc.constantFrom('state' as const, 'set' as const), device: id, entity: id }),
   fc.record({ kind: fc.constant('event' as const), device: id, event: id }),
   fc.record({ kind: fc.constant('rpc' as const), device: id, method: id }),
 )
 
 function build(topics: Topics, one: DeviceTopic): string {
-  if (one.kind === 'availability' || one.kind === 'home') return topics[one.kind](one.device)
+  if (one.kind === 'availability' || one.kind === 'home' || one.kind === 'agents')
+    return topics[one.kind](one.device)
   if (one.kind === 'event') return topics.event(one.device, one.event)
   if (one.kind === 'rpc') return topics.rpc(one.device, one.method)
   return topics[one.kind](one.device, one.entity)

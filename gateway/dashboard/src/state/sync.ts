@@ -7,6 +7,7 @@ import type { CommandEvent } from '../../../../runtime/wire/messages.ts'
 import { ApiError, api } from '../api.ts'
 import type { EntityView } from '../entity.ts'
 import { type Live, type LiveEvent, openLive } from '../live.ts'
+import { agentsEvent, isAgentsEvent, loadAgents } from './agents-sync.ts'
 import { connection } from './connection.ts'
 import { followEvent } from './feedback.ts'
 import { loading, replaceHome, reportEntity } from './home.ts'
@@ -39,7 +40,10 @@ export function startSync(): void {
       // A stream that is refused says nothing; loading tells whether the gateway is away or wants its token.
       if (loading.peek().kind !== 'ready') void load()
     },
-    onEvent: (kind, value) => apply({ kind, value }),
+    onEvent: (kind, value) => {
+      if (isAgentsEvent(kind)) agentsEvent(kind, value)
+      else apply({ kind, value })
+    },
   })
 }
 
@@ -56,6 +60,7 @@ async function load(): Promise<void> {
   }
   held = []
   again = false
+  void loadAgents()
   clearTimeout(retry)
   try {
     const [home, commands] = await Promise.all([api.home(), api.commands(runsMax)])

@@ -20,7 +20,7 @@ test('a device without agents opens nothing for them, one that had some opens th
     const identity = Identity.open('hub', mkdtempSync(join(stateDir, 'key-')))
     await using audit = new DeviceAudit({ clock: realClock, log: silentLog, identity }, stateDir)
     const shared = { clock: realClock, log: silentLog, identity, audit }
-    const deps = { ...shared, services: [], models, publishApproval: () => {} }
+    const deps = { ...shared, services: [], models, publishApproval: () => {}, publishAgents: () => {} }
     const before = readdirSync(stateDir)
     const config = loadDeviceConfig({ id: 'hub', stateDir })
     {

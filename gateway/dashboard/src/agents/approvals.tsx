@@ -1,0 +1,65 @@
+/** What agents may do only after a person's yes, at the very top of the page; nothing while nothing waits. */
+import { useEffect, useRef } from 'preact/hooks'
+import { asked, keyOfOver, over } from '../state/agents.ts'
+import { nowMs } from '../state/clock.ts'
+import { timeOfDay } from '../words.ts'
+import { overWords, plainAsk } from './agent-words.ts'
+import { ApprovalCard } from './approval-card.tsx'
+
+/** An answer, and that it was too late, stays in sight for so long. */
+const shownMs = 10 * 60_000
+
+export function Approvals() {
+  const waiting = asked.value
+  const recent = over.value.filter(({ atMs }) => nowMs.value - atMs < shownMs)
+  const title = useRef<HTMLHeadingElement>(null)
+  const focused = useRef(false)
+  const before = useRef(0)
+  // What was answered goes, with the focus that was on it: the next one, or what is left of this, takes it.
+  useEffect(() => {
+    if (waiting.length < before.current && focused.current && document.activeElement === document.body)
+      title.current?.focus()
+    before.current = waiting.length
+  }, [waiting.length])
+
+  if (waiting.length === 0 && recent.length === 0) return null
+  return (
+    <section
+      class="approvals"
+      id="approvals"
+      aria-labelledby="approvals-title"
+      onFocusIn={() => {
+        focused.current = true
+      }}
+      onFocusOut={(event) => {
+        // Without a next one the element itself went away.
+        if (event.relatedTarget !== null) focused.current = false
+      }}
+    >
+      <h2 id="approvals-title" ref={title} tabIndex={-1}>
+        {waiting.length === 0
+          ? 'Nothing waits for an answer'
+          : waiting.length === 1
+            ? 'An agent waits for your answer'
+            : `${waiting.length} questions wait for your answer`}
+      </h2>
+      {waiting.map((one) => (
+        <ApprovalCard key={keyOfOver({ device: one.device, approval: one.id })} asked={one} />
+      ))}
+      {recent.length > 0 && (
+        <ul class="over" aria-label="Answered lately">
+          {recent.map((one) => (
+            <li key={keyOfOver(one)} data-over={one.state}>
+              <span>
+                {one.agent}: {plainAsk(one.words, one.device)}
+              </span>
+              <span class="quiet">
+                {overWords(one)} · {timeOfDay(one.atMs)}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}

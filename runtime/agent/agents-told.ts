@@ -1,0 +1,145 @@
+/**
+ * Tells the site which agents this device has, how they are, what they may do and what waits for a person, as one retained message.
+ *
+ * Invariants: [agents-told-1] a change is told within a second, or as soon as the last message was paid for at 10 KB a second;
+ * [agents-told-2] the message is bounded, and what did not fit is counted in it; [agents-told-3] nothing an agent remembers or
+ * says is in it, but why it failed or what it gave back.
+ */
+import type { Cancel, Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { type AgentNow, type AgentsNow, agentsNowLimits } from '../wire/agents-now.ts'
+import type { Approval } from '../wire/approvals.ts'
+import type { AgentStatus, Turns } from './agents.ts'
+import { plainWords } from './bundle/plain-words.ts'
+import { parseGrants } from './permissions/grant.ts'
+
+export interface AgentsToldDeps {
+  readonly clock: Clock
+  readonly log: Log
+  /** Nothing: they are being opened. */
+  readonly read: () =>
+    | { readonly agents: readonly AgentStatus[]; readonly approvals: readonly Approval[] }
+    | undefined
+  /** Keeps the message as the topic's value. Throws where it cannot. */
+  readonly publish: (message: AgentsNow) => void
+}
+
+/** Several things that change together are told once. */
+const togetherMs = 150
+const spacingMs = 1_000
+const bytesPerMs = 10
+/** What changed without a turn and without a person: a disk that takes nothing any more. */
+const lookAgainMs = 15_000
+
+export class AgentsTold implements Disposable {
+  readonly #deps: AgentsToldDeps
+  #timer: Cancel | undefined
+  #again: Cancel | undefined
+  #last = ''
+  #notBeforeMs = 0
+  #disposed = false
+
+  constructor(deps: AgentsToldDeps) {
+    this.#deps = deps
+  }
+
+  /** Something may have changed: it is looked at soon. */
+  readonly changed = (): void => {
+    if (this.#disposed || this.#timer) return
+    const { clock } = this.#deps
+    const delayMs = Math.max(togetherMs, this.#notBeforeMs - clock.monotonicMs())
+    this.#timer = clock.after(delayMs, () => {
+      this.#timer = undefined
+      this.#tell()
+    })
+  }
+
+  /** Turns after which it is looked whether something changed. */
+  after(turns: Turns): Turns {
+    return {
+      turn: async (agent, signal) => {
+        const over = await turns.turn(agent, signal)
+        return (cost) => {
+          over(cost)
+          this.changed()
+        }
+      },
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true
+    this.#timer?.()
+    this.#again?.()
+  }
+
+  #tell(): void {
+    const { clock, log, read, publish } = this.#deps
+    try {
+      const now = read()
+      if (!now) return
+      const { agents, approvals } = now
+      const told = toldOf(agents, approvals)
+      const text = JSON.stringify(told)
+      if (text !== this.#last) {
+        publish({ v: 1, ts: clock.nowMs(), ...told })
+        this.#last = text
+        this.#notBeforeMs = clock.monotonicMs() + Math.max(spacingMs, text.length / bytesPerMs)
+      }
+    } catch (error) {
+      log.debug('the site was not told of the agents', { reason: messageOf(error) })
+    }
+    this.#again?.()
+    this.#again = clock.after(lookAgainMs, this.changed)
+  }
+}
+
+/** As much as fits, by name. */
+function toldOf(
+  agents: readonly AgentStatus[],
+  approvals: readonly Approval[],
+): Pick<AgentsNow, 'agents' | 'more' | 'approvals'> {
+  let left = agentsNowLimits.bytesMax - Buffer.byteLength(JSON.stringify(approvals)) - 256
+  const told: AgentNow[] = []
+  for (const agent of agents.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
+    if (told.length >= agentsNowLimits.agentsMax) break
+    const now = agentOf(agent)
+    const whole = Buffer.byteLength(JSON.stringify(now))
+    const bare = { ...now, grants: [], moreGrants: now.grants.length + now.moreGrants }
+    const taken = whole <= left ? whole : Buffer.byteLength(JSON.stringify(bare))
+    if (taken > left) break
+    left -= taken + 1
+    told.push(whole === taken ? now : bare)
+  }
+  return { agents: told, more: agents.length - told.length, approvals: [...approvals] }
+}
+
+function agentOf({ name, state, reason, problem, ...rest }: AgentStatus): AgentNow {
+  const { token, startedMs, program, turns, waiting, inMemory } = rest
+  const words = grantWords(rest.grants)
+  const { grantsMax } = agentsNowLimits
+  return {
+    ...{ name, state, token, startedMs, program, turns, inMemory },
+    ...(reason ? { reason: oneLine(reason) } : {}),
+    ...(problem ? { problem: oneLine(problem) } : {}),
+    waiting: Object.entries(Object.groupBy(waiting, (op) => op)).map(([op, all]) => ({
+      op,
+      count: all?.length ?? 0,
+    })),
+    grants: words.slice(0, grantsMax),
+    moreGrants: Math.max(0, words.length - grantsMax),
+  }
+}
+
+function grantWords(grants: string): readonly string[] {
+  try {
+    return parseGrants(grants).map((grant) => cut(plainWords(grant), agentsNowLimits.grantCharsMax))
+  } catch {
+    // What nobody can read allows nothing.
+    return []
+  }
+}
+
+const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
+const oneLine = (text: string) => cut(text.split('\n')[0] ?? '', 300)
