@@ -30,35 +30,35 @@ export function standsOver(a: Fact, b: Fact): boolean {
   return a.text > b.text
 }
 
-export class Facts {
-  readonly #facts = new Map<string, Fact>()
+export class Facts<F extends Fact = Fact> {
+  readonly #facts = new Map<string, F>()
 
-  accept(fact: Fact, nowMs: number): Acceptance {
+  accept(fact: F, nowMs: number): Acceptance {
     const { key, tsMs } = fact.body
     if (tsMs > nowMs + boardLimits.skewMsMax) return 'future'
     if (forgotten(fact, nowMs)) return 'stale'
     const known = this.#facts.get(key)
     if (known && known.author === fact.author && known.text === fact.text) return 'same'
     if (known && !standsOver(fact, known)) return 'older'
-    if (known?.author !== fact.author && !this.#hasRoom(fact.author, known !== undefined)) return 'full'
+    if (!this.hasRoom(fact.author, key)) return 'full'
     this.#facts.set(key, fact)
     return 'new'
   }
 
   /** Whatever is in the key's place, also where it shows nothing. */
-  place(key: string): Fact | undefined {
+  place(key: string): F | undefined {
     return this.#facts.get(key)
   }
 
   /** The fact that holds now. */
-  shown(key: string, nowMs: number): Fact | undefined {
+  shown(key: string, nowMs: number): F | undefined {
     const fact = this.#facts.get(key)
     return fact && fact.body.value !== undefined && nowMs < fact.body.tsMs + fact.body.ttlMs
       ? fact
       : undefined
   }
 
-  get all(): readonly Fact[] {
+  get all(): readonly F[] {
     return [...this.#facts.values()]
   }
 
@@ -69,7 +69,10 @@ export class Facts {
     return gone
   }
 
-  #hasRoom(author: string, known: boolean): boolean {
+  /** Whether a fact of this author may take its place under this key. */
+  hasRoom(author: string, key: string): boolean {
+    const known = this.#facts.get(key)
+    if (known?.author === author) return true
     if (!known && this.#facts.size >= boardLimits.keysMax) return false
     let ofAuthor = 0
     for (const fact of this.#facts.values()) if (fact.author === author) ofAuthor += 1
