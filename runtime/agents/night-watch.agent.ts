@@ -89,9 +89,9 @@ async function untilStill(ctx: Context, room: Room, areas: Map<string, string>):
   while (true) {
     const leftMs = room.reportedMs + stillMs - Date.now()
     if (leftMs > 0) await ctx.sleep(leftMs)
-    else if (Date.now() - room.reportedMs > movingMsMax) return
+    else if (Date.now() - room.reportedMs >= movingMsMax) return
     else if ((await readIn(ctx, sensors, room.area, areas)).some(({ state }) => state === 'on'))
-      await ctx.sleep('30s')
+      await ctx.sleep(stillMs)
     else return
   }
 }

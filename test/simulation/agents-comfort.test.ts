@@ -1,0 +1,101 @@
+/** The shipped agent `comfort` on three devices of one simulated home, in virtual time: the heat pump is one room's at a time. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ComfortSite, type RoomName, rooms } from '../fixtures/agent/comfort-site.ts'
+
+const [minuteMs, hourMs] = [60_000, 3_600_000]
+let site: ComfortSite
+beforeEach(async () => {
+  site = await ComfortSite.open({ startMs: Date.UTC(2026, 0, 12, 5), seed: 1 })
+})
+afterEach(() => site[Symbol.dispose]())
+
+const warm = (room: RoomName) => site.heated.temperatureOf(room) ?? Number.NaN
+const isOn = (id: string) => !['off', 'closed'].includes(site.state(id))
+
+/** Lets time pass, and looks every few seconds how many rooms the pump serves. */
+function pass(ms: number, look: () => void = () => {}): void {
+  for (let passedMs = 0; passedMs < ms; passedMs += 5_000) {
+    site.clock.advance(5_000)
+    expect(site.openValves.length).toBeLessThanOrEqual(1)
+    look()
+  }
+}
+
+test('rooms get warm one after the other, and no two ever command the pump under one lease [comfort-1]', () => {
+  const served = new Set<RoomName>()
+  pass(4 * hourMs, () => {
+    for (const room of site.openValves) served.add(room)
+  })
+  expect([...served].toSorted()).toEqual(rooms.toSorted())
+  for (const room of rooms) expect(warm(room)).toBeGreaterThan(18.5)
+  const holderOf = new Map<number, RoomName>()
+  let last = 0
+  for (const { from, token = Number.NaN } of site.pumpCommands) {
+    expect(token).toBeGreaterThanOrEqual(last)
+    expect(holderOf.get(token) ?? from).toBe(from)
+    holderOf.set(token, from)
+    last = token
+  }
+  expect(holderOf.size).toBeGreaterThan(2)
+})
+
+test('a power cut in the middle leaves nothing running, the others go on, and who comes back joins them [comfort-2]', async () => {
+  // The pump is the first device's: it serves another, which dies.
+  const others = rooms.slice(1)
+  for (let at = 0; at < 100 && !site.openValves.some((room) => others.includes(room)); at += 1) pass(minuteMs)
+  const [victim] = site.openValves as [RoomName]
+  site.cutPower(victim)
+  const before = { commands: site.pumpCommands.length, atMs: site.clock.nowMs(), tempC: warm(victim) }
+  expect(site.openValves).toEqual([])
+  pass(2 * hourMs, () => expect(site.openValves).not.toContain(victim))
+  const since = site.pumpCommands.slice(before.commands)
+  expect(since.length).toBeGreaterThan(0)
+  expect(since.map(({ from }) => from)).not.toContain(victim)
+  const decided = site.decisions.filter(({ atMs, decided }) => atMs > before.atMs && decided)
+  expect(decided.length).toBeGreaterThan(20)
+  expect(warm(victim)).toBeLessThan(before.tempC)
+
+  const cold = warm(victim)
+  await site.powerBack(victim)
+  pass(3 * hourMs)
+  expect(site.decisions.at(-1)?.bidders.toSorted()).toEqual(rooms.toSorted())
+  expect(site.pumpCommands.slice(before.commands).map(({ from }) => from)).toContain(victim)
+  expect(warm(victim)).toBeGreaterThan(cold)
+})
+
+test('without more than half of the home nothing runs, nothing freezes, and it says why [comfort-3]', () => {
+  pass(30 * minuteMs)
+  for (const room of rooms) site.part(room)
+  // What was held ends with its round.
+  pass(7 * minuteMs)
+  const after = site.pumpCommands.length
+  site.home.control.set('sensor.office_temperature', { state: '5.5' })
+  pass(2 * hourMs, () => {
+    expect(site.openValves).toEqual([])
+    expect(isOn('climate.heat_pump')).toBe(false)
+  })
+  expect(
+    site.pumpCommands.slice(after).filter(({ command }) => JSON.stringify(command) !== '{"hvac_mode":"off"}'),
+  ).toEqual([])
+  expect(site.logOf('office').join('\n')).toMatch(
+    /no one may run the heat pump: no quorum: 1 of 3 devices took part, 2 are needed\. Until then: valves closed, 7 °C at least/,
+  )
+  expect(warm('office')).toBeGreaterThan(6)
+  expect(site.heated.usage.heaterKwh).toBeGreaterThan(0.1)
+  expect(isOn('switch.bedroom_heater')).toBe(false)
+
+  for (const room of rooms) site.join(room)
+  pass(hourMs)
+  expect(site.openValves).toHaveLength(1)
+})
+
+test('a holder that is cut off is followed by one with a higher token, which the pump goes by [comfort-1]', () => {
+  for (let at = 0; at < 200 && site.openValves.every((room) => room === 'living_room'); at += 1)
+    pass(minuteMs)
+  const [holder] = site.openValves as [RoomName]
+  site.part(holder)
+  pass(30 * minuteMs)
+  const tokens = new Map(site.pumpCommands.map(({ from, token = 0 }) => [from, token]))
+  const later = Math.max(...rooms.filter((room) => room !== holder).map((room) => tokens.get(room) ?? 0))
+  expect(later).toBeGreaterThan(tokens.get(holder) ?? Number.POSITIVE_INFINITY)
+})

@@ -1,0 +1,160 @@
+/** The leak guard in the simulated home: pipes that break, sensors, a meter and a valve that lie, and people who only use water. */
+import { afterEach, describe, expect, it } from 'vitest'
+import { grantsOfWants } from '../../runtime/agent/permissions/grant.ts'
+import { judge } from '../../runtime/agent/permissions/judge.ts'
+import { shippedAgents } from '../../runtime/agents/index.ts'
+import { AgentHouse } from '../fixtures/agent/agent-house.ts'
+import { leakSensor, mainValve, meter, Plumbing, wetHome } from '../fixtures/agent/plumbing.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+const opened: AgentHouse[] = []
+afterEach(async () => {
+  for (const house of opened.splice(0)) await house[Symbol.asyncDispose]()
+})
+
+async function guarded() {
+  const house = await AgentHouse.open({ yaml: wetHome })
+  opened.push(house)
+  const { clock, home } = house
+  const { sim, registry } = home
+  const water = new Plumbing({ clock, sim, registry })
+  await house.begin('leak-guard')
+  const said = () => house.log('leak-guard').join('\n')
+  return { house, sim, water, said }
+}
+
+describe('the leak guard', () => {
+  it('closes the water when a pipe breaks, sees that it stopped, and says so [leak-guard-1] [leak-guard-3]', async () => {
+    const { house, water, said } = await guarded()
+    water.breaks('kitchen', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(water.leakedLitres).toBeLessThan(40)
+    expect(said()).toMatch(
+      /closed: binary_sensor\.kitchen_leak got wet while water ran.*\nthe water is closed: no water runs/,
+    )
+  })
+
+  it('closes it when no sensor says anything: dry by a lie, or silent [leak-guard-1]', async () => {
+    const { house, sim, water } = await guarded()
+    sim.fault(leakSensor('kitchen'), { kind: 'lying', telemetry: { state: 'off' } })
+    water.breaks('kitchen', 1)
+    await house.passes(59 * minute)
+    expect(water.isOpen).toBe(true)
+    await house.passes(3 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
+  it('waits half as long where a sensor is silent, and does not mind what the garden needs [leak-guard-1]', async () => {
+    const { house, sim, water } = await guarded()
+    sim.set('valve.garden_sprinkler', { state: 'open' })
+    water.draw(12, 65 * minute)
+    await house.passes(70 * minute)
+    sim.set('valve.garden_sprinkler', { state: 'closed' })
+    expect(water.isOpen).toBe(true)
+    sim.fault(leakSensor('laundry'), { kind: 'offline' })
+    water.breaks(undefined, 1)
+    await house.passes(32 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
+  it.each([
+    ['stuck wet', 'on'],
+    ['flapping', 'flaps'],
+  ])('is not led astray by one sensor that is %s while people use water [leak-guard-2]', async (_, how) => {
+    const { house, sim, water, said } = await guarded()
+    sim.set(leakSensor('bathroom'), { state: 'on' })
+    for (let shower = 0; shower < 2; shower += 1) {
+      if (how === 'flaps')
+        for (let flap = 0; flap < 8; flap += 1) {
+          sim.set(leakSensor('bathroom'), { state: flap % 2 ? 'on' : 'off' })
+          await house.passes(5_000)
+        }
+      water.draw(9, 9 * minute)
+      await house.passes(40 * minute)
+    }
+    expect(water.isOpen).toBe(true)
+    expect(house.commands).toEqual([])
+    if (how === 'on')
+      expect(said()).toBe(
+        'binary_sensor.bathroom_leak is wet, but no water runs that should not: please look',
+      )
+  })
+
+  it('closes the water for one wet sensor where no meter tells [leak-guard-1]', async () => {
+    const { house, sim, water, said } = await guarded()
+    sim.fault(meter, { kind: 'offline' })
+    await house.passes(minute)
+    water.breaks('laundry', 6)
+    await house.passes(10 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(said()).toContain('nothing tells whether water runs')
+    expect(said()).toContain('no meter tells whether it is')
+  })
+
+  it('is loud about a valve that says closed while water runs on, and tries until it is [leak-guard-3]', async () => {
+    const { house, sim, water, said } = await guarded()
+    sim.fault(mainValve, { kind: 'lying' })
+    water.breaks('kitchen', 10)
+    await house.passes(10 * minute)
+    expect(house.state(mainValve)).toBe('closed')
+    expect(water.isOpen).toBe(true)
+    expect(said()).toContain('the valve says closed, but 10 l/min run on: please close it by hand')
+    sim.fault(mainValve, undefined)
+    await house.passes(20 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(said()).toMatch(/the water is closed: no water runs$/)
+    expect(house.commands.length).toBeGreaterThan(1)
+  })
+
+  it('goes on in the middle of closing after a power cut, and sees a leak that began while it was away [leak-guard-1]', async () => {
+    const { house, sim, water } = await guarded()
+    sim.fault(mainValve, { kind: 'stuck' })
+    water.breaks('kitchen', 10)
+    await house.passes(3 * minute)
+    await house.cutPower()
+    sim.fault(mainValve, undefined)
+    await house.passes(minute)
+    await house.powerBack()
+    await house.passes(10 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
+  it('never opens: a person does, and what was wet then is known [leak-guard-4]', async () => {
+    const { house, sim, water } = await guarded()
+    water.breaks('kitchen', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+    water.mend()
+    await house.passes(hour)
+    expect(water.isOpen).toBe(false)
+    sim.set(mainValve, { state: 'open' })
+    water.draw(9, 20 * minute)
+    await house.passes(hour)
+    expect(water.isOpen).toBe(true)
+    water.breaks('bathroom', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(house.commands.map(({ command }) => command)).toEqual([{ state: 'closed' }, { state: 'closed' }])
+  })
+
+  it('could not open if it would: what it asks for does not allow it [leak-guard-4]', () => {
+    const wants = shippedAgents.find(({ definition }) => definition.name === 'leak-guard')?.definition.wants
+    const circumstances = { nowMs: 0, timezone: 'UTC', used: () => [] }
+    const verdict = (command: { [field: string]: string | number }) =>
+      judge(
+        { op: 'command', args: { entity: mainValve, command } },
+        grantsOfWants(wants ?? []),
+        circumstances,
+      ).verdict
+    expect(verdict({ state: 'closed' })).toBe('allow')
+    for (const command of [
+      { state: 'open' },
+      { position: 100 },
+      { position: 1 },
+      { state: 'closed', position: 9 },
+    ])
+      expect(verdict(command)).toBe('deny')
+  })
+})
