@@ -151,6 +151,7 @@ export class Runtime implements AsyncDisposable {
       ...{ clock, assistant, voice, sim: board.sim, status, router },
       agents: together && new AgentCalls({ clock, log, ...together }, config),
       together: together && (() => together.site.together()),
+      board: together && ((...asked) => together.site.board.page(...asked)),
       recordingsFrom: config.gateway,
     })
     stack.defer(link.onRpc((method, request, s) => calls.answer(method, request, s)))

@@ -12,7 +12,6 @@ import { CodedError, messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import { backoffMs } from '../base/retry.ts'
-import type { Json } from './contract.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
@@ -332,7 +331,7 @@ export class Agents implements AsyncDisposable {
     caller: Caller,
     call: StoredCall,
     resumed: boolean,
-    emit: (value: Json) => boolean,
+    emit: Performing['emit'],
     signal: AbortSignal,
   ): Promise<Outcome> => {
     try {
@@ -340,7 +339,7 @@ export class Agents implements AsyncDisposable {
       const verdict = await this.#deps.decide(caller, call, grants, signal)
       if (!verdict.allow) return verdict.outcome
       const { passes = () => true, over = (outcome) => outcome } = verdict
-      const passing = (value: Json) => !passes() || emit(value)
+      const passing: Performing['emit'] = (value, latest) => !passes() || emit(value, latest)
       return over(await this.#serve({ caller, call, resumed, askedMs: call.askedMs, emit: passing }, signal))
     } catch (error) {
       return this.#broke(caller, call, error, signal)

@@ -177,15 +177,23 @@ export interface Memory {
 export interface Fact {
   readonly key: string
   readonly value: Json
+  /** Grows with each writing, and no two have the same: for `compareAndSet`. */
   readonly version: number
   /** Device that wrote it. */
   readonly author: string
   readonly tsMs: number
+  /** In `watch`: it was deleted, or its time is over; `value` is null. */
+  readonly gone?: true
 }
 export interface Board {
+  /** As far as this device has heard. */
   get(key: string): Promise<Fact | undefined>
+  /** Works also while the others cannot be reached: they have it later. Kept for `ttl`, 30 days where none is named. */
   set(key: string, value: Json, options?: { readonly ttl?: Duration }): Promise<Fact>
-  /** Writes only where the version is still this one (0: where there is nothing). Throws `conflict`. */
+  /**
+   * Writes only where the version is still this one (0: where there is nothing): of several devices exactly one. Throws `conflict`;
+   * `unavailable` where fewer than half of the devices answer; `uncertain` where it may have been written, or will be: look again.
+   */
   compareAndSet(
     key: string,
     version: number,
@@ -193,6 +201,7 @@ export interface Board {
     options?: { readonly ttl?: Duration },
   ): Promise<Fact>
   delete(key: string): Promise<void>
+  /** What is there now, then each change. Of a key that changes faster than you take it you see the latest. */
   watch(pattern: string): AsyncIterable<Fact>
 }
 

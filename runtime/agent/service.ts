@@ -34,8 +34,11 @@ export interface Performing {
   readonly resumed: boolean
   /** When the call was asked for, milliseconds since the Unix epoch: deadlines count from here, also after a restart. */
   readonly askedMs: number
-  /** One more item of a stream. Returns false when the agent's queue is full: the oldest item was dropped. */
-  emit(value: Json): boolean
+  /**
+   * One more item of a stream. Returns false when the agent's queue is full: the oldest item was dropped. An item that still waits and
+   * was given with the same `latest` is replaced: for what only the latest of means anything.
+   */
+  emit(value: Json, latest?: string): boolean
 }
 
 export interface Service {

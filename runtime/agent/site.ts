@@ -12,6 +12,8 @@ import type { Log } from '../base/log.ts'
 import { type DecisionEvent, decideLimits } from '../wire/decide.ts'
 import { leaseLimits } from '../wire/lease.ts'
 import { recentMax, type TogetherResult } from '../wire/together.ts'
+import { Board } from './board/board.ts'
+import { boardService } from './board/board-service.ts'
 import { decideService } from './decide/decide-service.ts'
 import { Decisions, type DecisionsDeps } from './decide/decisions.ts'
 import { eventOf } from './decide/record.ts'
@@ -42,6 +44,7 @@ export class Site implements AsyncDisposable {
   readonly peers: Peers
   readonly decisions: Decisions
   readonly leases: Leases
+  readonly board: Board
   /** What agents may call of all this. */
   readonly services: readonly Service[]
   readonly #recent: readonly DecisionEvent[]
@@ -72,16 +75,20 @@ export class Site implements AsyncDisposable {
         { path: join(stateDir, 'granted-leases.json') },
       ),
     )
+    const onPeer = (listener: () => void) => peers.onNew(listener)
+    const shared = { clock, log, bus, signer: identity, onPeer }
+    const board = stack.use(await Board.open(shared, { path: join(stateDir, 'board.db') }, signal))
     const nowMs = () => clock.nowMs()
     const services = [
       decideService({ decisions, known: () => peers.known, nowMs }),
       leaseService({ leases, nowMs }),
+      boardService({ board, after: (delayMs, work) => clock.after(delayMs, work) }),
     ]
-    return new Site({ identity, bus, peers, decisions, leases, services }, recent, stack.move())
+    return new Site({ identity, bus, peers, decisions, leases, board, services }, recent, stack.move())
   }
 
   private constructor(
-    parts: Pick<Site, 'identity' | 'bus' | 'peers' | 'decisions' | 'leases' | 'services'>,
+    parts: Pick<Site, 'identity' | 'bus' | 'peers' | 'decisions' | 'leases' | 'board' | 'services'>,
     recent: readonly DecisionEvent[],
     stack: AsyncDisposableStack,
   ) {
@@ -91,6 +98,7 @@ export class Site implements AsyncDisposable {
     this.peers = parts.peers
     this.decisions = parts.decisions
     this.leases = parts.leases
+    this.board = parts.board
     this.services = parts.services
     this.#stack = stack
   }

@@ -6,6 +6,7 @@ import { CodedError, messageOf } from '../base/errors.ts'
 import type { Router } from '../inference/router/router.ts'
 import { RpcError } from '../link/rpc-server.ts'
 import type { Voice } from '../perception/voice.ts'
+import { type BoardResult, boardParams } from '../wire/board.ts'
 import type { WhyResult } from '../wire/decisions.ts'
 import { wireLimits } from '../wire/limits.ts'
 import { check, type SayResult, type StatusResult } from '../wire/messages.ts'
@@ -45,6 +46,8 @@ export interface CallDeps {
   readonly agents?: AgentAnswers | undefined
   /** What this device does with the others of its site; absent where agents are switched off. */
   readonly together?: (() => TogetherResult) | undefined
+  /** Facts that the devices share, those that fit a pattern and come after a key. */
+  readonly board?: ((pattern: string | undefined, after: string | undefined) => BoardResult) | undefined
   /** HTTP address of the gateway: recordings are fetched from there and nowhere else. */
   readonly recordingsFrom: string | undefined
 }
@@ -78,6 +81,7 @@ export class Calls {
     if (method === 'agent') return this.#agents.answer(request, signal)
     if (method === 'top') return this.#agents.top()
     if (method === 'together') return this.#together()
+    if (method === 'board') return this.#board(params(boardParams, request))
     if (method === 'fault') return this.#fault(params(faultParams, request))
     return this.#deps.status()
   }
@@ -111,6 +115,11 @@ export class Calls {
 
   get #together(): () => TogetherResult {
     return this.#deps.together ?? switchedOff()
+  }
+
+  #board({ pattern, after }: v.InferOutput<typeof boardParams>): BoardResult {
+    const { board } = this.#deps
+    return board ? board(pattern, after) : switchedOff()
   }
 
   #infer(request: v.InferOutput<typeof inferRpc>, signal: AbortSignal): Promise<InferReply> {

@@ -14,7 +14,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Json } from '../contract.ts'
-import { type Caller, failed, type Outcome } from '../service.ts'
+import { type Caller, failed, type Outcome, type Performing } from '../service.ts'
 import { type AgentStore, type StoredAgent, type StoredCall, StoreError } from '../store/agent-store.ts'
 import { type TurnCost, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
 import { MachineLost, type MachinePool, PoolFull, type Program } from '../vm/machine-pool.ts'
@@ -36,7 +36,7 @@ export interface LifeDeps {
     caller: Caller,
     call: StoredCall,
     resumed: boolean,
-    emit: (value: Json) => boolean,
+    emit: Performing['emit'],
     signal: AbortSignal,
   ) => Promise<Outcome>
   /** Told once when the agent has come to its end; not when it was stopped, or when the disk failed. */
@@ -304,7 +304,7 @@ export class AgentLife {
     }
     const controller = new AbortController()
     this.#open.set(call.id, { call, controller })
-    const emit = (value: Json) => this.#emit(call.id, value)
+    const emit = (value: Json, latest?: string) => this.#emit(call.id, value, latest)
     const over = this.#deps
       .perform(this.#caller, call, resumed, emit, controller.signal)
       .then((outcome) => this.#settle(call.id, outcome))
@@ -318,9 +318,9 @@ export class AgentLife {
     this.#wake()
   }
 
-  #emit(id: number, value: Json): boolean {
+  #emit(id: number, value: Json, latest: string | undefined): boolean {
     if (!this.#open.has(id)) return false
-    const kept = this.#inbox.item(id, value)
+    const kept = this.#inbox.item(id, value, latest)
     this.#wake()
     return kept
   }

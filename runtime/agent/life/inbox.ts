@@ -13,6 +13,8 @@ const bytesPerTurn = 512 * 1024
 interface Entry {
   readonly input: TurnInput
   readonly bytes: number
+  /** Of a stream's item: a later one of this name takes its place. */
+  readonly latest?: string | undefined
 }
 
 export class Inbox {
@@ -35,12 +37,14 @@ export class Inbox {
     else this.#waiting.push({ input: settled(id, unfit(bytes)), bytes: 0 })
   }
 
-  /** False where an item went: an older one, or this one because it is too large. */
-  item(id: number, value: Json): boolean {
+  /** False where an item went: an older one, or this one because it is too large. One of the same `latest` is replaced, which is no loss. */
+  item(id: number, value: Json, latest?: string): boolean {
     const input = { kind: 'item', id, value } as const
     const bytes = bytesOf(input)
     const fits = bytes <= turnLimits.inputBytesMax
-    if (fits) this.#waiting.push({ input, bytes })
+    if (fits && latest !== undefined)
+      this.#waiting = this.#waiting.filter((entry) => entry.latest !== latest || !isItemOf(id, entry))
+    if (fits) this.#waiting.push({ input, bytes, latest })
     const items = this.#waiting.filter((entry) => entry.input.kind === 'item')
     const [oldest] = items
     const full = items.length > turnLimits.inputsMax
@@ -82,6 +86,10 @@ export class Inbox {
   leave(id: number): void {
     this.#waiting = this.#waiting.filter(({ input }) => !('id' in input) || input.id !== id)
   }
+}
+
+function isItemOf(id: number, { input }: Entry): boolean {
+  return input.kind === 'item' && input.id === id
 }
 
 function settled(id: number, outcome: Outcome): TurnInput {
