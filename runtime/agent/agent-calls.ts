@@ -22,6 +22,7 @@ import {
   type AgentList,
   type AgentLogs,
   type AgentMay,
+  type AgentMoved,
   type AgentView,
   agentPageMax,
   agentParams,
@@ -34,10 +35,14 @@ import { check } from '../wire/messages.ts'
 import type { TopResult } from '../wire/top.ts'
 import type { AgentError, AgentStatus, Agents } from './agents.ts'
 import { openBundle, readContent, sealed } from './bundle/bundle.ts'
+import type { Manifest } from './bundle/manifest.ts'
+import type { Want } from './contract.ts'
 import type { DeviceAgents } from './device-agents.ts'
+import type { Mover } from './move/mover.ts'
 import { changed, narrows } from './permissions/change.ts'
-import { grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
+import { type Grant, grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
 import { People } from './permissions/people.ts'
+import { effective, grantedBy, priorityOf, refuseNever } from './permissions/policy.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
 export interface AgentCallsDeps {
@@ -46,6 +51,7 @@ export interface AgentCallsDeps {
   readonly identity: Identity
   readonly agents: DeviceAgents
   readonly audit: Pick<DeviceAudit, 'record'>
+  readonly mover: Mover
 }
 
 /** `gateway`: its HTTP address; large bundles are fetched from there and nowhere else. */
@@ -54,9 +60,10 @@ export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people'>
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
 type Changing = Extract<AgentAsk, { ask: 'stop' | 'resume' | 'remove' }>
+type Move = Extract<AgentAsk, { ask: 'move' }>
 type GrantAsk = Extract<AgentAsk, { ask: 'grant' }>
 type Approve = Extract<AgentAsk, { ask: 'approve' }>
-type Result = AgentList | AgentDone | AgentLogs | AgentMay | ApprovalsResult | ApproveResult
+type Result = AgentList | AgentDone | AgentLogs | AgentMoved | AgentMay | ApprovalsResult | ApproveResult
 
 export class AgentCalls {
   readonly #deps: AgentCallsDeps
@@ -81,7 +88,7 @@ export class AgentCalls {
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
       if (ask.ask === 'approvals') return await this.#approvals(agents)
       if (ask.ask === 'approve') return await this.#approve(agents, ask)
-      return await this.#named(agents, ask)
+      return await this.#named(agents, ask, signal)
     } catch (error) {
       throw asRpcError(error)
     }
@@ -119,13 +126,14 @@ export class AgentCalls {
     return { agents: rest.slice(0, agentPageMax).map(viewOf), more: rest.length > agentPageMax }
   }
 
-  async #named(agents: DeviceAgents, ask: Named): Promise<AgentDone | AgentLogs | AgentMay> {
+  async #named(agents: DeviceAgents, ask: Named, signal: AbortSignal): Promise<Result> {
     const { name } = ask
     const known = await agents.known()
     if (!known) throw new RpcError('not-found', `there is no agent called ${name}`)
     if (ask.ask === 'logs') return { lines: fitting(known.log(name, ask.lines)) }
     if (ask.ask === 'grants') return this.#may(known, name)
     if (ask.ask === 'grant') return await this.#grant(known, ask)
+    if (ask.ask === 'move') return await this.#move(ask, signal)
     const person = await this.#people.whoIs(ask, signedParts(ask))
     await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, () => change(known, ask))
     return { name }
@@ -149,6 +157,18 @@ export class AgentCalls {
     }
   }
 
+  /** What was begun is brought to its end, also where nobody waits for it any more. */
+  async #move(ask: Move, signal: AbortSignal): Promise<AgentMoved> {
+    const { name, to } = ask
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    signal.throwIfAborted()
+    let moved = { bytes: 0, pending: false }
+    await this.#recorded({ ask: ask.ask, agent: name, to, by: person.shown }, async () => {
+      moved = await this.#deps.mover.move(name, to)
+    })
+    return { name, device: to, bytes: moved.bytes, pending: moved.pending }
+  }
+
   #may(known: Agents, name: string): AgentMay {
     const { wants, grants, priority } = this.#installed(known, name)
     return { name, wants: printGrants(grantsOfWants(wants)), grants: printGrants(grants), priority }
@@ -157,14 +177,17 @@ export class AgentCalls {
   #installed(known: Agents, name: string) {
     const { bundle, grants } = known.installed(name)
     const { manifest } = openBundle(bundle, this.#deps.identity)
-    const { wants = [], priority = 'background' } = manifest
-    return { wants, grants: parseGrants(grants), priority }
+    const { policy } = this.#deps.agents
+    const holding = effective(policy, parseGrants(grants))
+    const priority = priorityOf(manifest.priority ?? 'background', holding, policy)
+    return { wants: wantsOf(manifest), grants: holding, priority }
   }
 
   async #grant(known: Agents, ask: GrantAsk): Promise<AgentMay> {
     const { name, beyond = false } = ask
     const { wants, grants } = this.#installed(known, name)
     const after = changed(grants, wants, ask)
+    refuseNever(this.#deps.agents.policy, after)
     const person = await this.#people.whoIs(ask, signedParts(ask))
     if (!narrows(grants, after)) this.#people.require(person)
     const text = printGrants(after)
@@ -188,19 +211,31 @@ export class AgentCalls {
   async #install(agents: DeviceAgents, ask: Run, signal: AbortSignal): Promise<AgentDone> {
     const { clock, log, identity } = this.#deps
     const text = ask.bundle ?? (await this.#fetched(ask.ticket, signal))
-    const granted = parseGrants(ask.grants ?? '')
+    const asked = ask.grants === undefined ? undefined : parseGrants(ask.grants)
     await using pool = new MachinePool({ clock, log }, { threadsMax: 1 })
     const content = await readContent(pool, text)
-    refuseWider(granted, content.manifest.wants ?? [])
+    const wants = wantsOf(content.manifest)
+    const granted = asked ?? this.#byPolicy(agents, wants)
+    refuseWider(granted, wants)
+    refuseNever(agents.policy, granted)
     const person = await this.#people.whoIs(ask, signedParts(ask, text))
-    if (granted.length > 0) this.#people.require(person)
+    // Without a person: what the policy grants holds only as long as it does.
+    if (asked && granted.length > 0) this.#people.require(person)
     signal.throwIfAborted()
     const bundle = sealed(content, identity)
     const grants = printGrants(granted)
     const known = await agents.get()
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
-    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants))
+    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants, ask))
     return { name: bundle.name, program: bundle.hash, grants }
+  }
+
+  #byPolicy({ policy }: DeviceAgents, wants: readonly Want[]): readonly Grant[] {
+    const wanted = grantsOfWants(wants)
+    const { granted } = grantedBy(policy, wanted)
+    if (granted.length === 0 && wanted.length > 0)
+      throw new RpcError('bad-request', 'the policy of this device grants nothing of what the agent wants')
+    return granted
   }
 
   async #fetched(ticket: string | undefined, signal: AbortSignal): Promise<string> {
@@ -219,9 +254,15 @@ export class AgentCalls {
   }
 }
 
-function change(known: Agents, { ask, name }: Changing): Promise<void> {
+/** What it asks for, and may be granted. To be served before people is never part of "all": it is named. */
+function wantsOf({ wants = [], priority }: Manifest): readonly Want[] {
+  return priority === 'control' ? [...wants, 'priority:control'] : wants
+}
+
+function change(known: Agents, asked: Changing): Promise<void> {
+  const { ask, name } = asked
   if (ask === 'stop') return known.stop(name)
-  return ask === 'resume' ? known.resume(name) : known.remove(name)
+  return ask === 'resume' ? known.resume(name, asked) : known.remove(name)
 }
 
 /** The bundle, and what CBOR says of it. */

@@ -254,6 +254,11 @@ export class Agents implements AsyncDisposable {
       .catch(() => {})
       .then(() => {
         this.#refuseClosing()
+  /** What it may do; nothing where there is no such agent. */
+  grantsOf(name: string): string {
+    return this.#store.agent(name)?.grants ?? ''
+  }
+
         return work()
       })
     this.#tasks.set(name, task)
@@ -335,7 +340,7 @@ export class Agents implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<Outcome> => {
     try {
-      const grants = this.#store.agent(caller.agent)?.grants ?? ''
+      const grants = this.grantsOf(caller.agent)
       const verdict = await this.#deps.decide(caller, call, grants, signal)
       if (!verdict.allow) return verdict.outcome
       const { passes = () => true, over = (outcome) => outcome } = verdict

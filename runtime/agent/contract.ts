@@ -33,10 +33,15 @@ export type Want =
 
 /** What narrows a capability. A grant may narrow further than the manifest asked, never wider. */
 export interface Limits {
-  /** By field of a command: the values allowed, or a range. `{ state: ['locked'] }`, `{ brightness: { max: 128 } }`. */
+  /**
+   * By field of a command: the values allowed, or a range. `{ state: ['on', 'off'], brightness: { max: 128 } }`. A command that says
+   * anything else is refused.
+   */
   readonly values?: {
     readonly [field: string]: readonly Json[] | { readonly min?: number; readonly max?: number }
   }
+  /** With `values`: a command may also say what is not named there, with any value. */
+  readonly others?: boolean
   /** Local times of day, `'22:00-06:00'`. */
   readonly times?: readonly string[]
   /** At most so many in a time, `'10/h'`: s, m, h or d. */

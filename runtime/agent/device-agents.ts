@@ -11,6 +11,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
+import { readPolicy } from '../config/policy.ts'
 import type { DeviceAudit } from '../observe/device-audit.ts'
 import type { AgentsNow } from '../wire/agents-now.ts'
 import type { Priority } from '../wire/infer.ts'
@@ -24,6 +25,8 @@ import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
 import { askService } from './permissions/ask.service.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
+import type { Policy } from './permissions/policy.ts'
+import { Recordings, recordingsIn } from './replay/recordings.ts'
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
 import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
@@ -63,14 +66,15 @@ export class DeviceAgents implements AsyncDisposable {
   #permissions: DevicePermissions | undefined
   #parts: AsyncDisposable | undefined
 
-  /** Agents that were running when the device ended go on. */
+  /** Agents that were running when the device ended go on. Throws UsageError for a policy that cannot be read. */
+  readonly policy: Policy
   static async open(
     deps: DeviceAgentsDeps,
     config: DeviceConfig,
     signal: AbortSignal,
   ): Promise<DeviceAgents> {
     signal.throwIfAborted()
-    const agents = new DeviceAgents(deps, config)
+    const agents = new DeviceAgents(deps, config, readPolicy(config.agents.policy))
     if (!existsSync(join(agents.#directory, agentsFile))) {
       deps.publishAgents(undefined)
       return agents
@@ -83,7 +87,8 @@ export class DeviceAgents implements AsyncDisposable {
     return agents
   }
 
-  private constructor(deps: DeviceAgentsDeps, config: DeviceConfig) {
+  private constructor(deps: DeviceAgentsDeps, config: DeviceConfig, policy: Policy) {
+    this.policy = policy
     this.#deps = deps
     this.#config = config
   }
@@ -207,9 +212,14 @@ export class DeviceAgents implements AsyncDisposable {
       changed()
     }
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
-    const options = { directory: this.#directory, timezone }
+    const options = { directory: this.#directory, timezone, policy: this.policy }
     return DevicePermissions.open({ clock, log, audit, publish }, options, signal)
   }
 
-  readonly #priorityOf = (agent: string): Priority => this.#priorities.get(agent) ?? 'background'
+  /** As it asks for, as far as it was granted. */
+  readonly #priorityOf = (agent: string): Priority => {
+    const asked = this.#priorities.get(agent) ?? 'background'
+    const grants = this.#running?.grantsOf(agent) ?? ''
+    return this.#permissions?.permissions.priorityOf(asked, grants) ?? 'background'
+  }
 }

@@ -304,8 +304,9 @@ function addAgentCommands(program: Command, run: Run): void {
     agent.command('check').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
   )
     .description('say in plain words what an agent wants; nothing of it runs')
+    .option('--policy <file>', 'and what a device with that policy would grant')
     .action((file: string, options) =>
-      run(options, async (context) => (await source()).agentCheck(file, context)),
+      run(options, async (context) => (await source()).agentCheck(file, options, context)),
     )
   const ofDevice = (command: Command) =>
     shared(command)
@@ -317,7 +318,10 @@ function addAgentCommands(program: Command, run: Run): void {
     .description('ask what an agent may do, and start it')
     .option('--by <name>', 'who grants it; default: who is logged in here')
     .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
-    .option('--grant <what>', '"all" that it wants, or a JSON file with what it may do; default: asked for')
+    .option(
+      '--grant <what>',
+      '"all" that it wants, what the device’s "policy" allows, or a JSON file; default: asked for',
+    )
     .action((file: string, options) =>
       run(options, async (context) => (await commands()).agentRun(file, options, context)),
     )

@@ -1,5 +1,7 @@
 /** `device.agents`: whether programs of agents run on this device, and how much of it they may use. */
 import * as v from 'valibot'
+import { deviceId } from '../wire/signed.ts'
+import { policySchema } from './policy.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -11,6 +13,50 @@ export const agentsSchema = v.strictObject({
   max: v.optional(count(1000), 100),
   /** What they keep on the disk, megabytes: an image of each is 0.2 to 2. */
   megabytesMax: v.optional(count(16_384), 512),
+  /** What agents may do without a person's leave, and what nobody may grant them: a file, or its content. */
+  policy: v.optional(policySchema),
+  /**
+   * Whether agents of other devices of the site may command things of this one (`runtime/things/remote/rule.ts`): lights, switches, fans,
+   * heating, players, vacuum cleaners, lists and blinds; or nothing.
+   */
+  remoteCommands: v.optional(v.picklist(['same-site', 'none'], 'must be "same-site" or "none"'), 'same-site'),
+  /** What else agents of the devices named may command: locks, valves, doors and gates, numbers and choices (a robot's arm). */
+  remoteAllow: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          /** An entity of this device, or a pattern of them: `valve.main`, `lock.*`. */
+          things: v.pipe(
+            v.string(),
+            v.regex(/^[a-z0-9_*-]+(\.[a-z0-9_*-]+)+$/i, 'must be an id or a pattern such as lock.*'),
+            v.maxLength(128),
+          ),
+          from: v.pipe(v.array(deviceId), v.minLength(1), v.maxLength(64)),
+        }),
+      ),
+      v.maxLength(64, 'must be 64 at most'),
+    ),
+    [],
+  ),
+  /**
+   * What happens to agents is kept so that it can be run once more: of those that are run with `--record`, or of all. It is as
+   * personal as what they hear.
+   */
+  record: v.optional(
+    v.pipe(
+      v.strictObject({
+        all: v.optional(v.boolean(), false),
+        megabytesMax: v.optional(count(16_384), 64),
+        /** A run that has grown so large is recorded no further. */
+        megabytesOfRunMax: v.optional(count(256), 16),
+      }),
+      v.check(
+        ({ megabytesMax, megabytesOfRunMax }) => megabytesOfRunMax <= megabytesMax,
+        'megabytesOfRunMax: must be at most megabytesMax',
+      ),
+    ),
+    {},
+  ),
   /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused. */
   quota: v.optional(
     v.strictObject({

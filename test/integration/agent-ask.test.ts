@@ -3,6 +3,7 @@ import { expect, it, vi } from 'vitest'
 import { Approvals } from '../../runtime/agent/permissions/approvals.ts'
 import { askService } from '../../runtime/agent/permissions/ask.service.ts'
 import { Permissions } from '../../runtime/agent/permissions/permissions.ts'
+import { noPolicy } from '../../runtime/agent/permissions/policy.ts'
 import { Uses } from '../../runtime/agent/permissions/uses.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import type { ApprovalEvent } from '../../runtime/wire/approvals.ts'
@@ -16,7 +17,7 @@ async function device(world: AgentsWorld) {
   const events: ApprovalEvent[] = []
   const approvals = new Approvals({ clock, answers: uses, publish: (event) => events.push(event) })
   const audit = { append: () => {}, durable: async () => {} }
-  const permissions = new Permissions({ clock, log: silentLog, audit, uses, approvals, timezone: 'UTC' })
+  const permissions = new Permissions({ clock, log: silentLog, audit, uses, approvals, timezone: 'UTC', policy: noPolicy })
   const agents = stack.use(
     await world.open({
       services: [askService({ clock, approvals })],

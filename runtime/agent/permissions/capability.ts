@@ -2,14 +2,14 @@
  * Capabilities: their text, what a call needs, and how that is said to a person.
  *
  *     <pattern>:read  <pattern>:command  infer:<model>  board:<pattern>  decide:<pattern>  agent:<name>  mcp:<server>
- *     think  memory  ask
+ *     think  memory  ask  priority:control
  */
 import type { Json } from '../contract.ts'
 import type { Call, CallOp } from '../turn.ts'
 import { patternLimits } from './pattern.ts'
 
 const entityKinds = ['read', 'command'] as const
-const namedKinds = ['infer', 'board', 'decide', 'agent', 'mcp'] as const
+const namedKinds = ['infer', 'board', 'decide', 'agent', 'mcp', 'priority'] as const
 const plainKinds = ['think', 'memory', 'ask'] as const
 export type CapabilityKind =
   | (typeof entityKinds)[number]
@@ -36,6 +36,7 @@ export function parseCapability(text: string): Capability | string {
   const colon = text.indexOf(':')
   const [before, after] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
   const named = namedKinds.find((kind) => kind === before)
+  if (named === 'priority' && after !== 'control') return `${shown}: what is asked for is priority:control`
   if (named) return namePattern.test(after) ? { kind: named, pattern: after } : `${shown} names no ${named}`
   const entity = entityKinds.find((kind) => kind === after)
   if (entity && entityPattern.test(before)) return { kind: entity, pattern: before }
@@ -133,6 +134,7 @@ export function describeCapability({ kind, pattern }: Capability): string {
   if (kind === 'think') return 'have a language model think'
   if (kind === 'memory') return 'keep and search memories of its own'
   if (kind === 'ask') return 'ask the people of the home'
+  if (kind === 'priority') return 'be served before people and all other agents'
   if (kind === 'read') return `see ${entitiesInWords(pattern)}`
   if (kind === 'command') return `command ${entitiesInWords(pattern)}`
   const named = pattern.includes('*') ? `called ${pattern}` : pattern

@@ -6,6 +6,7 @@ import type { DeviceAudit } from '../../observe/device-audit.ts'
 import type { ApprovalEvent } from '../../wire/approvals.ts'
 import { Approvals } from './approvals.ts'
 import { Permissions } from './permissions.ts'
+import type { Policy } from './policy.ts'
 import { Uses } from './uses.ts'
 
 export interface DevicePermissionsDeps {
@@ -20,6 +21,7 @@ export interface DevicePermissionsOptions {
   /** Where agents keep what they leave. */
   readonly directory: string
   readonly timezone: string
+  readonly policy: Policy
 }
 
 export class DevicePermissions implements AsyncDisposable {
@@ -30,7 +32,7 @@ export class DevicePermissions implements AsyncDisposable {
   /** Throws where the disk cannot be used. */
   static async open(
     { clock, log, audit: kept, publish }: DevicePermissionsDeps,
-    { directory, timezone }: DevicePermissionsOptions,
+    { directory, timezone, policy }: DevicePermissionsOptions,
     signal: AbortSignal,
   ): Promise<DevicePermissions> {
     await using stack = new AsyncDisposableStack()
@@ -42,7 +44,7 @@ export class DevicePermissions implements AsyncDisposable {
     if (recoveredFrom)
       named.error('what agents have used could not be read: their rates begin anew', { recoveredFrom })
     const approvals = new Approvals({ clock, answers: uses, publish })
-    const permissions = new Permissions({ clock, log: named, audit, uses, approvals, timezone })
+    const permissions = new Permissions({ clock, log: named, audit, uses, approvals, timezone, policy })
     return new DevicePermissions(permissions, approvals, stack.move())
   }
 

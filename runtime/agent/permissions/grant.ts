@@ -9,7 +9,7 @@ import { type Capability, describeCapability, parseCapability, printCapability }
 import { describeLimits, limitsNarrow, parseRate, parseTimes, rateMostMax } from './limits.ts'
 import { covers } from './pattern.ts'
 
-export type PermissionErrorCode = 'malformed' | 'wider'
+export type PermissionErrorCode = 'malformed' | 'wider' | 'never'
 export class PermissionError extends CodedError<PermissionErrorCode> {
   override readonly name = 'PermissionError'
 }
@@ -17,6 +17,8 @@ export class PermissionError extends CodedError<PermissionErrorCode> {
 export interface Grant {
   readonly capability: Capability
   readonly limits: Limits
+  /** No person granted it: it holds as long as the device's policy allows it. */
+  readonly from?: 'policy'
 }
 
 const json: v.GenericSchema<unknown, Json> = v.lazy(() =>
@@ -57,9 +59,14 @@ const limits = v.strictObject({
       v.check((text) => parseRate(text) !== undefined, `must be like 10/h, ${rateMostMax} at most`),
     ),
   ),
+  others: v.exactOptional(v.boolean()),
   ask: v.exactOptional(v.boolean()),
 })
-const grant = v.strictObject({ capability: v.string(), limits: v.exactOptional(limits) })
+const grant = v.strictObject({
+  capability: v.string(),
+  limits: v.exactOptional(limits),
+  from: v.exactOptional(v.literal('policy')),
+})
 const grants = v.pipe(v.array(grant), v.maxLength(64, 'must be 64 at most'))
 
 /** The schema's records leave these out without a word, and a limit that is left out widens. */
@@ -84,13 +91,17 @@ export function parseGrants(text: string): readonly Grant[] {
     const path = v.getDotPath(issue) ?? ''
     throw new PermissionError('malformed', `grant ${path}: ${issue.message}`)
   }
-  return checked.output.map((one) => grantOf(one.capability, one.limits ?? {}))
+  return checked.output.map(({ capability, limits: narrowed = {}, from }) => ({
+    ...grantOf(capability, narrowed),
+    ...(from ? { from } : {}),
+  }))
 }
 
 export function printGrants(list: readonly Grant[]): string {
-  const plain = list.map(({ capability, limits: narrowed }) => ({
+  const plain = list.map(({ capability, limits: narrowed, from }) => ({
     capability: printCapability(capability),
     ...(Object.keys(narrowed).length > 0 ? { limits: narrowed } : {}),
+    ...(from ? { from } : {}),
   }))
   return JSON.stringify(plain)
 }
@@ -137,5 +148,10 @@ function grantOf(text: string, narrowed: Limits): Grant {
   if (typeof capability === 'string') throw new PermissionError('malformed', capability)
   if (narrowed.values && capability.kind !== 'command')
     throw new PermissionError('malformed', `${text}: values limit commands, and this is none`)
+  if (narrowed.others && !narrowed.values)
+    throw new PermissionError(
+      'malformed',
+      `${text}: others says what comes beside values, and there are none`,
+    )
   return { capability, limits: narrowed }
 }

@@ -7,7 +7,7 @@
  */
 import type { Json } from '../contract.ts'
 import type { Call } from '../turn.ts'
-import { describeCapability, type Need, needsOf } from './capability.ts'
+import { type Capability, describeCapability, type Need, needsOf } from './capability.ts'
 import type { Grant } from './grant.ts'
 import { isWithin, minuteOfDay, parseRate, parseTimes, valueRefused } from './limits.ts'
 import { covers } from './pattern.ts'
@@ -18,6 +18,8 @@ export interface Circumstances {
   readonly timezone: string
   /** When a grant's capability was used before, milliseconds since the Unix epoch. */
   readonly used: (grant: Grant) => readonly number[]
+  /** Whether the device's policy lets nobody do this, whatever was granted. */
+  readonly never?: (capability: Capability) => boolean
 }
 
 export type Judgement =
@@ -35,6 +37,7 @@ export function judge(
   if (typeof needs === 'string') return { verdict: 'deny', code: 'bad-request', reason: needs }
   const [first, ...others] = needs
   if (!first) return { verdict: 'allow' }
+  if (!first.any && circumstances.never?.(first.capability)) return forbidden(first)
   for (const need of others) if (!grants.some((grant) => isFor(grant, need))) return nothingAllows(need)
   const fitting = grants.filter((grant) => isFor(grant, first))
   if (fitting.length === 0) return nothingAllows(first)
@@ -66,6 +69,11 @@ function nothingAllows({ capability }: Need): Judgement {
   return { verdict: 'deny', code: 'permission', reason }
 }
 
+function forbidden({ capability }: Need): Judgement {
+  const reason = `the policy of this device lets no agent ${describeCapability(capability)}`
+  return { verdict: 'deny', code: 'permission', reason }
+}
+
 function cheaper(one: Grant | undefined, other: Grant): Grant {
   if (!one) return other
   const cost = ({ limits }: Grant) => (limits.ask ? 2 : 0) + (limits.rate === undefined ? 0 : 1)
@@ -84,13 +92,17 @@ function valuesRefused({ limits }: Grant, { op, args }: Pick<Call, 'op' | 'args'
   if (!limits.values || op !== 'command') return undefined
   const command = commandOf(args)
   if (!command) return 'the command is no object'
-  for (const [field, limit] of Object.entries(limits.values)) {
-    const value = Object.hasOwn(command, field) ? command[field] : undefined
-    const refused = value === undefined ? undefined : valueRefused(field, limit, value)
+  const { values, others } = limits
+  for (const [field, value] of Object.entries(command)) {
+    const limit = Object.hasOwn(values, field) ? values[field] : undefined
+    const refused = limit ? valueRefused(field, limit, value) : others ? undefined : unnamed(field, values)
     if (refused !== undefined) return refused
   }
   return undefined
 }
+
+const unnamed = (field: string, values: object) =>
+  `${JSON.stringify(field.slice(0, 40))} is not allowed: of a command only ${Object.keys(values).join(', ') || 'nothing'}`
 
 export function commandOf(args: Call['args']): { readonly [field: string]: Json } | undefined {
   const { command } = args

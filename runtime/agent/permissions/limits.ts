@@ -84,9 +84,20 @@ export function limitsNarrow(narrow: Limits, wide: Limits): boolean {
   if (wide.ask && !narrow.ask) return false
   if (wide.rate !== undefined && !rateNarrows(narrow.rate, wide.rate)) return false
   if (wide.times !== undefined && !timesNarrow(narrow.times, wide.times)) return false
-  return Object.entries(wide.values ?? {}).every(([field, limit]) => {
-    const own = Object.hasOwn(narrow.values ?? {}, field) ? narrow.values?.[field] : undefined
-    return own !== undefined && valuesNarrow(own, limit)
+  return wide.values === undefined || fieldsNarrow(narrow, wide.values, wide.others === true)
+}
+
+function fieldsNarrow(
+  { values, others = false }: Limits,
+  wide: NonNullable<Limits['values']>,
+  widely: boolean,
+): boolean {
+  // What names no field leaves all free; what a field is not named in is refused there.
+  if (values === undefined || (others && !widely)) return false
+  if (!widely && !Object.keys(values).every((field) => Object.hasOwn(wide, field))) return false
+  return Object.entries(wide).every(([field, limit]) => {
+    const own = Object.hasOwn(values, field) ? values[field] : undefined
+    return own === undefined ? !others : valuesNarrow(own, limit)
   })
 }
 
@@ -116,8 +127,9 @@ function valuesNarrow(narrow: ValueLimit, wide: ValueLimit): boolean {
 }
 
 /** Limits in plain words: `brightness at most 128; only 22:00-06:00; at most 10 times an hour`. */
-export function describeLimits({ values = {}, times, rate, ask }: Limits): string {
-  const parts = Object.entries(values).map(([field, limit]) => `${field} ${valueInWords(limit)}`)
+export function describeLimits({ values, others, times, rate, ask }: Limits): string {
+  const parts = Object.entries(values ?? {}).map(([field, limit]) => `${field} ${valueInWords(limit)}`)
+  if (values) parts.push(others ? 'whatever it says besides' : 'nothing else')
   if (times) parts.push(`only ${times.join(' or ')}`)
   const parsed = rate === undefined ? undefined : parseRate(rate)
   if (parsed)

@@ -11,14 +11,15 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { AuditEntry } from '../../observe/audit-chain.ts'
 import type { Verdict } from '../agents.ts'
-import type { Json } from '../contract.ts'
+import type { Json, Priority } from '../contract.ts'
 import { type Caller, failed, type Outcome } from '../service.ts'
 import type { Call } from '../turn.ts'
 import { type Answer, ApprovalError, type Approvals, approvalIdOf, plainLine } from './approvals.ts'
-import { describeCapability, needsOf, printCapability } from './capability.ts'
+import { type Capability, describeCapability, needsOf, printCapability } from './capability.ts'
 import { type Grant, parseGrants } from './grant.ts'
 import { commandOf, isStillGranted, type Judgement, judge, rateOf, timeRefused } from './judge.ts'
 import { covers } from './pattern.ts'
+import { effective, type Policy, priorityOf, touchesNever } from './policy.ts'
 import type { Uses } from './uses.ts'
 
 export interface PermissionsDeps {
@@ -29,6 +30,7 @@ export interface PermissionsDeps {
   readonly approvals: Pick<Approvals, 'ask'>
   /** IANA name of the zone that times of day in grants are in. */
   readonly timezone: string
+  readonly policy: Policy
 }
 
 /** A call, and when it was asked for. */
@@ -69,13 +71,18 @@ export class Permissions {
     return failed('permission', `${call.op}: a person has taken this back`)
   }
 
+  /** How soon an agent is served that asks for this: as far as it was granted. */
+  priorityOf(asked: Priority, grants: string): Priority {
+    return priorityOf(asked, this.#grants(grants), this.#deps.policy)
+  }
+
   async #decide(caller: Caller, call: AskedCall, text: string, signal: AbortSignal): Promise<Verdict> {
     const { clock, timezone, uses, audit } = this.#deps
     const grants = this.#grants(text)
     const key = `${caller.token}.${call.id}`
     const nowMs = clock.nowMs()
     const used = ({ capability }: Grant) => uses.times(caller.agent, printCapability(capability), key, nowMs)
-    const judgement = judge(call, grants, { nowMs, timezone, used })
+    const judgement = judge(call, grants, { nowMs, timezone, used, never: this.#never })
     if (judgement.verdict === 'deny') return this.#denied(caller, call, judgement)
     const { grant } = judgement
     // Asks nothing of anybody.
@@ -98,6 +105,8 @@ export class Permissions {
       over: (outcome) => this.#over(caller, call, grants, outcome),
     }
   }
+
+  readonly #never = (capability: Capability) => touchesNever(this.#deps.policy, capability)
 
   #denied(
     caller: Caller,
@@ -148,14 +157,17 @@ export class Permissions {
   #over(caller: Caller, call: AskedCall, grants: readonly Grant[], outcome: Outcome): Outcome {
     this.#record('effect', caller, call, { outcome: outcome.ok ? 'ok' : outcome.error.code })
     if (call.op !== 'entities' || !outcome.ok || !Array.isArray(outcome.value)) return outcome
-    return { ok: true, value: outcome.value.filter((id) => mayRead(id, grants)) }
+    return {
+      ok: true,
+      value: outcome.value.filter((id) => mayRead(id, grants) && !this.#never({ kind: 'read', pattern: id })),
+    }
   }
 
   #grants(text: string): readonly Grant[] {
     let grants = this.#parsed.get(text)
     if (!grants) {
       try {
-        grants = parseGrants(text)
+        grants = effective(this.#deps.policy, parseGrants(text))
       } catch (error) {
         this.#deps.log.error('grants that nobody can read allow nothing', { reason: messageOf(error) })
         grants = []
@@ -197,7 +209,7 @@ export class Permissions {
   }
 }
 
-function mayRead(id: unknown, grants: readonly Grant[]): boolean {
+function mayRead(id: unknown, grants: readonly Grant[]): id is string {
   return (
     typeof id === 'string' &&
     grants.some(({ capability }) => capability.kind === 'read' && covers(capability.pattern, id))

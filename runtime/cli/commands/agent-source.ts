@@ -9,11 +9,13 @@ import { plainWords } from '../../agent/bundle/plain-words.ts'
 import { programOfFile } from '../../agent/bundle/program-of-file.ts'
 import type { Want } from '../../agent/contract.ts'
 import { type Grant, grantsOfWants } from '../../agent/permissions/grant.ts'
+import { grantedBy, type Policy } from '../../agent/permissions/policy.ts'
 import { MachinePool } from '../../agent/vm/machine-pool.ts'
 import { shippedAgents } from '../../agents/index.ts'
 import { realClock } from '../../base/clock.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { silentLog } from '../../base/log.ts'
+import { readPolicy } from '../../config/policy.ts'
 import type { Context } from '../context.ts'
 import { megabytes, type Terminal } from '../terminal.ts'
 
@@ -52,7 +54,12 @@ export async function agentInit(path: string, { terminal }: Context): Promise<nu
 }
 
 /** Says what an agent would be let do, and runs nothing of it. */
-export async function agentCheck(path: string, { terminal }: Context): Promise<number> {
+export async function agentCheck(
+  path: string,
+  { policy }: { readonly policy?: string },
+  { terminal }: Context,
+): Promise<number> {
+  const granting = policy === undefined ? undefined : readPolicy(policy)
   const content = await readAgent(path)
   const { manifest, hash, text } = content
   const wants = wishes(content)
@@ -64,11 +71,19 @@ export async function agentCheck(path: string, { terminal }: Context): Promise<n
         program: hash,
         bytes: Buffer.byteLength(text),
         asks: wants.map(({ words }) => words),
+        ...(granting && { policy: policySays(content, granting) }),
       }),
     )
     return 0
   }
   for (const line of introduction(content, terminal)) terminal.out(line)
+  if (granting) {
+    const { grants, left } = policySays(content, granting)
+    const list = (title: string, words: readonly string[]) =>
+      words.length > 0 && terminal.out([title, ...words.map((one) => `  - ${one}`)].join('\n'))
+    list('The policy lets it', grants)
+    list('and not, or not all of it', left)
+  }
   const files = Object.keys(content.program.modules).length
   terminal.note(
     terminal.style(
@@ -77,6 +92,12 @@ export async function agentCheck(path: string, { terminal }: Context): Promise<n
     ),
   )
   return 0
+}
+
+/** In plain words: what a device with that policy would grant, and what a person would have to. */
+function policySays({ manifest: { wants = [] } }: Content, policy: Policy) {
+  const { granted, left } = grantedBy(policy, grantsOfWants(wants))
+  return { grants: granted.map(plainWords), left: left.map(plainWords) }
 }
 
 /** The agents that come with the device: no device is asked, and none of them runs by itself. */

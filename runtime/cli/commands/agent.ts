@@ -1,7 +1,13 @@
 /** `ganglion agent run|list|logs|stop|resume|remove`: the agents of a running device. */
 import type { Content } from '../../agent/bundle/bundle.ts'
 import { plainWords } from '../../agent/bundle/plain-words.ts'
-import { grantsOfWants, parseGrants, printGrants, refuseWider } from '../../agent/permissions/grant.ts'
+import {
+  type Grant,
+  grantsOfWants,
+  parseGrants,
+  printGrants,
+  refuseWider,
+} from '../../agent/permissions/grant.ts'
 import { realClock, sleep } from '../../base/clock.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
 import type { AgentDone, AgentLogs, AgentView } from '../../wire/agents.ts'
@@ -45,19 +51,31 @@ export async function agentRun(file: string, options: AgentRunOptions, context: 
   const content = await readAgent(file)
   const { hub, device, path } = await placeOf(options, context)
   for (const line of introduction(content, terminal)) terminal.note(line)
-  const grants = await grantsOf(content, options, device, context)
-  if (grants === undefined) {
+  const byPolicy = options.grant === 'policy'
+  const grants = byPolicy ? undefined : await grantsOf(content, options, device, context)
+  if (grants === undefined && !byPolicy) {
     terminal.error(`${content.manifest.name} was granted nothing and was not started`)
     return 1
   }
   terminal.progress(`  ${device} looks at it`, 'install')
-  const person = await personFor(options, device, ['run', content.text, grants], context)
-  const done = await hub.post<AgentDone>(path, { bundle: content.text, grants, ...person }, installMsMax)
+  const person = await personFor(
+    options,
+    device,
+    ['run', content.text, grants ?? '', ...(options.record ? ['true'] : [])],
+    context,
+  )
+  const done = await hub.post<AgentDone>(
+    path,
+    { ...{ bundle: content.text, grants, ...person }, ...(options.record ? { record: true } : {}) },
+    installMsMax,
+  )
+  const given = done.grants ?? '[]'
   terminal.progressEnd()
-  if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(grants) }))
+  if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(given) }))
   else {
     terminal.out(`${terminal.style('green', '✓')} ${done.name} runs on ${device}`)
     terminal.note(terminal.style('dim', `ganglion agent logs ${done.name} -f follows what it says`))
+    if (byPolicy) for (const line of grantedLines(parseGrants(given))) terminal.note(line)
   }
   return 0
 }
@@ -72,18 +90,24 @@ async function grantsOf(
   const wanted = printGrants(grantsOfWants(wants))
   if (wants.length === 0 || grant === 'all') return wanted
   if (grant !== undefined) return grantsOfFile(grant, wants, terminal)
-  const instead = 'grant it with --grant all, or with --grant FILE what it may do'
+  const instead = 'grant it with --grant all, with --grant FILE what it may do, or with --grant policy'
   if (terminal.json) throw new UsageError(`--json asks nobody: ${instead}`)
   return (await confirm(`Let ${name} do this on ${device}?`, instead, signal)) ? wanted : undefined
 }
 
 function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], terminal: Terminal): string {
+function grantedLines(granted: readonly Grant[]): string[] {
+  return [
+    granted.length === 0 ? 'Granted: nothing' : 'Granted, to',
+    ...granted.map((one) => `  - ${plainWords(one)}`),
+  ]
+}
+
   const text = grantsIn(file)
   try {
     const granted = parseGrants(text)
     refuseWider(granted, wants)
-    terminal.note(granted.length === 0 ? 'Granted: nothing' : 'Granted, to')
-    for (const one of granted) terminal.note(`  - ${plainWords(one)}`)
+    for (const line of grantedLines(granted)) terminal.note(line)
     return printGrants(granted)
   } catch (error) {
     if (error instanceof CodedError)

@@ -23,7 +23,7 @@ test.each<[Want, string]>([
       want: 'lock.*:command',
       limits: { values: { state: ['locked'] }, times: ['22:00-06:00'], rate: '10/h', ask: true },
     },
-    'lock and unlock all locks (state only locked; only 22:00-06:00; at most 10 times an hour; only after a person’s yes, each time)',
+    'lock and unlock all locks (state only locked; nothing else; only 22:00-06:00; at most 10 times an hour; only after a person’s yes, each time)',
   ],
 ])('%j', (want, words) => {
   expect(said(want)).toBe(words)

@@ -64,26 +64,29 @@ describe('grants', () => {
     expect(fits({ capability: 'lock.door:command', limits: { values: { state: ['unlocked'] } } })).toThrow()
   })
 
-  const limits: fc.Arbitrary<Limits> = fc.record(
-    {
-      values: fc.record(
-        {
-          brightness: fc.oneof(
-            fc.constantFrom({ max: 128 }, { min: 10 }, { min: 10, max: 128 }, { max: 20 }),
-            fc.constantFrom([5], [5, 15], [200]),
-          ),
-        },
-        { requiredKeys: [] },
-      ),
-      times: fc.array(fc.constantFrom('22:00-06:00', '23:00-05:00', '06:00-22:00', '11:00-12:00'), {
-        minLength: 1,
-        maxLength: 2,
-      }),
-      rate: fc.constantFrom('1/h', '2/h', '1/m', '2/d'),
-      ask: fc.boolean(),
-    },
-    { requiredKeys: [] },
-  ) as never
+  const limits: fc.Arbitrary<Limits> = fc
+    .record(
+      {
+        values: fc.record(
+          {
+            brightness: fc.oneof(
+              fc.constantFrom({ max: 128 }, { min: 10 }, { min: 10, max: 128 }, { max: 20 }),
+              fc.constantFrom([5], [5, 15], [200]),
+            ),
+          },
+          { requiredKeys: [] },
+        ),
+        times: fc.array(fc.constantFrom('22:00-06:00', '23:00-05:00', '06:00-22:00', '11:00-12:00'), {
+          minLength: 1,
+          maxLength: 2,
+        }),
+        rate: fc.constantFrom('1/h', '2/h', '1/m', '2/d'),
+        others: fc.boolean(),
+        ask: fc.boolean(),
+      },
+      { requiredKeys: [] },
+    )
+    .map(({ others, ...rest }) => (rest.values && others !== undefined ? { ...rest, others } : rest)) as never
 
   it('[permit-4] that pass never allow what all that is wanted would not', () => {
     let passed = 0
@@ -91,10 +94,13 @@ describe('grants', () => {
       fc.property(
         limits,
         limits,
-        fc.constantFrom(5, 15, 100, 200),
+        fc.constantFrom<{ [field: string]: number }[]>(
+          ...[5, 15, 100, 200].map((brightness) => ({ brightness })),
+          ...[{}, { effect: 1 }, { brightness: 15, effect: 1 }, { brightness: 200, effect: 1 }],
+        ),
         fc.integer({ min: 0, max: 1_439 }),
         fc.array(fc.integer({ min: -90_000_000, max: 0 }), { maxLength: 3 }),
-        (narrow, wide, brightness, minute, used) => {
+        (narrow, wide, command, minute, used) => {
           const wants = [{ want: 'light.*:command', limits: wide }]
           const granted = of(narrow)
           try {
@@ -104,7 +110,7 @@ describe('grants', () => {
           }
           passed += 1
           const nowMs = Date.UTC(2026, 0, 15, 0, minute)
-          const call = { op: 'command', args: { entity: 'light.a', command: { brightness } } } as const
+          const call = { op: 'command', args: { entity: 'light.a', command } } as const
           const now = { nowMs, timezone: 'UTC', used: () => used.map((ms) => nowMs + ms) }
           const rank = { deny: 0, ask: 1, allow: 2 }
           expect(rank[judge(call, granted, now).verdict]).toBeLessThanOrEqual(
@@ -120,11 +126,11 @@ describe('grants', () => {
   it.each([
     [
       { capability: 'light.*:command', limits: { values: { brightness: { max: 128 } } } },
-      'command every light (brightness at most 128)',
+      'command every light (brightness at most 128; nothing else)',
     ],
     [
       { capability: 'lock.*:command', limits: { values: { state: ['locked'] }, ask: true } },
-      'command every lock (state only locked; only after a person’s yes, each time)',
+      'command every lock (state only locked; nothing else; only after a person’s yes, each time)',
     ],
     [{ capability: 'binary_sensor.*_motion:read' }, 'see everything called binary_sensor.*_motion'],
     [

@@ -139,6 +139,18 @@ describe('the decision', () => {
     expect(judge(command('lock.door', { state: ['locked'] }), lock, now()).verdict).toBe('deny')
     expect(judge(command('lock.door', 'unlocked'), lock, now()).verdict).toBe('deny')
   })
+  it('[permit-14] lets a command say nothing that a limit on values does not name, unless the limit says so', () => {
+    const dim = { capability: 'light.*:command', limits: { values: { brightness: { max: 128 } } } }
+    const say = (fields: Json, limits: object = dim.limits) =>
+      judge(command('light.a', fields), grants({ ...dim, limits } as PlainGrant), now())
+    expect(say({ brightness: 100 }).verdict).toBe('allow')
+    expect(say({ brightness: 100, state: 'on' })).toMatchObject({
+      verdict: 'deny',
+      reason: '"state" is not allowed: of a command only brightness',
+    })
+    expect(say({ brightness: 100, state: 'on' }, { ...dim.limits, others: true }).verdict).toBe('allow')
+    expect(say({ brightness: 200, state: 'on' }, { ...dim.limits, others: true }).verdict).toBe('deny')
+  })
   it('keeps local times of day, across midnight and both changes of summer time', () => {
     const night = grants({ capability: 'light.*:command', limits: { times: ['22:00-06:00'] } })
     const small = grants({ capability: 'light.*:command', limits: { times: ['02:15-02:45'] } })
@@ -184,24 +196,27 @@ describe('the decision', () => {
   })
 
   it('[permit-2] says what the slow reference says', () => {
-    const limits = fc.record(
-      {
-        values: fc.record(
-          {
-            state: fc.constantFrom<Json[]>(['on'], ['off'], ['on', 'off']),
-            brightness: fc.constantFrom<object>({ max: 128 }, { min: 10 }, { min: 10, max: 20 }),
-          },
-          { requiredKeys: [] },
-        ),
-        times: fc.array(fc.constantFrom('22:00-06:00', '06:00-22:00', '11:00-12:01', '13:00-24:00'), {
-          minLength: 1,
-          maxLength: 2,
-        }),
-        rate: fc.constantFrom('1/h', '2/h', '3/m', '1/d'),
-        ask: fc.boolean(),
-      },
-      { requiredKeys: [] },
-    )
+    const limits = fc
+      .record(
+        {
+          values: fc.record(
+            {
+              state: fc.constantFrom<Json[]>(['on'], ['off'], ['on', 'off']),
+              brightness: fc.constantFrom<object>({ max: 128 }, { min: 10 }, { min: 10, max: 20 }),
+            },
+            { requiredKeys: [] },
+          ),
+          times: fc.array(fc.constantFrom('22:00-06:00', '06:00-22:00', '11:00-12:01', '13:00-24:00'), {
+            minLength: 1,
+            maxLength: 2,
+          }),
+          rate: fc.constantFrom('1/h', '2/h', '3/m', '1/d'),
+          others: fc.boolean(),
+          ask: fc.boolean(),
+        },
+        { requiredKeys: [] },
+      )
+      .map(({ others, ...rest }) => (rest.values && others !== undefined ? { ...rest, others } : rest))
     const grant: fc.Arbitrary<PlainGrant> = fc.oneof(
       {
         weight: 9,
@@ -245,7 +260,7 @@ describe('the decision', () => {
 
 interface PlainGrant {
   readonly capability: string
-  readonly limits: { values?: object; times?: string[]; rate?: string; ask?: boolean }
+  readonly limits: { values?: object; others?: boolean; times?: string[]; rate?: string; ask?: boolean }
 }
 
 /** One grant after the other, one limit after the other, each in the most literal way. */
@@ -264,9 +279,12 @@ function reference(
     const [wantedDomain, wantedName] = pattern.split('.')
     if (wantedDomain !== '*' && wantedDomain !== domain) return false
     if (wantedName !== '*' && wantedName !== name) return false
-    for (const [field, limit] of Object.entries(limits.values ?? {})) {
-      const value = asked[field]
-      if (value === undefined) continue
+    for (const [field, value] of Object.entries(limits.values ? asked : {})) {
+      const limit = (limits.values as Record<string, { min?: number; max?: number } | Json[]>)[field]
+      if (limit === undefined) {
+        if (limits.others !== true) return false
+        continue
+      }
       if (Array.isArray(limit)) {
         if (!limit.includes(value)) return false
       } else if (Number(value) < (limit.min ?? 0) || Number(value) > (limit.max ?? 1e9)) return false

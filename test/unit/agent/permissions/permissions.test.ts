@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { Approvals } from '../../../../runtime/agent/permissions/approvals.ts'
 import { type AskedCall, Permissions } from '../../../../runtime/agent/permissions/permissions.ts'
+import { noPolicy } from '../../../../runtime/agent/permissions/policy.ts'
 import { Uses } from '../../../../runtime/agent/permissions/uses.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -27,7 +28,15 @@ const caller = { agent: 'night-watch', token: 1 }
 const openUses = () => Uses.open(join(directory, 'used.db'), clock.nowMs()).uses
 const start = () => {
   const audit = { append: (entry: AuditEntry) => void lines.push(entry), durable: () => durable() }
-  permissions = new Permissions({ clock, log: silentLog, audit, uses, approvals, timezone: 'UTC' })
+  permissions = new Permissions({
+    clock,
+    log: silentLog,
+    audit,
+    uses,
+    approvals,
+    timezone: 'UTC',
+    policy: noPolicy,
+  })
 }
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'permit-'))
@@ -54,7 +63,7 @@ const unlock = (id?: number, more: { [name: string]: Json } = {}) =>
   asked('command', { entity: 'lock.door', command: { state: 'unlocked', code: '4711' }, ...more }, id)
 const asking = grants({
   capability: 'lock.*:command',
-  limits: { values: { state: ['unlocked'] }, ask: true },
+  limits: { values: { state: ['unlocked'] }, others: true, ask: true },
 })
 const code = async (verdict: Promise<unknown>) => {
   const { allow, outcome } = (await verdict) as { allow: boolean; outcome?: { error: { code: string } } }

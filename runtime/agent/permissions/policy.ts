@@ -1,0 +1,133 @@
+/**
+ * A fleet's policy: what agents of a device may do without a person's leave, and what nobody may grant them.
+ *
+ * Invariants: [policy-1] what the policy grants is what an agent wants and the policy allows, both; [policy-2] what it never allows is
+ * denied at each call, whoever granted it and when; [policy-3] what was granted by the policy is gone when the policy no longer allows
+ * it: the device reads it when it starts; [policy-4] an agent is served before others only as far as somebody allowed that.
+ */
+import * as v from 'valibot'
+import type { Priority } from '../contract.ts'
+import { type Capability, describeCapability, parseCapability } from './capability.ts'
+import { type Grant, isWithin, PermissionError, parseGrants } from './grant.ts'
+import { limitsNarrow } from './limits.ts'
+import { covers, overlaps } from './pattern.ts'
+
+export interface Policy {
+  readonly allow: readonly Grant[]
+  readonly never: readonly Capability[]
+  /** The highest priority of an agent that no person has granted anything. */
+  readonly priority: Priority
+}
+
+export const noPolicy: Policy = { allow: [], never: [], priority: 'background' }
+
+const policySchema = v.strictObject({
+  allow: v.optional(v.array(v.unknown()), []),
+  never: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(200))), v.maxLength(64)), []),
+  priority: v.optional(v.picklist(['control', 'interactive', 'background']), 'background'),
+})
+
+/** Throws PermissionError `malformed`, with one line that says where. */
+export function policyOf(value: unknown): Policy {
+  const checked = v.safeParse(policySchema, value)
+  if (!checked.success) {
+    const [issue] = checked.issues
+    throw new PermissionError('malformed', `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`)
+  }
+  const { allow, never, priority } = checked.output
+  return {
+    allow: allowed(allow),
+    never: never.map((text, at) => capabilityOf(text, `never.${at}`)),
+    priority,
+  }
+}
+
+function allowed(list: readonly unknown[]): readonly Grant[] {
+  // A text stands for itself without limits.
+  const grants = list.map((one) => (typeof one === 'string' ? { capability: one } : one))
+  try {
+    return parseGrants(JSON.stringify(grants))
+  } catch (error) {
+    if (!(error instanceof PermissionError)) throw error
+    throw new PermissionError('malformed', `allow: ${error.message}`, { cause: error })
+  }
+}
+
+function capabilityOf(text: string, where: string): Capability {
+  const capability = parseCapability(text)
+  if (typeof capability === 'string') throw new PermissionError('malformed', `${where}: ${capability}`)
+  return capability
+}
+
+/** Of what an agent wants: what the policy grants, and what it does not. */
+export function grantedBy(
+  policy: Policy,
+  wanted: readonly Grant[],
+): { readonly granted: readonly Grant[]; readonly left: readonly Grant[] } {
+  const granted: Grant[] = []
+  const left: Grant[] = []
+  for (const want of wanted) {
+    const both = policy.allow
+      .flatMap((allow) => bothOf(want, allow) ?? [])
+      .filter((one) => !isNever(policy, one))
+    granted.push(...both)
+    if (!both.some((one) => isWithin(want, one))) left.push(want)
+  }
+  const texts = new Set<string>()
+  const isNew = (grant: Grant) => {
+    const text = JSON.stringify(grant)
+    return !texts.has(text) && texts.add(text)
+  }
+  return { granted: granted.filter(isNew), left }
+}
+
+/** What is both wanted and allowed; undefined where neither is inside of the other. */
+function bothOf(want: Grant, allow: Grant): Grant | undefined {
+  const { kind, pattern } = want.capability
+  if (kind !== allow.capability.kind) return undefined
+  const capability = covers(allow.capability.pattern, pattern)
+    ? want.capability
+    : covers(pattern, allow.capability.pattern)
+      ? allow.capability
+      : undefined
+  const limits = limitsNarrow(want.limits, allow.limits)
+    ? want.limits
+    : limitsNarrow(allow.limits, want.limits)
+      ? allow.limits
+      : undefined
+  return capability && limits && { capability, limits, from: 'policy' }
+}
+
+/** Grants that hold under this policy. */
+export function effective(policy: Policy, grants: readonly Grant[]): readonly Grant[] {
+  return grants.filter((grant) => grant.from !== 'policy' || policy.allow.some((one) => isWithin(grant, one)))
+}
+
+/** Whether it touches what may never be. */
+export function touchesNever({ never }: Policy, { kind, pattern }: Capability): boolean {
+  return never.some((one) => one.kind === kind && overlaps(one.pattern, pattern))
+}
+
+function isNever({ never }: Policy, { capability: { kind, pattern } }: Grant): boolean {
+  return never.some((one) => one.kind === kind && covers(one.pattern, pattern))
+}
+
+/** Throws PermissionError `never` for the first grant of which nothing could ever be used. */
+export function refuseNever(policy: Policy, grants: readonly Grant[]): void {
+  const wrong = grants.find((grant) => isNever(policy, grant))
+  if (wrong)
+    throw new PermissionError(
+      'never',
+      `the policy of this device lets no agent ${describeCapability(wrong.capability)}`,
+    )
+}
+
+const ranks = ['background', 'interactive', 'control'] as const
+
+/** How soon an agent is served: as it asks for, no sooner than its grants allow. */
+export function priorityOf(asked: Priority, grants: readonly Grant[], policy: Policy): Priority {
+  const isControl = grants.some(({ capability }) => capability.kind === 'priority')
+  const byPerson = grants.some(({ from }) => from !== 'policy')
+  const most = isControl ? 'control' : byPerson ? 'interactive' : policy.priority
+  return ranks[Math.min(ranks.indexOf(asked), ranks.indexOf(most))] ?? 'background'
+}

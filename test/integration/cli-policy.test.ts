@@ -1,0 +1,72 @@
+/** A device of a fleet: its policy grants without a person, its people with their PINs, and nobody what the policy never allows. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { hashPassword } from '../../runtime/base/password.ts'
+import { openHub, type TestHub } from '../fixtures/hub.ts'
+
+let dir: string
+let hub: TestHub
+let file: string
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'cli-policy-'))
+  file = join(dir, 'waiter.ts')
+  writeFileSync(file, waiter)
+  const config = join(dir, 'config.json')
+  const policy = { allow: ['light.hall*:read', 'memory'], never: ['siren.*:command'] }
+  const people = [{ name: 'Ada', pin: await hashPassword('2468') }]
+  writeFileSync(config, JSON.stringify({ device: { people, agents: { policy } } }))
+  hub = await openHub(['--no-voice', '--no-demo', '--config', config])
+})
+afterAll(async () => {
+  await hub[Symbol.asyncDispose]()
+  rmSync(dir, { recursive: true })
+})
+afterEach(() => {
+  delete process.env['GANGLION_PIN']
+})
+
+const waiter = `import { agent } from 'ganglion'
+export default agent({
+  name: 'waiter',
+  priority: 'control',
+  wants: ['light.*:read', 'memory', 'siren.*:command'],
+  async run(ctx) {
+    await ctx.sleep('1d')
+  },
+})`
+
+test('[policy-1] the policy grants what it allows, without a person', () => {
+  const checked = hub.run('agent', 'check', file, '--policy', join(dir, 'none.yaml'))
+  expect(checked.stderr).toContain('cannot read the policy')
+  const began = hub.run('agent', 'run', file, '--grant', 'policy', '--json')
+  expect(JSON.parse(began.stdout || '{}').grants, began.stderr).toEqual([
+    { capability: 'light.hall*:read', from: 'policy' },
+    { capability: 'memory', from: 'policy' },
+  ])
+  const may = JSON.parse(hub.run('agent', 'grant', 'waiter', '--json').stdout)
+  // It calls itself control; nobody has granted that.
+  expect(may.priority).toBe('background')
+})
+
+test('[agent-calls-4] a name alone may take back, and not give; a person with their PIN may', () => {
+  const grant = (...args: string[]) => hub.run('agent', 'grant', 'waiter', '--json', '--by', 'Ada', ...args)
+  const claimed = grant('--allow', 'light.kitchen*:read')
+  expect(claimed.status).not.toBe(0)
+  expect(claimed.stderr).toContain('only a person of this device may: Ada')
+  expect(JSON.parse(grant('--deny', 'memory').stdout).grants).toHaveLength(1)
+  process.env['GANGLION_PIN'] = '1111'
+  expect(grant('--allow', 'light.kitchen*:read').stderr).toContain('not the PIN of Ada')
+  process.env['GANGLION_PIN'] = '2468'
+  const may = JSON.parse(grant('--allow', 'light.kitchen*:read').stdout)
+  expect(may.grants).toContainEqual({ capability: 'light.kitchen*:read' })
+  // A person grants it something: it may go before what runs in the background, not before people.
+  expect(may.priority).toBe('interactive')
+})
+
+test('[policy-2] nobody grants what the policy never allows', () => {
+  const refused = hub.run('agent', 'grant', 'waiter', '--allow', 'siren.*:command')
+  expect(refused.status).not.toBe(0)
+  expect(refused.stderr).toContain('the policy of this device lets no agent command every siren')
+})
