@@ -214,6 +214,11 @@ export class Agents implements AsyncDisposable {
     })
   }
 
+  /** What it may do; nothing where there is no such agent. */
+  grantsOf(name: string): string {
+    return this.#store.agent(name)?.grants ?? ''
+  }
+
   /** Its bundle, and what it may do. Throws AgentError `not-found`. */
   installed(name: string): { readonly bundle: Uint8Array; readonly grants: string } {
     this.#refuseClosing()
@@ -254,11 +259,6 @@ export class Agents implements AsyncDisposable {
       .catch(() => {})
       .then(() => {
         this.#refuseClosing()
-  /** What it may do; nothing where there is no such agent. */
-  grantsOf(name: string): string {
-    return this.#store.agent(name)?.grants ?? ''
-  }
-
         return work()
       })
     this.#tasks.set(name, task)
