@@ -131,7 +131,8 @@ const wordsOf = ({ winner }: Decision) => `the heat pump is ${winner}'s`
 /** The pump for the winner: valves of other rooms first, then the pump, then the valve. */
 async function serve(ctx: Context, home: Home, { room, mode }: Wish): Promise<void> {
   await closeValves(ctx, home, room)
-  home.lease = await ctx.lease('heat-pump', { ttl: rules.roundMs * 1.6, within: '20s' })
+  home.lease = await leaseOf(ctx)
+  if (!home.lease) return await letGo(ctx, home, 'waits until the heat pump is free')
   await ctx.entity(await pumpOf(ctx)).command({ hvac_mode: mode }, { lease: home.lease })
   await ctx.entity(room.valve).command({ state: 'open' })
   if (room.served !== mode) room.servedFromC = room.tempC
@@ -144,10 +145,20 @@ async function rest(ctx: Context, home: Home): Promise<void> {
   await closeValves(ctx, home)
   const pump = ctx.entity(await pumpOf(ctx))
   if ((await pump.read()).state !== 'off') {
-    home.lease = await ctx.lease('heat-pump', { ttl: rules.roundMs * 1.6, within: '20s' })
-    await pump.command({ hvac_mode: 'off' }, { lease: home.lease })
+    home.lease = await leaseOf(ctx)
+    if (home.lease) await pump.command({ hvac_mode: 'off' }, { lease: home.lease })
   }
   await letGo(ctx, home, 'nobody needs the heat pump')
+}
+
+/** Until the next round, and long enough to have it prolonged then. Undefined where another has not let go yet. */
+async function leaseOf(ctx: Context): Promise<Lease | undefined> {
+  try {
+    return await ctx.lease('heat-pump', { ttl: rules.roundMs * 1.6, within: '20s' })
+  } catch (error) {
+    if ((error as { code?: string }).code === 'timeout') return undefined
+    throw error
+  }
 }
 
 async function letGo(ctx: Context, home: Home, why: string): Promise<void> {
@@ -158,17 +169,19 @@ async function letGo(ctx: Context, home: Home, why: string): Promise<void> {
   say(ctx, home, why)
 }
 
-/** Without the others: nothing but what is safe. */
+/** Without the others: nothing but what is safe. The pump is turned off by whoever may command it, and by nobody else. */
 async function alone(ctx: Context, home: Home, why: string): Promise<void> {
   say(ctx, home, `${why}. Until then: valves closed, ${rules.frostC} °C at least`)
+  const { lease } = home
   home.lease = undefined
-  const safe = async () => {
-    await closeValves(ctx, home)
-    for (const own of await ctx.entities('climate.heat_pump'))
-      await ctx.entity(own).command({ hvac_mode: 'off' })
+  const tried = async (what: string, work: () => Promise<unknown>) => {
+    await work().catch((error) => ctx.log(`${what}:`, error))
   }
-  await safe().catch((error) => ctx.log('it could not be made safe:', error))
-  await guardFrost(ctx, home).catch((error) => ctx.log('frost:', error))
+  await tried('valves', () => closeValves(ctx, home))
+  await tried('frost', () => guardFrost(ctx, home))
+  if (!lease) return
+  await tried('heat pump', async () => ctx.entity(await pumpOf(ctx)).command({ hvac_mode: 'off' }, { lease }))
+  await tried('lease', () => lease.release())
 }
 
 async function closeValves(ctx: Context, home: Home, but?: Room): Promise<void> {

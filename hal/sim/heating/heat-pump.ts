@@ -3,11 +3,11 @@
  *
  * Points are typical of what makers of 5 to 7 kW inverter units publish after EN 14511 (heating water 35 °C at A-7, A2, A7; cooling
  * water 18 °C at A35, A27), no one maker's; between them lines. Ten minutes of running and five of rest are usual settings against
- * short cycles. A start gives nothing for two minutes: an assumption. Defrosting is left out.
+ * short cycles, and a minute without flow is what the water in it bears. A start gives nothing for two minutes: an assumption. Defrosting is left out.
  */
 export type PumpMode = 'off' | 'heat' | 'cool'
 
-export const pumpTimes = { minRunMs: 600_000, minRestMs: 300_000, startMs: 120_000 } as const
+export const pumpTimes = { minRunMs: 600_000, minRestMs: 300_000, startMs: 120_000, dryMs: 60_000 } as const
 /** Circulation and controls while it runs, W. */
 const auxiliaryW = 60
 /** An inverter goes no lower than this share of its capacity. */
@@ -57,10 +57,11 @@ function between(line: readonly [Point, Point, ...Point[]], outsideC: number): P
   }
 }
 
-/** The compressor with its times. Without flow it stops at once, whatever the times say. */
+/** The compressor with its times. Without flow it stops within a minute, whatever the times say. */
 export class Compressor {
   #running: 'heat' | 'cool' | undefined
   #changedMs = Number.NEGATIVE_INFINITY
+  #flowMs = Number.NEGATIVE_INFINITY
   /** Starts, and stops for want of flow before its time was over. */
   starts = 0
   hardStops = 0
@@ -77,6 +78,7 @@ export class Compressor {
   /** `flow`: a valve is open. */
   control(mode: PumpMode, flow: boolean, atMs: number): void {
     const sinceMs = atMs - this.#changedMs
+    if (flow) this.#flowMs = atMs
     if (this.#running === undefined) {
       if (mode === 'off' || !flow || sinceMs < pumpTimes.minRestMs) return
       this.starts += 1
@@ -84,7 +86,7 @@ export class Compressor {
       return
     }
     const short = sinceMs < pumpTimes.minRunMs
-    if (!flow) {
+    if (atMs - this.#flowMs >= pumpTimes.dryMs) {
       if (short) this.hardStops += 1
       this.#turn(undefined, atMs)
     } else if (mode !== this.#running && !short) this.#turn(undefined, atMs)

@@ -3,7 +3,7 @@
  * sensors report. The weather, the price and the household are functions of the seed and the time, so that a run can be repeated.
  *
  * Invariants: [hal-sim-7] the same seed, clock and commands give the same temperatures and reports; [hal-sim-8] the compressor keeps its
- * times, and stops at once when no valve is open; [hal-sim-9] a share of a home that has lost its power heats nothing.
+ * times, and stops within a minute when no valve is open; [hal-sim-9] a share of a home that has lost its power heats nothing.
  */
 import type { HomeShare } from '../../contract/board.ts'
 import type { Json } from '../../contract/component.ts'

@@ -115,10 +115,12 @@ describe('the compressor [hal-sim-8]', () => {
     expect(compressor).toMatchObject({ running: 'cool', starts: 2, hardStops: 0 })
   })
 
-  test('stops at once without flow, and counts it', () => {
+  test('stops within a minute without flow, and counts it', () => {
     const compressor = new Compressor()
     compressor.control('heat', true, 0)
-    compressor.control('heat', false, 1_000)
+    compressor.control('heat', false, pumpTimes.dryMs - 1)
+    expect(compressor.running).toBe('heat')
+    compressor.control('heat', false, pumpTimes.dryMs)
     expect(compressor).toMatchObject({ running: undefined, hardStops: 1 })
   })
 
