@@ -47,11 +47,9 @@ function Home() {
     <>
       <Approvals />
       <Console />
-      <div class="column">
-        <Rooms />
-        <Agents />
-      </div>
+      <Rooms />
       <div class="aside">
+        <Agents />
         <Timeline />
         <Devices />
       </div>

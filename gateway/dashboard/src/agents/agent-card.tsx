@@ -73,7 +73,11 @@ function Uses({ used }: { readonly used: TopAgent }) {
       <dd class="agent-uses">
         {trimmed(cpuShare * 100, 1)} % of a core, memory {memory}
         {tokens > 0 && `, ${tokens} tokens`}
-        {over.length > 0 && <strong>. Used up: {over.join(', ')}</strong>}
+        {over.length > 0 && (
+          <>
+            . <strong>Used up: {over.join(', ')}</strong>
+          </>
+        )}
       </dd>
     </>
   )

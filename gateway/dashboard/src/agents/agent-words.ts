@@ -44,13 +44,14 @@ export function waitWords(waiting: AgentNow['waiting']): string | undefined {
     .join(', ')
 }
 
-/** `command lock.front_door: state "unlocked"` with the names that the home has for things. */
+/** Of `command lock.front_door: state "unlocked"`: `set Front Door to unlocked`, with the names that the home has for things. */
 export function plainAsk(words: string, device: string): string {
   const [, id = '', fields = ''] = /^command ([a-z_]+\.[A-Za-z0-9_.@-]+): (.*)$/s.exec(words) ?? []
   if (id === '') return words
   const [entity = id, owner = device] = id.split('@')
   const name = findEntity(entity, owner)?.name ?? id
-  return `${name}: ${fields.replaceAll('"', '').replaceAll('_', ' ')}`
+  const plain = fields.replaceAll('"', '').replaceAll('_', ' ')
+  return /^state [^,]+$/.test(plain) ? `set ${name} to ${plain.slice(6)}` : `set ${name}: ${plain}`
 }
 
 /** `Ada`, and how that is known. */
@@ -96,9 +97,14 @@ export function leftWords(ms: number): string {
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)} h`
 }
 
-/** One line of a value that agents share. */
+/** One line of a value that agents share: `wishC 20.5, until 7`. */
 export function valueWords(value: unknown): string {
   if (typeof value === 'string') return value
-  const text = JSON.stringify(value) ?? ''
+  const fields = value !== null && typeof value === 'object' && !Array.isArray(value)
+  const text = fields
+    ? Object.entries(value)
+        .map(([field, one]) => `${field} ${typeof one === 'string' ? one : JSON.stringify(one)}`)
+        .join(', ')
+    : (JSON.stringify(value) ?? '')
   return text.length > 160 ? `${text.slice(0, 159)}…` : text
 }

@@ -20,18 +20,19 @@ export function Board() {
                 <th scope="col">Fact</th>
                 <th scope="col">Value</th>
                 <th scope="col">From</th>
-                <th scope="col">Written</th>
-                <th scope="col">Holds for</th>
               </tr>
             </thead>
             <tbody>
               {now.map((fact) => (
                 <tr key={fact.key} data-fact={fact.key}>
                   <th scope="row">{fact.key}</th>
-                  <td>{valueWords(fact.value)}</td>
+                  <td>
+                    {valueWords(fact.value)}
+                    <span class="row-note">
+                      {ago(fact.tsMs, nowMs.value)}, holds for {span(fact.untilMs - nowMs.value)}
+                    </span>
+                  </td>
                   <td>{fact.author}</td>
-                  <td>{ago(fact.tsMs, nowMs.value)}</td>
-                  <td>{span(fact.untilMs - nowMs.value)}</td>
                 </tr>
               ))}
             </tbody>

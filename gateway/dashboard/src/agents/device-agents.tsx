@@ -21,7 +21,7 @@ export function DeviceAgents(props: { readonly told: AgentsOfDevice; readonly se
     <div class="agents-of" data-agents-of={told.device}>
       {(several || !online || device?.simulated) && (
         <p class="agents-where">
-          {several && <strong>{device?.name ?? told.device}</strong>}
+          {(several || device?.simulated) && <strong>{device?.name ?? told.device}</strong>}
           {device?.simulated && <span class="badge">Simulated</span>}
           {!online && (
             <span class="agents-away">

@@ -31,25 +31,29 @@ export function WhoAnswers(props: {
   if (people.length > 0)
     return (
       <div class="who">
-        <label for={`${id}-by`}>You are</label>
-        <select id={`${id}-by`} value={by} onChange={(event) => setBy(event.currentTarget.value)}>
-          <option value="">Choose</option>
-          {people.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-        <label for={`${id}-pin`}>PIN</label>
-        <input
-          id={`${id}-pin`}
-          type="password"
-          inputMode="numeric"
-          autocomplete="off"
-          maxLength={64}
-          value={pin}
-          onInput={(event) => setPin(event.currentTarget.value)}
-        />
+        <span>
+          <label for={`${id}-by`}>You are</label>
+          <select id={`${id}-by`} value={by} onChange={(event) => setBy(event.currentTarget.value)}>
+            <option value="">Choose</option>
+            {people.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </span>
+        <span>
+          <label for={`${id}-pin`}>PIN</label>
+          <input
+            id={`${id}-pin`}
+            type="password"
+            inputMode="numeric"
+            autocomplete="off"
+            maxLength={64}
+            value={pin}
+            onInput={(event) => setPin(event.currentTarget.value)}
+          />
+        </span>
       </div>
     )
   return (

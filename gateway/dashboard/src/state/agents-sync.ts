@@ -30,7 +30,7 @@ export function agentsEvent(kind: AgentsEvent, value: unknown): void {
   else {
     const ended = value as ApprovalOver
     takeOver(ended)
-    announce(`${ended.agent}: ${plainAsk(ended.words, ended.device)}. ${overWords(ended)}`)
+    announce(`${ended.agent}, ${plainAsk(ended.words, ended.device)}. ${overWords(ended)}`)
   }
 }
 

@@ -1,0 +1,409 @@
+/**
+ * Agents in the dashboard, in a real browser: on a real hub with agents that really run, and, for what a whole hub is slow to show, on
+ * a real gateway with a scripted device.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Browser, Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Gateway } from '../../gateway/gateway.ts'
+import { hashPassword } from '../../runtime/base/password.ts'
+import { openGateway, ScriptedDevice } from '../integration/gateway-device.ts'
+import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
+import { openPage, startBrowser } from './browser.ts'
+import { type Hub, startHub } from './hub.ts'
+
+const root = join(import.meta.dirname, '../..')
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const
+const adaToken = 'ada-has-a-token-of-her-own'
+const bobToken = 'bob-is-nine-years-old-now'
+
+/** The door follows the lamp, where a person says yes each time. */
+const doorman = `import { agent } from 'ganglion'
+export default agent({
+  name: 'doorman',
+  wants: [{ want: 'lock.front_door:command', limits: { ask: true } }, 'light.living_room_lamp:read'],
+  async run(ctx) {
+    ctx.log('I am here')
+    for await (const seen of ctx.on('light.living_room_lamp', { to: ['on', 'off'] })) {
+      const state = seen.state === 'on' ? 'unlocked' : 'locked'
+      try {
+        await ctx.entity('lock.front_door').command({ state })
+        ctx.log('the door is ' + state)
+      } catch (error) {
+        ctx.log('not done: ' + error.code)
+      }
+    }
+  },
+})`
+/** Asks for what it wants in two seconds, and ends. */
+const hasty = `import { agent } from 'ganglion'
+export default agent({
+  name: 'hasty',
+  wants: [{ want: 'light.kitchen_table:command', limits: { ask: true } }],
+  async run(ctx) {
+    try {
+      await ctx.entity('light.kitchen_table').command({ state: 'on' }, { within: '2s' })
+      return 'it is on'
+    } catch (error) {
+      return 'not done: ' + error.code
+    }
+  },
+})`
+const chooser = `import { agent } from 'ganglion'
+export default agent({
+  name: 'chooser',
+  wants: ['decide:heat-pump', 'board:heat.*', 'light.living_room_lamp:read'],
+  async run(ctx) {
+    for await (const _ of ctx.on('light.living_room_lamp', { to: ['on', 'off'] })) {
+      await ctx.board.set('heat.wish', 21.5)
+      await ctx.decide.auction('heat-pump', { bid: 4, reason: 'cold feet', within: '5s' })
+    }
+  },
+})`
+
+let browser: Browser
+let pictures: string
+
+beforeAll(async () => {
+  await build({ root: join(root, 'gateway/dashboard'), logLevel: 'warn' })
+  browser = await startBrowser()
+  const wanted = process.env['GANGLION_SCREENSHOTS']
+  if (wanted) await mkdir(wanted, { recursive: true })
+  pictures = wanted ?? (await mkdtemp(join(tmpdir(), 'ganglion-screenshots-')))
+})
+afterAll(async () => {
+  await browser?.close()
+})
+
+const agentOf = (page: Page, name: string) => page.locator(`[data-agent="${name}"]`)
+const inState = (page: Page, name: string, state: string) =>
+  agentOf(page, name)
+    .and(page.locator(`[data-state="${state}"]`))
+    .waitFor()
+const waiting = (page: Page) => page.locator('.approval')
+const over = (page: Page, state: string) => page.locator(`[data-over="${state}"]`)
+const entity = (page: Page, id: string, state: string) =>
+  page.locator(`[data-entity="${id}"][data-state="${state}"]`).waitFor()
+const shot = (page: Page, name: string) =>
+  page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true })
+
+describe('agents on a hub', () => {
+  let hub: Hub
+  beforeAll(async () => {
+    const people = [
+      { name: 'Ada', tokenHash: await hashPassword(adaToken) },
+      { name: 'Bob', tokenHash: await hashPassword(bobToken), answers: false },
+    ]
+    hub = await startHub('0', JSON.stringify({ gateway: { people } }))
+  })
+  afterAll(async () => {
+    await hub?.stop()
+  })
+
+  async function ganglion(...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['runtime/main.ts', ...args, '--state-dir', hub.stateDir],
+      { cwd: root },
+    )
+    return stdout
+  }
+  async function run(name: string, source: string): Promise<void> {
+    const file = join(hub.stateDir, `${name}.ts`)
+    await writeFile(file, source)
+    await ganglion('agent', 'run', file, '--grant', 'all')
+  }
+  /** What a switch on the wall would do. */
+  async function turnLamp(state: 'on' | 'off'): Promise<void> {
+    const response = await fetch(`${hub.url}/api/entities/light.living_room_lamp/command`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ command: { state } }),
+    })
+    expect(response.status).toBe(200)
+  }
+  async function login(page: Page, token: string): Promise<void> {
+    await page.getByLabel('Your own token').fill(token)
+    await page.keyboard.press('Enter')
+  }
+
+  it('[dashboard-10] appears by itself, with what it may do and what it says, and its state is live', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await page.locator('.agents').getByText('No agents yet').waitFor()
+    expect(await page.locator('.approvals').count()).toBe(0)
+    await turnLamp('off')
+    await run('doorman', doorman)
+    await inState(page, 'doorman', 'running')
+    const card = agentOf(page, 'doorman')
+    await card.getByText('something to happen in the home').waitFor()
+    await card.getByText('of a core').waitFor()
+    await card.getByText('May do 2 things, and nothing else').click()
+    await card.getByText('lock and unlock lock.front_door').waitFor()
+    await card.getByText('What it said lately').click()
+    await card.getByText('I am here').waitFor()
+    await ganglion('agent', 'stop', 'doorman')
+    await inState(page, 'doorman', 'stopped')
+    await ganglion('agent', 'resume', 'doorman')
+    await inState(page, 'doorman', 'running')
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-11] asks at the top; a person who logs in says yes, it goes on, and the record says who', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    await inState(page, 'doorman', 'running')
+    await agentOf(page, 'doorman').getByText('something to happen').waitFor()
+    await turnLamp('on')
+    const card = waiting(page)
+    await card.getByText('Front Door').waitFor()
+    expect(await card.locator('.approval-words').textContent()).toBe('set Front Door to unlocked')
+    await page.locator('[role="status"]').getByText('doorman asks for an answer').waitFor()
+    await card.getByText('Only a person of this household may answer').waitFor()
+    expect(await card.getByRole('button', { name: 'Yes' }).count()).toBe(0)
+    await shot(page, 'agents-locked')
+    await login(page, 'not-a-token-of-anybody')
+    await card.getByText('that is not the token').waitFor()
+    await login(page, bobToken)
+    await card.getByText('Bob may not answer').waitFor()
+    await login(page, adaToken)
+    await card.getByText('You answer as Ada').waitFor()
+    await shot(page, 'agents-asked')
+    const answers: string[] = []
+    page.on('request', (request) => {
+      if (request.method() === 'POST' && request.url().includes('/approvals/')) answers.push(request.url())
+    })
+    await card.getByRole('button', { name: 'Yes' }).dblclick()
+    await over(page, 'yes').getByText('Yes, by Ada, logged in here').waitFor()
+    await entity(page, 'lock.front_door', 'unlocked')
+    expect(answers).toHaveLength(1)
+    expect(await waiting(page).count()).toBe(0)
+    expect(await ganglion('audit', 'show')).toContain('by gateway:Ada')
+  })
+
+  it('[dashboard-5] is denied by keyboard alone; the agent hears of it and the focus is not lost', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page } = opened
+    await inState(page, 'doorman', 'running')
+    await turnLamp('off')
+    await waiting(page).waitFor()
+    await page.getByLabel('Your own token').focus()
+    await page.keyboard.type(adaToken)
+    await page.keyboard.press('Enter')
+    await waiting(page).getByText('You answer as Ada').waitFor()
+    await waiting(page).getByRole('button', { name: 'Yes' }).focus()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await over(page, 'no').first().waitFor()
+    await page.waitForFunction(() => document.activeElement?.id === 'approvals-title')
+    await page.getByText('What it said lately').first().focus()
+    await page.keyboard.press('Enter')
+    await agentOf(page, 'doorman').getByText('not done: permission').waitFor()
+    await entity(page, 'lock.front_door', 'unlocked')
+  })
+
+  it('[dashboard-11] says that nobody answered in time', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await run('hasty', hasty)
+    await over(page, 'expired').getByText('Expired: nobody answered in time').waitFor()
+    await inState(page, 'hasty', 'ended')
+    await agentOf(page, 'hasty').getByText('not done: timeout').waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-12] is stopped after a second press and resumed, by keyboard', async () => {
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    const card = agentOf(page, 'doorman')
+    await card.getByRole('button', { name: 'Stop', exact: true }).focus()
+    await page.keyboard.press('Enter')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Keep running')
+    expect(await card.getAttribute('data-state')).toBe('running')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await inState(page, 'doorman', 'stopped')
+    await card.getByRole('button', { name: 'Resume' }).focus()
+    await page.keyboard.press('Enter')
+    await inState(page, 'doorman', 'running')
+    expect(complaints).toEqual([])
+  })
+
+  it('[dashboard-13] what devices decide and share appears as it happens', async () => {
+    await ganglion('agent', 'stop', 'doorman')
+    await using opened = await openPage(browser, hub.url)
+    const { page, complaints } = opened
+    await page.getByText('have decided nothing together').waitFor()
+    await run('chooser', chooser)
+    await agentOf(page, 'chooser').getByText('something to happen').waitFor()
+    await turnLamp('on')
+    const decision = page.locator('.decision').first()
+    await decision.getByText('Auction: heat pump').waitFor()
+    await decision.locator('summary').click()
+    await decision.getByText(hub.device).first().waitFor()
+    const fact = page.locator('[data-fact="heat.wish"]')
+    await fact.getByText('21.5').waitFor()
+    await shot(page, 'agents-hub')
+    expect(complaints).toEqual([])
+  })
+})
+
+describe('agents of a device that says anything', () => {
+  let gateway: Gateway
+  let device: ScriptedDevice
+  const hourMs = 3_600_000
+
+  const told = (ts: number) => ({
+    ...{ v: 1, ts, more: 0 },
+    agents: [
+      agent('comfort', {
+        waiting: [
+          { op: 'sleep', count: 1 },
+          { op: 'on', count: 2 },
+        ],
+      }),
+      agent('leak-guard', { state: 'failed', reason: 'TypeError: cannot read properties of undefined' }),
+      agent('night-watch', { state: 'stopped', reason: 'a person stopped it', waiting: [], grants: [] }),
+      agent('assistant', { state: 'ended', reason: '"all said"', waiting: [] }),
+      agent('writer', { problem: 'the disk takes nothing any more', moreGrants: 3 }),
+    ],
+    approvals: [
+      asks('q1', 'night-watch', 'command lock.front_door: state "unlocked"', ts + hourMs),
+      {
+        ...asks('q2', 'assistant', 'Which room shall be warm when you are back?', ts + 90_000),
+        ...{ kind: 'question', choices: ['living room', 'study', 'none'] },
+      },
+    ],
+  })
+  const agent = (name: string, changes: object) => ({
+    ...{ name, state: 'running', program: 'a'.repeat(64), token: 1, turns: 12, inMemory: true },
+    startedMs: Date.now() - 3 * hourMs,
+    waiting: [{ op: 'on', count: 1 }],
+    grants: ['turn all lights on and off, and set how bright and which colour', 'use a language model'],
+    ...{ moreGrants: 0, ...changes },
+  })
+  const asks = (id: string, from: string, words: string, expiresMs: number) => ({
+    ...{ id, agent: from, kind: 'permission', words, choices: ['yes', 'no'] },
+    ...{ askedMs: Date.now() - 5_000, expiresMs },
+  })
+  const decision = {
+    ...{
+      v: 1,
+      id: 'e1',
+      ts: Date.now(),
+      decision: 'd1',
+      kind: 'auction',
+      subject: 'heat-pump',
+      opener: 'hub',
+    },
+    ...{ members: 3, quorum: 2, decided: true, winner: 'bedroom', price: 0.42, atMs: Date.now() },
+    ...{ reason: 'bedroom offered most: 0.6', notes: ['the commit of study came late'] },
+  }
+  const fact = {
+    key: 'heat.bedroom',
+    value: { wishC: 20.5 },
+    version: 3,
+    author: 'bedroom',
+    tsMs: Date.now(),
+  }
+
+  beforeAll(async () => {
+    gateway = await openGateway({ dashboard: join(root, 'gateway/dashboard/dist') })
+    device = await ScriptedDevice.open(gateway.mqttUrl, 'hub')
+    const used = { cpuMs: 900, engineMs: 0, tokens: 1204, bytes: 0, joules: 1, money: 0 }
+    device.answer = ({ method, ask }) => {
+      if (method === 'board')
+        return {
+          result: { facts: [{ ...fact, untilMs: Date.now() + hourMs }], more: false, count: 1, refused: 0 },
+        }
+      if (method === 'agent' && ask === 'approvals')
+        return { result: { approvals: [], people: ['Ada', 'Bob'] } }
+      if (method === 'agent' && ask === 'approve')
+        return { error: { code: 'bad-request', message: 'that is not the PIN of Ada' } }
+      if (method === 'top')
+        return {
+          result: {
+            agents: [
+              {
+                ...{ name: 'comfort', state: 'running', priority: 'background', cpuShare: 0.012 },
+                ...{ turnsPerS: 1, turns: 12, memoryBytes: 1_400_000, inMemory: true, used },
+                ...{ waits: ['sleep'], over: ['tokens'] },
+              },
+            ],
+            ...{ more: 0, resources: [] },
+          },
+        }
+      return { error: { code: 'unavailable', message: 'not now' } }
+    }
+    await device.online()
+    await device.retain(device.topics.agents('hub'), told(Date.now()))
+    await device.client.publishAsync(device.topics.event('hub', 'decision'), JSON.stringify(decision), {
+      qos: 1,
+    })
+  })
+  afterAll(async () => {
+    await device?.[Symbol.asyncDispose]()
+    await gateway?.[Symbol.asyncDispose]()
+  })
+
+  it.each([
+    ['desktop', 'light', {}],
+    ['desktop', 'dark', {}],
+    ['phone', 'light', phone],
+    ['phone', 'dark', phone],
+  ] as const)('[dashboard-5] is readable on a %s in %s', async (size, colorScheme, options) => {
+    await using opened = await openPage(browser, gateway.httpUrl, { ...options, colorScheme })
+    const { page, complaints } = opened
+    await page.locator('[data-fact="heat.bedroom"]').waitFor()
+    await page.locator('.decision').waitFor()
+    await agentOf(page, 'comfort').getByText('1204 tokens').waitFor()
+    await page.getByLabel('PIN').first().waitFor()
+    await shot(page, `agents-${size}-${colorScheme}`)
+    const closed = page.locator('.agents details:not([open]) > summary')
+    for (let left = await closed.count(); left > 0; left = await closed.count()) await closed.first().click()
+    await shot(page, `agents-open-${size}-${colorScheme}`)
+    expect(await structureFaults(page)).toEqual([])
+    expect(await controlFaults(page)).toEqual([])
+    expect(await contrastFaults(page)).toEqual([])
+    if (size === 'phone') expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
+    expect(complaints.filter((line) => !line.includes('503'))).toEqual([])
+  })
+
+  it('[dashboard-11] a wrong PIN is said, asked for again, and kept nowhere', async () => {
+    await using opened = await openPage(browser, gateway.httpUrl)
+    const { page } = opened
+    const card = waiting(page).filter({ hasText: 'night-watch' })
+    await card.getByLabel('You are').selectOption('Ada')
+    expect(await card.getByRole('button', { name: 'Yes' }).isDisabled()).toBe(true)
+    await card.getByLabel('PIN').fill('9999')
+    await card.getByRole('button', { name: 'Yes' }).click()
+    await card.getByText('Not answered: that is not the PIN of Ada').waitFor()
+    expect(await card.getByLabel('PIN').inputValue()).toBe('')
+    expect(device.calls.filter(({ ask }) => ask === 'approve').at(-1)).toMatchObject({
+      by: 'Ada',
+      pin: '9999',
+    })
+    const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href]))
+    expect(kept).not.toContain('9999')
+  })
+
+  it('[dashboard-14] a device that is gone is shown as it was, and cannot be asked', async () => {
+    await using opened = await openPage(browser, gateway.httpUrl)
+    const { page } = opened
+    await device.availability('offline')
+    await page.locator('.agents-away').getByText('Not connected').waitFor()
+    const card = agentOf(page, 'comfort')
+    expect(await card.getAttribute('class')).toContain('away')
+    expect(await card.getByRole('button', { name: 'Stop', exact: true }).isDisabled()).toBe(true)
+    await waiting(page).first().getByText('it can be answered when it is back').waitFor()
+    expect(await contrastFaults(page)).toEqual([])
+    await shot(page, 'agents-offline')
+    await device.availability('online')
+    await page.locator('.agents-away').waitFor({ state: 'detached' })
+  })
+})
