@@ -14,6 +14,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Json } from '../contract.ts'
+import type { Recorder } from '../replay/recorder.ts'
 import { type Caller, failed, type Outcome, type Performing } from '../service.ts'
 import { type AgentStore, type StoredAgent, type StoredCall, StoreError } from '../store/agent-store.ts'
 import { type TurnCost, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
@@ -48,6 +49,8 @@ export interface Life {
   readonly program: Program
   /** Where it runs. */
   readonly device: string
+  /** Where what happens to it is kept, if anywhere. */
+  readonly recorder?: Recorder | undefined
 }
 
 /** An image is taken after so many turns, or bytes of inputs: running those again takes well under a second on the slowest board. */
@@ -75,6 +78,7 @@ export class AgentLife {
   /** Where its program believes that it runs. */
   readonly #believes: string
   readonly #machine: LivingMachine
+  readonly #recorder: Recorder | undefined
   readonly #clock: AgentClock
   readonly #inbox = new Inbox()
   readonly #open = new Map<number, OpenCall>()
@@ -91,14 +95,15 @@ export class AgentLife {
   #stopped: Promise<void> | undefined
   #cancelIdle: Cancel = () => {}
 
-  constructor(deps: LifeDeps, { stored, program, device }: Life) {
+  constructor(deps: LifeDeps, { stored, program, device, recorder }: Life) {
     this.name = stored.name
     this.#deps = deps
     this.#caller = { agent: stored.name, token: stored.token }
     this.#device = device
     this.#believes = stored.device
     this.#lastCall = stored.lastCall
-    this.#machine = new LivingMachine(deps, stored, program)
+    this.#recorder = recorder
+    this.#machine = new LivingMachine({ ...deps, recorder }, stored, program)
     this.#clock = new AgentClock(deps.clock, stored.nowMs)
     this.#turn = stored.turn
     this.#imageDue = this.#machine.imageTurn + turnsPerImage
@@ -262,6 +267,7 @@ export class AgentLife {
     }
     this.#turn += 1
     this.#lastCall = output.calls.at(-1)?.id ?? this.#lastCall
+    this.#recorder?.turn(this.#turn, { nowMs, inputs, output })
     this.#inbox.kept()
     this.#bytesSinceImage += Buffer.byteLength(JSON.stringify(inputs))
     await store.durable()

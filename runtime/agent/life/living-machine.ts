@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { CodedError } from '../../base/errors.ts'
+import type { Recorder } from '../replay/recorder.ts'
 import type { AgentStore, StoredAgent, StoredTurn } from '../store/agent-store.ts'
 import { type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
 import type {
@@ -21,6 +22,7 @@ export interface LivingMachineDeps {
   readonly store: AgentStore
   readonly pool: MachinePool
   readonly seal: ImageSeal
+  readonly recorder?: Recorder | undefined
 }
 
 /** A turn on the disk cannot be taken again: the program, the disk or the engine is not what it was. */
@@ -78,8 +80,10 @@ export class LivingMachine {
   async keepImage(turn: number): Promise<void> {
     const machine = this.#machine
     if (!machine || turn === this.#imageTurn) return
-    const { store, seal } = this.#deps
+    const { store, seal, recorder } = this.#deps
     const image = await machine.image()
+    // The turns that the image includes cannot be taken again.
+    await recorder?.durable()
     store.keepImage(this.#stored.name, turn, seal.close(image, this.#stored.program))
     this.#imageTurn = turn
   }
@@ -104,7 +108,7 @@ export class LivingMachine {
   }
 
   async #restored(): Promise<PooledMachine> {
-    const { store, pool, seal } = this.#deps
+    const { store, pool, seal, recorder } = this.#deps
     const { name, program, startedMs } = this.#stored
     const sealed = store.image(name)
     const turns = store.turns(name)
@@ -118,7 +122,10 @@ export class LivingMachine {
       ? await pool.restore(this.#run, seal.open(sealed, program))
       : await pool.create({ ...this.#run, ...this.#ownGuest() }, startedMs)
     try {
-      for (const turn of turns) await replay(machine, turn)
+      for (const turn of turns) {
+        const output = await replay(machine, turn)
+        recorder?.turn(turn.turn, { ...turn, output })
+      }
       return machine
     } catch (error) {
       void machine.drop()
@@ -127,12 +134,16 @@ export class LivingMachine {
   }
 }
 
-async function replay(machine: PooledMachine, { turn, nowMs, inputs, digest }: StoredTurn): Promise<void> {
+async function replay(
+  machine: PooledMachine,
+  { turn, nowMs, inputs, digest }: StoredTurn,
+): Promise<TurnOutput> {
   const result = await machine.turn(nowMs, inputs, replayCpuMsMax)
   if (!result.ok)
     throw new ReplayError('diverged', `turn ${turn} cannot be run again: ${result.fault}: ${result.reason}`)
   if (digestOf(result.output) !== digest)
     throw new ReplayError('diverged', `diverged: turn ${turn} does not say again what it said`)
+  return result.output
 }
 
 /** SHA-256, hex. */

@@ -16,6 +16,8 @@ export interface RecordingsOptions {
   /** Of all runs together; of one. */
   readonly bytesMax: number
   readonly runBytesMax: number
+  /** Also runs of which nobody said whether to record them. */
+  readonly all?: boolean
 }
 
 export const runFileOf = (run: string) => `${run}.jsonl`
@@ -30,6 +32,10 @@ export class Recordings {
   constructor({ log }: { readonly log: Log }, options: RecordingsOptions) {
     this.#log = log.named('recordings')
     this.#options = options
+  }
+
+  get all(): boolean {
+    return this.#options.all ?? false
   }
 
   /** Makes room and begins a file. Where there is none to be made it is logged, and the run is not recorded. */
@@ -47,7 +53,7 @@ export class Recordings {
   /** Goes on with the recording of a run, where there is one. */
   recorderOf(run: Pick<RunHeader, 'agent' | 'token'>): Recorder | undefined {
     const path = this.#path(run)
-    if (!existsSync(path)) return undefined
+    if (!this.has(run)) return undefined
     const known = this.#recorders.get(path)
     if (known) return known
     const recorder = new Recorder(path, this.#options.runBytesMax, (reason) =>
@@ -67,8 +73,12 @@ export class Recordings {
     this.#recorders.clear()
   }
 
-  /** The run is over, and nothing more comes of it. */
-  async ended(run: Pick<RunHeader, 'agent' | 'token'>): Promise<void> {
+  has(run: Pick<RunHeader, 'agent' | 'token'>): boolean {
+    return existsSync(this.#path(run))
+  }
+
+  /** Nothing comes of it for now, or ever: its file is closed. */
+  async rested(run: Pick<RunHeader, 'agent' | 'token'>): Promise<void> {
     const path = this.#path(run)
     await this.#recorders.get(path)?.close()
     this.#recorders.delete(path)

@@ -46,14 +46,19 @@ export interface ReplayReport {
   readonly fault?: string
 }
 
-/** Throws ProgramError where the program cannot be loaded. */
-export async function replay(run: Run, options: Omit<MachineOptions, 'seed'>): Promise<ReplayReport> {
+/** `told` hears of each turn before it is taken. Throws ProgramError where the program cannot be loaded. */
+export async function replay(
+  run: Run,
+  options: Omit<MachineOptions, 'seed'>,
+  told: (turn: number) => void = () => {},
+): Promise<ReplayReport> {
   using machine = await Machine.create({ ...options, seed: run.seed }, run.startedMs)
   const matching = new Matching()
   const differences: Difference[] = []
   let turns = 0
   for (const recorded of run.turns) {
     turns += 1
+    told(turns)
     const result: TurnResult = machine.turn(recorded.nowMs, matching.translate(recorded.inputs))
     if (!result.ok) return report(turns, differences, matching, `${result.fault}: ${result.reason}`)
     matching.add(recorded.output.calls, result.output.calls)

@@ -134,7 +134,7 @@ describe('runs that are recorded', () => {
     const recordings = opened('room', 2_000, 800)
     for (const token of [1, 2, 3, 4, 5]) {
       begun(recordings, 'a', token).turn(1, turnAt(1))
-      await recordings.ended({ agent: 'a', token })
+      await recordings.rested({ agent: 'a', token })
     }
     const kept = readdirSync(join(root, 'room'))
     expect(kept).toContain('a.5.jsonl')
