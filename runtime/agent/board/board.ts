@@ -94,7 +94,11 @@ export class Board implements AsyncDisposable {
     this.#disk = disk
     const { clock, log, bus, signer } = deps
     const early = this.#restore(kept)
-    this.#sharing = new Sharing({ ...deps, facts: this.#facts, taken: (fact) => this.#taken(fact) })
+    this.#sharing = new Sharing({
+      ...{ ...deps, facts: this.#facts },
+      taken: (fact) => this.#taken(fact),
+      due: () => this.#schedule(),
+    })
     this.#comparisons = new Comparisons({
       ...{ clock, log, bus, signer, disk, registers: this.#registers },
       placeOf: (key) => this.#facts.place(key),
@@ -242,7 +246,7 @@ export class Board implements AsyncDisposable {
       },
       ...(value !== undefined && { value }),
       // Not before its version may be: one that lies has pushed that up.
-      tsMs: Math.max(clock.nowMs(), version * boardLimits.msPerVersion),
+      tsMs: Math.max(Math.floor(clock.nowMs()), version * boardLimits.msPerVersion),
       ...(by !== undefined && { by }),
     }
     const checked = check(factBody, body)

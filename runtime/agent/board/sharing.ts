@@ -28,6 +28,8 @@ export interface SharingDeps {
   readonly facts: Facts<SignedFact>
   /** Something took its place under a key. */
   readonly taken: (fact: SignedFact) => void
+  /** Something waits for its time. */
+  readonly due: () => void
 }
 
 interface Waiting {
@@ -149,6 +151,7 @@ export class Sharing implements Disposable {
     const acceptance = facts.accept(fact, clock.nowMs())
     if (acceptance === 'future') {
       this.#wait(key, { payload, dueMs: fact.body.tsMs - boardLimits.skewMsMax })
+      this.#deps.due()
       return `it was written in the future by the clock of ${fact.author}`
     }
     if (acceptance === 'full') return `the board has no room for more facts of ${fact.author}`
