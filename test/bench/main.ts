@@ -5,9 +5,11 @@
  */
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
+import { agentsComfort } from './agents-comfort.bench.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
 import { agentsMachine } from './agents-machine.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
+import { agentsLeakGuard, agentsNightWatch } from './agents-shipped.bench.ts'
 import { agentsTicking } from './agents-ticking.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
@@ -57,8 +59,11 @@ const benchmarks: readonly Benchmark[] = [
   offloadRoundTrip,
   offloadTwoWorkers,
   agentsCrash,
+  agentsComfort,
   agentsSchedule,
   agentsTicking,
+  agentsNightWatch,
+  agentsLeakGuard,
   agentsMachine,
 ]
 
