@@ -5,7 +5,7 @@
  * Adding one: the op in `turn.ts`, a method of the context in `contract.ts` and the guest's half in `vm/guest.ts`, a file
  * `services/<op>.service.ts`, one line in `services/index.ts`.
  */
-import type { Json, Privacy } from './contract.ts'
+import type { Json, Priority, Privacy } from './contract.ts'
 import type { Call, CallError, CallOp } from './turn.ts'
 
 /** Whose call it is. */
@@ -13,6 +13,8 @@ export interface Caller {
   readonly agent: string
   /** Grows with each move and each restart elsewhere; entities refuse a lower one. */
   readonly token: number
+  /** How urgent its work is; absent: `background`. */
+  readonly priority?: Priority
 }
 
 export type Outcome =

@@ -185,6 +185,10 @@ export class Connection {
     return this.#acknowledged((done) => this.#client.subscribe([...filters], { qos: 1 }, done))
   }
 
+  unsubscribe(filters: readonly string[]): Promise<void> {
+    return this.#acknowledged((done) => this.#client.unsubscribe([...filters], done))
+  }
+
   /** Says DISCONNECT, so that the broker does not publish the will, and waits for the socket's end. */
   async close(): Promise<void> {
     if (!this.#open) return

@@ -90,13 +90,14 @@ export class Inbound {
       return undefined
     }
     const verdict = this.#subscriptions.accept(message)
-    if (verdict !== false) return verdict
     const parsed = this.#topics.parse(topic)
-    if (parsed?.device !== this.#deviceId) return 'a topic that was not asked for'
-    if (parsed.kind === 'availability') {
+    // Also where another room listens to it: of all devices, this one is one.
+    if (parsed?.device === this.#deviceId && parsed.kind === 'availability') {
       this.#events.onAvailability(textOf(payload))
       return undefined
     }
+    if (verdict !== false) return verdict
+    if (parsed?.device !== this.#deviceId) return 'a topic that was not asked for'
     // Somebody clearing a retained topic: not a command.
     if (payload.byteLength === 0) return undefined
     if (retained) return 'a retained command or call'

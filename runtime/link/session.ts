@@ -182,13 +182,19 @@ export class Link implements AsyncDisposable {
 
   /**
    * Hands what arrives on topics that fit `filter` to `taker`, on this connection and every later one; `+` stands for a level.
-   * One taker a filter. A connection on which the broker refuses the filter goes on without it, and says so.
+   * A connection on which the broker refuses the filter goes on without it, and says so. What is retained comes again to all
+   * who take the filter.
    */
   subscribe(filter: string, taker: MessageTaker): Cancel {
     this.#assertOpen()
-    const cancel = this.#subscriptions.add(filter, taker)
+    const remove = this.#subscriptions.add(filter, taker)
     this.#connection?.subscribe([filter]).catch((error) => this.#subscribeFailed(error))
-    return cancel
+    return () => {
+      if (!remove() || this.#closing) return
+      this.#connection
+        ?.unsubscribe([filter])
+        .catch((error) => this.#log.debug('a filter was not given up', { filter, reason: messageOf(error) }))
+    }
   }
 
   /**

@@ -2,7 +2,6 @@
  * Topics that other rooms of the runtime listen to: filters with whoever takes what arrives. What arrives is bounded in size
  * by the connection; everything else about it is the taker's to check.
  */
-import type { Cancel } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { InboundMessage } from './connection.ts'
@@ -12,7 +11,7 @@ export type MessageTaker = (message: InboundMessage) => string | undefined
 
 export class Subscriptions {
   readonly #log: Log
-  readonly #takers = new Map<string, MessageTaker>()
+  readonly #takers = new Map<string, Set<MessageTaker>>()
 
   constructor(log: Log) {
     this.#log = log
@@ -22,27 +21,30 @@ export class Subscriptions {
     return [...this.#takers.keys()]
   }
 
-  /** One taker a filter. */
-  add(filter: string, taker: MessageTaker): Cancel {
-    if (this.#takers.has(filter)) throw new Error(`${filter} is taken already`)
-    this.#takers.set(filter, taker)
-    return () => {
-      if (this.#takers.get(filter) === taker) this.#takers.delete(filter)
-    }
+  /** The returned function says whether nobody wants the filter any more. */
+  add(filter: string, taker: MessageTaker): () => boolean {
+    const takers = this.#takers.get(filter) ?? new Set()
+    if (takers.has(taker)) throw new Error(`${filter} is taken already`)
+    this.#takers.set(filter, takers.add(taker))
+    return () => takers.delete(taker) && takers.size === 0 && this.#takers.delete(filter)
   }
 
-  /** False where nobody asked for the topic; else what is wrong with the message, if anything. */
+  /** Hands it to everybody who asked. False where nobody did; else what is wrong with the message, if anything. */
   accept(message: InboundMessage): string | undefined | false {
-    for (const [filter, taker] of this.#takers) {
-      if (!matches(filter, message.topic)) continue
-      try {
-        return taker(message)
-      } catch (error) {
-        this.#log.error('taking a message failed', { filter, reason: messageOf(error) })
-        return undefined
-      }
+    const takers = [...this.#takers].flatMap(([filter, all]) =>
+      matches(filter, message.topic) ? [...all] : [],
+    )
+    const complaints = takers.map((taker) => this.#hand(taker, message))
+    return complaints.length === 0 ? false : complaints.find((complaint) => complaint !== undefined)
+  }
+
+  #hand(taker: MessageTaker, message: InboundMessage): string | undefined {
+    try {
+      return taker(message)
+    } catch (error) {
+      this.#log.error('taking a message failed', { topic: message.topic, reason: messageOf(error) })
+      return undefined
     }
-    return false
   }
 }
 

@@ -19,14 +19,14 @@ import type { EntityRegistry } from './registry.ts'
 export interface ActuationRequest {
   readonly entity: string
   readonly command: Readonly<Record<string, unknown>>
-  /** Who asked: `user` at the device, `mqtt` or `mqtt:<who>` over the broker, `agent:<name>`. */
+  /** Who asked: `user` at the device, `mqtt` or `mqtt:<who>` over the broker, `agent:<name>`, `agent:<name>@<device>`. */
   readonly principal: string
   readonly id?: string
   /** The command is worth nothing after this long, milliseconds. */
   readonly ttlMs?: number
   /** It came over the network: what it commanded does not outlast a lost one, unless the part says so. */
   readonly viaNetwork?: boolean
-  /** Fencing token of an agent that commands: one lower than was seen of the same principal is refused. */
+  /** Fencing token of an agent that commands: one lower than was seen of the same agent, wherever it ran, is refused. */
   readonly token?: number
   /** Of something that only one in the site may do: refused where a later holder is known. */
   readonly lease?: { readonly name: string; readonly token: number }
@@ -133,7 +133,9 @@ export class Actuation {
 
   /** By what was heard of leases, and by the highest token that a command came under: the disk has that one over a restart. */
   #fenced({ principal, token, lease }: ActuationRequest): string | undefined {
-    const old = token === undefined ? undefined : this.#fence?.refusal(principal, token)
+    // The same agent wherever it runs: whoever asks from another device is told apart by that only for people.
+    const [agent = principal] = principal.split('@', 1)
+    const old = token === undefined ? undefined : this.#fence?.refusal(agent, token)
     if (old !== undefined || !lease) return old
     const { name, token: under } = lease
     return this.#leaseRefusal?.(name, under) ?? this.#fence?.refusal(`lease:${name}`, under)
@@ -256,6 +258,9 @@ export class Actuation {
         return end('failed', attempts - 1, missed || tooOld)
       }
       if (signal.aborted) return end('failed', attempts - 1, whyEnded(signal))
+      // While it waited another may have taken over.
+      const fenced = this.#fenced(request)
+      if (fenced !== undefined) return end(attempts === 1 ? 'refused' : 'failed', attempts - 1, fenced)
       if (attempts === 1) request.onSent?.()
       const meta = { id, ttlMs: leftMs, ...asked }
       const attempt = await this.#attempt(actuator, command, effect, meta, signal)

@@ -44,7 +44,8 @@ export class Fences implements Fence, Disposable {
     try {
       const db = this.#opened()
       const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
-      if (token < highest) return `${principal} goes on elsewhere: what comes under an old token commands nothing any more`
+      if (token < highest)
+        return `${principal} goes on elsewhere: what comes under an old token commands nothing any more`
       if (token > highest) this.#raise(db, principal, token)
       return undefined
     } catch (error) {

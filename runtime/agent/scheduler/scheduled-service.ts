@@ -79,16 +79,18 @@ async function perform(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
+  const priority = priorityOf(agent)
   const { id, args } = performing.call
   const refused = await accounts.admit(agent, within, signal)
   if (refused !== undefined) return failed('limit', refused)
   // Each call waits and holds by itself: an agent's others go on.
-  const request = { agent, task: `${agent} #${id}`, priority: priorityOf(agent) }
+  const request = { agent, task: `${agent} #${id}`, priority }
   const grant = await ask(scheduler, args, request, signal).catch(asOutcome)
   if ('ok' in grant) return grant
   const startMs = monotonicMs()
   try {
-    const outcome = await service.perform(performing, signal)
+    const caller = { ...performing.caller, priority }
+    const outcome = await service.perform({ ...performing, caller }, signal)
     accounts.add(agent, charge(outcome, monotonicMs() - startMs, args))
     return outcome
   } finally {

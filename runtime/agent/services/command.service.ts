@@ -1,94 +1,107 @@
 /**
- * `command`: an entity is commanded, and the call ends when telemetry shows the effect.
+ * `command`: an entity is commanded, here or on another device of the site, and the call ends when telemetry shows the effect.
  *
  * Invariants: [services-4] the id of a command is that of the call, so that whoever has it already knows it as a repetition;
  * [services-5] a command that may have been sent before is looked for in telemetry first: shown it is done, not shown it is sent again
- * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise; [services-7] a command under a
- * lease that its agent does not hold any more is not sent.
+ * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise.
  */
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
-import {
-  type Actuation,
-  type ActuationRequest,
-  actuationDefaults,
-  shownBefore,
-} from '../../things/actuation.ts'
-import type { EntityRegistry } from '../../things/registry.ts'
-import type { CommandReport } from '../../wire/messages.ts'
-import { failed, type Outcome, type Service } from '../service.ts'
+import { type Actuation, actuationDefaults } from '../../things/actuation.ts'
+import { commandOnce } from '../../things/once.ts'
+import type { Things } from '../../things/things.ts'
+import { jsonRecord } from '../../wire/messages.ts'
+import type { CommandOnce } from '../../wire/remote-command.ts'
+import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { entityId } from './entity-reports.ts'
-import { noEntity } from './read.service.ts'
+import { notFound } from './read.service.ts'
 import { deadline, leftOf } from './waiting.ts'
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null
 
 const schema = v.object({
   entity: entityId,
-  command: v.record(v.string(), v.unknown(), 'must be an object such as { state: "on" }'),
+  command: v.pipe(v.custom<object>(isObject, 'must be an object such as { state: "on" }'), jsonRecord),
   lease: v.optional(v.object({ name: v.string(), token: v.number() })),
   deadlineMs: deadline,
 })
+type Args = v.InferOutput<typeof schema>
 
 export interface CommandDeps {
   readonly clock: Clock
-  readonly registry: EntityRegistry
+  readonly things: Things
   readonly actuation: Actuation
   /** Whether an agent of this device holds a lease under this token. */
   readonly holds: (agent: string, lease: { readonly name: string; readonly token: number }) => boolean
 }
 
-export function commandService({ clock, registry, actuation, holds }: CommandDeps): Service {
+export function commandService(deps: CommandDeps): Service {
+  const { clock, things } = deps
   return checkedService('command', schema, async (args, performing, signal) => {
-    const { entity, command, lease, deadlineMs } = args
     const { caller, call, resumed, askedMs } = performing
-    if (!registry.get(entity)) return noEntity(entity)
     // What waited for a person's yes is fresh when it comes; what waited for the power to come back is not.
-    const untilMs = deadlineMs ?? askedMs + actuationDefaults.ttlMs
+    const untilMs = args.deadlineMs ?? askedMs + actuationDefaults.ttlMs
     const ttlMs =
-      deadlineMs === undefined && !resumed ? actuationDefaults.ttlMs : leftOf(clock, untilMs, askedMs)
-    const request = {
-      ...{ entity, command, ttlMs },
-      principal: `agent:${caller.agent}`,
-      token: caller.token,
-      ...(lease && { lease }),
-      id: `${caller.agent}/${Math.floor(askedMs)}/${call.id}`,
-    } satisfies ActuationRequest
-    const known = resumed ? await looked(actuation, request, signal) : undefined
-    if (signal.aborted) return cancelled('command')
-    if (known) return known
-    if (lease && !holds(caller.agent, lease))
-      return failed('refused', `${caller.agent} does not hold ${lease.name} any more`)
-    const report = await actuation.run(request, signal)
-    return signal.aborted ? cancelled('command') : outcomeOf(report)
+      args.deadlineMs === undefined && !resumed ? actuationDefaults.ttlMs : leftOf(clock, untilMs, askedMs)
+    const request = { args, ttlMs, performing, id: `${caller.agent}/${Math.floor(askedMs)}/${call.id}` }
+    const result = await (things.elsewhere(args.entity)
+      ? there(deps, request, signal)
+      : here(deps, request, signal))
+    return signal.aborted ? cancelled('command') : result
   })
 }
 
-/** How a command that may have been sent before ended; undefined: it is safe to send it again. */
-async function looked(
-  actuation: Actuation,
-  request: ActuationRequest & { readonly ttlMs: number },
-  signal: AbortSignal,
-): Promise<Outcome | undefined> {
-  const { entity, ttlMs } = request
-  const found = await actuation.recheck(request, signal)
-  if (!found.ok) return failed('refused', inOneLine(found.reason))
-  const { shown, repeatable, expected, observed } = found
-  if (shown) return { ok: true, value: { entity, shown: expected, already: true, ms: 0 } }
-  if (repeatable && ttlMs > 0) return undefined
-  const why = repeatable ? 'it is too late to ask again' : 'asking again could do it twice'
-  return failed(
-    'uncertain',
-    inOneLine(
-      `whether ${entity} was commanded is not known: telemetry shows ${observed}, not ${expected}; ${why}`,
-    ),
-  )
+interface Request {
+  readonly args: Args
+  readonly ttlMs: number
+  readonly performing: Performing
+  readonly id: string
 }
 
-function outcomeOf({ entity, outcome, evidence, latencyMs }: CommandReport): Outcome {
-  const { expected, unproven, reason } = evidence
-  if (outcome === 'refused') return failed('refused', inOneLine(reason ?? 'it was refused'))
-  if (outcome === 'failed') return failed('failed', inOneLine(reason ?? 'it failed'))
-  const done = { entity, shown: unproven ? 'unproven' : expected, ms: latencyMs }
-  const more = { ...(unproven ? { unproven } : {}), ...(reason === shownBefore ? { already: true } : {}) }
-  return { ok: true, value: { ...done, ...more } }
+/** Why it is not sent now under the lease that it names. */
+const leaseRefusal = ({ holds }: CommandDeps, { args: { lease }, performing: { caller } }: Request) =>
+  lease && !holds(caller.agent, lease) ? `${caller.agent} does not hold ${lease.name} any more` : undefined
+
+async function here(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
+  const { things, actuation } = deps
+  const { args, performing, ttlMs, id } = request
+  const { command, lease } = args
+  const { caller, resumed } = performing
+  const found = await things.find(args.entity, signal)
+  if (!found.ok) return notFound(found)
+  const asked = {
+    ...{ entity: things.ownId(args.entity), command, ttlMs, id },
+    ...{ principal: `agent:${caller.agent}`, token: caller.token },
+    ...(lease && { lease }),
+  }
+  const refusal = () => leaseRefusal(deps, request)
+  return outcomeOf(args.entity, await commandOnce(actuation, asked, { resumed, refusal }, signal))
+}
+
+async function there(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
+  const { args, performing, ttlMs, id } = request
+  const { command, lease } = args
+  const { caller, resumed } = performing
+  const { entity, device, remote } = deps.things.elsewhere(args.entity) ?? {}
+  if (!remote || entity === undefined || device === undefined)
+    return failed('unavailable', inOneLine(`${args.entity}: this device is of no site`))
+  const refused = leaseRefusal(deps, request)
+  if (refused !== undefined && !resumed) return failed('refused', refused)
+  const asked = {
+    ...{ device, entity, command, id, resumed, agent: caller.agent, token: caller.token },
+    // Under a lease that is gone it is looked for, and not asked for again.
+    ttlMs: refused === undefined ? Math.max(0, ttlMs) : 0,
+    ...(lease && { lease }),
+  }
+  return outcomeOf(args.entity, await remote.command(asked, signal))
+}
+
+function outcomeOf(entity: string, result: CommandOnce): Outcome {
+  if (result.outcome !== 'done') return failed(result.outcome, inOneLine(result.reason))
+  const { shown, unproven, already, ms } = result
+  return {
+    ok: true,
+    value: { entity, shown, ms, ...(unproven ? { unproven } : {}), ...(already ? { already } : {}) },
+  }
 }

@@ -2,8 +2,9 @@
 import * as v from 'valibot'
 import type { Cancel } from '../../base/clock.ts'
 import type { Entity } from '../../things/entity.ts'
-import type { EntityRegistry } from '../../things/registry.ts'
-import type { Json, Seen, Telemetry } from '../contract.ts'
+import type { Reports } from '../../things/things.ts'
+import { privacies } from '../../wire/infer.ts'
+import type { Json, Privacy, Seen, Telemetry } from '../contract.ts'
 
 const nameCharsMax = 255
 const statesMax = 32
@@ -33,41 +34,19 @@ export const reportFilter = v.strictObject(
 )
 type Filter = v.InferOutput<typeof reportFilter>
 
-/** `*` stands for any characters but a dot. Linear in the lengths: a pattern comes from an agent. */
-export function matcherOf(pattern: string): (id: string) => boolean {
-  const wanted = pattern.split('.')
-  return (id) => {
-    const parts = id.split('.')
-    return parts.length === wanted.length && wanted.every((part, at) => isLike(parts[at] ?? '', part))
-  }
-}
-
-/** Greedy: on a mismatch the last star takes one character more. */
-function isLike(text: string, pattern: string): boolean {
-  let at = 0
-  let star = -1
-  let afterStar = 0
-  for (let position = 0; position < text.length; ) {
-    if (pattern[at] === '*') {
-      star = at
-      afterStar = position
-      at += 1
-    } else if (pattern[at] === text[position]) {
-      at += 1
-      position += 1
-    } else if (star >= 0) {
-      at = star + 1
-      afterStar += 1
-      position = afterStar
-    } else return false
-  }
-  while (pattern[at] === '*') at += 1
-  return at === pattern.length
-}
-
 export function telemetryOf({ info, telemetry }: Entity): Telemetry & { readonly [key: string]: Json } {
   const { state, attributes, tsMs } = telemetry
   return { entity: info.id, state, attributes, area: info.area ?? '', tsMs }
+}
+
+/** How far what an entity reports may travel, where the one that made it says so: wherever it is read, the label stays. */
+export function labelOf({
+  telemetry,
+}: {
+  readonly telemetry: { readonly attributes: Telemetry['attributes'] }
+}): { readonly privacy?: Privacy } {
+  const privacy = privacies.find((one) => one === telemetry.attributes['privacy'])
+  return privacy === undefined ? {} : { privacy }
 }
 
 type SeenItem = Seen & { readonly [key: string]: Json }
@@ -77,15 +56,13 @@ type SeenItem = Seen & { readonly [key: string]: Json }
  * says again what was known is none.
  */
 export function watchReports(
-  registry: EntityRegistry,
+  reports: Reports,
   matches: (id: string) => boolean,
   { to, from, area }: Filter,
   tell: (seen: SeenItem) => void,
 ): Cancel {
   const before = new Map(
-    registry
-      .view()
-      .entities.flatMap(({ info, telemetry }) => (matches(info.id) ? [[info.id, telemetry]] : [])),
+    reports.entities().flatMap(({ info, telemetry }) => (matches(info.id) ? [[info.id, telemetry]] : [])),
   )
   // Hundreds of agents hear each report: which entities a pattern means is found out once for each.
   const meant = new Map([...before.keys()].map((id) => [id, true]))
@@ -95,11 +72,13 @@ export function watchReports(
     meant.set(id, matches(id))
     return matches(id)
   }
-  return registry.onReport((entity) => {
+  return reports.onReport((entity, first) => {
     const { info, telemetry } = entity
     if (!isMeant(info.id)) return
     const was = before.get(info.id)
     before.set(info.id, telemetry)
+    // Of another device: what it is, heard for the first time, is no change.
+    if (first) return
     if (area !== undefined && info.area !== area) return
     const moved = was?.state !== telemetry.state
     if (!moved && (to !== undefined || from !== undefined)) return

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Inference } from '../../inference/inference.ts'
 import type { Actuation } from '../../things/actuation.ts'
 import type { EntityRegistry } from '../../things/registry.ts'
+import { Things, type ThingsDeps } from '../../things/things.ts'
 import type { Service } from '../service.ts'
 import { type CommandDeps, commandService } from './command.service.ts'
 import { cronService } from './cron.service.ts'
@@ -16,6 +17,8 @@ import { untilService } from './until.service.ts'
 export interface ServicesDeps {
   readonly clock: Clock
   readonly registry: EntityRegistry
+  /** The device and the others of its site; absent: of no site. */
+  readonly site?: Omit<ThingsDeps, 'registry'>
   readonly actuation: Actuation
   readonly inference: Inference
   readonly holds: CommandDeps['holds']
@@ -24,14 +27,16 @@ export interface ServicesDeps {
 }
 
 export function servicesOf(deps: ServicesDeps): readonly Service[] {
+  const { registry, site = { own: '', remote: () => undefined } } = deps
+  const shared = { ...deps, things: new Things({ registry, ...site }) }
   return [
-    sleepService(deps),
-    cronService(deps),
-    onService(deps),
-    untilService(deps),
-    entitiesService(deps),
-    readService(deps),
-    commandService(deps),
-    inferService(deps),
+    sleepService(shared),
+    cronService(shared),
+    onService(shared),
+    untilService(shared),
+    entitiesService(shared),
+    readService(shared),
+    commandService(shared),
+    inferService(shared),
   ]
 }

@@ -79,13 +79,19 @@ export interface InferDeps {
 }
 
 export function inferService({ clock, inference }: InferDeps): Service {
-  return checkedService('infer', schema, async (args, { askedMs }, signal) => {
+  return checkedService('infer', schema, async (args, { caller, askedMs }, signal) => {
     const { model, privacy, deadlineMs: untilMs } = args
     const deadlineMs = untilMs === undefined ? deadlineMsDefault : leftOf(clock, untilMs, askedMs)
     if (deadlineMs <= 0) return failed('timeout', inOneLine(`infer: it is too late to ask ${model}`))
     try {
       const inputs = args.inputs.map((input) => tensorOfJson(input, input.data, reading))
-      const request = { model, privacy, deadlineMs, inputs, priority: 'background' as const }
+      const request = {
+        model,
+        privacy,
+        deadlineMs,
+        inputs,
+        priority: caller.priority ?? ('background' as const),
+      }
       return answerOf(await last(inference.infer(request, signal)), request)
     } catch (error) {
       if (signal.aborted) return cancelled('infer')

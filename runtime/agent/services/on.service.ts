@@ -3,22 +3,28 @@
  * goes on with the next change. How many items may wait is bounded by the agent's life ([life-4]).
  */
 import * as v from 'valibot'
-import type { EntityRegistry } from '../../things/registry.ts'
+import { matcherOf } from '../../things/pattern.ts'
+import type { Things } from '../../things/things.ts'
 import type { Service } from '../service.ts'
 import { cancelled, checkedService } from './checked-service.ts'
-import { entityPattern, matcherOf, reportFilter, watchReports } from './entity-reports.ts'
+import { entityPattern, reportFilter, watchReports } from './entity-reports.ts'
 
 const schema = v.object({ pattern: entityPattern, filter: reportFilter })
 
-export function onService({ registry }: { readonly registry: EntityRegistry }): Service {
-  return checkedService('on', schema, ({ pattern, filter }, { emit }, signal) => {
-    const stop = watchReports(registry, matcherOf(pattern), filter, (seen) => void emit(seen))
-    return new Promise((resolve) => {
-      const left = () => {
-        stop()
-        resolve(cancelled('on'))
-      }
-      signal.addEventListener('abort', left, { once: true })
-    })
+export function onService({ things }: { readonly things: Things }): Service {
+  return checkedService('on', schema, async ({ pattern, filter }, { emit }, signal) => {
+    // Also of devices that are not there yet: after a power cut they come back in any order.
+    const { reports, letGo } = things.here(pattern) ?? (await things.listen(pattern, signal))
+    const stop = watchReports(reports, matcherOf(pattern), filter, (seen) => void emit(seen))
+    const left = Promise.withResolvers<void>()
+    const leave = () => {
+      stop()
+      letGo()
+      left.resolve()
+    }
+    if (signal.aborted) leave()
+    else signal.addEventListener('abort', leave, { once: true })
+    await left.promise
+    return cancelled('on')
   })
 }

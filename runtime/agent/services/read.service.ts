@@ -1,17 +1,19 @@
 /** `read`: what an entity last reported. */
 import * as v from 'valibot'
-import type { EntityRegistry } from '../../things/registry.ts'
+import type { Found, Things } from '../../things/things.ts'
 import { failed, type Service } from '../service.ts'
 import { checkedService, inOneLine } from './checked-service.ts'
-import { entityId, telemetryOf } from './entity-reports.ts'
+import { entityId, labelOf, telemetryOf } from './entity-reports.ts'
 
 const schema = v.object({ entity: entityId })
 
-export function readService({ registry }: { readonly registry: EntityRegistry }): Service {
-  return checkedService('read', schema, async ({ entity: id }) => {
-    const entity = registry.get(id)
-    return entity ? { ok: true, value: telemetryOf(entity) } : noEntity(id)
+export function readService({ things }: { readonly things: Things }): Service {
+  return checkedService('read', schema, async ({ entity: id }, _performing, signal) => {
+    const found = await things.find(id, signal)
+    return found.ok
+      ? { ok: true, value: telemetryOf(found.entity), ...labelOf(found.entity) }
+      : notFound(found)
   })
 }
 
-export const noEntity = (id: string) => failed('not-found', inOneLine(`there is no ${id}`))
+export const notFound = ({ code, reason }: Extract<Found, { ok: false }>) => failed(code, inOneLine(reason))

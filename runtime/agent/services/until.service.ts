@@ -4,50 +4,59 @@
  */
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
-import type { EntityRegistry } from '../../things/registry.ts'
+import type { Things } from '../../things/things.ts'
 import { failed, type Outcome, type Service } from '../service.ts'
 import { cancelled, checkedService, inOneLine } from './checked-service.ts'
-import { entityId, includes, reportFilter, telemetryOf, watchReports } from './entity-reports.ts'
-import { noEntity } from './read.service.ts'
+import { entityId, includes, labelOf, reportFilter, telemetryOf, watchReports } from './entity-reports.ts'
+import { notFound } from './read.service.ts'
 import { deadline, leftOf, pause } from './waiting.ts'
 
 const schema = v.object({ entity: entityId, filter: reportFilter, deadlineMs: deadline })
 
 export interface UntilDeps {
   readonly clock: Clock
-  readonly registry: EntityRegistry
+  readonly things: Things
 }
 
-export function untilService({ clock, registry }: UntilDeps): Service {
-  return checkedService('until', schema, (args, { askedMs, resumed }, signal) => {
+export function untilService({ clock, things }: UntilDeps): Service {
+  return checkedService('until', schema, async (args, { askedMs, resumed }, signal) => {
     const { entity: id, filter, deadlineMs } = args
-    const entity = registry.get(id)
-    if (!entity) return Promise.resolve(noEntity(id))
     const { to, from } = filter
-    if (resumed && to !== undefined && from === undefined && includes(to, entity.telemetry.state))
-      return Promise.resolve({ ok: true, value: telemetryOf(entity) })
-    return new Promise((resolve) => {
-      const wait = new AbortController()
-      const settle = (outcome: Outcome) => {
-        stop()
-        signal.removeEventListener('abort', left)
-        wait.abort()
-        resolve(outcome)
-      }
-      const left = () => settle(cancelled('until'))
-      const stop = watchReports(
-        registry,
-        (other) => other === id,
-        filter,
-        (seen) => settle({ ok: true, value: seen }),
-      )
-      signal.addEventListener('abort', left, { once: true })
-      if (deadlineMs === undefined) return
+    const here = things.here(id)
+    const found = here ? things.findHere(id) : await things.find(id, signal)
+    // After a power cut the others come back in any order.
+    if (!found.ok && !(resumed && found.code === 'unavailable')) return notFound(found)
+    if (found.ok && resumed && to !== undefined && from === undefined) {
+      const { entity } = found
+      if (includes(to, entity.telemetry.state))
+        return { ok: true, value: telemetryOf(entity), ...labelOf(entity) }
+    }
+    const { reports, letGo } = here ?? (await things.listen(id, signal))
+    const stops = new AbortController()
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const stop = watchReports(
+      reports,
+      (other) => other === id,
+      filter,
+      (seen) => resolve({ ok: true, value: seen, ...labelOf({ telemetry: seen }) }),
+    )
+    const left = () => resolve(cancelled('until'))
+    signal.addEventListener('abort', left, { once: true })
+    if (signal.aborted) left()
+    if (deadlineMs !== undefined) {
       const late = failed('timeout', inOneLine(`${id} did not report what was waited for`))
-      pause(clock, leftOf(clock, deadlineMs, askedMs), wait.signal).then(
-        () => settle(late),
+      pause(clock, leftOf(clock, deadlineMs, askedMs), stops.signal).then(
+        () => resolve(late),
         () => {},
       )
-    })
+    }
+    try {
+      return await promise
+    } finally {
+      stop()
+      letGo()
+      signal.removeEventListener('abort', left)
+      stops.abort()
+    }
   })
 }

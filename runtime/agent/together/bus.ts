@@ -12,7 +12,7 @@ export interface Bus {
     taker: (message: {
       readonly topic: string
       readonly payload: Uint8Array
-      readonly retained: boolean
+      readonly retained?: boolean
     }) => string | undefined,
   ): Cancel
   publish(topic: string, payload: string | Uint8Array): Promise<void>
