@@ -23,7 +23,7 @@ import type { Service } from './service.ts'
 import type { Bus } from './together/bus.ts'
 import { Peers } from './together/peers.ts'
 
-export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto'> {
+export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto' | 'interested'> {
   /** Whether an agent of this name runs on this device. */
   readonly runs: (agent: string) => boolean
   readonly clock: Clock
@@ -60,14 +60,19 @@ export class Site implements AsyncDisposable {
     const { clock, log, bus, identity } = deps
     await using stack = new AsyncDisposableStack()
     const peers = stack.use(openPeers(deps, { path: join(stateDir, 'peers.json'), ...(keys && { keys }) }))
-    const { contractor, veto } = deps
+    const { contractor, veto, interested } = deps
     const recent: DecisionEvent[] = []
     const record: DecisionsDeps['record'] = (decision) => {
       recent.push(eventOf(decision))
       if (recent.length > recentMax) recent.shift()
       deps.record(decision)
     }
-    const asked = { record, ...(contractor && { contractor }), ...(veto && { veto }) }
+    const asked = {
+      record,
+      ...(contractor && { contractor }),
+      ...(veto && { veto }),
+      ...(interested && { interested }),
+    }
     const decisions = stack.use(new Decisions({ clock, log, bus, signer: identity, ...asked }))
     const leases = stack.use(
       Leases.open(

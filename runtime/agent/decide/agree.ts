@@ -18,8 +18,9 @@ import { type Intent, Process } from './process.ts'
 const echoesAt = 0.3
 
 export class Agree extends Process<Extract<OpenBody, { what: 'agree' }>> {
+  /** Without a value of its own it takes the opener's. */
   intend({ value }: Intent): void {
-    if (value !== undefined) this.#echo(value)
+    this.#echo(value === undefined ? this.setting.open.value : value)
   }
 
   protected override onWord(): void {

@@ -77,7 +77,11 @@ function asking({ clock, calling }: AgentContractorDeps) {
 }
 
 function mayBeAsked({ state, waiting, grants }: ContractorAgent, subject: string): boolean {
-  if (state !== 'running' || !waiting.includes('calls')) return false
+  return state === 'running' && waiting.includes('calls') && mayDecide(grants, subject)
+}
+
+/** Whether these grants let an agent decide about a subject. */
+export function mayDecide(grants: string, subject: string): boolean {
   return parseGrants(grants).some(
     ({ capability: { kind, pattern } }) => kind === 'decide' && covers(pattern, subject),
   )

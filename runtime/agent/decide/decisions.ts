@@ -62,6 +62,8 @@ export interface DecisionsDeps {
   /** Why this device's safety rules forbid what is to be decided; undefined where they do not. */
   readonly veto?: (open: OpenBody) => string | undefined
   readonly contractor?: Contractor
+  /** Whether somebody on this device may want something of it; where nobody does, it says so at once and nobody waits for it. */
+  readonly interested?: (subject: string) => boolean
 }
 
 export interface DecisionsOptions {
@@ -88,6 +90,8 @@ interface Live {
   work: { readonly round: number; readonly stop: AbortController } | undefined
   /** What this device offered for a task. */
   offer: Offer | undefined
+  /** Words that were checked, by their message: the same said again, or shown beside a result, needs no second look. */
+  readonly checked: Map<string, Word>
   /** Aborts when it is over, and what was asked of contractors with it. */
   readonly stop: AbortController
   ended: boolean
@@ -95,9 +99,13 @@ interface Live {
   againAtMs: number
 }
 
-const tickMs = 25
+/** How often time is told to what is open: a share of what it lasts, and that at least. */
+const tickShare = 0.01
+const tickMsMin = 25
 const openAgeMsMax = 10 * 60_000
 const recentMax = 1_024
+/** Messages of one decision that are known again: all that honest devices say. */
+const checkedMax = 6 * decideLimits.membersMax
 /** Contractors have this share of the time to offer: what comes when offers are closed is late. */
 const offerShare = 0.2
 
@@ -189,17 +197,18 @@ export class Decisions implements Disposable {
 
   #begin(open: OpenBody, opener: string, envelope: string): Live | string {
     if (this.#live.size >= this.#options.openMax) return `${this.#options.openMax} decisions are open already`
-    const { clock, signer, veto } = this.#deps
+    const { clock, signer, veto, interested } = this.#deps
     const startMs = clock.monotonicMs()
+    const checked = new Map<string, Word>()
     const setting: Setting<never> = {
       ...{ self: signer.device, opener, open: open as never, startMs },
       nonce: () => randomBytes(32).toString('hex'),
-      read: this.#read,
+      read: (envelope) => checked.get(envelope) ?? this.#read(envelope),
     }
     const process = this.#processOf(open, setting)
     const { againMs } = this.#options
     const live: Live = {
-      stop: new AbortController(),
+      ...{ checked, stop: new AbortController() },
       ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
       ...{
         waiters: [],
@@ -214,7 +223,9 @@ export class Decisions implements Disposable {
     if (opener === signer.device) this.#send(open.id, envelope)
     const forbids = veto?.(open)
     if (forbids !== undefined) process.veto(forbids.slice(0, decideLimits.reasonCharsMax))
-    if (open.what === 'contract-net') this.#offer(live, open.subject, open.task as Json)
+    const wanted = opener === signer.device || (interested?.(open.subject) ?? true)
+    if (!wanted) process.intend({}, startMs)
+    else if (open.what === 'contract-net') this.#offer(live, open.subject, open.task as Json)
     this.#advance(live)
     this.#schedule()
     return live
@@ -284,6 +295,9 @@ export class Decisions implements Disposable {
 
   #hear(id: string, device: string, payload: Uint8Array): string | undefined {
     const { signer, clock } = this.#deps
+    const live = this.#live.get(id)
+    const envelope = Buffer.from(payload).toString()
+    if (live?.checked.has(envelope)) return undefined
     const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax)
     if (!said.ok) return said.reason
     const { from, body } = said
@@ -291,10 +305,11 @@ export class Decisions implements Disposable {
     if (body.id !== id) return 'it belongs to another decision'
     if (payload.byteLength > decideLimits.bytesMax && body.kind !== 'result') return 'it is too large'
     if (body.kind === 'open') return this.#heardOpen(from, body)
-    const live = this.#live.get(id)
     // Of one that is over, or that this device has not heard of yet: its words are said again.
     if (!live) return undefined
-    live.process.hear(from, body, Buffer.from(payload).toString(), clock.monotonicMs())
+    if (body.kind !== 'result' && live.checked.size < checkedMax && live.open.members.includes(from))
+      live.checked.set(envelope, { from, body, envelope })
+    live.process.hear(from, body, envelope, clock.monotonicMs())
     this.#advance(live)
     return undefined
   }
@@ -340,6 +355,7 @@ export class Decisions implements Disposable {
       const envelope = seal(signer, 'decide', body satisfies DecideBody)
       live.envelopes.push(envelope)
       this.#send(live.open.id, envelope)
+      if (body.kind !== 'result') live.checked.set(envelope, { from: signer.device, body, envelope })
       live.process.hear(signer.device, body, envelope, clock.monotonicMs())
     }
     const { outcome } = live.process
@@ -380,11 +396,17 @@ export class Decisions implements Disposable {
       .catch((error) => log.debug('a word was not sent', { id, reason: messageOf(error) }))
   }
 
+  /** Wakes when the first of all that is open has something to do. */
   #schedule(): void {
-    this.#cancelTick ??= this.#deps.clock.after(tickMs, () => {
-      this.#cancelTick = undefined
+    this.#cancelTick?.()
+    this.#cancelTick = undefined
+    if (this.#live.size === 0) return
+    const { clock } = this.#deps
+    const nowMs = clock.monotonicMs()
+    const dueMs = Math.min(...[...this.#live.values()].map((live) => dueAt(live, nowMs)))
+    this.#cancelTick = clock.after(Math.max(1, dueMs - nowMs), () => {
       this.#tick()
-      if (this.#live.size > 0) this.#schedule()
+      this.#schedule()
     })
   }
 
@@ -410,4 +432,9 @@ export class Decisions implements Disposable {
     const [oldest] = this.#recent
     if (this.#recent.size > recentMax && oldest !== undefined) this.#recent.delete(oldest)
   }
+}
+
+function dueAt({ ended, againAtMs, process, open }: Live, nowMs: number): number {
+  if (ended) return Math.min(againAtMs, process.endMs)
+  return Math.min(againAtMs, nowMs + Math.max(tickMsMin, open.lastsMs * tickShare))
 }
