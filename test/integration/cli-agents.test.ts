@@ -140,6 +140,22 @@ test('less than it wants can be granted, and more cannot [agent-calls-2]', async
   expect(await entity('light.kitchen_table')).toBe(before)
 })
 
+test('agents that come with Ganglion run by their name, with what they want', async () => {
+  for (const [name, op] of [
+    ['night-watch', 'on'],
+    ['leak-guard', 'sleep'],
+  ] as const) {
+    const ran = agent('run', name, '--grant', 'all', '--json')
+    expect(ran).toMatchObject({ status: 0, stderr: expect.not.stringContaining('permission') })
+    const waits = async () => (await listedOne(name))?.waiting
+    await until(`${name} to wait`, async () =>
+      ((await waits()) as { op: string }[]).some((one) => one.op === op),
+    )
+    expect(await saidBy(name)).not.toContain('permission')
+    expect(agent('remove', name).status).toBe(0)
+  }
+})
+
 test('a bundle larger than a message reaches the device by a ticket', async () => {
   const lines = Array.from(
     { length: 4_000 },
