@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import type * as v from 'valibot'
 import type { AgentAsk } from '../../runtime/wire/agents.ts'
-import { type BoardFact, boardResult } from '../../runtime/wire/board.ts'
+import { type BoardFact, type BoardResult, boardResult } from '../../runtime/wire/board.ts'
 import { encodeCbor } from '../../runtime/wire/cbor.ts'
 import { type WhyResult, whyResult } from '../../runtime/wire/decisions.ts'
 import type { Priority, Privacy } from '../../runtime/wire/infer.ts'
@@ -149,6 +149,15 @@ export class Devices {
   async top(device: string): Promise<TopResult> {
     if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
     return this.#call(this.#online(device), 'top', {}, this.#deps.deadlines.statusMs, topResult)
+  }
+
+  /** Facts that the devices share, as this one has checked them: a page of those that fit, after a key. */
+  async boardOf(
+    device: string,
+    asked: { readonly pattern?: string | undefined; readonly after?: string | undefined },
+  ): Promise<BoardResult> {
+    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    return this.#call(this.#online(device), 'board', asked, this.#deps.deadlines.statusMs, boardResult)
   }
 
   /** Facts that the devices share, as one of them that is online has checked them. */

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import * as v from 'valibot'
+import { boardParams } from '../../runtime/wire/board.ts'
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { faultParams } from '../../runtime/wire/rpc.ts'
@@ -61,6 +62,10 @@ function addReading(app: FastifyInstance, { site, devices, tickets, health, offl
     devices: site.directory.devices().map(({ id }) => site.deviceSummary(id)),
   }))
   app.get('/api/devices/:id/status', (request) => devices.status(idOf(request)))
+  app.get('/api/devices/:id/board', (request) => {
+    const { pattern, after } = checked(boardParams, request.query)
+    return devices.boardOf(idOf(request), { ...(pattern && { pattern }), ...(after && { after }) })
+  })
   app.get('/api/devices/:id/together', (request) => devices.together(idOf(request)))
   app.get('/api/devices/:id/top', (request) => devices.top(idOf(request)))
   app.get('/api/devices/:id/decisions', (request) => devices.decisions(idOf(request)))

@@ -212,6 +212,13 @@ function addHubCommands(program: Command, run: Run): void {
     .action((options) =>
       run(options, async (context) => (await import('./commands/decisions.ts')).decisions(options, context)),
     )
+  ofHub(program.command('board').argument('[pattern]', 'a key, or a pattern such as heat.*; default: all'))
+    .description('facts that the devices of the home share, as one of them has them')
+    .option('--watch', 'then each change, until Ctrl-C')
+    .option('--device <id>', 'which device, where there are several')
+    .action((pattern: string | undefined, options) =>
+      run(options, async (context) => (await import('./commands/board.ts')).board(pattern, options, context)),
+    )
   ofHub(program.command('top'))
     .description('the agents of a device, live: what each uses and waits for')
     .option('--device <id>', 'which device, where there are several')
