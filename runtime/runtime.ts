@@ -3,10 +3,13 @@ import { resolve } from 'node:path'
 import type { Hal, OpenBoard } from '../hal/contract/board.ts'
 import type { Safety } from '../hal/contract/safety.ts'
 import { AgentCalls } from './agent/agent-calls.ts'
+import { CallsAcross } from './agent/calling/across.ts'
 import type { Contractor, DecisionRecord } from './agent/decide/decisions.ts'
 import { entryOf, eventOf } from './agent/decide/record.ts'
 import { safetyVeto } from './agent/decide/safety-veto.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
+import { lacks } from './agent/move/lacks.ts'
+import { Mover } from './agent/move/mover.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
 import { Assistant } from './assistant/assistant.ts'
@@ -34,6 +37,7 @@ import { attachBoard } from './things/hal-source.ts'
 import { Leases } from './things/leases.ts'
 import { homeMessage, publishHome } from './things/publication.ts'
 import { EntityRegistry } from './things/registry.ts'
+import { Remote } from './things/remote/remote.ts'
 import { understand } from './understanding/understand.ts'
 import type { DecisionEvent } from './wire/decide.ts'
 
@@ -79,8 +83,8 @@ export class Runtime implements AsyncDisposable {
     const registry = new EntityRegistry(board.layout.areas)
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
     const fence = stack.use(new Fences({ clock, log }, config.stateDir))
-    let site: Site | undefined
-    const leaseRefusal = (name: string, token: number) => site?.leaseRefusal(name, token)
+    const others: Others = {}
+    const leaseRefusal = (name: string, token: number) => others.site?.leaseRefusal(name, token)
     const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal })
     stack.defer(attachBoard(board, registry, actuation))
 
@@ -131,19 +135,26 @@ export class Runtime implements AsyncDisposable {
       : undefined
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
     const holds: ServicesDeps['holds'] = (agent, { name, token }) =>
-      site?.leases.held(name, agent)?.token === token
-    const services = servicesOf({ clock, registry, actuation, inference: router, timeZone, holds })
+      others.site?.leases.held(name, agent)?.token === token
+    const services = servicesOf({
+      ...{ clock, registry, actuation, inference: router, timeZone, holds },
+      site: { own: config.id, remote: () => others.remote },
+    })
     const shared = { clock, log, services, models: router, publishApproval: tell('approval') }
     const together = config.agents.enabled
       ? stack.use(
           await openTogether(
-            { ...shared, link, safety: board.safety, tellDecision: tell('decision') },
+            {
+              ...shared,
+              ...{ link, registry, actuation, inference, others },
+              safety: board.safety,
+              tellDecision: tell('decision'),
+            },
             config,
             signal,
           ),
         )
       : undefined
-    site = together?.site
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
@@ -210,20 +221,31 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
 type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit' | 'publishAgents'>
 interface Together extends AsyncDisposable {
   readonly agents: DeviceAgents
+  readonly mover: Mover
   readonly site: Site
   readonly identity: Identity
   readonly audit: DeviceAudit
 }
 
+/** What agents reach of the other devices, once it is open: calls that were under way at a crash are performed before all is. */
+interface Others {
+  site?: Site
+  remote?: Remote
+}
+
 interface TogetherDeps extends Shared {
   readonly link: Link
+  readonly others: Others
+  readonly registry: EntityRegistry
+  readonly actuation: Actuation
+  readonly inference: DeviceInference
   readonly safety: Safety | undefined
   readonly tellDecision: (event: DecisionEvent) => void
 }
 
 /** What this device does with the others of its site, and its agents; closed before the link. */
 async function openTogether(
-  { link, safety, tellDecision, ...shared }: TogetherDeps,
+  { link, registry, actuation, inference, safety, others, tellDecision, ...shared }: TogetherDeps,
   config: DeviceConfig,
   signal: AbortSignal,
 ): Promise<Together> {
@@ -241,24 +263,64 @@ async function openTogether(
   let agents: DeviceAgents | undefined
   const runs = (agent: string) => agents?.runs(agent) ?? true
   const vetoes = safety && stack.use(await safetyVeto(safety, id))
+  const interested = (subject: string) => agents?.decidesOn(subject) ?? true
   const contractor: Contractor = { offer: async (...asked) => agents?.contractor.offer(...asked) }
   const site = stack.use(
     await Site.open(
       {
-        ...{ clock, log, bus: link, identity, record, runs, contractor },
+        ...{ clock, log, bus: link, identity, record, runs, contractor, interested },
         ...(vetoes && { veto: vetoes.veto }),
       },
       { stateDir, peers },
       signal,
     ),
   )
-  const deps = { ...shared, identity, audit, services: [...services, ...site.services] }
+  others.site = site
+  others.remote = stack.use(
+    new Remote(
+      {
+        ...{ clock, log, bus: link, signer: identity, registry, actuation },
+        record: (entry) => audit.record(entry),
+        onNew: (listener) => site.peers.onNew(listener),
+      },
+      config.agents,
+    ),
+  )
+  const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: identity }))
+  const deps = { ...shared, identity, audit, across, services: [...services, ...site.services] }
   const topic = link.topics.agents(id)
   const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
     now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)
   agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents }, config, signal))
+  const mover = stack.use(await openMover({ ...shared, link, registry, inference }, agents, identity, signal))
   const open = stack.move()
-  return { agents, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return { agents, mover, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+function openMover(
+  {
+    clock,
+    log,
+    link,
+    registry,
+    inference,
+  }: Pick<TogetherDeps, 'clock' | 'log' | 'link' | 'registry' | 'inference'>,
+  agents: DeviceAgents,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<Mover> {
+  const { router, served, routes } = inference
+  const here = {
+    device: identity.device,
+    entities: () => registry.view().entities.map(({ info }) => info.id),
+    runs: (model: string) => routes.some((route) => route.offer(model).usable),
+    models: () => served.list().map(({ name }) => name),
+    thinks: () => router.modelsFor('chat').length > 0,
+  }
+  const moves = async () => (await agents.get()).moves
+  const known = async () => (await agents.known())?.moves
+  const deps = { clock, log, bus: link, signer: identity, lacks: (grants: string) => lacks(here, grants) }
+  return Mover.open({ ...deps, open: moves, known }, signal)
 }
 
 function openVoice(

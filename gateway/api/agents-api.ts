@@ -12,6 +12,7 @@ import {
   agentLogLinesMax,
   agentLogs,
   agentMay,
+  agentMoved,
   grantParams,
 } from '../../runtime/wire/agents.ts'
 import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
@@ -19,6 +20,7 @@ import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../runtime/wi
 import { wireLimits } from '../../runtime/wire/limits.ts'
 import { check } from '../../runtime/wire/messages.ts'
 import { type PersonParams, personParams } from '../../runtime/wire/person.ts'
+import { deviceId } from '../../runtime/wire/signed.ts'
 import { ApiError } from './api-error.ts'
 import type { Devices } from './devices.ts'
 import type { People } from './people.ts'
@@ -30,9 +32,12 @@ const { gateway: _, ...own } = personParams
 const runBody = v.strictObject({
   bundle: v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax, 'is larger than a bundle may be')),
   grants: v.optional(agentGrants),
+  record: v.optional(v.boolean()),
   ...own,
 })
 const changeBody = v.strictObject(own)
+const moveBody = v.strictObject({ to: deviceId, ...own })
+const resumeBody = v.strictObject({ here: v.optional(v.boolean()), ...own })
 const grantBody = v.strictObject({ ...grantParams, ...own })
 const logsQuery = v.strictObject({
   lines: v.optional(
@@ -76,7 +81,17 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
     const body = checked(runBody, request.body)
     return devices.agent(placeOf(request).id, { ask: 'run', ...body, ...whoAsks(request, body) }, agentDone)
   })
-  for (const ask of ['stop', 'resume', 'remove'] as const)
+  app.post('/api/devices/:id/agents/:name/move', (request) => {
+    const { id, name } = placeOf(request)
+    const body = checked(moveBody, request.body)
+    return devices.agent(id, { ask: 'move', name, ...body, ...whoAsks(request, body) }, agentMoved)
+  })
+  app.post('/api/devices/:id/agents/:name/resume', (request) => {
+    const { id, name } = placeOf(request)
+    const body = checked(resumeBody, request.body ?? {})
+    return devices.agent(id, { ask: 'resume', name, ...body, ...whoAsks(request, body) }, agentDone)
+  })
+  for (const ask of ['stop', 'remove'] as const)
     app.post(`/api/devices/:id/agents/:name/${ask}`, (request) => {
       const { id, name } = placeOf(request)
       const body = checked(changeBody, request.body ?? {})

@@ -22,6 +22,7 @@ import {
   type AgentList,
   type AgentLogs,
   type AgentMay,
+  type AgentMoved,
   type AgentView,
   agentPageMax,
   agentParams,
@@ -37,6 +38,7 @@ import { openBundle, readContent, sealed } from './bundle/bundle.ts'
 import type { Manifest } from './bundle/manifest.ts'
 import type { Want } from './contract.ts'
 import type { DeviceAgents } from './device-agents.ts'
+import type { Mover } from './move/mover.ts'
 import { changed, narrows } from './permissions/change.ts'
 import { type Grant, grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
 import { People } from './permissions/people.ts'
@@ -49,6 +51,7 @@ export interface AgentCallsDeps {
   readonly identity: Identity
   readonly agents: DeviceAgents
   readonly audit: Pick<DeviceAudit, 'record'>
+  readonly mover: Mover
 }
 
 /** `gateway`: its HTTP address; large bundles are fetched from there and nowhere else. */
@@ -57,9 +60,10 @@ export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people'>
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
 type Changing = Extract<AgentAsk, { ask: 'stop' | 'resume' | 'remove' }>
+type Move = Extract<AgentAsk, { ask: 'move' }>
 type GrantAsk = Extract<AgentAsk, { ask: 'grant' }>
 type Approve = Extract<AgentAsk, { ask: 'approve' }>
-type Result = AgentList | AgentDone | AgentLogs | AgentMay | ApprovalsResult | ApproveResult
+type Result = AgentList | AgentDone | AgentLogs | AgentMoved | AgentMay | ApprovalsResult | ApproveResult
 
 export class AgentCalls {
   readonly #deps: AgentCallsDeps
@@ -84,7 +88,7 @@ export class AgentCalls {
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
       if (ask.ask === 'approvals') return await this.#approvals(agents)
       if (ask.ask === 'approve') return await this.#approve(agents, ask)
-      return await this.#named(agents, ask)
+      return await this.#named(agents, ask, signal)
     } catch (error) {
       throw asRpcError(error)
     }
@@ -122,13 +126,14 @@ export class AgentCalls {
     return { agents: rest.slice(0, agentPageMax).map(viewOf), more: rest.length > agentPageMax }
   }
 
-  async #named(agents: DeviceAgents, ask: Named): Promise<AgentDone | AgentLogs | AgentMay> {
+  async #named(agents: DeviceAgents, ask: Named, signal: AbortSignal): Promise<Result> {
     const { name } = ask
     const known = await agents.known()
     if (!known) throw new RpcError('not-found', `there is no agent called ${name}`)
     if (ask.ask === 'logs') return { lines: fitting(known.log(name, ask.lines)) }
     if (ask.ask === 'grants') return this.#may(known, name)
     if (ask.ask === 'grant') return await this.#grant(known, ask)
+    if (ask.ask === 'move') return await this.#move(ask, signal)
     const person = await this.#people.whoIs(ask, signedParts(ask))
     await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, () => change(known, ask))
     return { name }
@@ -150,6 +155,18 @@ export class AgentCalls {
         .record({ kind: 'done', ask, agent, outcome })
         .catch((error) => log.error('the audit log cannot be written', { reason: messageOf(error) }))
     }
+  }
+
+  /** What was begun is brought to its end, also where nobody waits for it any more. */
+  async #move(ask: Move, signal: AbortSignal): Promise<AgentMoved> {
+    const { name, to } = ask
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    signal.throwIfAborted()
+    let moved = { bytes: 0, pending: false }
+    await this.#recorded({ ask: ask.ask, agent: name, to, by: person.shown }, async () => {
+      moved = await this.#deps.mover.move(name, to)
+    })
+    return { name, device: to, bytes: moved.bytes, pending: moved.pending }
   }
 
   #may(known: Agents, name: string): AgentMay {
@@ -209,7 +226,7 @@ export class AgentCalls {
     const grants = printGrants(granted)
     const known = await agents.get()
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
-    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants))
+    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants, ask))
     return { name: bundle.name, program: bundle.hash, grants }
   }
 
@@ -245,7 +262,7 @@ function wantsOf({ wants = [], priority }: Manifest): readonly Want[] {
 function change(known: Agents, asked: Changing): Promise<void> {
   const { ask, name } = asked
   if (ask === 'stop') return known.stop(name)
-  return ask === 'resume' ? known.resume(name) : known.remove(name)
+  return ask === 'resume' ? known.resume(name, asked) : known.remove(name)
 }
 
 /** The bundle, and what CBOR says of it. */

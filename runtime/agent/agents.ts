@@ -14,6 +14,8 @@ import type { Log } from '../base/log.ts'
 import { backoffMs } from '../base/retry.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
+import { AgentMoves, type Belongings } from './move/agent-moves.ts'
+import type { Recordings } from './replay/recordings.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
 import type { Call, CallOp, TurnCost } from './turn.ts'
@@ -47,6 +49,10 @@ export interface AgentsDeps {
   /** What to answer a call that was allowed and under these grants no longer is. Asks nobody, counts nothing. */
   readonly revoked: (caller: Caller, call: StoredCall, grants: string) => Outcome | undefined
   readonly turns: Turns
+  /** Where runs are recorded of which somebody wants it. */
+  readonly recordings?: Recordings
+  /** What agents take along that move; absent: none moves. */
+  readonly belongings?: Belongings
   /** Told when an agent was removed: all else that it left goes too. */
   readonly removed?: (agent: string) => void
   /** Told when something was done with an agent, or it has come to its end. */
@@ -98,6 +104,7 @@ export class Agents implements AsyncDisposable {
   readonly #seal: ImageSeal
   /** Where programs are loaded: also to see what one is before it is installed. */
   readonly pool: MachinePool
+  readonly #moves: AgentMoves | undefined
   readonly #services: ReadonlyMap<CallOp, Service>
   readonly #lives = new Map<string, AgentLife>()
   /** The last thing asked of each agent, until it is done. */
@@ -128,16 +135,32 @@ export class Agents implements AsyncDisposable {
     this.pool = new MachinePool({ clock, log }, { threadsMax: options.threadsMax })
     this.#seal = new ImageSeal({ engine: this.pool.engine, identity })
     this.#services = new Map(services.flatMap((service) => service.ops.map((op) => [op, service] as const)))
+    const { belongings, removed } = deps
+    this.#moves =
+      belongings &&
+      new AgentMoves({
+        ...{ clock, log: this.#deps.log, store, seal: this.#seal, belongings },
+        ...{ engine: this.pool.engine, agentsMax: options.agentsMax },
+        next: (name, work) => this.#next(name, work),
+        halt: (name) => this.#gone(name),
+        live: (stored) => this.#live(stored),
+        removed: (name) => removed?.(name),
+      })
   }
 
   /**
    * Keeps a program under its name, with what it may do, and begins it from its start. One of that name that runs is in the way:
    * AgentError `duplicate`. Throws AgentError `limit`.
    */
-  run(bundle: Installable, grants: string): Promise<void> {
+  run(
+    bundle: Installable,
+    grants: string,
+    { record = this.#deps.recordings?.all ?? false }: { readonly record?: boolean | undefined } = {},
+  ): Promise<void> {
     const { name, hash, restartsMax = 0 } = bundle
     return this.#next(name, async () => {
       const before = this.#store.agent(name)
+      if (before) refuseOnItsWay(before)
       if (before?.state === 'running')
         throw new AgentError(
           'duplicate',
@@ -149,14 +172,19 @@ export class Agents implements AsyncDisposable {
           `${this.#options.agentsMax} agents are installed already: remove one first`,
         )
       await this.#gone(name)
-      await this.#begin({ name, program: hash, grants, restartsMax, restarts: [] }, bundle.bytes)
+      await this.#begin({ name, program: hash, grants, restartsMax, restarts: [] }, bundle.bytes, record)
     })
   }
 
-  /** Goes on where a stopped or failed agent was. Throws AgentError `not-found`, `state`. */
-  resume(name: string): Promise<void> {
+  /**
+   * Goes on where a stopped or failed agent was; `here`: where it has been left on its way between two devices. Throws AgentError
+   * `not-found`, `state`; MoveError.
+   */
+  resume(name: string, { here = false }: { readonly here?: boolean | undefined } = {}): Promise<void> {
+    if (here) return this.moves.seize(name)
     return this.#next(name, async () => {
       const stored = this.#known(name)
+      refuseOnItsWay(stored)
       if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
       if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
       await this.#gone(name)
@@ -173,10 +201,14 @@ export class Agents implements AsyncDisposable {
 
   /** Forgets it, and all it left. Throws AgentError `not-found`. */
   remove(name: string): Promise<void> {
+    // One that comes was not this device's yet: the other keeps it when it asks.
+    const coming = this.#store.agent(name)?.state === 'arriving' && this.#store.moves.of(name)
+    if (coming && this.#moves) return this.#moves.drop(coming.id)
     return this.#next(name, async () => {
       await this.#stop(name)
       this.#store.remove(name)
       this.#deps.removed?.(name)
+      await this.#deps.recordings?.forget(name)
       await this.#store.durable()
     })
   }
@@ -184,12 +216,20 @@ export class Agents implements AsyncDisposable {
   /** What it may do from now on: a call that waits and may no longer be is ended. Throws AgentError `not-found`. */
   grant(name: string, grants: string): Promise<void> {
     return this.#next(name, async () => {
-      const { token } = this.#known(name)
+      const known = this.#known(name)
+      refuseOnItsWay(known)
+      const { token } = known
       this.#store.setGrants(name, grants)
       const { revoked } = this.#deps
       this.#lives.get(name)?.reconsider((call) => revoked({ agent: name, token }, call, grants))
       await this.#store.durable()
     })
+  }
+
+  /** Agents that go to other devices and come from them. */
+  get moves(): AgentMoves {
+    if (!this.#moves) throw new AgentError('state', 'no agent leaves this device, and none comes')
+    return this.#moves
   }
 
   runs(name: string): boolean {
@@ -245,6 +285,7 @@ export class Agents implements AsyncDisposable {
     await Promise.allSettled(this.#tasks.values())
     await Promise.all([...this.#lives.values()].map((life) => life.stop()))
     await this.pool[Symbol.asyncDispose]()
+    await this.#deps.recordings?.close()
     await this.#store[Symbol.asyncDispose]()
   }
 
@@ -273,6 +314,7 @@ export class Agents implements AsyncDisposable {
   async #begin(
     what: Pick<StoredAgent, 'name' | 'program' | 'grants' | 'restartsMax' | 'restarts'>,
     bundle: Uint8Array,
+    record: boolean,
   ): Promise<void> {
     const { clock } = this.#deps
     const nowMs = clock.nowMs()
@@ -286,10 +328,21 @@ export class Agents implements AsyncDisposable {
       this.pool.guest,
     )
     await this.#store.durable()
+    if (record) this.#record(begun, bundle)
     this.#live(begun)
   }
 
+  #record({ name: agent, token, seed, startedMs }: StoredAgent, bundle: Uint8Array): void {
+    const { identity, recordings } = this.#deps
+    const [content = ''] = Buffer.from(bundle).toString('utf8').split('\n')
+    recordings?.begin({
+      ...{ v: 1, run: `${agent}.${token}`, agent, device: identity.device, token, seed, startedMs, content },
+      ...{ engine: this.pool.engine, guest: JSON.parse(this.pool.guest) },
+    })
+  }
+
   async #stop(name: string): Promise<void> {
+    refuseOnItsWay(this.#known(name))
     if (this.#known(name).state === 'running') this.#store.setState(name, 'stopped', 'a person stopped it')
     await this.#gone(name)
     const { reason } = this.#known(name)
@@ -303,11 +356,15 @@ export class Agents implements AsyncDisposable {
   async #gone(name: string): Promise<void> {
     await this.#lives.get(name)?.stop()
     this.#lives.delete(name)
+    const token = this.#store.agent(name)?.token
+    if (token !== undefined) await this.#deps.recordings?.rested({ agent: name, token })
   }
 
   #known(name: string): StoredAgent {
     const stored = this.#store.agent(name)
-    if (!stored) throw new AgentError('not-found', `there is no agent called ${name}`)
+    const move = stored ? undefined : this.#store.moves.of(name)
+    const where = move?.phase === 'gone' ? `: it went to ${move.peer}` : ''
+    if (!stored) throw new AgentError('not-found', `there is no agent called ${name}${where}`)
     return stored
   }
 
@@ -323,7 +380,10 @@ export class Agents implements AsyncDisposable {
         perform: this.#perform,
         onEnd: (name: string, state: 'ended' | 'failed', reason: string) => this.#ended(name, state, reason),
       }
-      const life = new AgentLife(deps, { stored, program: programOf(bundle), device: identity.device })
+      const recorder = this.#deps.recordings?.recorderOf({ agent: stored.name, token: stored.token })
+      const life = new AgentLife(deps, {
+        ...{ stored, program: programOf(bundle), device: identity.device, recorder },
+      })
       this.#lives.set(stored.name, life)
       life.start()
     } catch (error) {
@@ -372,9 +432,10 @@ export class Agents implements AsyncDisposable {
   #ended(name: string, state: 'ended' | 'failed', reason: string): void {
     this.#deps.changed?.()
     this.#lives.delete(name)
+    const stored = this.#store.agent(name)
+    if (stored) void this.#deps.recordings?.rested({ agent: name, token: stored.token })
     if (state === 'ended') return
     this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
-    const stored = this.#store.agent(name)
     if (stored?.state !== 'failed' || this.#restartLater(stored) || stored.restartsMax === 0) return
     const why = `it began anew ${stored.restartsMax} times within an hour, and may not more often: ${reason}`
     this.#store.setState(name, 'failed', why)
@@ -403,13 +464,24 @@ export class Agents implements AsyncDisposable {
     const bundle = stored && this.#store.program(stored.program)
     // A person was quicker.
     if (!stored || !bundle || stored.state !== 'failed' || !this.#restarts.has(name)) return
-    const { program, grants, restartsMax } = stored
+    const { program, grants, restartsMax, token } = stored
+    const record = this.#deps.recordings?.has({ agent: name, token }) ?? false
     const restarts = [...recent, this.#deps.clock.nowMs()]
-    await this.#begin({ name, program, grants, restartsMax, restarts }, bundle)
+    await this.#begin({ name, program, grants, restartsMax, restarts }, bundle, record)
   }
 
   #forgetRestart(name: string): void {
     this.#restarts.get(name)?.()
     this.#restarts.delete(name)
   }
+}
+
+/** Throws AgentError `state`: while it is neither here nor there, nothing is changed about it. */
+function refuseOnItsWay({ name, state, reason }: StoredAgent): void {
+  if (state === 'moved' || state === 'arriving')
+    throw new AgentError(
+      'state',
+      `${name}: ${reason}; where that device is gone for good, "ganglion agent resume ${name} --here" begins it here`,
+    )
+  if (state === 'moving') throw new AgentError('state', `${name} is ${reason}: wait until it is there`)
 }

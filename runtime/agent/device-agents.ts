@@ -18,9 +18,10 @@ import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
 import { Agents, type AgentsDeps } from './agents.ts'
 import { AgentsTold } from './agents-told.ts'
-import { openBundle } from './bundle/bundle.ts'
-import { agentContractor } from './decide/contractor.ts'
+import { adopted, openBundle } from './bundle/bundle.ts'
+import { agentContractor, mayDecide } from './decide/contractor.ts'
 import type { Contractor } from './decide/decisions.ts'
+import type { CallsAcross } from './calling/across.ts'
 import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
 import { askService } from './permissions/ask.service.ts'
@@ -30,8 +31,11 @@ import { Recordings, recordingsIn } from './replay/recordings.ts'
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
 import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
+import { agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
 import { topOf } from './top.ts'
+
+const mib = 1024 * 1024
 
 export interface DeviceAgentsDeps {
   readonly clock: Clock
@@ -39,6 +43,8 @@ export interface DeviceAgentsDeps {
   readonly identity: Identity
   readonly audit: Pick<DeviceAudit, 'get'>
   readonly services: readonly Service[]
+  /** Calls to and from agents of other devices. */
+  readonly across?: CallsAcross | undefined
   /** The device's router. */
   readonly models: ChatModels
   /** Tells people what waits for their yes. Never throws. */
@@ -64,10 +70,10 @@ export class DeviceAgents implements AsyncDisposable {
   #contractor: Contractor | undefined
   #schedule: DeviceSchedule | undefined
   #permissions: DevicePermissions | undefined
+  readonly policy: Policy
   #parts: AsyncDisposable | undefined
 
   /** Agents that were running when the device ended go on. Throws UsageError for a policy that cannot be read. */
-  readonly policy: Policy
   static async open(
     deps: DeviceAgentsDeps,
     config: DeviceConfig,
@@ -113,6 +119,13 @@ export class DeviceAgents implements AsyncDisposable {
     return this.#running?.runs(agent) ?? true
   }
 
+  /** Whether an agent here may decide about this subject. */
+  decidesOn(subject: string): boolean {
+    const running = this.#running?.list().filter(({ state }) => state === 'running')
+    // Until they are known, there may be one.
+    return running ? running.some(({ grants }) => mayDecide(grants, subject)) : this.#agents !== undefined
+  }
+
   /** What agents use and wait for now. */
   async top(): Promise<TopResult> {
     const agents = await this.known()
@@ -140,11 +153,11 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   get #directory(): string {
-    return join(this.#config.stateDir, 'agents')
+    return agentsIn(this.#config.stateDir)
   }
 
   async #open(): Promise<Agents> {
-    const { clock, log, identity, services, models, publishAgents } = this.#deps
+    const { clock, log, identity, services, models, publishAgents, across } = this.#deps
     const { agents } = this.#config
     const { signal } = this.#stop
     const shared = { directory: this.#directory, ...agents }
@@ -161,7 +174,7 @@ export class DeviceAgents implements AsyncDisposable {
     const mind = parts.use(
       await openMind(
         {
-          ...{ clock, log, models },
+          ...{ clock, log, models, across },
           perform: async (...asked) => (await ready.promise).performFor(...asked),
           // Before they all are: whoever is called may still be on its way.
           runs: (agent) => running?.runs(agent) ?? true,
@@ -176,6 +189,8 @@ export class DeviceAgents implements AsyncDisposable {
         ...mind.services,
         askService({ clock, approvals: kept.approvals }),
       ]),
+      belongings: { adopt: (bytes) => adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
+      recordings: this.#recordings(),
       removed: (agent) => mind.remove(agent),
       changed: told.changed,
       revoked: kept.permissions.revoked,
@@ -190,7 +205,7 @@ export class DeviceAgents implements AsyncDisposable {
       directory: this.#directory,
       threadsMax: agents.threads,
       agentsMax: agents.max,
-      bytesMax: agents.megabytesMax * 1024 * 1024,
+      bytesMax: agents.megabytesMax * mib,
     }
     const opened = await Agents.open(deps, options, signal)
     running = opened
@@ -203,6 +218,19 @@ export class DeviceAgents implements AsyncDisposable {
     this.#permissions = kept
     this.#parts = parts.move()
     return opened
+  }
+
+  #recordings(): Recordings {
+    const { all, megabytesMax, megabytesOfRunMax } = this.#config.agents.record
+    return new Recordings(
+      { log: this.#deps.log },
+      {
+        all,
+        directory: recordingsIn(this.#directory),
+        bytesMax: megabytesMax * mib,
+        runBytesMax: megabytesOfRunMax * mib,
+      },
+    )
   }
 
   #openPermissions(changed: () => void, signal: AbortSignal): Promise<DevicePermissions> {

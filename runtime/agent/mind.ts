@@ -1,13 +1,19 @@
 /** What agents remember, think and say to each other: opened with the agents of a device, closed after them. */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { parseJson } from '../wire/messages.ts'
+import type { CallsAcross } from './calling/across.ts'
 import { callingServices } from './calling/calling.service.ts'
+import { packedMemory } from './memory/carry.ts'
 import { embedWith } from './memory/embedding.ts'
 import { memoryService } from './memory/memory.service.ts'
 import { MemoryStore } from './memory/memory-store.ts'
 import type { Service } from './service.ts'
 import { type ChatModels, chatBy } from './think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from './think/think.service.ts'
+
+/** More than the limits of `memory/` let an agent have, with all that JSON adds. */
+const packedBytesMax = 24 * 1024 * 1024
 
 export interface MindDeps {
   readonly clock: Clock
@@ -18,17 +24,23 @@ export interface MindDeps {
   readonly perform: ThinkServiceDeps['perform']
   /** Whether an agent of this name runs on this device. */
   readonly runs: (agent: string) => boolean
+  /** Calls to and from agents of other devices. */
+  readonly across?: CallsAcross | undefined
 }
 
 export interface Mind extends AsyncDisposable {
   readonly services: readonly Service[]
   /** Erases all that an agent remembers. */
   remove(agent: string): void
+  /** What an agent remembers as bytes, for another device. */
+  pack(agent: string): Uint8Array
+  /** In place of what it remembers here; on the disk when it resolves. Throws where the bytes are none. */
+  unpack(agent: string, bytes: Uint8Array): Promise<void>
 }
 
 /** Throws where the disk cannot be used. */
 export async function openMind(
-  { clock, log, models, perform, runs }: MindDeps,
+  { clock, log, models, perform, runs, across }: MindDeps,
   directory: string,
 ): Promise<Mind> {
   const { store, recoveredFrom } = await MemoryStore.open(directory, clock.nowMs())
@@ -40,9 +52,16 @@ export async function openMind(
     services: [
       memoryService({ clock, store, embed: embedWith(models) }),
       thinkService({ clock, chat: chatBy(models), store, perform }),
-      ...callingServices({ clock, store, runs }),
+      ...callingServices({ clock, store, runs, across }),
     ],
     remove: (agent) => store.remove(agent),
+    pack: (agent) => Buffer.from(JSON.stringify(store.pack(agent))),
+    async unpack(agent, bytes) {
+      const packed = parseJson(packedMemory, bytes, packedBytesMax)
+      if (!packed.ok) throw new Error(`what ${agent} remembers did not arrive: ${packed.reason}`)
+      store.unpack(agent, packed.value)
+      await store.durable()
+    },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }

@@ -6,6 +6,7 @@ import * as v from 'valibot'
 import { approveParams } from './approvals.ts'
 import { wireLimits } from './limits.ts'
 import { personParams } from './person.ts'
+import { deviceId } from './signed.ts'
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
 const line = (most: number) => v.pipe(v.string(), v.maxLength(most))
@@ -44,9 +45,15 @@ export const agentParams = v.variant('ask', [
     ticket: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a ticket'))),
     /** Absent: what the policy of the device allows without a person. */
     grants: v.optional(agentGrants),
+    /** Keep what happens to it, so that it can be run once more; absent: as the device is configured. */
+    record: v.optional(v.boolean()),
     ...personParams,
   }),
-  v.looseObject({ ask: v.picklist(['stop', 'resume', 'remove']), name, ...personParams }),
+  v.looseObject({ ask: v.picklist(['stop', 'remove']), name, ...personParams }),
+  /** `here`: although the other device of its move has not let go of it. */
+  v.looseObject({ ask: v.literal('resume'), name, here: v.optional(v.boolean()), ...personParams }),
+  /** Carries it to another device of the site. */
+  v.looseObject({ ask: v.literal('move'), name, to: deviceId, ...personParams }),
   /** What it wants and what it may do; and a change of that, which holds at once, also for calls that wait. */
   v.looseObject({ ask: v.literal('grants'), name }),
   v.looseObject({ ask: v.literal('grant'), name, ...grantParams, ...personParams }),
@@ -109,6 +116,10 @@ export const agentMay = v.object({
 })
 export type AgentMay = v.InferOutput<typeof agentMay>
 
+/** Answer to `move`. `pending`: the other device has it, and has not said yet that it goes on there. */
+export const agentMoved = v.object({ name, device: deviceId, bytes: count, pending: v.boolean() })
+export type AgentMoved = v.InferOutput<typeof agentMoved>
+
 export const agentLogs = v.object({
   /** Oldest first. */
   lines: v.pipe(
@@ -120,11 +131,14 @@ export type AgentLogs = v.InferOutput<typeof agentLogs>
 
 /** What of a request somebody at the device signs (`localBytes`): all that decides what it does. `bundle`: of `run`, its text. */
 export function signedParts(ask: AgentAsk, bundle = ''): readonly string[] {
-  if (ask.ask === 'run') return [ask.ask, bundle, ask.grants ?? '']
+  if (ask.ask === 'run')
+    return [ask.ask, bundle, ask.grants ?? '', ...(ask.record === undefined ? [] : [String(ask.record)])]
   if (ask.ask === 'approve') return [ask.ask, ask.approval, ask.answer]
   if (ask.ask === 'grant') {
     const { name: agent, set = '', allow = '', deny = [], beyond = false } = ask
     return [ask.ask, agent, set, allow, String(beyond), ...deny]
   }
+  if (ask.ask === 'move') return [ask.ask, ask.name, ask.to]
+  if (ask.ask === 'resume' && ask.here) return [ask.ask, ask.name, 'here']
   return 'name' in ask ? [ask.ask, String(ask.name)] : [ask.ask]
 }

@@ -9,6 +9,7 @@ import { openDatabaseFile } from '../../base/database-file.ts'
 import { CodedError } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 import type { Json, Privacy } from '../contract.ts'
+import { type PackedMemory, packRows, unpackRows } from './carry.ts'
 import { ftsQuery } from './word-query.ts'
 
 /** Of one agent. What is over a limit is refused: nothing is forgotten that nobody asked to forget. */
@@ -272,6 +273,18 @@ export class MemoryStore implements AsyncDisposable {
         this.#run(`DELETE FROM ${table} WHERE agent = ?`, agent)
     })
     this.#erase(agent)
+  }
+
+  /** All that an agent left, for another device. */
+  pack(agent: string): PackedMemory {
+    return packRows((sql) => this.#all(sql, agent))
+  }
+
+  /** In place of what there is of it here. */
+  unpack(agent: string, packed: PackedMemory): void {
+    this.remove(agent)
+    this.#transaction(() => unpackRows(packed, agent, (sql, ...values) => this.#run(sql, ...values)))
+    this.#held.delete(agent)
   }
 
   // Thoughts under way: what a model said and what its tools gave, in order

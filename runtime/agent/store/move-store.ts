@@ -5,7 +5,7 @@
  * [agent-store-8] An agent that was given away (`moved`) or comes (`arriving`) is not `running` before this file says so; what is
  * over is remembered, so that a message that comes late finds it over.
  */
-import { type Call, type LogLine, turnLimits } from '../turn.ts'
+import { type Call, turnLimits } from '../turn.ts'
 import { forgetUnused, insertAgent } from './agent-rows.ts'
 import type { StoredAgent, StoredTurn, WaitingCall } from './agent-store.ts'
 import type { StoreFile } from './store-file.ts'
@@ -48,6 +48,7 @@ export interface StoredMove {
 /** An agent between two turns, whole. */
 export interface Arrival {
   readonly agent: Omit<StoredAgent, 'guest'>
+  readonly was: StoredMove['was']
   readonly bundle: Uint8Array
   readonly guest: string
   readonly image: { readonly turn: number; readonly sealed: Uint8Array } | undefined
@@ -94,11 +95,17 @@ export class MoveStore {
   }
 
   /** It goes on here as before, also where it had been given away and nobody has it. */
-  stayed({ id, agent, was }: StoredMove, token: number, reason: string): void {
+  stayed({ id, agent, was }: StoredMove, token: number, atMs: number, reason: string): void {
     this.#file.transaction(() => {
       this.#phase(id, 'stayed', token)
-      this.#own(agent, was, token, reason)
+      this.#own(agent, was, token, was === 'running' ? undefined : reason)
+      this.#line(agent, atMs, 'error', reason)
     })
+  }
+
+  /** Both devices know that a person began it here. */
+  settled({ id, token }: StoredMove): void {
+    this.#file.transaction(() => this.#phase(id, 'stayed', token))
   }
 
   given({ id, agent, peer }: StoredMove, token: number): void {
@@ -139,11 +146,7 @@ export class MoveStore {
           'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
           ...callRow(name, call, call.askedMs, begun),
         )
-      for (const { atMs, level, text } of log)
-        this.#file.run(
-          'INSERT INTO log (agent, atMs, level, text) VALUES (?, ?, ?, ?)',
-          ...[name, atMs, level, text.slice(0, turnLimits.logCharsMax)],
-        )
+      for (const { atMs, level, text } of log) this.#line(name, atMs, level, text)
       this.#file.run('INSERT INTO luggage VALUES (?, ?)', name, luggage)
     })
   }
@@ -163,17 +166,10 @@ export class MoveStore {
     })
   }
 
-  /** A line of the device's in the agent's log. */
-  note(agent: string, atMs: number, { level, text }: LogLine): void {
-    this.#file.transaction(() =>
-      this.#file.run(
-        'INSERT INTO log (agent, atMs, level, text) VALUES (?, ?, ?, ?)',
-        agent,
-        atMs,
-        level,
-        text,
-      ),
-    )
+  /** Nothing where there is no such agent any more. */
+  #line(agent: string, atMs: number, level: string, text: string): void {
+    const line = 'INSERT INTO log (agent, atMs, level, text) SELECT name, ?, ?, ? FROM agent WHERE name = ?'
+    this.#file.run(line, atMs, level, text.slice(0, turnLimits.logCharsMax), agent)
   }
 
   #own(agent: string, state: string, token: number, reason: string | undefined): void {

@@ -26,6 +26,7 @@ export interface AgentOptions {
 }
 export interface AgentRunOptions extends AgentOptions, PersonOptions {
   readonly grant?: string
+  readonly record?: boolean
 }
 export interface AgentLogsOptions extends AgentOptions {
   readonly lines: string
@@ -74,8 +75,8 @@ export async function agentRun(file: string, options: AgentRunOptions, context: 
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(given) }))
   else {
     terminal.out(`${terminal.style('green', '✓')} ${done.name} runs on ${device}`)
-    terminal.note(terminal.style('dim', `ganglion agent logs ${done.name} -f follows what it says`))
     if (byPolicy) for (const line of grantedLines(parseGrants(given))) terminal.note(line)
+    terminal.note(terminal.style('dim', `ganglion agent logs ${done.name} -f follows what it says`))
   }
   return 0
 }
@@ -95,7 +96,6 @@ async function grantsOf(
   return (await confirm(`Let ${name} do this on ${device}?`, instead, signal)) ? wanted : undefined
 }
 
-function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], terminal: Terminal): string {
 function grantedLines(granted: readonly Grant[]): string[] {
   return [
     granted.length === 0 ? 'Granted: nothing' : 'Granted, to',
@@ -103,6 +103,7 @@ function grantedLines(granted: readonly Grant[]): string[] {
   ]
 }
 
+function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], terminal: Terminal): string {
   const text = grantsIn(file)
   try {
     const granted = parseGrants(text)
@@ -250,13 +251,14 @@ const doneWords = {
 export async function agentChange(
   change: 'stop' | 'resume' | 'remove',
   name: string,
-  options: AgentOptions,
+  options: AgentOptions & { readonly here?: boolean },
   context: Context,
 ): Promise<number> {
   const { hub, device, path } = await placeOf(options, context)
-  const person = await personFor({}, device, [change, name], context)
+  const here = options.here ? { here: true } : {}
+  const person = await personFor({}, device, [change, name, ...Object.keys(here)], context)
   const asked = `${path}/${encodeURIComponent(name)}/${change}`
-  const done = await hub.post<AgentDone>(asked, person, installMsMax)
+  const done = await hub.post<AgentDone>(asked, { ...person, ...here }, installMsMax)
   const { terminal } = context
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, did: change }))
   else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${doneWords[change]}`)

@@ -1,0 +1,297 @@
+/**
+ * What a device does with its agents that leave and come: each step on the disk when it resolves, under the agent's own order of things
+ * (`Agents`). Who says what to whom is `mover.ts`.
+ *
+ * Invariants: [move-1] an agent that was given away is not run here again, unless nobody has it or a person says so; one that comes is
+ * not run before the other device has given it away, unless a person says so; [move-2] a copy that was overtaken, by a person's word
+ * on the other device, is stopped and goes.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import type { Installable } from '../agents.ts'
+import type { ImageSeal } from '../life/image-seal.ts'
+import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
+import type { Arrival, StoredMove } from '../store/move-store.ts'
+import { MoveError, packed, packedLogLines, unpacked } from './package.ts'
+
+/** What agents that come and go take along, besides what the store has of them. */
+export interface Belongings {
+  /** The bundle with this device's word instead of the other's. Throws where it was not signed by somebody believed. */
+  adopt(bundle: Uint8Array): Installable
+  pack(agent: string): Uint8Array
+  /** In place of what is there; it is on the disk when this resolves. */
+  unpack(agent: string, bytes: Uint8Array): Promise<void>
+}
+
+export interface AgentMovesDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly store: AgentStore
+  readonly seal: ImageSeal
+  readonly belongings: Belongings
+  /** SHA-256 of the engine: images run on no other. */
+  readonly engine: string
+  readonly agentsMax: number
+  /** One thing after the other for each agent. */
+  next<T>(name: string, work: () => Promise<T>): Promise<T>
+  /** Stops its life, if it has one, with an image. */
+  halt(name: string): Promise<void>
+  live(stored: StoredAgent): void
+  /** Told when an agent is here no more. */
+  removed(name: string): void
+}
+
+/** What another device is asked whether it would take. */
+export interface Leaving {
+  readonly agent: string
+  readonly engine: string
+  readonly bytes: number
+  readonly grants: string
+}
+
+export class AgentMoves {
+  readonly #deps: AgentMovesDeps
+
+  constructor(deps: AgentMovesDeps) {
+    this.#deps = deps
+  }
+
+  move(id: string): StoredMove | undefined {
+    return this.#deps.store.moves.move(id)
+  }
+
+  /** Moves of which the other device is still to hear. */
+  unfinished(): StoredMove[] {
+    const phases: readonly StoredMove['phase'][] = ['leaving', 'given', 'arriving', 'seized']
+    return this.#deps.store.moves.all().filter(({ phase }) => phases.includes(phase))
+  }
+
+  /** Throws MoveError `refused` where it is none that can move. */
+  leavable(name: string): Leaving {
+    const { store, engine } = this.#deps
+    const stored = store.agent(name)
+    if (!stored) throw new MoveError('refused', `there is no agent called ${name}`)
+    if (stored.state !== 'running' && stored.state !== 'stopped')
+      throw new MoveError('refused', `${name} cannot move: it is ${stored.state}`)
+    const sealed = store.image(name)?.byteLength ?? 0
+    const bundle = store.program(stored.program)?.byteLength ?? 0
+    return { agent: name, engine, bytes: sealed + bundle, grants: stored.grants }
+  }
+
+  /** Why an agent is not taken, in a line; undefined where it is. */
+  refusal({ agent, engine }: Leaving): string | undefined {
+    const { store, agentsMax } = this.#deps
+    const other = store.agent(agent)
+    if (other && other.state !== 'ended')
+      return `there is an agent called ${agent} here already, and it is ${other.state}`
+    if (!other && store.agents().length >= agentsMax) return `${agentsMax} agents are installed here already`
+    if (engine !== this.#deps.engine)
+      return 'it has another version of the machine that agents run in: update both'
+    return undefined
+  }
+
+  /** Stops it between two turns; from now on it is on its way. Throws MoveError, StoreError: then it goes on. */
+  leave(name: string, id: string, peer: string): Promise<Uint8Array> {
+    const { store, clock } = this.#deps
+    return this.#deps.next(name, async () => {
+      this.leavable(name)
+      await this.#deps.halt(name)
+      // It may have come to its end meanwhile.
+      this.leavable(name)
+      const { state, token } = store.agent(name) as StoredAgent
+      const was = state === 'running' ? 'running' : 'stopped'
+      try {
+        const bytes = packed(this.#whole(name))
+        store.moves.leaving({ id, agent: name, peer, was, token, atMs: clock.nowMs() })
+        await store.durable()
+        return bytes
+      } catch (error) {
+        if (was === 'running' && store.agent(name)?.state === 'running') this.#live(name)
+        throw error
+      }
+    })
+  }
+
+  /** It goes on as before. */
+  stay(id: string, reason: string): Promise<void> {
+    return this.#with(id, ['leaving'], async (move) => {
+      const { store, clock } = this.#deps
+      store.moves.stayed(move, move.token, clock.nowMs(), `it stayed here: ${reason}`)
+      await store.durable()
+      if (move.was === 'running') this.#live(move.agent)
+    })
+  }
+
+  /** The commit of the move: from here on it is the other's. Gives the token under which it goes on. */
+  async give(id: string): Promise<number> {
+    let given = 0
+    await this.#with(id, ['leaving'], async (move) => {
+      given = this.#higher(move.token)
+      this.#deps.store.moves.given(move, given)
+      await this.#deps.store.durable()
+    })
+    if (given === 0) throw new MoveError('failed', 'it is no longer on its way')
+    return given
+  }
+
+  /** The other device has it. */
+  gone(id: string): Promise<void> {
+    return this.#with(id, ['given'], (move) => this.#forget(move, 'gone'))
+  }
+
+  /** The other device has lost it, and can never begin it: it goes on here. */
+  takeBack(id: string): Promise<void> {
+    return this.#with(id, ['given'], async (move) => {
+      const { store, clock } = this.#deps
+      const reason = `${move.peer} has lost it: it goes on here`
+      store.moves.stayed(move, this.#higher(move.token), clock.nowMs(), reason)
+      await store.durable()
+      if (move.was === 'running') this.#live(move.agent)
+    })
+  }
+
+  /** Keeps it, and does not run it. Throws MoveError, BundleError, SealError, StoreError. */
+  arrive(id: string, peer: string, whole: Uint8Array, expected: Leaving): Promise<void> {
+    const { store, clock, belongings } = this.#deps
+    const arrival = unpacked(whole)
+    const { agent } = arrival
+    if (agent.name !== expected.agent || agent.grants !== expected.grants)
+      throw new MoveError('malformed', 'what came is another agent than was asked for')
+    return this.#deps.next(agent.name, async () => {
+      const refusal = this.refusal(expected)
+      if (refusal !== undefined) throw new MoveError('refused', refusal)
+      const { name, hash, bytes } = belongings.adopt(arrival.bundle)
+      if (name !== agent.name || hash !== agent.program)
+        throw new MoveError('malformed', 'what came is of another program than it says')
+      const { image } = arrival
+      const own: Arrival = {
+        ...{ ...arrival, bundle: bytes },
+        image: image && { turn: image.turn, sealed: this.#resealed(image.sealed, hash) },
+      }
+      await this.#deps.halt(name)
+      const {
+        was,
+        agent: { token },
+      } = arrival
+      store.moves.arriving({ id, agent: name, peer, was, token, atMs: clock.nowMs() }, own)
+      await store.durable()
+    })
+  }
+
+  /** The other device has given it away: from now on it is this one's. */
+  begin(id: string, token: number): Promise<void> {
+    return this.#with(id, ['arriving'], (move) => this.#begin(move, token, 'begun'))
+  }
+
+  /** It stayed with the other device. */
+  drop(id: string): Promise<void> {
+    return this.#with(id, ['arriving'], (move) => this.#forget(move, 'dropped'))
+  }
+
+  /** A person says that it runs here, since the other device is not to be reached. Throws MoveError `refused`. */
+  seize(name: string): Promise<void> {
+    const { store } = this.#deps
+    const move = store.moves.of(name)
+    const state = store.agent(name)?.state
+    if (!move || (state !== 'arriving' && state !== 'moved'))
+      throw new MoveError('refused', `${name} is not on its way: there is nothing to begin by hand`)
+    return this.#with(move.id, ['arriving', 'given'], async () => {
+      const was = { ...move, was: 'running' } as const
+      if (state === 'arriving') return await this.#begin(was, this.#higher(move.token), 'seized')
+      store.moves.begun(was, this.#higher(move.token), 'seized')
+      await store.durable()
+      this.#live(name)
+    })
+  }
+
+  /** The other device knows that a person began it here. */
+  settled(id: string): Promise<void> {
+    return this.#with(id, ['seized'], async (move) => {
+      const { store } = this.#deps
+      store.moves.settled(move)
+      await store.durable()
+    })
+  }
+
+  /** A person began it on the other device, under this token: what is here of it goes. */
+  overtaken(id: string, token: number): Promise<void> {
+    return this.#with(id, ['leaving', 'stayed', 'given', 'arriving', 'begun', 'seized'], async (move) => {
+      const stored = this.#deps.store.agent(move.agent)
+      // One that has begun anew since is another.
+      if (!stored || token <= move.token || stored.token > move.token) return
+      await this.#deps.halt(move.agent)
+      await this.#forget(move, 'gone')
+    })
+  }
+
+  async #begin(move: StoredMove, token: number, phase: 'begun' | 'seized'): Promise<void> {
+    const { store, belongings } = this.#deps
+    const luggage = store.moves.luggage(move.agent)
+    if (luggage) await belongings.unpack(move.agent, luggage)
+    store.moves.begun(move, token, phase)
+    await store.durable()
+    if (move.was === 'running') this.#live(move.agent)
+  }
+
+  async #forget(move: StoredMove, phase: 'gone' | 'dropped'): Promise<void> {
+    const { store, removed } = this.#deps
+    store.moves.over(move, phase)
+    // What comes was never unpacked here.
+    if (move.phase !== 'arriving') removed(move.agent)
+    await store.durable()
+  }
+
+  /** Nothing where the move is in another phase by now: it was said twice, or too late. */
+  #with(
+    id: string,
+    phases: readonly StoredMove['phase'][],
+    work: (move: StoredMove) => Promise<void>,
+  ): Promise<void> {
+    const { store, next } = this.#deps
+    const { agent } = store.moves.move(id) ?? {}
+    if (agent === undefined) return Promise.resolve()
+    return next(agent, async () => {
+      const move = store.moves.move(id)
+      if (move && phases.includes(move.phase)) await work(move)
+    })
+  }
+
+  #live(name: string): void {
+    const { store, live } = this.#deps
+    const stored = store.agent(name)
+    if (stored?.state === 'running') live(stored)
+  }
+
+  #higher(token: number): number {
+    return Math.max(token + 1, Math.floor(this.#deps.clock.nowMs()))
+  }
+
+  #whole(name: string): Arrival {
+    const { store, belongings } = this.#deps
+    const { guest, ...agent } = store.agent(name) as StoredAgent
+    const bundle = store.program(agent.program)
+    const text = store.guest(guest)
+    if (!bundle || text === undefined) throw new MoveError('refused', `${name} is not whole on this disk`)
+    const sealed = store.image(name)
+    const turn = store.imageTurn(name)
+    return {
+      ...{ agent, was: agent.state === 'running' ? 'running' : 'stopped', bundle, guest: text },
+      // An image may have been made on a third device, of which the other has never heard.
+      image: sealed && { turn, sealed: this.#resealed(sealed, agent.program) },
+      ...{ turns: store.turns(name), calls: store.calls(name), log: store.log(name, packedLogLines) },
+      luggage: belongings.pack(name),
+    }
+  }
+
+  #resealed(sealed: Uint8Array, program: string): Uint8Array {
+    const { seal } = this.#deps
+    return seal.close(seal.open(sealed, program), program)
+  }
+}
+
+/** What is wrong, in a line that another device may hear. */
+export function moveReason(error: unknown): string {
+  const [first = ''] = messageOf(error).split('\n')
+  return first.slice(0, 400)
+}

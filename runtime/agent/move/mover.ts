@@ -1,0 +1,406 @@
+/**
+ * Carries agents between devices over the link, so that exactly one copy runs at any instant. Two phases: the other device is asked,
+ * the agent stops between two turns and goes over in pieces, until the other has it on the disk and does not run it; then this device
+ * lets go of it on its own disk (the commit) and says so, and the other begins it with a higher token. What may be lost, doubled or
+ * late: any message; who may end at any instant: both. Whatever is unfinished is asked about until it is finished.
+ *
+ * Invariants: [move-1] and [move-2] of `agent-moves.ts`; [move-3] a move that fails leaves the agent where it was, going on, with the
+ * reason; [move-4] only what a believed device signed, to this one, about a move that both know, does anything; [move-5] what comes is
+ * bounded, and what stops coming is forgotten; [move-6] at rest there is no timer and no file.
+ */
+import { createHash } from 'node:crypto'
+import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
+import { CodedError } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { backoffMs } from '../../base/retry.ts'
+import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
+import type { Bus } from '../together/bus.ts'
+import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { type AgentMoves, type Leaving, moveReason } from './agent-moves.ts'
+import { Coming } from './coming.ts'
+import { MoveError } from './package.ts'
+
+export interface MoverDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly bus: Bus
+  readonly signer: Signer
+  /** The agents of this device, brought here where there are none yet. */
+  readonly open: () => Promise<AgentMoves>
+  /** Those that are here; undefined where nothing was ever kept. */
+  readonly known: () => Promise<AgentMoves | undefined>
+  /** What an agent that may do this would find missing on this device, in a line. */
+  readonly lacks: (grants: string) => string | undefined
+}
+
+/** What became of a move. `pending`: the other device has it, and has not said yet that it goes on there. */
+export interface Moved {
+  readonly agent: string
+  readonly device: string
+  readonly bytes: number
+  readonly pending: boolean
+}
+
+type Said<Kind extends MoveBody['kind']> = Extract<MoveBody, { kind: Kind }>
+/** Without whom it is said to. */
+type Word = MoveBody extends infer Body ? (Body extends MoveBody ? Omit<Body, 'to'> : never) : never
+
+/** A question is said again this often, and given up after so long. */
+const againMs = 1_500
+const answerMsMax = 8_000
+/** Without a piece that arrives for so long, the other device counts as gone. */
+const stalledMsMax = 20_000
+/** Pieces on their way at a time: half a megabyte. */
+const windowMax = 8
+/** How long whoever asked for a move waits for the other's last word. */
+const begunMsMax = 10_000
+const urgeDelays = { firstMs: 2_000, maxMs: 60_000 }
+/** A device that is started again asks the other before it goes on with an agent that was on its way. */
+const restartMsMax = 10_000
+
+export class Mover implements AsyncDisposable {
+  readonly #deps: MoverDeps
+  readonly #coming: Coming
+  readonly #stop = new AbortController()
+  readonly #cancels: Cancel[] = []
+  /** Who waits for a word: by who says it, its kind, and what it is about. */
+  readonly #waiting = new Map<string, (body: MoveBody) => void>()
+  /** Moves that this device carries out now. */
+  readonly #carrying = new Set<string>()
+  #tail: Promise<void> = Promise.resolve()
+  #urging: Cancel | undefined
+  #urged = 0
+  /** Since when what was on its way when this device started is asked about. */
+  #openedMs = 0
+
+  /** What was on its way when the device ended is taken up again. */
+  static async open(deps: MoverDeps, signal: AbortSignal): Promise<Mover> {
+    signal.throwIfAborted()
+    const mover = new Mover(deps)
+    const { bus, signer, clock } = deps
+    mover.#openedMs = clock.monotonicMs()
+    mover.#cancels.push(
+      bus.subscribe(bus.topics.move(signer.device, '+'), ({ topic, payload }) => mover.#take(topic, payload)),
+      bus.onChange((connected) => {
+        if (connected) mover.#soon()
+      }),
+    )
+    mover.#soon()
+    return mover
+  }
+
+  private constructor(deps: MoverDeps) {
+    this.#deps = { ...deps, log: deps.log.named('moves') }
+    this.#coming = new Coming(deps.clock)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the device is stopping'))
+    for (const cancel of this.#cancels) cancel()
+    this.#urging?.()
+    this.#coming[Symbol.dispose]()
+    await this.#tail
+  }
+
+  /** Throws MoveError: then the agent is where it was. */
+  async move(agent: string, device: string): Promise<Moved> {
+    const { signer, open, bus } = this.#deps
+    if (device === signer.device) throw new MoveError('refused', `${agent} is on ${device} already`)
+    if (!signer.trusted.includes(device))
+      throw new MoveError('unknown-device', `no device called ${device} is known here: ${this.#others()}`)
+    if (!bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
+    const moves = await open()
+    const leaving = moves.leavable(agent)
+    const id = await this.#asked(device, leaving)
+    this.#carrying.add(id)
+    try {
+      const whole = await moves.leave(agent, id, device)
+      await this.#sent(moves, device, id, whole)
+      const pending = !(await this.#given(moves, device, id))
+      return { agent, device, bytes: whole.byteLength, pending }
+    } finally {
+      this.#carrying.delete(id)
+      this.#soon()
+    }
+  }
+
+  #others(): string {
+    const { trusted, device } = this.#deps.signer
+    return trusted.filter((other) => other !== device).join(', ') || 'none is'
+  }
+
+  /** The move's id. Throws MoveError `refused`, `failed`. */
+  async #asked(to: string, leaving: Leaving): Promise<string> {
+    const n = this.#deps.clock.newId()
+    const said = await this.#ask(
+      to,
+      { kind: 'ask', n, ...leaving },
+      [`${to} yes ${n}`, `${to} no ${n}`],
+      answerMsMax,
+    )
+    if (!said) throw new MoveError('failed', `${to} does not answer: is it on, and do agents run there?`)
+    if (said.kind === 'no') throw new MoveError('refused', `${to} does not take it: ${said.reason}`)
+    return (said as Said<'yes'>).id
+  }
+
+  /** Sends it whole, or leaves it where it is. */
+  async #sent(moves: AgentMoves, to: string, id: string, whole: Uint8Array): Promise<void> {
+    try {
+      await this.#send(to, id, whole)
+    } catch (error) {
+      // The device stops: what becomes of it is asked when it is back.
+      if (this.#stop.signal.aborted) throw error
+      await moves.stay(id, moveReason(error))
+      this.#say(to, { kind: 'drop', id })
+      if (error instanceof MoveError) throw error
+      throw new MoveError('failed', `it stayed here: ${moveReason(error)}`, { cause: error })
+    }
+  }
+
+  async #send(to: string, id: string, whole: Uint8Array): Promise<void> {
+    const { clock } = this.#deps
+    const { signal } = this.#stop
+    const { chunkBytes } = moveLimits
+    const sha256 = createHash('sha256').update(whole).digest('hex')
+    const of = Math.ceil(whole.byteLength / chunkBytes)
+    const left = new Set(Array.from({ length: of }, (_, at) => at))
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    let lastMs = clock.monotonicMs()
+    let next = 0
+    const say = (at: number) => {
+      const part = Buffer.from(whole.subarray(at * chunkBytes, (at + 1) * chunkBytes)).toString('base64')
+      this.#say(to, { kind: 'chunk', id, at, of, sha256, part })
+    }
+    const more = () => {
+      while (next < of && next - (of - left.size) < windowMax) {
+        say(next)
+        next += 1
+      }
+    }
+    // The last piece is said again until the whole is kept.
+    const again = () => {
+      if (clock.monotonicMs() - lastMs > stalledMsMax)
+        reject(new MoveError('failed', `${to} has not answered for ${stalledMsMax / 1000} s`))
+      const missing = [...left].filter((at) => at < next).slice(0, windowMax)
+      for (const at of missing.length > 0 ? missing : [of - 1]) say(at)
+      timer = clock.after(againMs, again)
+    }
+    let timer = clock.after(againMs, again)
+    const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
+    const hear = (body: MoveBody) => {
+      if (body.kind === 'got' && left.delete(body.at)) lastMs = clock.monotonicMs()
+      if (body.kind === 'kept') resolve()
+      if (body.kind === 'refused') reject(new MoveError('refused', `${to} does not take it: ${body.reason}`))
+      more()
+    }
+    for (const word of words) this.#waiting.set(word, hear)
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      signal.throwIfAborted()
+      more()
+      await promise
+    } finally {
+      timer()
+      signal.removeEventListener('abort', abort)
+      for (const word of words) this.#waiting.delete(word)
+    }
+  }
+
+  /** Lets go of it, and tells the other device to begin. False where that has not answered yet. */
+  async #given(moves: AgentMoves, to: string, id: string): Promise<boolean> {
+    const token = await moves.give(id).catch(async (error) => {
+      if (!this.#stop.signal.aborted) {
+        await moves.stay(id, moveReason(error))
+        this.#say(to, { kind: 'drop', id })
+      }
+      throw error
+    })
+    return await this.#told(moves, to, id, token, begunMsMax)
+  }
+
+  async #told(moves: AgentMoves, to: string, id: string, token: number, msMax: number): Promise<boolean> {
+    // An answer counts only to what was said after it was given away: one that came earlier may say that it was not there yet.
+    const n = this.#deps.clock.newId()
+    const words = [`${to} begun ${n}`, `${to} lost ${n}`]
+    const said = await this.#ask(to, { kind: 'begin', id, n, token }, words, msMax)
+    if (said?.kind === 'begun') await moves.gone(id)
+    if (said?.kind === 'lost') await moves.takeBack(id)
+    return said !== undefined
+  }
+
+  /** The first of these words that comes; undefined where none does. Rejects when this device stops. */
+  async #ask(
+    to: string,
+    word: Word,
+    answers: readonly string[],
+    msMax: number,
+  ): Promise<MoveBody | undefined> {
+    const { clock } = this.#deps
+    const { promise, resolve } = Promise.withResolvers<MoveBody>()
+    for (const answer of answers) this.#waiting.set(answer, resolve)
+    const over = new AbortController()
+    const until = AbortSignal.any([this.#stop.signal, over.signal])
+    try {
+      for (let leftMs = msMax; leftMs > 0; leftMs -= againMs) {
+        this.#say(to, word)
+        const said = await Promise.race([promise, sleep(clock, Math.min(againMs, leftMs), until)])
+        if (said) return said
+      }
+      return undefined
+    } finally {
+      over.abort(new Error('it was answered'))
+      for (const answer of answers) this.#waiting.delete(answer)
+    }
+  }
+
+  #say(to: string, word: Word): void {
+    const { bus, signer, log } = this.#deps
+    if (!bus.connected) return
+    bus
+      .publish(bus.topics.move(to, signer.device), seal(signer, 'move', { ...word, to }))
+      .catch((error) => log.debug('a word about a move was not sent', { reason: moveReason(error) }))
+  }
+
+  #take(topic: string, payload: Uint8Array): string | undefined {
+    const { bus, signer } = this.#deps
+    const [, , , from] = bus.topics.levels(topic) ?? []
+    const said = unseal(signer, 'move', moveBody, payload, moveLimits.bytesMax)
+    if (!said.ok) return said.reason
+    if (said.from !== from) return `it is signed by ${said.from}`
+    if (said.body.to !== signer.device) return `it was said to ${said.body.to}`
+    if (this.#stop.signal.aborted) return undefined
+    this.#hear(said.from, said.body)
+    return undefined
+  }
+
+  #hear(from: string, body: MoveBody): void {
+    if (this.#answered(from, body)) return
+    if (body.kind === 'chunk' && this.#coming.takes(from, body)) {
+      this.#say(from, { kind: 'got', id: body.id, at: body.at })
+      const whole = this.#coming.whole(body.id)
+      if (whole) this.#later(() => this.#keep(from, body.id, whole))
+    } else this.#later(() => this.#do(from, body))
+  }
+
+  /** A word that somebody here waits for. */
+  #answered(from: string, body: MoveBody): boolean {
+    const about =
+      'n' in body && body.kind !== 'ask' && body.kind !== 'begin' ? body.n : 'id' in body ? body.id : ''
+    const waiting = this.#waiting.get(`${from} ${body.kind} ${about}`)
+    waiting?.(body)
+    return waiting !== undefined
+  }
+
+  /** One word after the other. */
+  #later(work: () => Promise<void>): void {
+    const { log } = this.#deps
+    this.#tail = this.#tail.then(work).catch((error) => {
+      if (!this.#stop.signal.aborted) log.warn('a move was not taken further', { reason: moveReason(error) })
+    })
+  }
+
+  async #do(from: string, body: MoveBody): Promise<void> {
+    if (body.kind === 'ask') return await this.#consider(from, body)
+    if (!('id' in body)) return
+    const { id } = body
+    // That it was lost must be so for good: of agents that cannot be read nobody knows.
+    const moves = body.kind === 'begin' ? await this.#deps.open() : await this.#deps.known()
+    const move = moves?.move(id)
+    const phase = move?.peer === from ? move.phase : undefined
+    const ours = phase === 'begun' || phase === 'seized' || phase === 'stayed'
+    if (body.kind === 'chunk') {
+      if (phase === 'arriving') this.#say(from, { kind: 'kept', id })
+      else if (!ours)
+        this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
+    } else if (body.kind === 'begin') {
+      if (phase === 'arriving') await moves?.begin(id, body.token)
+      this.#say(from, { kind: phase === 'arriving' || ours ? 'begun' : 'lost', id, n: body.n })
+    } else if (body.kind === 'drop') {
+      this.#coming.forget(id)
+      if (phase === 'seized') return this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
+      if (phase === 'arriving') await moves?.drop(id)
+      this.#say(from, { kind: 'dropped', id })
+    } else if (body.kind === 'how') {
+      if (phase === 'stayed') this.#say(from, { kind: 'drop', id })
+      else if (phase === 'seized') this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
+      else if (phase === 'given') this.#soon()
+    } else if (body.kind === 'seized') {
+      if (phase !== undefined) await moves?.overtaken(id, body.token)
+      this.#say(from, { kind: 'let-go', id })
+    } else if (body.kind === 'let-go') await moves?.settled(id)
+    else if (body.kind === 'dropped' && phase === 'leaving' && !this.#carrying.has(id))
+      await moves?.stay(id, 'the device was started again while it was on its way')
+  }
+
+  async #consider(from: string, { n, agent, engine, bytes, grants }: Said<'ask'>): Promise<void> {
+    const { lacks, open, clock } = this.#deps
+    const leaving = { agent, engine, bytes, grants }
+    const refused = (reason: string) => this.#say(from, { kind: 'no', n, reason })
+    try {
+      const missing = lacks(grants)
+      if (missing !== undefined) return refused(missing)
+      const no = (await open()).refusal(leaving) ?? this.#coming.refusal(from, n, agent)
+      if (no !== undefined) return refused(no)
+      const id = this.#coming.expect(from, n, leaving, clock.newId())
+      this.#say(from, { kind: 'yes', n, id })
+    } catch (error) {
+      refused(moveReason(error))
+    }
+  }
+
+  async #keep(from: string, id: string, whole: ReturnType<Coming['whole']>): Promise<void> {
+    if (!whole) return
+    this.#coming.forget(id)
+    try {
+      await (await this.#deps.open()).arrive(id, from, whole.bytes, whole.leaving)
+      this.#say(from, { kind: 'kept', id })
+      this.#soon()
+    } catch (error) {
+      if (!(error instanceof CodedError))
+        this.#deps.log.error('an agent was not kept', { reason: moveReason(error) })
+      this.#say(from, { kind: 'refused', id, reason: moveReason(error) })
+    }
+  }
+
+  /** Asks about all that is unfinished, at once and again until nothing is. */
+  #soon(): void {
+    if (this.#stop.signal.aborted) return
+    this.#urging?.()
+    this.#urged = 0
+    this.#urging = this.#deps.clock.after(0, () => this.#later(() => this.#urge()))
+  }
+
+  async #urge(): Promise<void> {
+    const { clock, known } = this.#deps
+    const moves = await known()
+    const open = moves?.unfinished().filter(({ id }) => !this.#carrying.has(id)) ?? []
+    for (const { id, peer, phase, token } of open) {
+      if (phase === 'arriving') this.#say(peer, { kind: 'how', id })
+      else if (phase === 'seized') this.#say(peer, { kind: 'seized', id, token })
+      else if (phase === 'leaving') {
+        if (clock.monotonicMs() - this.#openedMs < restartMsMax) this.#say(peer, { kind: 'drop', id })
+        else await moves?.stay(id, 'the device was started again while it was on its way')
+      } else void this.#begun(moves, peer, id, token)
+    }
+    if (open.length === 0 || this.#stop.signal.aborted) return
+    this.#urging = clock.after(backoffMs(this.#urged, urgeDelays, clock.random()), () =>
+      this.#later(() => this.#urge()),
+    )
+    this.#urged += 1
+  }
+
+  /** Beside what is said one after the other: it waits for such a word. */
+  async #begun(moves: AgentMoves | undefined, peer: string, id: string, token: number): Promise<void> {
+    if (!moves) return
+    this.#carrying.add(id)
+    try {
+      await this.#told(moves, peer, id, token, againMs)
+    } catch (error) {
+      if (!this.#stop.signal.aborted)
+        this.#deps.log.warn('a move was not taken further', { agent: id, reason: moveReason(error) })
+    } finally {
+      this.#carrying.delete(id)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Agents that move, on the wire: `<base>/site/move/<to>/<from>`, each message signed by the device that its topic names last. The
+ * device that takes an agent makes the move's `id`: so nothing that was said about an earlier move means anything in this one.
+ */
+import * as v from 'valibot'
+import { agentGrants } from './agents.ts'
+import { deviceId } from './signed.ts'
+
+export const moveLimits = {
+  /** One message: a chunk in base64, or what an agent may do. */
+  bytesMax: 112 * 1024,
+  chunkBytes: 64 * 1024,
+  /** An agent whole: its image, and all it remembers. */
+  agentBytesMax: 32 * 1024 * 1024,
+} as const
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
+const id = deviceId
+const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a digest'))
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const reason = v.pipe(v.string(), v.maxLength(400))
+const chunks = v.pipe(
+  count,
+  v.minValue(1),
+  v.maxValue(Math.ceil(moveLimits.agentBytesMax / moveLimits.chunkBytes)),
+)
+const part = v.pipe(v.string(), v.maxLength(Math.ceil(moveLimits.chunkBytes / 3) * 4))
+
+/** `to` is whom it is said to: said again to another it means nothing. `n` names the question that is answered. */
+export const moveBody = v.variant('kind', [
+  // Whether it would be taken.
+  v.object({
+    ...{ kind: v.literal('ask'), to: deviceId, n: id, agent: name, engine: hash, bytes: count },
+    grants: agentGrants,
+  }),
+  v.object({ kind: v.literal('yes'), to: deviceId, n: id, id }),
+  v.object({ kind: v.literal('no'), to: deviceId, n: id, reason }),
+  // The agent, piece by piece; each is acknowledged, and the whole once it is on the disk.
+  v.object({ kind: v.literal('chunk'), to: deviceId, id, at: count, of: chunks, sha256: hash, part }),
+  v.object({ kind: v.literal('got'), to: deviceId, id, at: count }),
+  v.object({ kind: v.literal('kept'), to: deviceId, id }),
+  v.object({ kind: v.literal('refused'), to: deviceId, id, reason }),
+  // It was let go of, and begins there under this token.
+  v.object({ kind: v.literal('begin'), to: deviceId, id, n: id, token: count }),
+  v.object({ kind: v.literal('begun'), to: deviceId, id, n: id }),
+  v.object({ kind: v.literal('lost'), to: deviceId, id, n: id }),
+  // It stayed where it was.
+  v.object({ kind: v.literal('drop'), to: deviceId, id }),
+  v.object({ kind: v.literal('dropped'), to: deviceId, id }),
+  // Whoever keeps it asks what became of the move.
+  v.object({ kind: v.literal('how'), to: deviceId, id }),
+  // A person began it there by hand, since the other was not to be reached.
+  v.object({ kind: v.literal('seized'), to: deviceId, id, token: count }),
+  v.object({ kind: v.literal('let-go'), to: deviceId, id }),
+])
+export type MoveBody = v.InferOutput<typeof moveBody>

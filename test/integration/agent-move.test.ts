@@ -1,0 +1,327 @@
+/** Agents that move between two devices over a real broker. */
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Bus } from '../../runtime/agent/together/bus.ts'
+import { seal } from '../../runtime/agent/together/envelope.ts'
+import { type Cancel, type Clock, realClock, VirtualClock } from '../../runtime/base/clock.ts'
+import type { Link } from '../../runtime/link/session.ts'
+import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
+import { ScriptedService } from '../fixtures/agent/scripted-service.ts'
+import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { openSite, type SiteDevice, until } from '../fixtures/site.ts'
+
+let stack: AsyncDisposableStack
+let broker: TestBroker
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  broker = stack.use(await startAedes())
+})
+afterEach(() => stack.disposeAsync())
+
+interface Here {
+  readonly site: SiteDevice
+  readonly service: ScriptedService
+  readonly device: MovingDevice
+  readonly clock: JumpingClock
+  /** Words that do not reach it. */
+  readonly deaf: Set<string>
+}
+
+/** Real time, which the test may have pass quicker. */
+class JumpingClock implements Clock {
+  readonly #ahead = new VirtualClock({ startMs: 0 })
+  nowMs = () => realClock.nowMs() + this.#ahead.monotonicMs()
+  monotonicMs = () => realClock.monotonicMs() + this.#ahead.monotonicMs()
+  random = () => realClock.random()
+  newId = () => realClock.newId()
+  after(ms: number, work: () => void): Cancel {
+    const cancels = [realClock.after(ms, () => over()), this.#ahead.after(ms, () => over())]
+    const cancel = () => {
+      for (const one of cancels) one()
+    }
+    const over = () => {
+      cancel()
+      work()
+    }
+    return cancel
+  }
+  advance(ms: number): void {
+    for (let left = ms; left > 0; left -= 500) this.#ahead.advance(500)
+  }
+}
+
+async function opened(site: SiteDevice, more: Partial<MovingDeviceDeps> = {}): Promise<Here> {
+  const service = new ScriptedService(['memory.get', 'command', 'on', 'sleep'])
+  const directory = join(site.stateDir, 'agents')
+  const { identity, link } = site
+  const clock = new JumpingClock()
+  const deaf = new Set<string>()
+  const bus = hardOfHearing(link, deaf)
+  const device = await MovingDevice.open({
+    ...{ clock, bus, identity, directory, services: [service] },
+    ...more,
+  })
+  stack.use(device)
+  return { site, service, device, clock, deaf }
+}
+
+/** The link, on which some words are lost. */
+function hardOfHearing(link: Link, deaf: ReadonlySet<string>): Bus {
+  return new Proxy(link, {
+    get(target, property) {
+      if (property === 'subscribe')
+        return (filter: string, taker: Parameters<Link['subscribe']>[1]) =>
+          target.subscribe(filter, (message) => {
+            const { body } = JSON.parse(Buffer.from(message.payload).toString())
+            return deaf.has(JSON.parse(body).kind) ? undefined : taker(message)
+          })
+      const value = Reflect.get(target, property, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+async function two(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here]> {
+  const [hub, cellar] = await openSite(broker.url, ['hub', 'cellar'])
+  for (const site of [hub, cellar]) stack.use(site as SiteDevice)
+  return [await opened(hub as SiteDevice), await opened(cellar as SiteDevice, more)]
+}
+
+const states = async ({ device }: Here) =>
+  (await device.agents()).list().map(({ name, state }) => `${name} ${state}`)
+
+/** It tells where it is after each answer. */
+const traveller = stepping(
+  'traveller',
+  `const met = []
+   const stream = ctx.on('light.*')
+   ctx.entity('light.a').command({ state: 'on' }).then(() => met.push('lit'))
+   for await (const seen of stream) {
+     met.push([seen.n, await ctx.device()])
+     if (seen.n === 9) return met
+   }`,
+)
+
+describe('an agent that moves', () => {
+  test('goes on in the middle of its awaits, with what it had asked for performed as resumed, and under a higher token', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    hub.device.luggage.set('traveller', 'what it remembers')
+    const stream = await hub.service.nth(1)
+    stream.emit({ n: 1 })
+    await until('its turn', async () => (await hub.device.agents()).list()[0]?.turns === 2)
+    const moved = await hub.device.mover.move('traveller', 'cellar')
+    expect(moved).toMatchObject({ agent: 'traveller', device: 'cellar', pending: false })
+    expect(await states(hub)).toEqual([])
+    expect(hub.device.luggage.size).toBe(0)
+    expect(cellar.device.luggage.get('traveller')).toBe('what it remembers')
+
+    const [command, there] = [await cellar.service.nth(0), await cellar.service.nth(1)]
+    expect(there).toMatchObject({ resumed: true, call: { op: 'on', id: 2 } })
+    expect(command).toMatchObject({ resumed: true, call: { op: 'command', id: 1 } })
+    expect(there.caller.token).toBeGreaterThan(stream.caller.token)
+    command.answer({ entity: 'light.a', shown: 'on', ms: 1 })
+    there.emit({ n: 2 })
+    there.emit({ n: 9 })
+    await until('its end', async () => (await states(cellar))[0] === 'traveller ended')
+    const [ended] = (await cellar.device.agents()).list()
+    expect(JSON.parse(ended?.reason ?? '')).toEqual([[1, 'hub'], 'lit', [2, 'cellar'], [9, 'cellar']])
+    expect(hub.service.asked).toHaveLength(2)
+  })
+
+  test('comes back in the middle of the same await, and with 2 MB of its own', async () => {
+    const [hub, cellar] = await two()
+    const heavy = stepping(
+      'heavy',
+      `let seed = 1
+       const random = () => (seed = (seed * 48271) % 2147483647)
+       const kept = Array.from({ length: 200000 }, random)
+       const first = await ctx.memory.get('a')
+       return [first, kept.length, kept.reduce((sum, one) => (sum + one) % 1000003, 0), await ctx.device()]`,
+    )
+    await hub.device.run(heavy)
+    await hub.service.nth(0)
+    const there = await hub.device.mover.move('heavy', 'cellar')
+    expect(there.bytes).toBeGreaterThan(500_000)
+    await cellar.service.nth(0)
+    expect(await cellar.device.mover.move('heavy', 'hub')).toMatchObject({ pending: false })
+    const again = await hub.service.nth(1)
+    expect(again).toMatchObject({ resumed: true, call: { id: 1 } })
+    again.answer('kept')
+    await until('its end', async () => (await states(hub))[0] === 'heavy ended')
+    const [ended] = (await hub.device.agents()).list()
+    expect(JSON.parse(ended?.reason ?? '')).toEqual(['kept', 200_000, expect.any(Number), 'hub'])
+    expect(await states(cellar)).toEqual([])
+  })
+
+  test('moves although it is stopped, and is stopped there', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    await (await hub.device.agents()).stop('traveller')
+    await hub.device.mover.move('traveller', 'cellar')
+    expect(await states(cellar)).toEqual(['traveller stopped'])
+    await expect((async () => (await hub.device.agents()).stop('traveller'))()).rejects.toThrow(
+      'there is no agent called traveller: it went to cellar',
+    )
+    await (await cellar.device.agents()).resume('traveller')
+    await cellar.service.nth(1)
+    expect(cellar.service.asked[0]).toMatchObject({ resumed: true })
+  })
+})
+
+describe('a move that cannot be', () => {
+  test.each([
+    [
+      'a capability',
+      () => 'it has nothing called light.*',
+      /cellar does not take it: it has nothing called light\.\*/,
+    ],
+    ['a model', () => 'it cannot run the model person-detector', /cannot run the model person-detector/],
+  ])('to a device that lacks %s is refused before the agent stops [move-3]', async (_what, lacks, words) => {
+    const [hub] = await two({ lacks })
+    await hub.device.run(traveller)
+    const running = await hub.service.nth(1)
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow(words)
+    expect(await states(hub)).toEqual(['traveller running'])
+    expect(running.signal.aborted).toBe(false)
+  })
+
+  test('says why: the name is taken, nobody of that name is known, it is here already, there is no such agent', async () => {
+    const [hub, cellar] = await two()
+    for (const { device } of [hub, cellar]) await device.run(traveller)
+    const { mover } = hub.device
+    await expect(mover.move('traveller', 'cellar')).rejects.toThrow(
+      /there is an agent called traveller here already/,
+    )
+    await expect(mover.move('traveller', 'attic')).rejects.toThrow(
+      'no device called attic is known here: cellar',
+    )
+    await expect(mover.move('traveller', 'hub')).rejects.toThrow('traveller is on hub already')
+    await expect(mover.move('nobody', 'cellar')).rejects.toThrow('there is no agent called nobody')
+    expect([await states(hub), await states(cellar)]).toEqual([['traveller running'], ['traveller running']])
+  })
+
+  test('leaves it where it was, going on, when the other device goes away in the middle [move-3]', async () => {
+    const [hub, cellar] = await two()
+    const clock = hub.clock
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    // It says yes, and takes no piece of it.
+    cellar.deaf.add('chunk')
+    const moving = hub.device.mover.move('traveller', 'cellar')
+    const failed = expect(moving).rejects.toThrow('cellar has not answered for 20 s')
+    await until('it is on its way', async () => (await states(hub))[0] === 'traveller moving')
+    await expect((async () => (await hub.device.agents()).stop('traveller'))()).rejects.toThrow(
+      /on its way to cellar/,
+    )
+    clock.advance(30_000)
+    await failed
+    expect(await states(hub)).toEqual(['traveller running'])
+    expect(await hub.service.nth(2)).toMatchObject({ resumed: true })
+    const lines = (await hub.device.agents()).log('traveller', 9)
+    expect(lines.at(-1)).toMatchObject({ text: 'it stayed here: cellar has not answered for 20 s' })
+  })
+})
+
+describe('a device that ends in the middle of a move', () => {
+  test('and does not come back leaves it with the other, which says so and does not run it; a person may begin it there [move-1]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    // All of it is there, and the word that it is never comes back.
+    hub.deaf.add('kept')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+    await hub.device[Symbol.asyncDispose]()
+    const agents = await cellar.device.agents()
+    await expect(agents.resume('traveller')).rejects.toThrow(
+      'traveller: it comes from hub, which has not let go of it yet; where that device is gone for good, "ganglion agent resume traveller --here" begins it here',
+    )
+    expect(cellar.service.asked).toHaveLength(0)
+    await agents.resume('traveller', { here: true })
+    const there = await cellar.service.nth(1)
+    expect(there).toMatchObject({ resumed: true })
+
+    // The hub comes back after all: it sees that its agent went on elsewhere.
+    const back = await opened(hub.site)
+    await until('the hub has let go of it', async () => (await states(back)).length === 0)
+    expect(back.service.asked).toHaveLength(0)
+    expect(await states(cellar)).toEqual(['traveller running'])
+  })
+
+  test('before it let go of it goes on with it when it is back, and the other drops what came [move-1]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    hub.deaf.add('kept')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+    await hub.device[Symbol.asyncDispose]()
+    const back = await opened(hub.site)
+    expect(await back.service.nth(1)).toMatchObject({ resumed: true })
+    await until('the other has dropped it', async () => (await states(cellar)).length === 0)
+    expect(await states(back)).toEqual(['traveller running'])
+    expect(cellar.service.asked).toHaveLength(0)
+  })
+
+  test('after it let go of it never runs it again, and the other begins it [move-1]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    cellar.deaf.add('begin')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it was given away', async () => (await states(hub))[0] === 'traveller moved')
+    await hub.device[Symbol.asyncDispose]()
+    cellar.deaf.delete('begin')
+    const back = await opened(hub.site)
+    expect(await cellar.service.nth(1)).toMatchObject({ resumed: true })
+    await until('the hub has forgotten it', async () => (await states(back)).length === 0)
+    expect(back.service.asked).toHaveLength(0)
+  })
+
+  test('having lost what came gives it back: nobody else can ever begin it [move-1]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    const first = await hub.service.nth(1)
+    cellar.deaf.add('begin')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it was given away', async () => (await states(hub))[0] === 'traveller moved')
+    await (await cellar.device.agents()).remove('traveller')
+    cellar.deaf.delete('begin')
+    const again = await hub.service.nth(2)
+    expect(again.caller.token).toBeGreaterThan(first.caller.token)
+    expect(await states(hub)).toEqual(['traveller running'])
+  })
+})
+
+describe('what comes', () => {
+  test('is nothing where another signed it, where it was said to another, or about nothing that both know [move-4]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    await cellar.device.agents()
+    const said = (from: SiteDevice, body: object) => seal(from.identity, 'move', body)
+    const topic = 'ganglion/site/move/hub/cellar'
+    const peer = stack.use(await Peer.connect(broker.url, []))
+    const bad = () => hub.site.link.stats().badMessages
+    for (const [at, payload] of [
+      said(hub.site, { kind: 'drop', to: 'hub', id: 'x' }),
+      said(cellar.site, { kind: 'drop', to: 'attic', id: 'x' }),
+      said(cellar.site, { kind: 'drop', to: 'hub', id: 'x' }).replace('drop', 'dr0p'),
+      said(cellar.site, { kind: 'begin', to: 'hub', id: 'x', n: 'y', token: -1 }),
+    ].entries()) {
+      await peer.say(topic, payload)
+      await until('it is counted', () => bad() === at + 1)
+    }
+    for (const body of [
+      { kind: 'begin', to: 'hub', id: 'x', n: 'y', token: 9e15 },
+      { kind: 'seized', to: 'hub', id: 'x', token: 9e15 },
+      { kind: 'chunk', to: 'hub', id: 'x', at: 0, of: 1, sha256: '0'.repeat(64), part: 'AAAA' },
+    ])
+      await peer.say(topic, said(cellar.site, body))
+    // What is answered last was heard last.
+    await expect(cellar.device.mover.move('traveller', 'hub')).rejects.toThrow(/no agent called traveller/)
+    expect(await states(hub)).toEqual(['traveller running'])
+  })
+})
