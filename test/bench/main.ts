@@ -8,6 +8,7 @@ import { messageOf } from '../../runtime/base/errors.ts'
 import { agentsComfort } from './agents-comfort.bench.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
 import { agentsMachine } from './agents-machine.bench.ts'
+import { agentsRemote } from './agents-remote.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
 import { agentsLeakGuard, agentsNightWatch } from './agents-shipped.bench.ts'
 import { agentsTicking } from './agents-ticking.bench.ts'
@@ -60,6 +61,7 @@ const benchmarks: readonly Benchmark[] = [
   offloadTwoWorkers,
   agentsCrash,
   agentsComfort,
+  agentsRemote,
   agentsSchedule,
   agentsTicking,
   agentsNightWatch,
