@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../runtime/base/errors.ts'
+import { agentsBoard } from './agents-board.bench.ts'
 import { agentsComfort } from './agents-comfort.bench.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
 import { agentsMachine } from './agents-machine.bench.ts'
@@ -59,6 +60,7 @@ const benchmarks: readonly Benchmark[] = [
   gatewayBatching,
   offloadRoundTrip,
   offloadTwoWorkers,
+  agentsBoard,
   agentsCrash,
   agentsComfort,
   agentsRemote,
