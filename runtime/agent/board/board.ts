@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import { matcherOf } from '../../things/pattern.ts'
 import { type BoardResult, boardLimits, boardPageMax, factBody } from '../../wire/board.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { check } from '../../wire/messages.ts'
@@ -19,7 +20,7 @@ import type { Bus } from '../together/bus.ts'
 import { type Signer, seal } from '../together/envelope.ts'
 import { type BoardDisk, BoardStore, type Kept } from './board-store.ts'
 import { type Change, Comparisons, readFact } from './comparisons.ts'
-import { Facts, keyPattern, standsOver } from './facts.ts'
+import { Facts, standsOver } from './facts.ts'
 import { Registers, type SignedFact } from './register.ts'
 import { Sharing } from './sharing.ts'
 
@@ -192,10 +193,10 @@ export class Board implements AsyncDisposable {
    * less. `*` stands for any characters but a dot.
    */
   watch(pattern: string, tell: (seen: Seen) => void): Cancel {
-    const fits = keyPattern(pattern)
+    const fits = matcherOf(pattern)
     const told = new Set<string>()
     const watcher = (key: string) => {
-      if (!fits.test(key)) return
+      if (!fits(key)) return
       const shown = this.get(key)
       if (shown) {
         told.add(key)
@@ -222,9 +223,9 @@ export class Board implements AsyncDisposable {
 
   #shown(pattern: string | undefined): readonly SignedFact[] {
     const nowMs = this.#deps.clock.nowMs()
-    const fits = pattern === undefined ? undefined : keyPattern(pattern)
+    const fits = pattern === undefined ? undefined : matcherOf(pattern)
     const isShown = ({ body: { key } }: SignedFact) =>
-      this.#facts.shown(key, nowMs) !== undefined && (fits?.test(key) ?? true)
+      this.#facts.shown(key, nowMs) !== undefined && (fits?.(key) ?? true)
     return this.#facts.all.filter(isShown).toSorted((a, b) => (a.body.key < b.body.key ? -1 : 1))
   }
 

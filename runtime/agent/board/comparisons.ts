@@ -15,7 +15,7 @@ import { type Signer, seal, unseal } from '../together/envelope.ts'
 import type { BoardDisk } from './board-store.ts'
 import { type Register, type Registers, Round, type SignedFact, type Told } from './register.ts'
 
-export interface ComparisonsDeps {
+interface ComparisonsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly bus: Bus
@@ -31,7 +31,7 @@ export interface ComparisonsDeps {
 /** What to do about what stands: write, or leave it and say why. */
 export type Change = { readonly write: SignedFact } | { readonly leave: string }
 
-export type Changed =
+type Changed =
   | { readonly ok: true; readonly fact: SignedFact }
   | { readonly ok: false; readonly code: 'conflict' | 'unavailable' | 'uncertain'; readonly reason: string }
 
@@ -292,7 +292,7 @@ export class Comparisons implements Disposable {
 type Said<Kind extends BoardWord['kind']> = Extract<BoardWord, { kind: Kind }>
 type Waiter = { readonly heard: () => Promise<void> }
 
-export type Read =
+type Read =
   | { readonly ok: true; readonly fact: SignedFact }
   | { readonly ok: false; readonly code: 'malformed' | 'unknown' | 'forged'; readonly reason: string }
 
@@ -304,7 +304,7 @@ export function readFact(signer: Signer, payload: Uint8Array): Read {
   return { ok: true, fact: { author: said.from, body: said.body, text: said.text, envelope } }
 }
 
-export function keptOf(register: Register | undefined) {
+function keptOf(register: Register | undefined) {
   if (!register) return undefined
   const { promised, accepted } = register
   return {

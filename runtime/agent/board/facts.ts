@@ -84,12 +84,3 @@ export class Facts<F extends Fact = Fact> {
 function forgotten({ body }: Fact, nowMs: number): boolean {
   return nowMs > body.tsMs + boardLimits.ttlMsMax + boardLimits.skewMsMax
 }
-
-/** `*` stands for any characters but a dot. */
-export function keyPattern(pattern: string): RegExp {
-  const source = pattern
-    .split('*')
-    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-    .join('[^.]*')
-  return new RegExp(`^${source}$`)
-}

@@ -15,7 +15,7 @@ import { type Fact, standsOver } from './facts.ts'
 export interface SignedFact extends Fact {
   readonly envelope: string
 }
-export interface Accepted {
+interface Accepted {
   readonly ballot: Ballot
   readonly fact: SignedFact
 }
@@ -26,9 +26,9 @@ export interface Register {
   /** When it was last used. */
   readonly atMs: number
 }
-export type Refusal = { readonly highest: number; readonly why: 'later' | 'full' | 'clock' }
+type Refusal = { readonly highest: number; readonly why: 'later' | 'full' | 'clock' }
 
-export function isBefore(one: Ballot, other: Ballot): boolean {
+function isBefore(one: Ballot, other: Ballot): boolean {
   if (one.n !== other.n) return one.n < other.n
   if (one.device !== other.device) return one.device < other.device
   return one.id < other.id

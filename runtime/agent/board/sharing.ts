@@ -18,7 +18,7 @@ import { readFact } from './comparisons.ts'
 import type { Facts } from './facts.ts'
 import type { SignedFact } from './register.ts'
 
-export interface SharingDeps {
+interface SharingDeps {
   readonly clock: Clock
   readonly log: Log
   readonly bus: Bus

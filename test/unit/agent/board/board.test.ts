@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Board, type BoardError, type Seen } from '../../../../runtime/agent/board/board.ts'
 import { boardService } from '../../../../runtime/agent/board/board-service.ts'
 import type { Json } from '../../../../runtime/agent/contract.ts'
+import { seal } from '../../../../runtime/agent/together/envelope.ts'
 import { type Clock, sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
@@ -200,6 +201,52 @@ describe('comparing and setting', () => {
     })
   })
 
+  test('what may have been set although nobody said so is uncertain [compare-2]', async () => {
+    const clock = new VirtualClock({ seed: 10 })
+    const broker = new SimulatedBroker(clock, calm)
+    const [attic] = names.map((name) => new Device(broker, name)) as [Device]
+    await clock.run(async () => {
+      const asked = attic.board.compareAndSet('turn', 0, 'attic', {}, forever)
+      // It has proposed, and is cut off before an answer comes.
+      const [, ...others] = broker.buses
+      const heard = Promise.withResolvers<void>()
+      others[0]?.onWord((word) => {
+        if (word.includes('propose')) heard.resolve()
+      })
+      await heard.promise
+      attic.bus.connect(false)
+      await expect(asked).rejects.toMatchObject({ code: 'uncertain' })
+    })
+  })
+
+  test('words that are forged, of another key, of another’s round or too large change nothing [compare-3]', async () => {
+    const clock = new VirtualClock({ seed: 12 })
+    const broker = new SimulatedBroker(clock, calm)
+    const [attic, bath] = names.map((name) => new Device(broker, name)) as [Device, Device]
+    const signer = identities.get('cellar') as Identity
+    const stranger = Identity.open('cellar', join(directory, 'stranger'))
+    const ballot = { n: 5, device: 'cellar', id: 'x' }
+    const prepare = { kind: 'prepare', key: 'turn', ballot }
+    const bad = [
+      seal(stranger, 'board-word', prepare),
+      seal(signer, 'board', prepare),
+      seal(signer, 'board-word', { ...prepare, key: 'other' }),
+      seal(signer, 'board-word', { ...prepare, ballot: { ...ballot, device: 'bath' } }),
+      seal(signer, 'board-word', { ...prepare, kind: 'propose', envelope: 'AAAA' }),
+      seal(identities.get('den') as Identity, 'board-word', prepare),
+      'x'.repeat(boardLimits.wordBytesMax + 1),
+    ]
+    for (const word of bad) attic.bus.deliver('ganglion/site/board/turn/cellar', Buffer.from(word))
+    expect(attic.board.refused).toBe(bad.length)
+    // A round with a number that nobody could follow is refused, and an honest one goes on.
+    const far = { ...prepare, ballot: { ...ballot, n: Number.MAX_SAFE_INTEGER } }
+    for (const { bus } of [attic, bath])
+      bus.deliver('ganglion/site/board/turn/cellar', Buffer.from(seal(signer, 'board-word', far)))
+    await clock.run(async () => {
+      expect(await attic.board.compareAndSet('turn', 0, 1, {}, forever)).toMatchObject({ value: 1 })
+    })
+  })
+
   test('of two that were written at once only who saw the one that stands can set [board-12]', async () => {
     const clock = new VirtualClock({ seed: 9 })
     const broker = new SimulatedBroker(clock, calm)
@@ -292,18 +339,25 @@ describe('writing', () => {
     })
   })
 
-  test('a version that is far ahead can be followed', async () => {
+  test('a version as high as a device that lies can make it is followed by others [board-5]', async () => {
     const clock = new VirtualClock({ seed: 23 })
     const broker = new SimulatedBroker(clock, calm)
-    const attic = new Device(broker, 'attic')
+    const [attic, cellar] = [new Device(broker, 'attic'), new Device(broker, 'cellar')]
     await clock.run(async () => {
-      const liar = new Device(broker, 'bath', () => boardLimits.skewMsMax - 1_000)
-      // As high as its time lets it.
-      for (let n = 0; n < 3; n += 1) await liar.board.set('mode', `liar ${n}`)
+      const tsMs = clock.nowMs() + boardLimits.skewMsMax
+      const version = Math.floor(tsMs / boardLimits.msPerVersion)
+      const lie = { key: 'mode', version, value: 'lie', tsMs, ttlMs: dayMs }
+      const liar = identities.get('bath') as Identity
+      const say = (body: object) =>
+        attic.bus.deliver('ganglion/site/board/mode', Buffer.from(seal(liar, 'board', body)))
+      say({ ...lie, version: version + 1 })
+      expect(attic.board.refused).toBe(1)
+      say(lie)
+      expect(attic.board.get('mode')?.value).toBe('lie')
       await sleep(clock, 1_000)
       await attic.board.set('mode', 'attic')
       await sleep(clock, 10_000)
-      expect(liar.board.get('mode')?.value).toBe('attic')
+      for (const { board } of [attic, cellar]) expect(board.get('mode')?.value).toBe('attic')
     })
   })
 })
@@ -372,5 +426,25 @@ describe('as an agent calls it', () => {
     expect(await watching.outcome).toMatchObject({ error: { code: 'cancelled' } })
     await ask('board.set', { key: 'heat.attic', value: 9 }, { id: 5 })
     expect(watching.items).toHaveLength(4)
+  })
+
+  test('who is too slow for all of it is told all again', async () => {
+    const { clock, device, services, ask } = one()
+    await ask('board.set', { key: 'heat.attic', value: 1 })
+    const items: Seen[] = []
+    let full = true
+    const call = { id: 9, op: 'board.watch', args: { pattern: 'heat.*' } } as const
+    const emit = (item: Json, latest?: string) => {
+      expect(latest).toBe('heat.attic')
+      if (!full) items.push(item as unknown as Seen)
+      return !full
+    }
+    const caller = { agent: 'night-watch', token: 1 }
+    void services()[0]?.perform({ caller, call, resumed: false, askedMs: 0, emit }, device.stop.signal)
+    await ask('board.set', { key: 'heat.attic', value: 2 }, { id: 2 })
+    full = false
+    clock.advance(1_500)
+    expect(items).toMatchObject([{ key: 'heat.attic', value: 2 }])
+    device.stop.abort(new Error('enough'))
   })
 })

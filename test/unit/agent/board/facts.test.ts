@@ -1,7 +1,7 @@
 /** What devices know of the blackboard, without a network and over one that loses, doubles, reorders and is cut in two. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Fact, Facts, keyPattern, standsOver } from '../../../../runtime/agent/board/facts.ts'
+import { type Fact, Facts, standsOver } from '../../../../runtime/agent/board/facts.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { boardLimits } from '../../../../runtime/wire/board.ts'
 import { SimulatedNetwork } from '../together/network.ts'
@@ -138,10 +138,4 @@ describe('facts', () => {
     expect(facts.accept(fact('liar', 'more', 1), 1_000_000)).toBe('full')
     expect(facts.accept(fact('attic', 'more', 1), 1_000_000)).toBe('new')
   })
-})
-
-test('a pattern: * stands for any characters but a dot', () => {
-  expect(keyPattern('heat.*').test('heat.pump')).toBe(true)
-  expect(keyPattern('heat.*').test('heat.pump.power')).toBe(false)
-  expect(keyPattern('heat.*').test('heatXpump')).toBe(false)
 })

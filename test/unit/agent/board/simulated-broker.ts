@@ -44,6 +44,7 @@ export class SimulatedBus implements Bus {
   readonly #takers = new Map<string, Taker>()
   readonly #listeners = new Set<(connected: boolean) => void>()
   readonly #values = new Map<string, Uint8Array>()
+  readonly #words = new Set<(word: string) => void>()
   #session = 0
 
   constructor(broker: SimulatedBroker) {
@@ -69,8 +70,14 @@ export class SimulatedBus implements Bus {
     this.#broker.buses.delete(this)
   }
 
+  /** Calls `listener` with whatever arrives, before it is taken. */
+  onWord(listener: (word: string) => void): void {
+    this.#words.add(listener)
+  }
+
   deliver(topic: string, payload: Uint8Array): void {
     if (!this.connected) return
+    for (const listener of this.#words) listener(Buffer.from(payload).toString())
     for (const [filter, taker] of this.#takers) if (fits(filter, topic)) taker({ topic, payload })
   }
 
