@@ -69,6 +69,7 @@ export class Site implements AsyncDisposable {
     }
     const asked = {
       record,
+      away: () => peers.away,
       ...(contractor && { contractor }),
       ...(veto && { veto }),
       ...(interested && { interested }),

@@ -8,7 +8,9 @@ import { messageOf } from '../../runtime/base/errors.ts'
 import { agentsBoard } from './agents-board.bench.ts'
 import { agentsComfort } from './agents-comfort.bench.ts'
 import { agentsCrash } from './agents-crash.bench.ts'
+import { agentsDecide } from './agents-decide.bench.ts'
 import { agentsMachine } from './agents-machine.bench.ts'
+import { agentsMove } from './agents-move.bench.ts'
 import { agentsRemote } from './agents-remote.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
 import { agentsLeakGuard, agentsNightWatch } from './agents-shipped.bench.ts'
@@ -69,6 +71,8 @@ const benchmarks: readonly Benchmark[] = [
   agentsNightWatch,
   agentsLeakGuard,
   agentsMachine,
+  agentsMove,
+  agentsDecide,
 ]
 
 const stop = new AbortController()

@@ -58,7 +58,7 @@ export class ContractNet extends Process<Open> {
   protected step(nowMs: number): void {
     if (!this.opens) return
     const { members } = this.setting.open
-    const answered = this.words.of('offer').length + this.words.of('abstain').length
+    const answered = this.answered('offer', 'abstain').size
     const veto = this.words.of('veto').length > 0
     if (!veto && !this.#closed && answered < members.length && this.passed(nowMs) < closesAt) return
     this.#closed = true

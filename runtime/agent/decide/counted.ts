@@ -43,11 +43,6 @@ abstract class Counted<Open extends OpenBody> extends Process<Open> {
     this.end(undecided(`the result of ${this.setting.opener} does not follow from what was said`))
   }
 
-  /** Members of whom one of these was heard. */
-  protected heard(...kinds: readonly WordBody['kind'][]): number {
-    return new Set(kinds.flatMap((kind) => this.words.of(kind).map(([device]) => device))).size
-  }
-
   protected abstain(reason: string | undefined): void {
     this.say({ kind: 'abstain', id: this.setting.open.id, ...(reason !== undefined && { reason }) })
   }
@@ -84,7 +79,7 @@ export class Auction extends Counted<Opened<'auction'>> {
   }
 
   protected override onStep(nowMs: number): void {
-    const everybody = this.heard('commit', 'abstain') >= this.setting.open.members.length
+    const everybody = this.answered('commit', 'abstain').size >= this.setting.open.members.length
     if (this.said('close') || !(everybody || this.passed(nowMs) >= closesAt)) return
     const commits = this.words.of('commit').map(([device, { hash }]) => ({ device, hash }))
     this.say({ kind: 'close', id: this.setting.open.id, commits })
@@ -92,7 +87,8 @@ export class Auction extends Counted<Opened<'auction'>> {
 
   protected complete(): boolean {
     const close = this.words.of('close').find(([device]) => device === this.setting.opener)?.[1]
-    return close !== undefined && this.heard('reveal') >= close.commits.length
+    const revealed = this.answered('reveal')
+    return close?.commits.every(({ device }) => revealed.has(device)) ?? false
   }
 
   protected count(words: Words): Outcome {
@@ -112,7 +108,7 @@ export class Vote extends Counted<Opened<'vote'>> {
   }
 
   protected complete(): boolean {
-    return this.heard('ballot', 'abstain') >= this.setting.open.members.length
+    return this.answered('ballot', 'abstain').size >= this.setting.open.members.length
   }
 
   protected count(words: Words): Outcome {

@@ -64,6 +64,8 @@ export interface DecisionsDeps {
   readonly contractor?: Contractor
   /** Whether somebody on this device may want something of it; where nobody does, it says so at once and nobody waits for it. */
   readonly interested?: (subject: string) => boolean
+  /** Devices that are known to be away. */
+  readonly away?: () => ReadonlySet<string>
 }
 
 export interface DecisionsOptions {
@@ -197,11 +199,12 @@ export class Decisions implements Disposable {
 
   #begin(open: OpenBody, opener: string, envelope: string): Live | string {
     if (this.#live.size >= this.#options.openMax) return `${this.#options.openMax} decisions are open already`
-    const { clock, signer, veto, interested } = this.#deps
+    const { clock, signer, veto, interested, away } = this.#deps
     const startMs = clock.monotonicMs()
     const checked = new Map<string, Word>()
     const setting: Setting<never> = {
       ...{ self: signer.device, opener, open: open as never, startMs },
+      ...(away && { away }),
       nonce: () => randomBytes(32).toString('hex'),
       read: (envelope) => checked.get(envelope) ?? this.#read(envelope),
     }

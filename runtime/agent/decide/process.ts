@@ -21,6 +21,8 @@ export interface Setting<Open extends OpenBody = OpenBody> {
   readonly open: Open
   /** When this device heard of it, monotonic. */
   readonly startMs: number
+  /** Devices that are known to be away: they count as ever, but are not waited for. */
+  readonly away?: () => ReadonlySet<string>
   /** A secret number, 64 hex digits. */
   readonly nonce: () => string
   /** Reads a signed word; undefined where it is none. */
@@ -102,6 +104,14 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
   /** Share of the time that has passed. */
   protected passed(nowMs: number): number {
     return (nowMs - this.setting.startMs) / this.setting.open.lastsMs
+  }
+
+  /** Members from whom nothing more is to be expected: who said one of these, who lied, who is away. */
+  protected answered(...kinds: readonly WordBody['kind'][]): ReadonlySet<string> {
+    const { away, open } = this.setting
+    const absent = open.members.filter((member) => away?.().has(member))
+    const spoke = kinds.flatMap((kind) => this.words.of(kind).map(([device]) => device))
+    return new Set([...absent, ...this.words.liars, ...spoke])
   }
 
   protected say(body: WordBody | ResultBody): void {

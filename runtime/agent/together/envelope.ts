@@ -12,7 +12,7 @@ export interface Signer {
   verify(device: string, bytes: Uint8Array, signature: Uint8Array): Verdict
 }
 
-export type Purpose = 'identity' | 'board' | 'board-word' | 'decide' | 'lease' | 'command' | 'move'
+export type Purpose = 'identity' | 'board' | 'board-word' | 'decide' | 'lease' | 'command' | 'move' | 'call'
 
 export interface Said<Body> {
   readonly ok: true

@@ -40,12 +40,15 @@ export interface PeersOptions {
 
 const peersFile = v.object({ v: v.literal(1), keys: v.record(v.string(), identityBody.entries.key) })
 const logEveryMs = 60_000
+/** Devices that are away and remembered: there may be more on a broker than are believed. */
+const awayMax = 256
 
 export class Peers implements Disposable {
   readonly #deps: PeersDeps
   readonly #options: Required<PeersOptions>
   readonly #keys: Record<string, string>
   readonly #cancel: Cancel
+  readonly #away = new Set<string>()
   readonly #listeners = new Set<(device: string) => void>()
   #refused = 0
   #loggedMs = Number.NEGATIVE_INFINITY
@@ -61,7 +64,13 @@ export class Peers implements Disposable {
         throw new Error(`${device} is configured with a key that is not its own`)
     const own = seal(identity, 'identity', { device: identity.device, key: identity.publicKey })
     bus.setRetained(bus.topics.identity(identity.device), own)
-    this.#cancel = bus.subscribe(bus.topics.identity('+'), ({ topic, payload }) => this.#take(topic, payload))
+    const cancels = [
+      bus.subscribe(bus.topics.identity('+'), ({ topic, payload }) => this.#take(topic, payload)),
+      bus.subscribe(bus.topics.availability('+'), ({ topic, payload }) => this.#present(topic, payload)),
+    ]
+    this.#cancel = () => {
+      for (const cancel of cancels) cancel()
+    }
   }
 
   /** Keys refused since the start. */
@@ -72,6 +81,11 @@ export class Peers implements Disposable {
   /** Devices believed, this one among them. */
   get known(): readonly string[] {
     return this.#deps.identity.trusted
+  }
+
+  /** Devices that are away, as the broker says: nobody signed that, so it is no more than a reason not to wait. */
+  get away(): ReadonlySet<string> {
+    return this.#away
   }
 
   /** Public keys of the devices believed, by name. */
@@ -92,6 +106,12 @@ export class Peers implements Disposable {
 
   get #pinned(): boolean {
     return Object.keys(this.#options.keys).length > 0
+  }
+
+  #present(topic: string, payload: Uint8Array): undefined {
+    const [device = ''] = this.#deps.bus.topics.levels(topic) ?? []
+    if (Buffer.from(payload).toString() !== 'offline') this.#away.delete(device)
+    else if (this.#away.size < awayMax) this.#away.add(device)
   }
 
   #take(topic: string, payload: Uint8Array): string | undefined {
