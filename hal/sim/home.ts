@@ -22,6 +22,7 @@ import { homeLimits } from './home-limits.ts'
 import { HomeNode, isMap } from './home-node.ts'
 import { readState } from './home-state.ts'
 import { todoItems, todoReport } from './kinds/todo.ts'
+import { readWater, type WaterFacts } from './water/facts.ts'
 
 export interface ParsedEntity {
   readonly info: ComponentInfo
@@ -39,6 +40,8 @@ export interface ParsedHome {
   readonly leftOut: readonly string[]
   /** What makes it warm and cold, where the file says so. */
   readonly heating?: HeatingFacts
+  /** Where water runs in it, where the file says so. */
+  readonly water?: WaterFacts
 }
 
 type Area = Layout['areas'][number]
@@ -60,7 +63,9 @@ export function parseHome(yaml: string, name: string): ParsedHome {
   const leftOut: string[] = []
   const entities = readEntities(root, areas, devices, leftOut)
   const heating = readHeating(root, areas)
-  return { name, layout: { areas: [...areas.values()] }, entities, leftOut, ...(heating && { heating }) }
+  const water = readWater(root, new Set(entities.map(({ info }) => info.id)))
+  const layout = { areas: [...areas.values()] }
+  return { name, layout, entities, leftOut, ...(heating && { heating }), ...(water && { water }) }
 }
 
 function parseYaml(yaml: string, name: string): unknown {

@@ -11,6 +11,7 @@ import type { ParsedEntity, ParsedHome } from './home.ts'
 import { SimActuator } from './sim-actuator.ts'
 import type { SimComponent } from './sim-component.ts'
 import { SimSensor } from './sim-sensor.ts'
+import { Plumbing } from './water/plumbing.ts'
 
 export interface SimulatedHome {
   readonly layout: Layout
@@ -33,7 +34,9 @@ export function simulateHome(home: ParsedHome, host: Host, share?: HomeShare): S
   for (const component of [...sensors, ...actuators]) byId.set(component.info.id, component)
   const heated = home.heating && new HeatedHome(home.heating, byId, host, share)
   heated?.start()
-  const behind = heated ? [heated] : []
+  const plumbing = home.water && new Plumbing(home.water, byId, host)
+  plumbing?.start()
+  const behind = [heated, plumbing].filter((one) => one !== undefined)
   return { layout: home.layout, sensors, actuators, control: new HomeControl(byId), behind }
 }
 

@@ -41,8 +41,8 @@ interface Trouble {
 export interface Outcome {
   readonly hasLeak: boolean
   readonly litres: number
-  /** Closed although nothing leaked. */
-  readonly closedFalsely: boolean
+  /** How often it was closed although nothing leaked. A person opens it ten minutes later. */
+  readonly closedFalsely: number
 }
 
 /** Every fourth is a leak that no lie hides; the same for each guard. */
@@ -68,7 +68,7 @@ export async function outcomeOf(guard: Guard, trouble: Trouble): Promise<Outcome
   await using house = await AgentHouse.open({ yaml: wetHome })
   const { clock, home } = house
   const { sim, registry, actuation, signal } = home
-  const water = new Plumbing({ clock, sim, registry })
+  const water = new Plumbing({ clock, sim })
   if (guard === 'leak-guard') await house.begin('leak-guard')
   if (guard === 'any-wet')
     registry.onReport(({ info, telemetry }) => {
@@ -81,16 +81,24 @@ export async function outcomeOf(guard: Guard, trouble: Trouble): Promise<Outcome
   const { leak, lie, room, liar, leakMs, draws } = trouble
   for (const { atMs, flow, ms } of draws) clock.after(atMs, () => water.draw(flow, ms))
   lieIn(lie, house, liar)
+  let leaks = false
+  let closedFalsely = 0
+  let isReopened = true
+  registry.onReport(({ info }) => {
+    if (info.id !== mainValve || leaks || water.isOpen || !isReopened) return
+    closedFalsely += 1
+    isReopened = false
+    clock.after(10 * minute, () => {
+      isReopened = true
+      sim.set(mainValve, { state: 'open' })
+    })
+  })
   await house.passes(leakMs)
-  const closedBefore = !water.isOpen
+  leaks = leak !== 'none'
   if (leak !== 'none')
-    water.breaks(leak === 'unseen' ? undefined : room, leak === 'slow' ? 1 : leak === 'burst' ? 20 : 8)
+    water.breaks(leak === 'unseen' ? 'cellar' : room, leak === 'slow' ? 1 : leak === 'burst' ? 20 : 8)
   await house.passes(lastsMs - leakMs)
-  return {
-    hasLeak: leak !== 'none',
-    litres: water.leakedLitres,
-    closedFalsely: closedBefore || (leak === 'none' && !water.isOpen),
-  }
+  return { hasLeak: leaks, litres: water.leakedLitres, closedFalsely }
 }
 
 /** From the tenth minute on, but for what lies all the time. */

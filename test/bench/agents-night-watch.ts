@@ -118,7 +118,8 @@ function eventsOf(startMs: number, nights: number, seed: number): Event[] {
     }
     // Some minutes after somebody walked, when a light burns.
     for (let cut = 0; cut < cutsPerNight; cut += 1) {
-      const walkMs = walks[Math.floor(((cut + random.random()) * walksPerNight) / cutsPerNight)] ?? eveningMs
+      const each = Math.floor(walksPerNight / cutsPerNight)
+      const walkMs = walks[cut * each + Math.floor(random.random() * each)] ?? eveningMs
       const atMs = walkMs + 2 * minute + random.random() * 3 * minute
       event(atMs, 'cut')
       event(atMs + (1 + random.random() * 2) * minute, 'back')

@@ -17,8 +17,8 @@ async function guarded() {
   const house = await AgentHouse.open({ yaml: wetHome })
   opened.push(house)
   const { clock, home } = house
-  const { sim, registry } = home
-  const water = new Plumbing({ clock, sim, registry })
+  const { sim } = home
+  const water = new Plumbing({ clock, sim })
   await house.begin('leak-guard')
   const said = () => house.log('leak-guard').join('\n')
   return { house, sim, water, said }
@@ -54,7 +54,7 @@ describe('the leak guard', () => {
     sim.set('valve.garden_sprinkler', { state: 'closed' })
     expect(water.isOpen).toBe(true)
     sim.fault(leakSensor('laundry'), { kind: 'offline' })
-    water.breaks(undefined, 1)
+    water.breaks('cellar', 1)
     await house.passes(32 * minute)
     expect(water.isOpen).toBe(false)
   })
@@ -127,11 +127,13 @@ describe('the leak guard', () => {
     await house.passes(5 * minute)
     expect(water.isOpen).toBe(false)
     water.mend()
-    await house.passes(hour)
+    await house.passes(5 * minute)
     expect(water.isOpen).toBe(false)
+    expect(house.state(leakSensor('kitchen'))).toBe('on')
     sim.set(mainValve, { state: 'open' })
     water.draw(9, 20 * minute)
     await house.passes(hour)
+    expect(house.state(leakSensor('kitchen'))).toBe('off')
     expect(water.isOpen).toBe(true)
     water.breaks('bathroom', 20)
     await house.passes(5 * minute)
