@@ -1,0 +1,91 @@
+/** `ganglion agent move` on a hub with two devices, by the real command line: what an agent may do and remembers goes along. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openHub, type TestHub, until } from '../fixtures/hub.ts'
+
+let dir: string
+let hub: TestHub
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'cli-agent-move-'))
+  hub = await openHub(['--no-voice', '--no-demo', '--devices', '2'])
+})
+afterAll(async () => {
+  await hub[Symbol.asyncDispose]()
+  rmSync(dir, { recursive: true })
+})
+
+const agent = (...args: string[]) => hub.run('agent', ...args)
+interface Listed {
+  readonly name: string
+  readonly state: string
+  readonly reason?: string
+}
+const on = async (device: string) => {
+  const answer = await fetch(`${hub.ready.http}/api/devices/${device}/agents`)
+  return ((await answer.json()) as { agents: Listed[] }).agents
+}
+const devices = async () => {
+  const answer = await fetch(`${hub.ready.http}/api/devices`)
+  return ((await answer.json()) as { devices: { id: string; availability: string }[] }).devices
+}
+const written = (name: string, text: string) => {
+  writeFileSync(join(dir, name), text)
+  return join(dir, name)
+}
+
+const rememberer = `import { agent } from 'ganglion'
+export default agent({
+  name: 'rememberer',
+  wants: ['memory'],
+  async run(ctx) {
+    await ctx.memory.set('where', await ctx.device())
+    await ctx.memory.note('it was warm in the kitchen')
+    for (let at = 0; ; at += 1) {
+      await ctx.sleep('1s')
+      const now = await ctx.device()
+      const [episode] = await ctx.memory.search('kitchen')
+      if (now !== (await ctx.memory.get('where'))) return [await ctx.memory.get('where'), now, episode.text]
+    }
+  },
+})`
+
+test('an agent goes from one device to the other with what it remembers, and is told where it is', async () => {
+  await until(
+    'two devices',
+    async () => (await devices()).filter(({ availability }) => availability === 'online').length === 2,
+  )
+  const from = hub.ready.device
+  const to = (await devices()).find(({ id }) => id !== from)?.id ?? ''
+  const file = written('rememberer.ts', rememberer)
+  expect(agent('run', file, '--grant', 'all', '--device', from)).toMatchObject({ status: 0 })
+  expect(agent('move', 'rememberer', 'nowhere', '--device', from)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('no device called nowhere is known here'),
+  })
+  expect(agent('move', 'rememberer', to, '--device', from)).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(new RegExp(`rememberer is on ${to} now`)),
+  })
+  expect(await on(from)).toEqual([])
+  await until('its end', async () => (await on(to))[0]?.state === 'ended')
+  const [ended] = await on(to)
+  expect(JSON.parse(ended?.reason ?? '')).toEqual([from, to, 'it was warm in the kitchen'])
+}, 90_000)
+
+test('it is refused where the other device has nothing of what it may do, in one line', async () => {
+  const from = hub.ready.device
+  const to = (await devices()).find(({ id }) => id !== from)?.id ?? ''
+  const file = written(
+    'opener.ts',
+    `import { agent } from 'ganglion'
+export default agent({ name: 'opener', wants: ['infer:person-detector'], run: (ctx) => ctx.sleep('1d') })`,
+  )
+  expect(agent('run', file, '--grant', 'all', '--device', from)).toMatchObject({ status: 0 })
+  expect(agent('move', 'opener', to, '--device', from)).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/does not take it: it cannot run the model person-detector/),
+  })
+  expect(await on(from)).toMatchObject([{ name: 'opener', state: 'running' }])
+}, 60_000)
