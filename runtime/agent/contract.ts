@@ -293,7 +293,10 @@ export interface Context {
     question: string,
     options?: { readonly choices?: readonly string[]; readonly within?: Duration },
   ): Promise<string>
-  /** Calls another agent of the home. Throws `not-found`, `permission`, `timeout`. */
+  /**
+   * Calls another agent: `name` on this device, `name@device` on another of the home. Throws `not-found`, `permission`, `timeout`,
+   * `unavailable` where the device is away, `uncertain` where this device stopped meanwhile and nobody can tell what became of it.
+   */
   call(agent: string, message: Json, options?: { readonly within?: Duration }): Promise<Json>
   /** Calls made to this agent; answer each with `reply`. */
   calls(): AsyncIterable<{

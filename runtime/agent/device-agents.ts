@@ -147,6 +147,7 @@ export class DeviceAgents implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the device is stopping'))
+    this.#deps.across?.[Symbol.dispose]()
     const agents = await this.#agents?.catch(() => undefined)
     await agents?.[Symbol.asyncDispose]()
     await this.#parts?.[Symbol.asyncDispose]()

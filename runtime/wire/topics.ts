@@ -99,6 +99,10 @@ export class Topics {
   move(to: string, from: string): string {
     return this.#device('site', 'move', to, from)
   }
+  /** What `from` says to `to` about calls between their agents. */
+  call(to: string, from: string): string {
+    return this.#device('site', 'call', to, from)
+  }
   /** The levels of a topic under `<base>/`; undefined for any other topic. */
   levels(topic: string): readonly string[] | undefined {
     const levels = topic.slice(this.base.length + 1).split('/')

@@ -1,5 +1,5 @@
 /**
- * `call`, `calls` and `reply`: agents of this device call each other. A call is handed over when its callee takes calls, and waits for
+ * `call`, `calls` and `reply`: agents call each other, `name` on this device and `name@device` on another. A call is handed over when its callee takes calls, and waits for
  * the answer until its deadline, so that agents that wait for each other in a circle do not wait for ever. Invariants: README.md.
  */
 import * as v from 'valibot'
@@ -9,6 +9,7 @@ import { MemoryError, type MemoryStore } from '../memory/memory-store.ts'
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { cancelled, checkedService } from '../services/checked-service.ts'
 import { deadline, leftOf, pause } from '../services/waiting.ts'
+import { type CallFromElsewhere, type CallsAcross, nobody } from './across.ts'
 
 export interface CallingDeps {
   readonly clock: Clock
@@ -16,6 +17,8 @@ export interface CallingDeps {
   readonly store: MemoryStore
   /** Whether an agent of this name runs on this device. */
   readonly runs: (agent: string) => boolean
+  /** Calls to and from other devices. */
+  readonly across?: CallsAcross | undefined
 }
 
 export const callingLimits = {
@@ -34,13 +37,14 @@ interface Waiting {
 }
 type Emit = Performing['emit']
 
-const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
 const json = v.custom<Json>((value) => value !== undefined, 'there is nothing')
-const callSchema = v.object({ agent: name, message: json, deadlineMs: deadline })
+const callee = v.pipe(v.string(), v.minLength(1), v.maxLength(193))
+const callSchema = v.object({ agent: callee, message: json, deadlineMs: deadline })
 const replySchema = v.object({ key: v.pipe(v.string(), v.maxLength(256)), answer: json })
 
 export function callingServices(deps: CallingDeps): readonly Service[] {
   const calling = new Calling(deps)
+  deps.across?.attach((call, signal) => calling.fromElsewhere(call, signal))
   return [
     checkedService('call', callSchema, (args, performing, signal) => calling.call(args, performing, signal)),
     checkedService('calls', v.object({}), (_, performing, signal) => calling.take(performing, signal)),
@@ -59,25 +63,50 @@ class Calling {
   }
 
   async call(
-    { agent: to, message, deadlineMs }: v.InferOutput<typeof callSchema>,
-    { caller, call, askedMs }: Performing,
+    { agent, message, deadlineMs }: v.InferOutput<typeof callSchema>,
+    { caller, call, askedMs, resumed }: Performing,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { clock, across } = this.#deps
+    const [to = '', device, ...more] = agent.split('@')
+    if (more.length > 0) return failed('bad-request', 'call: an agent is called NAME, or NAME@DEVICE')
+    // The same when it is performed again after a crash.
+    const key = `${caller.agent}/${call.id}@${askedMs}`
+    const { withinMsDefault, withinMsMax } = callingLimits
+    const untilMs = Math.min(deadlineMs ?? askedMs + withinMsDefault, askedMs + withinMsMax)
+    const leftMs = leftOf(clock, untilMs, askedMs)
+    const from = caller.agent
+    if (device === undefined || device === across?.device)
+      return await this.#wait({ key, from, to, message, leftMs }, signal)
+    if (!across) return failed('unavailable', 'call: this device calls no agents of others')
+    return await across.call({ device, key, from, to, message, askedMs, leftMs, resumed }, signal)
+  }
+
+  /** A call of an agent of another device; one that may have been asked before is not begun now. */
+  fromElsewhere(call: CallFromElsewhere, signal: AbortSignal): Promise<Outcome> {
+    const { store, runs, across } = this.#deps
+    const { key, to, resumed } = call
+    const isKept = store.reply(to, key) !== undefined
+    if (!isKept && !runs(to)) return Promise.resolve(nobody(to, across?.device ?? ''))
+    if (!isKept && resumed)
+      return Promise.resolve(failed('uncertain', `${to} may have been asked before, and has not answered`))
+    return this.#wait(call, signal)
+  }
+
+  async #wait(
+    { key, from, to, message, leftMs }: Omit<Waiting, 'settle'> & { readonly leftMs: number },
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { clock, store, runs } = this.#deps
-    // The same when it is performed again after a crash.
-    const key = `${caller.agent}/${call.id}@${askedMs}`
     const kept = store.reply(to, key)
     if (kept !== undefined) return { ok: true, value: kept }
     if (!runs(to)) return failed('not-found', `no agent called ${to} runs on this device`)
     const others = this.#of(to)
     if (others.length >= callingLimits.waitingMax)
       return failed('limit', `${to} has ${others.length} calls to answer already`)
-    const { withinMsDefault, withinMsMax } = callingLimits
-    const untilMs = Math.min(deadlineMs ?? askedMs + withinMsDefault, askedMs + withinMsMax)
-    const leftMs = leftOf(clock, untilMs, askedMs)
     if (leftMs <= 0) return late(to)
     const { promise, resolve } = Promise.withResolvers<Outcome>()
-    const waiting: Waiting = { key, from: caller.agent, to, message, settle: resolve }
+    const waiting: Waiting = { key, from, to, message, settle: resolve }
     this.#waiting.set(to, [...others, waiting])
     this.#hand(waiting)
     const over = new AbortController()

@@ -24,6 +24,7 @@ export interface Capability {
 
 /** `@`: of another device of the site. */
 const entityPattern = /^[a-z0-9_*-]+(\.[a-z0-9_*-]+)+(@[a-z0-9_*.-]+)?$/i
+const agentElsewhere = /^[a-z0-9*-]+@[a-z0-9_.*-]+$/i
 const namePattern = /^[a-z0-9_*./-]+$/i
 
 /** The capability, or in one line what is wrong with the text. */
@@ -37,6 +38,7 @@ export function parseCapability(text: string): Capability | string {
   const [before, after] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
   const named = namedKinds.find((kind) => kind === before)
   if (named === 'priority' && after !== 'control') return `${shown}: what is asked for is priority:control`
+  if (named === 'agent' && agentElsewhere.test(after)) return { kind: named, pattern: after }
   if (named) return namePattern.test(after) ? { kind: named, pattern: after } : `${shown} names no ${named}`
   const entity = entityKinds.find((kind) => kind === after)
   if (entity && entityPattern.test(before)) return { kind: entity, pattern: before }
@@ -141,6 +143,10 @@ export function describeCapability({ kind, pattern }: Capability): string {
   if (kind === 'infer') return pattern.includes('*') ? `run models ${named}` : `run the model ${named}`
   if (kind === 'board') return `read and write what devices share under ${pattern}`
   if (kind === 'decide') return `decide together with other devices about ${pattern}`
+  if (kind === 'agent' && pattern.includes('@')) {
+    const [name, device = ''] = pattern.split('@')
+    return `${describeCapability({ kind, pattern: name ?? '' })} ${devicesInWords(device)}`
+  }
   if (kind === 'agent') return pattern.includes('*') ? `call agents ${named}` : `call the agent ${named}`
   return pattern.includes('*') ? `use outside tools of servers ${named}` : `use outside tools of ${named}`
 }
