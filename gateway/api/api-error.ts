@@ -34,6 +34,7 @@ const ofCall: Record<CallErrorCode, ApiErrorCode> = {
   unreachable: 'unreachable',
   overloaded: 'busy',
   'bad-request': 'bad-request',
+  forbidden: 'forbidden',
   'not-found': 'not-found',
   unsupported: 'unsupported',
   deadline: 'deadline',

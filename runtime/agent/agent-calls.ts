@@ -41,7 +41,7 @@ import type { DeviceAgents } from './device-agents.ts'
 import type { Mover } from './move/mover.ts'
 import { changed, narrows } from './permissions/change.ts'
 import { type Grant, grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
-import { People } from './permissions/people.ts'
+import { People, PersonError } from './permissions/people.ts'
 import { effective, grantedBy, priorityOf, refuseNever } from './permissions/policy.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
@@ -307,6 +307,7 @@ function fitting(lines: readonly { atMs: number; level: string; text: string }[]
 /** Operating errors go to the caller with their line; anything else is a bug and crashes where it belongs. */
 function asRpcError(error: unknown): unknown {
   if (error instanceof RpcError || !(error instanceof CodedError)) return error
+  if (error instanceof PersonError) return new RpcError('forbidden', error.message, { cause: error })
   if (error instanceof HttpError || error.retryable)
     return new RpcError('unavailable', `the bundle could not be fetched: ${messageOf(error)}`, {
       cause: error,

@@ -2,8 +2,8 @@
  * Tells the site which agents this device has, how they are, what they may do and what waits for a person, as one retained message.
  *
  * Invariants: [agents-told-1] a change is told within a second, or as soon as the last message was paid for at 10 KB a second;
- * [agents-told-2] the message is bounded, and what did not fit is counted in it; [agents-told-3] nothing an agent remembers or
- * says is in it, but why it failed or what it gave back.
+ * [agents-told-2] the message is bounded, and what did not fit is counted in it; [agents-told-3] nothing that an agent
+ * remembers, says or gives back is in it: the broker keeps it for everybody.
  */
 import type { Cancel, Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
@@ -121,7 +121,7 @@ function agentOf({ name, state, reason, problem, ...rest }: AgentStatus): AgentN
   const { grantsMax } = agentsNowLimits
   return {
     ...{ name, state, token, startedMs, program, turns, inMemory },
-    ...(reason ? { reason: oneLine(reason) } : {}),
+    ...(reason && state !== 'ended' ? { reason: oneLine(reason) } : {}),
     ...(problem ? { problem: oneLine(problem) } : {}),
     waiting: Object.entries(Object.groupBy(waiting, (op) => op)).map(([op, all]) => ({
       op,

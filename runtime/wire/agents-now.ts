@@ -20,6 +20,7 @@ export const agentsNowLimits = {
 const line = (most: number) => v.pipe(v.string(), v.maxLength(most))
 
 export const agentNow = v.object({
+  /** `reason` is why it does not run; never what it returned. */
   ...agentView.entries,
   /** What keeps one that is running from going on. */
   problem: v.optional(line(300)),

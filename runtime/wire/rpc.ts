@@ -89,6 +89,8 @@ export const whyParams = v.looseObject({ decision: v.optional(v.string()) })
 
 export const rpcErrorCodes = [
   'bad-request',
+  /** Whoever asks is not who may, or did not prove it. */
+  'forbidden',
   'not-found',
   'unsupported',
   'deadline',

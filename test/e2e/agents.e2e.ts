@@ -48,9 +48,9 @@ export default agent({
   async run(ctx) {
     try {
       await ctx.entity('light.kitchen_table').command({ state: 'on' }, { within: '2s' })
-      return 'it is on'
+      ctx.log('it is on')
     } catch (error) {
-      return 'not done: ' + error.code
+      ctx.log('not done: ' + error.code)
     }
   },
 })`
@@ -213,6 +213,7 @@ describe('agents on a hub', () => {
     await run('hasty', hasty)
     await over(page, 'expired').getByText('Expired: nobody answered in time').waitFor()
     await inState(page, 'hasty', 'ended')
+    await agentOf(page, 'hasty').getByText('What it said lately').click()
     await agentOf(page, 'hasty').getByText('not done: timeout').waitFor()
     expect(complaints).toEqual([])
   })
@@ -269,7 +270,7 @@ describe('agents of a device that says anything', () => {
       }),
       agent('leak-guard', { state: 'failed', reason: 'TypeError: cannot read properties of undefined' }),
       agent('night-watch', { state: 'stopped', reason: 'a person stopped it', waiting: [], grants: [] }),
-      agent('assistant', { state: 'ended', reason: '"all said"', waiting: [] }),
+      agent('assistant', { state: 'ended', waiting: [] }),
       agent('writer', { problem: 'the disk takes nothing any more', moreGrants: 3 }),
     ],
     approvals: [
@@ -324,7 +325,7 @@ describe('agents of a device that says anything', () => {
       if (method === 'agent' && ask === 'approvals')
         return { result: { approvals: [], people: ['Ada', 'Bob'] } }
       if (method === 'agent' && ask === 'approve')
-        return { error: { code: 'bad-request', message: 'that is not the PIN of Ada' } }
+        return { error: { code: 'forbidden', message: 'that is not the PIN of Ada' } }
       if (method === 'top')
         return {
           result: {

@@ -248,6 +248,10 @@ describe('who may answer', () => {
     expect(await answer({ answer: 'no', by: 'Ada', pin: '1234' })).toMatchObject({ status: 200 })
     expect(device.calls[0]).toMatchObject({ by: 'Ada', pin: '1234' })
     expect(device.calls[0]).not.toHaveProperty('gateway')
+    device.answer = () => ({ error: { code: 'forbidden', message: 'that is not the PIN of Ada' } })
+    expect(await answer({ answer: 'no', by: 'Ada', pin: '9999' })).toMatchObject({
+      ...{ status: 403, body: { error: { code: 'forbidden', message: 'that is not the PIN of Ada' } } },
+    })
   })
 
   it('a page logs in as a person, knows who it is, and logs out', async () => {

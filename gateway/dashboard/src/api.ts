@@ -135,7 +135,8 @@ export const api = {
     }),
   agents: () => call<AgentsAnswer>('api/agents', callMs),
   decisions: () => call<{ readonly decisions: readonly DecisionView[] }>('api/decisions', callMs),
-  board: () => call<{ readonly facts: readonly BoardFact[]; readonly more: boolean }>('api/board', callMs),
+  /** Without a device nobody could say. */
+  board: () => call<{ readonly device?: string; readonly facts: readonly BoardFact[] }>('api/board', callMs),
   session: () => call<SessionAnswer>('api/session', callMs),
   top: (device: string) => call<TopResult>(devicePath(device, 'top'), callMs),
   agentLog: (device: string, agent: string, lines: number) =>

@@ -32,6 +32,23 @@ describe('loadConfig()', () => {
       { brokerUrl: 'mqtt://me:secret@x' },
       'gateway.brokerUrl: no password here, use GANGLION_BROKER_PASSWORD or brokerPasswordFile',
     ],
+    [{ people: [{ name: 'Ada' }] }, 'gateway.people.0: give either tokenFile or tokenHash'],
+    [
+      { people: [{ name: 'a:b', tokenHash: 'scrypt$x' }] },
+      'gateway: people.0.name: is not a name (1 to 64 characters, no colon)',
+    ],
+    [
+      { people: [{ name: 'Ada', tokenHash: 'plain' }] },
+      'gateway: people.0.tokenHash: is not a hash that starts with scrypt$',
+    ],
+    [
+      { people: [1, 2].map((n) => ({ name: 'Ada', tokenHash: `scrypt$the-hash-of-${n}` })) },
+      'gateway.people: two are called Ada',
+    ],
+    [
+      { people: ['Ada', 'Bob'].map((name) => ({ name, tokenHash: 'scrypt$the-same-hash' })) },
+      'gateway.people: two have the same token: then neither is known by it',
+    ],
     [
       { mqtt: { users: [{ username: 'a' }] } },
       'gateway.mqtt.users.0: give either passwordHash or passwordFile',

@@ -36,9 +36,7 @@ export function AgentCard(props: {
       </div>
       {problem !== undefined && <p class="agent-problem">It cannot go on: {problem}</p>}
       {reason !== undefined && (
-        <p class={state === 'failed' ? 'agent-problem' : 'quiet'}>
-          {state === 'ended' ? `Gave back: ${reason}` : sentence(reason)}
-        </p>
+        <p class={state === 'failed' ? 'agent-problem' : 'quiet'}>{sentence(reason)}</p>
       )}
       <dl class="facts small">
         <dt>{state === 'running' ? 'Since' : 'Begun'}</dt>
@@ -54,7 +52,7 @@ export function AgentCard(props: {
             <dd class="agent-waits">{waitWords(agent.waiting) ?? 'nothing: it is at work'}</dd>
           </>
         )}
-        {used && <Uses used={used} />}
+        {used && state === 'running' && <Uses used={used} />}
       </dl>
       <Grants agent={agent} />
       <AgentLog agent={name} device={device} turns={turns} online={online} />

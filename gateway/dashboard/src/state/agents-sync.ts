@@ -59,8 +59,8 @@ export async function loadSession(): Promise<void> {
 
 /** The facts stay as they were where nobody can say what they are now. */
 async function loadBoard(): Promise<void> {
-  const { facts: now } = await api.board().catch(() => ({ facts: facts.peek() }))
-  facts.value = now
+  const told = await api.board().catch(() => undefined)
+  if (told?.device !== undefined) facts.value = told.facts
 }
 
 function takeTold(now: AgentsOfDevice): void {
