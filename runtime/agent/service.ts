@@ -5,6 +5,7 @@
  * Adding one: the op in `turn.ts`, a method of the context in `contract.ts` and the guest's half in `vm/guest.ts`, a file
  * `services/<op>.service.ts`, one line in `services/index.ts`.
  */
+import type { Charge } from './accounts/usage.ts'
 import type { Json, Priority, Privacy } from './contract.ts'
 import type { Call, CallError, CallOp } from './turn.ts'
 
@@ -13,6 +14,8 @@ export interface Caller {
   readonly agent: string
   /** Grows with each move and each restart elsewhere; entities refuse a lower one. */
   readonly token: number
+  /** Of which beginning of the agent it is a copy: tokens are compared among these. Absent: of the only one of its name. */
+  readonly lineage?: string
   /** How urgent its work is; absent: `background`. */
   readonly priority?: Priority
 }
@@ -25,6 +28,29 @@ export type Outcome =
       readonly privacy?: Privacy
     }
   | { readonly ok: false; readonly error: CallError }
+
+/** What all agents share of a device, for a call that uses more of it as it goes on. */
+export interface Sharing {
+  /** A boundary of long work: settles when it may go on; whoever is more urgent goes first. Throws when the signal aborts. */
+  boundary(signal: AbortSignal): Promise<void>
+  /**
+   * Waits until there is so much in the budget, and gives what tells it how much was really used. Throws when the signal
+   * aborts, or the device is stopping.
+   */
+  draw(budget: Budget, amount: number, signal: AbortSignal): Promise<(used: number) => void>
+  /** Counts against the agent, as it is spent. */
+  spend(charge: Charge): void
+}
+/** Tokens of language models; bytes to the gateway; bytes to other devices. */
+export const budgets = ['tokens', 'gateway', 'radio'] as const
+export type Budget = (typeof budgets)[number]
+
+/** Where nobody shares anything: without a scheduler, in tests. */
+export const unshared: Sharing = {
+  boundary: async () => {},
+  draw: async () => () => {},
+  spend: () => {},
+}
 
 export interface Performing {
   readonly caller: Caller
@@ -41,6 +67,8 @@ export interface Performing {
    * was given with the same `latest` is replaced: for what only the latest of means anything.
    */
   emit(value: Json, latest?: string): boolean
+  /** Absent: `unshared`. */
+  readonly sharing?: Sharing
 }
 
 export interface Service {

@@ -28,6 +28,8 @@ export interface ActuationRequest {
   readonly viaNetwork?: boolean
   /** Fencing token of an agent that commands: one lower than was seen of the same agent, wherever it ran, is refused. */
   readonly token?: number
+  /** Of which beginning of the agent this is a copy; absent: of the only one of its name. */
+  readonly lineage?: string | undefined
   /** Of something that only one in the site may do: refused where a later holder is known. */
   readonly lease?: { readonly name: string; readonly token: number }
   /** Called at the moment the command leaves for the hardware. */
@@ -132,10 +134,11 @@ export class Actuation {
   }
 
   /** By what was heard of leases, and by the highest token that a command came under: the disk has that one over a restart. */
-  #fenced({ principal, token, lease }: ActuationRequest): string | undefined {
-    // The same agent wherever it runs: whoever asks from another device is told apart by that only for people.
+  #fenced({ principal, token, lineage, lease }: ActuationRequest): string | undefined {
+    // A copy of one agent wherever it runs: from which device it asks does not tell it from another one.
     const [agent = principal] = principal.split('@', 1)
-    const old = token === undefined ? undefined : this.#fence?.refusal(agent, token)
+    const copies = lineage ? `${agent} ${lineage}` : agent
+    const old = token === undefined ? undefined : this.#fence?.refusal(copies, token)
     if (old !== undefined || !lease) return old
     const { name, token: under } = lease
     return this.#leaseRefusal?.(name, under) ?? this.#fence?.refusal(`lease:${name}`, under)

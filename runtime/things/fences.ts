@@ -45,7 +45,7 @@ export class Fences implements Fence, Disposable {
       const db = this.#opened()
       const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
       if (token < highest)
-        return `${principal} goes on elsewhere: what comes under an old token commands nothing any more`
+        return `${principal.split(' ', 1)} goes on elsewhere: what comes under an old token commands nothing any more`
       if (token > highest) this.#raise(db, principal, token)
       return undefined
     } catch (error) {

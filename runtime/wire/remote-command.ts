@@ -26,7 +26,7 @@ const said = {
 }
 const session = v.pipe(v.string(), v.maxLength(64))
 
-export const commandOnceResult = v.variant('outcome', [
+const commandOnceResult = v.variant('outcome', [
   v.object({
     outcome: v.literal('done'),
     /** What telemetry shows, in words. */
@@ -47,7 +47,8 @@ export const remoteCommandBody = v.variant('kind', [
   v.object({
     ...{ kind: v.literal('ask'), ...said, session },
     agent: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/, 'is no name of an agent')),
-    /** Fencing token of the agent. */
+    /** Of which beginning of the agent this is a copy, and its fencing token: of copies the one with the highest commands. */
+    lineage: v.pipe(v.string(), v.regex(/^[a-f0-9]{0,64}$/, 'is no lineage')),
     token: count,
     entity: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
     command: jsonRecord,

@@ -150,7 +150,16 @@ describe('somebody on the broker', () => {
       return Identity.open(name, directory)
     }
     const ask = {
-      ...{ kind: 'ask', to: 'hub', id: 'x/1/1', at: 1, session: '', agent: 'night-watch', token: 1 },
+      ...{
+        kind: 'ask',
+        to: 'hub',
+        id: 'x/1/1',
+        at: 1,
+        session: '',
+        agent: 'night-watch',
+        lineage: '',
+        token: 1,
+      },
       ...{ entity: 'light.hall', command: { state: 'on' }, ttlMs: 30_000, resumed: false },
     }
     const stranger = keyOf('mallory')

@@ -157,4 +157,19 @@ describe('the asked device', () => {
     const old = await command(attic, 'light.hall@hub', { state: 'on' }, { token: 7 })
     expect(old).toMatchObject({ error: { code: 'refused', message: expect.stringContaining('elsewhere') } })
   }, 60_000)
+
+  test('does not take two agents of one name, begun on two devices, for copies of each other', async () => {
+    const { attic, hub } = await twoHouses()
+    const there = { lineage: 'aa', token: 9 }
+    expect(await command(attic, 'light.hall@hub', { state: 'on' }, there)).toMatchObject({ ok: true })
+    const here = { lineage: 'bb', token: 8 }
+    expect(await command(hub, 'light.hall', { state: 'off' }, here)).toMatchObject({ ok: true })
+    expect(await command(attic, 'light.hall@hub', { state: 'on' }, there)).toMatchObject({ ok: true })
+    // Carried back to its own device, it is the same one.
+    const carried = { lineage: 'aa', token: 10 }
+    expect(await command(hub, 'light.hall', { state: 'off' }, carried)).toMatchObject({ ok: true })
+    expect(await command(attic, 'light.hall@hub', { state: 'on' }, there)).toMatchObject({
+      error: { code: 'refused' },
+    })
+  }, 60_000)
 })

@@ -22,6 +22,7 @@ import { MachineLost, type MachinePool, PoolFull, type Program } from '../vm/mac
 import { AgentClock } from './agent-clock.ts'
 import type { ImageSeal } from './image-seal.ts'
 import { Inbox } from './inbox.ts'
+import { lineageOf } from './lineage.ts'
 import { digestOf, LivingMachine } from './living-machine.ts'
 
 export interface LifeDeps {
@@ -98,7 +99,7 @@ export class AgentLife {
   constructor(deps: LifeDeps, { stored, program, device, recorder }: Life) {
     this.name = stored.name
     this.#deps = deps
-    this.#caller = { agent: stored.name, token: stored.token }
+    this.#caller = { agent: stored.name, token: stored.token, lineage: lineageOf(stored) }
     this.#device = device
     this.#believes = stored.device
     this.#lastCall = stored.lastCall

@@ -72,7 +72,7 @@ async function here(deps: CommandDeps, request: Request, signal: AbortSignal): P
   if (!found.ok) return notFound(found)
   const asked = {
     ...{ entity: things.ownId(args.entity), command, ttlMs, id },
-    ...{ principal: `agent:${caller.agent}`, token: caller.token },
+    ...{ principal: `agent:${caller.agent}`, token: caller.token, lineage: caller.lineage },
     ...(lease && { lease }),
   }
   const refusal = () => leaseRefusal(deps, request)
@@ -90,6 +90,7 @@ async function there(deps: CommandDeps, request: Request, signal: AbortSignal): 
   if (refused !== undefined && !resumed) return failed('refused', refused)
   const asked = {
     ...{ device, entity, command, id, resumed, agent: caller.agent, token: caller.token },
+    lineage: caller.lineage ?? '',
     // Under a lease that is gone it is looked for, and not asked for again.
     ttlMs: refused === undefined ? Math.max(0, ttlMs) : 0,
     ...(lease && { lease }),

@@ -152,7 +152,7 @@ export class Answering implements AsyncDisposable {
 
   async #carriedOut(from: string, ask: Ask, signal: AbortSignal): Promise<CommandOnce> {
     const { registry, actuation } = this.#deps
-    const { agent, token, entity, command, ttlMs, lease, id } = ask
+    const { agent, lineage, token, entity, command, ttlMs, lease, id } = ask
     const info = registry.get(entity)?.info
     if (!info) return { outcome: 'not-found', reason: `there is no ${entity}` }
     const refusal = remoteRefusal(this.#rule, from, info)
@@ -163,7 +163,7 @@ export class Answering implements AsyncDisposable {
       return { outcome: 'unavailable', reason: 'it cannot be recorded, so it is not done' }
     if (refusal !== undefined) return { outcome: 'refused', reason: refusal }
     const request = {
-      ...{ entity, command, ttlMs, principal, token, viaNetwork: true },
+      ...{ entity, command, ttlMs, principal, lineage, token, viaNetwork: true },
       ...(lease && { lease }),
       id: `${from}/${id}`,
     }

@@ -13,7 +13,8 @@ import type { Unaddressed } from './answering.ts'
 type Ask = Extract<RemoteCommandBody, { kind: 'ask' }>
 export type Answer = Exclude<RemoteCommandBody, { kind: 'ask' | 'leave' }>
 
-export interface RemoteRequest extends Pick<Ask, 'id' | 'agent' | 'token' | 'entity' | 'command'> {
+export interface RemoteRequest
+  extends Pick<Ask, 'id' | 'agent' | 'lineage' | 'token' | 'entity' | 'command'> {
   readonly device: string
   readonly ttlMs: number
   readonly lease?: { readonly name: string; readonly token: number }

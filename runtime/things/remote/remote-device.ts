@@ -2,11 +2,12 @@
  * What another device says of itself: whether it is there, what it has, what that is doing. Nothing of it is trusted: size before
  * parsing, schema before use, and of what is too much the newest is kept.
  */
-import { actuatorKinds, type ComponentInfo, sensorKinds } from '../../../hal/contract/component.ts'
+import type { ComponentInfo, SensorKind } from '../../../hal/contract/component.ts'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { wireLimits } from '../../wire/limits.ts'
 import { type EntityDescription, homeMessage, parseJson, stateMessage } from '../../wire/messages.ts'
 import type { Entity } from '../entity.ts'
+import { kinds } from '../kinds/index.ts'
 import { elsewhere } from './ids.ts'
 import { remoteLimits } from './remote-limits.ts'
 
@@ -18,7 +19,8 @@ interface Held {
   readonly bytes: number
 }
 
-const kinds: ReadonlySet<string> = new Set([...actuatorKinds, ...sensorKinds])
+const sensors: Readonly<Record<SensorKind, true>> = { sensor: true, binary_sensor: true, weather: true }
+const isKind = (kind: string) => Object.hasOwn(kinds, kind) || Object.hasOwn(sensors, kind)
 
 export class RemoteDevice {
   readonly id: string
@@ -125,7 +127,7 @@ export class RemoteDevice {
     if (entities.length > wireLimits.entitiesMax)
       return `${entities.length} entities, ${wireLimits.entitiesMax} are the most`
     this.#home = new Map(
-      entities.filter(({ kind }) => kinds.has(kind)).map((one) => [one.id, this.#infoOf(one)]),
+      entities.filter(({ kind }) => isKind(kind)).map((one) => [one.id, this.#infoOf(one)]),
     )
     for (const entity of this.#held.keys()) if (!this.#home.has(entity)) this.#drop(entity)
     for (const entity of this.#heard) if (!this.#home.has(entity)) this.#heard.delete(entity)

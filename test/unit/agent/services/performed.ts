@@ -15,12 +15,13 @@ export interface Asked {
   readonly resumed?: boolean
   readonly id?: number
   readonly token?: number
+  readonly lineage?: string
 }
 
 export function perform(services: readonly Service[], op: CallOp, asked: Asked): Performed {
   const service = services.find(({ ops }) => ops.includes(op))
   if (!service) throw new Error(`nothing does ${op}`)
-  const { args, askedMs, resumed = false, id = 1, token = 1 } = asked
+  const { args, askedMs, resumed = false, id = 1, token = 1, lineage } = asked
   const items: Json[] = []
   const controller = new AbortController()
   const emit = (item: Json) => {
@@ -28,7 +29,7 @@ export function perform(services: readonly Service[], op: CallOp, asked: Asked):
     return true
   }
   const call = { id, op, args }
-  const caller = { agent: 'night-watch', token }
+  const caller = { agent: 'night-watch', token, ...(lineage === undefined ? {} : { lineage }) }
   return {
     outcome: service.perform({ caller, call, resumed, askedMs, emit }, controller.signal),
     items,
