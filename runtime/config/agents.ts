@@ -57,6 +57,17 @@ export const agentsSchema = v.strictObject({
     ),
     {},
   ),
+  /** Of all agents together: who is most urgent has it first. */
+  budget: v.optional(
+    v.strictObject({
+      /** Of language models. */
+      tokensPerMinute: v.optional(count(1e9), 200_000),
+      /** What they send to the gateway, and to other devices. */
+      gatewayBytesPerMinute: v.optional(count(1e12), 32_000_000),
+      radioBytesPerMinute: v.optional(count(1e12), 4_000_000),
+    }),
+    {},
+  ),
   /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused. */
   quota: v.optional(
     v.strictObject({

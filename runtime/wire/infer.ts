@@ -84,6 +84,10 @@ export interface InferChunk {
   readonly route?: string
   /** Id of the router's decision, for `ganglion why`; on the final chunk. */
   readonly decision?: string
+  /** It was computed elsewhere than on the device that asked; on the final chunk. */
+  readonly away?: true
+  /** What it cost, in the money that prices of the site are in; on the final chunk, where anybody asks for money. */
+  readonly price?: number
   /** The answer was kept from an earlier request with the same inputs; on the final chunk. */
   readonly cached?: boolean
   /** What the gateway decided that gave the answer, where it says so; on the final chunk. */

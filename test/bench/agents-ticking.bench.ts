@@ -14,6 +14,7 @@ import type { Benchmark } from './benchmark.ts'
 import { quantile } from './quantiles.ts'
 
 const threads = 2
+const budget = { tokensPerMinute: 1e6, gatewayBytesPerMinute: 1e9, radioBytesPerMinute: 1e9 }
 const quota = {
   cpuMsPerMinute: 60_000,
   engineMsPerMinute: 1,
@@ -129,7 +130,7 @@ async function tickAgents(
     },
   }
   const deps = { clock: realClock, log: silentLog }
-  const shared = { directory, threads, max: agents, quota }
+  const shared = { directory, threads, max: agents, quota, budget }
   await using schedule = await openSchedule({ ...deps, priorityOf: () => 'background' }, shared, signal)
   const agentsDeps: AgentsDeps = {
     ...{ ...deps, services: [service], turns: schedule.turns, revoked: () => undefined },

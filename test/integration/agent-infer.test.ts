@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Json } from '../../runtime/agent/contract.ts'
-import type { Outcome } from '../../runtime/agent/service.ts'
+import { type Outcome, type Sharing, unshared } from '../../runtime/agent/service.ts'
 import { inferService } from '../../runtime/agent/services/infer.service.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
@@ -41,23 +41,31 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
+interface Asking {
+  readonly reach?: Privacy
+  readonly askedMs?: number
+  readonly price?: number
+  readonly sharing?: Sharing
+}
+
 async function infer(
   args: { readonly [name: string]: Json },
-  { reach = 'device', askedMs = realClock.nowMs() }: { reach?: Privacy; askedMs?: number } = {},
+  { reach = 'device', askedMs = realClock.nowMs(), price = 0, sharing = unshared }: Asking = {},
 ): Promise<Outcome> {
   const place: Route = {
     id: 'engine',
     reach,
     offer: (model) =>
       model in graphs
-        ? { usable: true, queueMs: 0, loadMs: 0, price: 0, idempotent: true }
+        ? { usable: true, queueMs: 0, loadMs: 0, price, idempotent: true }
         : { usable: false, whyNot: `no model is named ${model}`, code: 'model-unknown' },
     infer: (request, signal) => engine.infer(request, signal),
   }
   const deps = { clock: realClock, log: silentLog, routes: () => [place], redactor: () => new Redactor() }
   await using inference = new Router(deps, { probeShare: 0, hedgeShare: 0 })
   const call = { id: 1, op: 'infer' as const, args }
-  const performing = { caller: { agent: 'a', token: 1 }, call, resumed: false, askedMs, emit: () => true }
+  const caller = { agent: 'a', token: 1 }
+  const performing = { caller, call, resumed: false, askedMs, emit: () => true, sharing }
   return await inferService({ clock: realClock, inference }).perform(performing, new AbortController().signal)
 }
 
@@ -85,6 +93,42 @@ describe('a model', () => {
     const [output] = (value as { readonly outputs: readonly Json[] }).outputs
     const near = data.map((one) => (typeof one === 'number' ? expect.closeTo(one, 6) : one))
     expect(output).toMatchObject({ data: near })
+  })
+})
+
+describe('what an answer cost', () => {
+  const x = tensor('x', 'FP32', [1])
+  const noted = () => {
+    const said: unknown[] = []
+    const sharing: Sharing = {
+      boundary: async () => {},
+      draw: async (budget) => (used) => said.push([budget, used > 0]),
+      spend: (charge) => said.push(charge),
+    }
+    return { said, sharing }
+  }
+
+  it('is counted where it left the device and somebody asks for money', async () => {
+    const { said, sharing } = noted()
+    const far = { reach: 'site', price: 0.25, sharing } as const
+    expect(await infer({ model: 'floats', inputs: [x], privacy: 'site' }, far)).toMatchObject({ ok: true })
+    expect(said).toEqual([['gateway', true], { money: 0.25 }])
+  })
+
+  it('is nothing at the device itself, and what may not leave it draws on no budget', async () => {
+    const near = noted()
+    await infer({ model: 'floats', inputs: [x], privacy: 'site' }, near)
+    expect(near.said).toEqual([['gateway', false], { money: 0 }])
+    const here = noted()
+    await infer({ model: 'floats', inputs: [x] }, here)
+    expect(here.said).toEqual([{ money: 0 }])
+  })
+
+  it('is what was sent also where no answer came', async () => {
+    const { said, sharing } = noted()
+    const wrong = { model: 'floats', inputs: [tensor('y', 'FP32', [1])], privacy: 'site' }
+    expect(await infer(wrong, { reach: 'site', sharing })).toMatchObject({ ok: false })
+    expect(said).toEqual([['gateway', true]])
   })
 })
 

@@ -13,7 +13,14 @@ import { memoryService } from '../../runtime/agent/memory/memory.service.ts'
 import { MemoryStore } from '../../runtime/agent/memory/memory-store.ts'
 import { parseGrants } from '../../runtime/agent/permissions/grant.ts'
 import { judge } from '../../runtime/agent/permissions/judge.ts'
-import { type Caller, failed, type Outcome, type Service } from '../../runtime/agent/service.ts'
+import {
+  type Caller,
+  failed,
+  type Outcome,
+  type Service,
+  type Sharing,
+  unshared,
+} from '../../runtime/agent/service.ts'
 import { servicesOf } from '../../runtime/agent/services/index.ts'
 import { chatBy } from '../../runtime/agent/think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from '../../runtime/agent/think/think.service.ts'
@@ -139,15 +146,17 @@ interface Asking {
   readonly id?: number
   readonly resumed?: boolean
   readonly change?: Partial<ThinkServiceDeps>
+  readonly sharing?: Sharing
 }
 function think(
   args: { readonly [name: string]: Json },
-  { signal = new AbortController().signal, id, resumed = false, change }: Asking = {},
+  { signal = new AbortController().signal, id, resumed = false, change, sharing = unshared }: Asking = {},
 ): Promise<Outcome> {
   nextId += 1
   const service = thinkService({ clock: realClock, chat: chatBy(router), store, perform, ...change })
   const call = { id: id ?? nextId, op: 'think' as const, args: { goal: 'Do what is needed.', ...args } }
-  return service.perform({ caller, call, resumed, askedMs: realClock.nowMs(), emit: () => true }, signal)
+  const askedMs = realClock.nowMs()
+  return service.perform({ caller, call, resumed, askedMs, emit: () => true, sharing }, signal)
 }
 async function thought(args: { readonly [name: string]: Json }, asking?: Asking): Promise<Thought> {
   const outcome = await think(args, asking)
@@ -305,14 +314,23 @@ describe('budgets [think-5]', () => {
   })
 
   it('of tokens end it before the model is asked again, and what was spent is told', async () => {
-    const spent: number[] = []
+    const said: unknown[] = []
     script = [useTool('list_entities', { pattern: 'light.*' }, 900), answer('x')]
-    const change = { spent: (_agent: string, tokens: number) => spent.push(tokens) }
-    expect(await think({ tools: ['light.*:read'], budget: { tokens: 1_000 } }, { change })).toMatchObject({
+    const sharing: Sharing = {
+      boundary: async () => void said.push('boundary'),
+      draw: async (budget) => (used) => said.push([budget, used]),
+      spend: (charge) => said.push(charge),
+    }
+    expect(await think({ tools: ['light.*:read'], budget: { tokens: 1_000 } }, { sharing })).toMatchObject({
       error: { code: 'limit', message: expect.stringContaining('900 tokens are spent') },
     })
     expect(requests()[0].max_tokens).toBeLessThan(1_000)
-    expect(spent).toEqual([900])
+    expect(said).toEqual([
+      'boundary',
+      ['tokens', 900],
+      ['gateway', expect.any(Number)],
+      { tokens: 900, money: 0 },
+    ])
     expect(requests()).toHaveLength(1)
   })
 

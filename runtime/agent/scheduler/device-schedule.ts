@@ -7,7 +7,7 @@ import { Accounts } from '../accounts/accounts.ts'
 import type { Quota } from '../accounts/usage.ts'
 import type { Service } from '../service.ts'
 import { AgentTurns, processor } from './agent-turns.ts'
-import { engine, scheduledService, thoughts } from './scheduled-service.ts'
+import { type Budgets, engine, scheduledService, thoughts } from './scheduled-service.ts'
 import { Scheduler } from './scheduler.ts'
 
 export interface DeviceSchedule extends AsyncDisposable {
@@ -32,19 +32,28 @@ export async function openSchedule(
     threads,
     max,
     quota,
-  }: { readonly directory: string } & Pick<AgentsConfig, 'threads' | 'max' | 'quota'>,
+    budget,
+  }: { readonly directory: string } & Pick<AgentsConfig, 'threads' | 'max' | 'quota' | 'budget'>,
   signal: AbortSignal,
 ): Promise<DeviceSchedule> {
   const accounts = await Accounts.open({ clock, log }, { directory, quotas: quotasOf(quota) }, signal)
+  const budgets: Budgets = {
+    tokens: budget.tokensPerMinute,
+    gateway: budget.gatewayBytesPerMinute,
+    radio: budget.radioBytesPerMinute,
+  }
   const scheduler = new Scheduler(clock, {
     resources: [
       // An agent asks for one turn at a time.
       { name: processor, capacity: threads, queueMax: max },
       { name: engine, capacity: 8, queueMax: 1_024, perAgent },
       { name: thoughts, capacity: 4, queueMax: 256, perAgent: { heldMax: 2, waitingMax: 64 } },
+      ...Object.entries(budgets).map(([name, capacity]) => ({
+        ...{ name, capacity, refillMs: minuteMs, queueMax: 1_024, perAgent: { waitingMax: 256 } },
+      })),
     ],
   })
-  const deps = { scheduler, accounts, priorityOf, monotonicMs: () => clock.monotonicMs() }
+  const deps = { scheduler, accounts, priorityOf, monotonicMs: () => clock.monotonicMs(), budgets }
   return {
     ...{ scheduler, accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
     scheduled: (services) => services.map((service) => scheduledService(service, deps)),

@@ -1,6 +1,7 @@
 /**
  * A service whose calls take their turn: commands to an entity one after the other under its lock, models as many at a time as
- * there are slots, thoughts within the budget of tokens; each within the agent's quotas, and counted.
+ * there are slots, thoughts within the budget of tokens, what goes to the gateway and to other devices within theirs; each within
+ * the agent's quotas, and counted.
  *
  * Invariants: [sched-13] two agents' commands to one entity are never under way together, and who is served next is the most
  * urgent; [sched-14] a call that may not be made now, or waited too long, is answered with why.
@@ -9,7 +10,7 @@ import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Charge, Metered } from '../accounts/usage.ts'
 import type { Json } from '../contract.ts'
-import { failed, type Outcome, type Performing, type Service } from '../service.ts'
+import { type Budget, failed, type Outcome, type Performing, type Service, type Sharing } from '../service.ts'
 import type { CallOp } from '../turn.ts'
 import { type Grant, type ResourceRequest, ScheduleError, type Scheduler } from './scheduler.ts'
 
@@ -18,46 +19,76 @@ export interface ScheduledDeps {
   readonly accounts: Accounts
   readonly priorityOf: (agent: string) => Priority
   readonly monotonicMs: () => number
+  /** What there is of each budget at most: more is never waited for. */
+  readonly budgets: Budgets
 }
 
-/** Resources of the scheduler beside the processor. */
+/** Resources of the scheduler beside the processor and the budgets. */
 export const engine = 'engine'
 export const thoughts = 'thoughts'
 
+export type Budgets = Readonly<Record<Budget, number>>
+
 interface Rule {
   readonly within: readonly Metered[]
-  readonly ask: (
+  /** What is held while the service works; absent: nothing. */
+  readonly ask?: (
     scheduler: Scheduler,
-    args: Performing['call']['args'],
+    args: Args,
     request: ResourceRequest,
     signal: AbortSignal,
   ) => Promise<Grant>
-  readonly charge: (outcome: Outcome, tookMs: number, args: Performing['call']['args']) => Charge
+  readonly charge: (tookMs: number, args: Args) => Charge
+  /** Whether other devices hear of it. */
+  readonly isSaid: (args: Args) => boolean
 }
 
+type Args = Performing['call']['args']
+/** A topic, a signature, and what MQTT adds. */
+const messageBytes = 400
+const always = () => true
+const never = () => false
+const isElsewhere = (id: Json | undefined) => typeof id === 'string' && id.includes('@')
+
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')
-const tokensOf = (outcome: Outcome) => {
-  const tokens = outcome.ok ? (outcome.value as { readonly tokens?: Json } | null | undefined)?.tokens : 0
-  return typeof tokens === 'number' && tokens > 0 ? tokens : 0
+
+/** What goes to other devices, and is little work here. */
+const said: Rule = {
+  within: ['bytes'],
+  charge: (_tookMs, args) => ({ bytes: bytesOf(args) + messageBytes }),
+  isSaid: always,
 }
 
 const rules: Partial<Readonly<Record<CallOp, Rule>>> = {
   command: {
     within: ['bytes'],
     ask: (scheduler, { entity }, request, signal) => scheduler.lock(`entity ${entity}`, request, signal),
-    charge: (_outcome, _tookMs, args) => ({ bytes: bytesOf(args) }),
+    charge: (_tookMs, args) => ({ bytes: bytesOf(args) }),
+    isSaid: ({ entity }) => isElsewhere(entity),
   },
   infer: {
     within: ['engineMs', 'bytes'],
     ask: (scheduler, _args, request, signal) => scheduler.acquire(engine, request, signal),
     // Its queue included: what an agent holds of the engine is the slot.
-    charge: (_outcome, tookMs, args) => ({ engineMs: tookMs, bytes: bytesOf(args) }),
+    charge: (tookMs, args) => ({ engineMs: tookMs, bytes: bytesOf(args) }),
+    isSaid: never,
   },
   think: {
     within: ['tokens', 'money'],
     ask: (scheduler, _args, request, signal) => scheduler.acquire(thoughts, request, signal),
-    charge: (outcome) => ({ tokens: tokensOf(outcome) }),
+    // What it spends it says itself, step by step.
+    charge: () => ({}),
+    isSaid: never,
   },
+  call: { ...said, isSaid: ({ agent }) => isElsewhere(agent) },
+  'board.set': said,
+  'board.delete': said,
+  'decide.auction': said,
+  'decide.contract-net': said,
+  'decide.vote': said,
+  'decide.agree': said,
+  lease: said,
+  release: said,
 }
 
 export function scheduledService(service: Service, deps: ScheduledDeps): Service {
@@ -73,28 +104,39 @@ export function scheduledService(service: Service, deps: ScheduledDeps): Service
 
 async function perform(
   service: Service,
-  { within, ask, charge }: Rule,
-  { scheduler, accounts, priorityOf, monotonicMs }: ScheduledDeps,
+  rule: Rule,
+  { scheduler, accounts, priorityOf, monotonicMs, budgets }: ScheduledDeps,
   performing: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
   const priority = priorityOf(agent)
   const { id, args } = performing.call
-  const refused = await accounts.admit(agent, within, signal)
+  const refused = await accounts.admit(agent, rule.within, signal)
   if (refused !== undefined) return failed('limit', refused)
   // Each call waits and holds by itself: an agent's others go on.
   const request = { agent, task: `${agent} #${id}`, priority }
-  const grant = await ask(scheduler, args, request, signal).catch(asOutcome)
-  if ('ok' in grant) return grant
-  const startMs = monotonicMs()
+  let grant: Grant | undefined
+  const draw: Sharing['draw'] = async (budget, amount, until) => {
+    const most = Math.min(Math.max(1, Math.ceil(amount)), budgets[budget])
+    const drawn = await scheduler.acquire(budget, { ...request, amount: most }, until)
+    return (used) => drawn.release(used)
+  }
   try {
+    grant = await rule.ask?.(scheduler, args, request, signal)
+    const bytes = bytesOf(args) + messageBytes
+    if (rule.isSaid(args)) (await draw('radio', bytes, signal))(bytes)
+    const startMs = monotonicMs()
+    const boundary = async (until: AbortSignal) => await grant?.pause(until)
+    const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority }
-    const outcome = await service.perform({ ...performing, caller }, signal)
-    accounts.add(agent, charge(outcome, monotonicMs() - startMs, args))
+    const outcome = await service.perform({ ...performing, caller, sharing }, signal)
+    accounts.add(agent, rule.charge(monotonicMs() - startMs, args))
     return outcome
+  } catch (error) {
+    return asOutcome(error)
   } finally {
-    grant.release()
+    grant?.release()
   }
 }
 

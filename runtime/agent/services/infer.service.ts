@@ -16,7 +16,7 @@ import {
 } from '../../wire/infer.ts'
 import { tensorOfJson } from '../../wire/oip-tensor.ts'
 import type { CallErrorCode } from '../contract.ts'
-import { failed, type Outcome, type Service } from '../service.ts'
+import { failed, type Outcome, type Service, unshared } from '../service.ts'
 import { badRequest, cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { deadline, leftOf } from './waiting.ts'
 
@@ -79,7 +79,7 @@ export interface InferDeps {
 }
 
 export function inferService({ clock, inference }: InferDeps): Service {
-  return checkedService('infer', schema, async (args, { caller, askedMs }, signal) => {
+  return checkedService('infer', schema, async (args, { caller, askedMs, sharing = unshared }, signal) => {
     const { model, privacy, deadlineMs: untilMs } = args
     const deadlineMs = untilMs === undefined ? deadlineMsDefault : leftOf(clock, untilMs, askedMs)
     if (deadlineMs <= 0) return failed('timeout', inOneLine(`infer: it is too late to ask ${model}`))
@@ -92,7 +92,15 @@ export function inferService({ clock, inference }: InferDeps): Service {
         inputs,
         priority: caller.priority ?? ('background' as const),
       }
-      return answerOf(await last(inference.infer(request, signal)), request)
+      const bytes = Buffer.byteLength(JSON.stringify(args.inputs))
+      const drawn = privacy === 'device' ? () => {} : await sharing.draw('gateway', bytes, signal)
+      const answer = await last(inference.infer(request, signal)).catch((error) => {
+        drawn(bytes)
+        throw error
+      })
+      drawn(answer.away ? bytes : 0)
+      sharing.spend({ money: answer.price ?? 0 })
+      return answerOf(answer, request)
     } catch (error) {
       if (signal.aborted) return cancelled('infer')
       if (!(error instanceof InferError)) throw error

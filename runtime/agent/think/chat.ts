@@ -40,6 +40,10 @@ export interface ChatAnswer {
   /** Of the request and the answer, as the server counted; undefined where it does not. */
   readonly tokens: number | undefined
   readonly privacy: Privacy
+  /** What it cost, where anybody asks for money. */
+  readonly price?: number | undefined
+  /** It was computed elsewhere than on this device. */
+  readonly away: boolean
 }
 
 /** Throws InferError. `refused`: no model may see what carries that label. `unavailable`: there is none. */
@@ -86,9 +90,11 @@ export function chatBy(models: ChatModels, preferred?: string): Chat {
       ...{ model, privacy, deadlineMs, priority: 'interactive' as const },
       inputs: [{ name: 'request', datatype: 'BYTES' as const, shape: [1], data: [text] }],
     }
-    for await (const { final, outputs, privacy: label = privacy } of models.infer(asked, signal)) {
+    for await (const chunk of models.infer(asked, signal)) {
+      const { final, outputs, privacy: label = privacy, price, away = false } = chunk
       const response = outputs.find(({ name }) => name === 'response')
-      if (response?.datatype === 'BYTES') return answerOf(model, response.data[0] ?? '', label)
+      if (response?.datatype === 'BYTES')
+        return { ...answerOf(model, response.data[0] ?? '', label), price, away }
       if (final) break
     }
     throw new InferError('run', `${model} gave no answer`)
@@ -135,7 +141,7 @@ function asSent(message: Message): object {
   return { role: 'assistant', content: message.content, tool_calls: calls }
 }
 
-function answerOf(model: string, text: string, privacy: Privacy): ChatAnswer {
+function answerOf(model: string, text: string, privacy: Privacy): Omit<ChatAnswer, 'away' | 'price'> {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), text)
   const [choice] = parsed.success ? parsed.output.choices : []
   if (!parsed.success || !choice) throw new InferError('run', `${model} gave what is no answer of a chat`)

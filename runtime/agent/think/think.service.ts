@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
 import type { Json } from '../contract.ts'
 import type { MemoryStore } from '../memory/memory-store.ts'
-import { type Caller, failed, type Outcome, type Performing, type Service } from '../service.ts'
+import { type Caller, failed, type Outcome, type Performing, type Service, unshared } from '../service.ts'
 import { checkedService } from '../services/checked-service.ts'
 import type { Call } from '../turn.ts'
 import type { Chat } from './chat.ts'
@@ -22,8 +22,6 @@ export interface ThinkServiceDeps {
     resumed: boolean,
     signal: AbortSignal,
   ) => Promise<Outcome>
-  /** Told of tokens as they are spent. */
-  readonly spent?: ((agent: string, tokens: number) => void) | undefined
 }
 
 const withinMsMax = 3_600_000
@@ -64,9 +62,9 @@ export function thinkService(deps: ThinkServiceDeps): Service {
 }
 
 async function thinkOnce(
-  { clock, chat, store, perform, spent }: ThinkServiceDeps,
+  { clock, chat, store, perform }: ThinkServiceDeps,
   args: v.InferOutput<typeof schema>,
-  { caller, call, askedMs }: Performing,
+  { caller, call, askedMs, sharing = unshared }: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const tools = toolsOf(args.tools)
@@ -86,7 +84,7 @@ async function thinkOnce(
         clock,
         chat,
         journal: journalOf(store, writer),
-        spent: (tokens) => spent?.(agent, tokens),
+        sharing,
         use: ({ nth, op, args: given, askedMs: usedMs }, resumed, until) =>
           perform(
             caller,

@@ -6,7 +6,7 @@ import { type Clock, sleep } from '../../base/clock.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import { InferError, type InferErrorCode, strictest } from '../../wire/infer.ts'
 import type { CallErrorCode, Json, Privacy, Thought } from '../contract.ts'
-import type { Outcome } from '../service.ts'
+import type { Outcome, Sharing } from '../service.ts'
 import type { CallOp } from '../turn.ts'
 import type { Chat, ChatAnswer, Message, ToolCall } from './chat.ts'
 import { schemaMismatch } from './json-schema.ts'
@@ -41,8 +41,7 @@ export interface ThoughtDeps {
   /** Decides and performs as for any call of the agent. */
   readonly use: (tool: ToolUse, resumed: boolean, signal: AbortSignal) => Promise<Outcome>
   readonly journal: Journal
-  /** Told of tokens as they are spent. */
-  readonly spent: (tokens: number) => void
+  readonly sharing: Sharing
 }
 
 /** What happened in the thought so far, in order; kept on the disk. */
@@ -171,30 +170,50 @@ class UnderWay {
         'limit',
         `${this.#tokens} tokens are spent and the next step needs ${asking} to be asked: the budget is ${tokensMax}`,
       )
-    const answer = await this.#chat({
-      ...{
-        messages,
-        tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
-      },
-      ...{ schema, privacy: this.#privacy, tokensMax: Math.min(left, answerTokensMax) },
+    const answerMax = Math.min(left, answerTokensMax)
+    const drawn = await this.#draw(asking, answerMax)
+    const asked = {
+      messages,
+      tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
+      ...{ schema, privacy: this.#privacy, tokensMax: answerMax },
+    }
+    const answer = await this.#chat(() => ({
+      ...asked,
       deadlineMs: Math.max(1, deadlineMs - this.#deps.clock.nowMs()),
+    })).catch((error) => {
+      drawn({ tokens: asking, away: true })
+      throw error
     })
-    const { content, toolCalls, privacy } = answer
+    const { content, toolCalls, privacy, price: money = 0 } = answer
     const tokens = answer.tokens ?? asking + tokensOf(JSON.stringify([content, toolCalls]))
-    this.#deps.spent(tokens)
+    drawn({ ...answer, tokens })
+    this.#deps.sharing.spend({ tokens, money })
     await this.#add({ kind: 'said', content, toolCalls, tokens, privacy, atMs: this.#deps.clock.nowMs() })
   }
 
-  async #chat(request: Parameters<Chat>[0]): Promise<ChatAnswer> {
+  /** A step begins when its turn comes and there is something left of what all agents share; a model elsewhere is more likely than not. */
+  async #draw(asking: number, answerMax: number) {
+    const { sharing } = this.#deps
+    await sharing.boundary(this.#signal)
+    const tokensUsed = await sharing.draw('tokens', asking + answerMax, this.#signal)
+    const bytes = asking * charsPerToken
+    const bytesUsed =
+      this.#privacy === 'device' ? () => {} : await sharing.draw('gateway', bytes, this.#signal)
+    return ({ tokens, away }: { readonly tokens: number; readonly away: boolean }) => {
+      tokensUsed(tokens)
+      bytesUsed(away ? bytes : 0)
+    }
+  }
+
+  async #chat(request: () => Parameters<Chat>[0]): Promise<ChatAnswer> {
     const { chat, clock } = this.#deps
     try {
-      return await chat(request, this.#signal)
+      return await chat(request(), this.#signal)
     } catch (error) {
       this.#signal.throwIfAborted()
       if (!(error instanceof InferError && error.retryable && worthRetrying.includes(error.code))) throw error
       await sleep(clock, error.retryAfterMs ?? retryMs, this.#signal)
-      const deadlineMs = Math.max(1, this.#goal.deadlineMs - clock.nowMs())
-      return await chat({ ...request, deadlineMs }, this.#signal)
+      return await chat(request(), this.#signal)
     }
   }
 

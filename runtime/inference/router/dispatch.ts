@@ -282,7 +282,7 @@ export class Dispatch {
     try {
       for (;;) {
         // What cannot be put back together is no answer.
-        const shown = this.#labelled(passage?.back(chunk) ?? chunk, route.id)
+        const shown = this.#labelled(passage?.back(chunk) ?? chunk, winner.on)
         if (chunk.final) this.#answered(winner, chunk)
         yield shown
         if (chunk.final) return winner.end()
@@ -346,10 +346,15 @@ export class Dispatch {
   }
 
   /** Labels travel: the answer is as private as what it was made of, or more. */
-  #labelled(chunk: InferChunk, route: string): InferChunk {
+  #labelled(chunk: InferChunk, { route, offer }: UsableRoute): InferChunk {
     const privacy = strictest(this.#request.privacy, chunk.privacy ?? this.#request.privacy)
     if (!chunk.final) return { ...chunk, privacy }
-    return { ...chunk, privacy, route: chunk.route ?? route, decision: this.#decision.id }
+    return {
+      ...{ ...chunk, privacy, route: chunk.route ?? route.id, decision: this.#decision.id },
+      ...(route.reach !== 'device' && { away: true as const }),
+      // What was kept costs nothing a second time.
+      ...(offer.price > 0 && !chunk.cached && { price: offer.price }),
+    }
   }
 
   #alternatives(): readonly UsableRoute[] {

@@ -2,18 +2,25 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Json } from '../../../../runtime/agent/contract.ts'
 import { openSchedule } from '../../../../runtime/agent/scheduler/device-schedule.ts'
-import type { Outcome, Performing, Service } from '../../../../runtime/agent/service.ts'
+import {
+  type Outcome,
+  type Performing,
+  type Service,
+  type Sharing,
+  unshared,
+} from '../../../../runtime/agent/service.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import type { Priority } from '../../../../runtime/wire/infer.ts'
 
 const forever = new AbortController().signal
+const budget = { tokensPerMinute: 1_000, gatewayBytesPerMinute: 1e6, radioBytesPerMinute: 6_000 }
+type Work = (sharing: Sharing, signal: AbortSignal, order: string[], agent: string) => Promise<void>
 
 /** A device's schedule before a service that takes a while, and what that was doing when. */
-async function scheduled(ops: readonly CallOp[], tookMs: number, value: Json = null) {
+async function scheduled(ops: readonly CallOp[], tookMs: number, work?: Work) {
   const directory = mkdtempSync(join(tmpdir(), 'schedule-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const clock = new VirtualClock()
@@ -21,16 +28,23 @@ async function scheduled(ops: readonly CallOp[], tookMs: number, value: Json = n
   const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100, moneyPerDay: 1 }
   const schedule = await openSchedule(
     { clock, log: silentLog, priorityOf },
-    { directory, threads: 1, max: 8, quota: { engineMsPerMinute: 1_000, bytesPerDay: 1e6, ...quota } },
+    {
+      directory,
+      threads: 1,
+      max: 8,
+      quota: { engineMsPerMinute: 1_000, bytesPerDay: 1e6, ...quota },
+      budget,
+    },
     forever,
   )
   const order: string[] = []
   const slow: Service = {
     ops,
-    async perform({ caller, call }): Promise<Outcome> {
+    async perform({ caller, call, sharing = unshared }, signal): Promise<Outcome> {
       order.push(`${caller.agent} ${call.args['entity'] ?? call.op} at ${clock.monotonicMs()}`)
       await sleep(clock, tookMs)
-      return { ok: true, value }
+      await work?.(sharing, signal, order, caller.agent)
+      return { ok: true }
     },
   }
   const [service = slow] = schedule.scheduled([slow])
@@ -61,7 +75,9 @@ test('[sched-13] commands to one entity go one after the other, the most urgent 
     ...['a light.hall at 0', 'c light.attic at 0', 'alarm light.hall at 100', 'b light.hall at 200'],
   ])
   expect(schedule.scheduler.loads().every(({ used }) => used === 0)).toBe(true)
-  expect(schedule.scheduler.loads().map(({ name }) => name)).toEqual(['processor', 'engine', 'thoughts'])
+  expect(schedule.scheduler.loads().map(({ name }) => name)).toEqual([
+    ...['processor', 'engine', 'thoughts', 'tokens', 'gateway', 'radio'],
+  ])
 })
 
 test('[sched-13] a command that is given up while it waits lets the next one have the entity', async () => {
@@ -79,7 +95,10 @@ test('[sched-13] a command that is given up while it waits lets the next one hav
 })
 
 test('[sched-14] [account-2] what a thought cost is counted, and one beyond the quota is answered with why', async () => {
-  const { clock, schedule, ask } = await scheduled(['think'], 50, { answer: 'yes', tokens: 120 })
+  const { clock, schedule, ask } = await scheduled(['think'], 50, async ({ spend }) => {
+    spend({ tokens: 70 })
+    spend({ tokens: 50, money: 0.5 })
+  })
   await clock.run(async () => {
     expect(await ask('poet')).toMatchObject({ ok: true })
     expect(await ask('poet')).toEqual({
@@ -88,7 +107,9 @@ test('[sched-14] [account-2] what a thought cost is counted, and one beyond the 
     })
     expect(await ask('other')).toMatchObject({ ok: true })
   })
-  expect(schedule.accounts.report().find(({ agent }) => agent === 'poet')?.used.tokens).toBe(120)
+  expect(schedule.accounts.report().find(({ agent }) => agent === 'poet')?.used).toMatchObject({
+    ...{ tokens: 120, money: 0.5 },
+  })
 })
 
 test('[sched-14] [account-2] who holds the engine too long waits for its quota, and the others do not', async () => {
@@ -124,5 +145,69 @@ test('[sched-14] when the device stops, who waits is told', async () => {
     await schedule[Symbol.asyncDispose]()
     expect(await second).toMatchObject({ ok: false, error: { code: 'unavailable' } })
     expect(await first).toMatchObject({ ok: true })
+  })
+})
+
+test('[sched-9] a thought gives way between two steps to one that is more urgent', async () => {
+  const { clock, order, ask } = await scheduled(['think'], 100, async ({ boundary }, signal, said, agent) => {
+    await boundary(signal)
+    said.push(`${agent} goes on at ${clock.monotonicMs()}`)
+    await sleep(clock, 100)
+  })
+  await clock.run(async () => {
+    const slots = ['a', 'b', 'c', 'd'].map((agent) => ask(agent))
+    const urgent = ask('alarm')
+    await Promise.all([...slots, urgent])
+  })
+  // Four places: it has the first that comes to a boundary, whose holder waits for the next.
+  expect(order.slice(4)).toEqual([
+    ...['alarm think at 100', 'b goes on at 100', 'c goes on at 100', 'd goes on at 100'],
+    ...['alarm goes on at 200', 'a goes on at 200'],
+  ])
+})
+
+test('[sched-5] what all agents spend together is bounded, and comes back', async () => {
+  const { clock, schedule, order, ask } = await scheduled(
+    ['think'],
+    0,
+    async ({ draw }, signal, said, agent) => {
+      const used = await draw('tokens', 800, signal)
+      said.push(`${agent} has tokens at ${Math.round(clock.monotonicMs() / 1_000)} s`)
+      used(400)
+    },
+  )
+  await clock.run(async () => {
+    await Promise.all([ask('a'), ask('b')])
+    expect(await ask('c')).toMatchObject({ ok: true })
+  })
+  // 600 of 1,000 are left after the first: 200 more come in 12 s. Then 400 are left: the third waits for as many that 24 s bring.
+  expect(order.filter((line) => line.includes('tokens'))).toEqual([
+    ...['a has tokens at 0 s', 'b has tokens at 12 s', 'c has tokens at 36 s'],
+  ])
+  expect(schedule.scheduler.loads().find(({ name }) => name === 'tokens')?.used).toBeGreaterThan(0)
+})
+
+test('[sched-5] what goes to other devices waits when the radio has had enough, what stays here does not', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 0)
+  const big = 'x'.repeat(2_500)
+  await clock.run(async () => {
+    await Promise.all([
+      ...['one', 'two', 'three'].map((name) => ask('a', { entity: `light.${name}@hub`, big })),
+      ask('a', { entity: 'light.here', big }),
+    ])
+  })
+  expect(order.slice(0, 3).toSorted()).toEqual([
+    ...['a light.here at 0', 'a light.one@hub at 0', 'a light.two@hub at 0'],
+  ])
+  expect(order[3]).toMatch(/^a light.three@hub at \d{4,5}\.?\d*$/)
+})
+
+test('[sched-14] [sched-5] more than there ever is of a budget is not waited for for ever', async () => {
+  const { clock, ask } = await scheduled(['think'], 0, async ({ draw }, signal) => {
+    const used = await draw('tokens', 1e9, signal)
+    used(1)
+  })
+  await clock.run(async () => {
+    expect(await ask('a')).toMatchObject({ ok: true })
   })
 })
