@@ -151,7 +151,9 @@ function tryNext(terminal: Terminal): void {
 function tryTogether(devices: readonly DeviceReady[], terminal: Terminal): void {
   terminal.out('')
   terminal.out('Try next, in another terminal: one agent a device, which agree on who may run the heat pump:')
-  for (const { device } of devices)
-    terminal.out(`  npm run ganglion -- agent run comfort --grant all --device ${device}`)
+  for (const [at, { device }] of devices.entries())
+    terminal.out(
+      `  npm run ganglion -- agent run comfort --as comfort-${at + 1} --grant all --device ${device}`,
+    )
   terminal.out('Or open the dashboard. Ctrl-C stops everything.')
 }

@@ -10,7 +10,7 @@ import { programOfFile } from '../../agent/bundle/program-of-file.ts'
 import type { Want } from '../../agent/contract.ts'
 import { type Grant, grantsOfWants } from '../../agent/permissions/grant.ts'
 import { grantedBy, type Policy } from '../../agent/permissions/policy.ts'
-import { MachinePool } from '../../agent/vm/machine-pool.ts'
+import { MachinePool, type Program } from '../../agent/vm/machine-pool.ts'
 import { shippedAgents } from '../../agents/index.ts'
 import { realClock } from '../../base/clock.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
@@ -112,11 +112,23 @@ export async function agentsShipped({ terminal }: Context): Promise<number> {
   return 0
 }
 
-/** Throws UsageError, BundleError: one line that names the place. */
-export async function readAgent(path: string): Promise<Content> {
-  const program = programOfFile(fileOf(path))
+/** `as`: another name than the file gives it. Throws UsageError, BundleError: one line that names the place. */
+export async function readAgent(path: string, as?: string): Promise<Content> {
+  if (as !== undefined && !isAgentName(as))
+    throw new UsageError(
+      `--as ${as}: cannot be the name of an agent: a-z, 0-9 and - between them, at most 64 characters`,
+    )
+  const written = programOfFile(fileOf(path))
+  const program = as === undefined ? written : renamed(written, as)
   await using pool = new MachinePool({ clock: realClock, log: silentLog }, { threadsMax: 1 })
   return await contentOf(pool, program)
+}
+
+/** Of one name there is one agent in a home: several that run the same program each get their own. */
+function renamed({ entry, modules }: Program, name: string): Program {
+  const front = `./as-${name}.ts`
+  const text = `import definition from '${entry}'\nexport default { ...definition, name: '${name}' }\n`
+  return { entry: front, modules: { ...modules, [front]: text } }
 }
 
 /** The file, the one agent in a folder, or where there is neither the shipped agent of that name. Throws UsageError. */

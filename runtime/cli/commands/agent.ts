@@ -26,6 +26,7 @@ export interface AgentOptions {
 }
 export interface AgentRunOptions extends AgentOptions, PersonOptions {
   readonly grant?: string
+  readonly as?: string
   readonly record?: boolean
 }
 export interface AgentLogsOptions extends AgentOptions {
@@ -49,7 +50,7 @@ async function placeOf(
 /** Shows what the agent wants, has a person say yes to it, and begins it. Exit code 1 where nobody says yes. */
 export async function agentRun(file: string, options: AgentRunOptions, context: Context): Promise<number> {
   const { terminal } = context
-  const content = await readAgent(file)
+  const content = await readAgent(file, options.as)
   const { hub, device, path } = await placeOf(options, context)
   for (const line of introduction(content, terminal)) terminal.note(line)
   const byPolicy = options.grant === 'policy'
