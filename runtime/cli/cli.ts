@@ -323,6 +323,8 @@ function addAgentCommands(program: Command, run: Run): void {
     agent.command('run').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
   )
     .description('ask what an agent may do, and start it')
+    .option('--as <name>', 'its name in this home, where several run the same program')
+    .option('--record', 'keep what happens to it, so that it can be run once more: "ganglion agent replay"')
     .option('--by <name>', 'who grants it; default: who is logged in here')
     .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
     .option(
@@ -363,17 +365,43 @@ function addAgentCommands(program: Command, run: Run): void {
     .action((name: string, options) =>
       run(options, async (context) => (await commands()).agentLogs(name, options, context)),
     )
+  ofDevice(
+    agent.command('move').argument('<name>', 'an agent').argument('<to>', 'another device of the site'),
+  )
+    .description('carry an agent to another device, in the middle of what it waits for')
+    .option('--by <name>', 'who says so; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
+    .action((name: string, to: string, options) =>
+      run(options, async (context) =>
+        (await import('./commands/agent-move.ts')).agentMove(name, to, options, context),
+      ),
+    )
+  shared(
+    agent
+      .command('replay')
+      .argument('[run]', 'a recorded run, an agent for its newest, or a file; default: list them'),
+  )
+    .description('run once more what was recorded on this machine: offline, and nothing is done')
+    .option('--with <agent>', 'with this program instead: says what it would have asked for')
+    .option('--config <file>', 'configuration that says where state is kept')
+    .action((name: string | undefined, options) =>
+      run(options, async (context) =>
+        (await import('./commands/agent-replay.ts')).agentReplay(name, options, context),
+      ),
+    )
   const changes = {
     stop: 'stop an agent where it is',
     resume: 'let a stopped or failed agent go on from where it was',
     remove: 'delete an agent and all it left',
   } as const
-  for (const [change, description] of Object.entries(changes) as [keyof typeof changes, string][])
-    ofDevice(agent.command(change).argument('<name>', 'an agent'))
-      .description(description)
-      .action((name: string, options) =>
-        run(options, async (context) => (await commands()).agentChange(change, name, options, context)),
-      )
+  for (const [change, description] of Object.entries(changes) as [keyof typeof changes, string][]) {
+    const command = ofDevice(agent.command(change).argument('<name>', 'an agent')).description(description)
+    if (change === 'resume')
+      command.option('--here', 'one that was left on its way: the other device of its move is gone for good')
+    command.action((name: string, options) =>
+      run(options, async (context) => (await commands()).agentChange(change, name, options, context)),
+    )
+  }
 }
 
 function addModelCommands(program: Command, run: Run): void {

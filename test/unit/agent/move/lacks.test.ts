@@ -1,0 +1,36 @@
+/** What an agent that comes would find missing on this device. */
+import { expect, test } from 'vitest'
+import { type Here, lacks } from '../../../../runtime/agent/move/lacks.ts'
+
+const here: Here = {
+  device: 'cellar',
+  entities: () => ['light.cellar', 'switch.heat_pump'],
+  runs: (model) => model === 'keyword',
+  models: () => ['keyword'],
+  thinks: () => false,
+}
+const missing = (...capabilities: string[]) =>
+  lacks(here, JSON.stringify(capabilities.map((capability) => ({ capability }))))
+
+test.each([
+  ['light.*:command', undefined],
+  ['light.cellar:read', undefined],
+  ['switch.heat_pump@cellar:command', undefined],
+  ['light.kitchen:command', 'it has nothing called light.kitchen, which the agent may command'],
+  ['light.kitchen@cellar:read', 'it has nothing called light.kitchen@cellar, which the agent may read'],
+  ['light.kitchen@hub:command', undefined],
+  ['light.*@*:command', undefined],
+  ['infer:keyword', undefined],
+  ['infer:key*', undefined],
+  ['infer:person-detector', 'it cannot run the model person-detector'],
+  ['infer:person-*', 'it cannot run the model person-*'],
+  ['think', 'it reaches no language model'],
+  ['memory', undefined],
+])('%s', (capability, words) => {
+  expect(missing(capability)).toBe(words)
+})
+
+test('the first that is missing is named, and grants that nobody can read are none', () => {
+  expect(missing('light.*:read', 'think', 'lock.*:read')).toBe('it reaches no language model')
+  expect(() => lacks(here, 'no grants')).toThrow()
+})
