@@ -86,6 +86,15 @@ describe('an agent', () => {
     ])
   }, 60_000)
 
+  test('is told how far what another device reports may travel', async () => {
+    const { attic, hub } = await twoHouses()
+    const read = () => ask(attic, 'read', { entity: 'sensor.outside@hub' }).outcome
+    expect(await read()).not.toHaveProperty('privacy')
+    hub.sim.set('sensor.outside', { attributes: { privacy: 'device' } })
+    await until('attic has heard', async () => 'privacy' in (await read()))
+    expect(await read()).toMatchObject({ ok: true, privacy: 'device' })
+  }, 60_000)
+
   test('hears the same errors of another device’s things as of its own', async () => {
     const { attic } = await twoHouses()
     const codeOf = async (...asked: Parameters<typeof command>) => {
