@@ -48,7 +48,7 @@ const command = (
 ) => ask(from, 'command', { entity, command: fields }, more).outcome
 
 describe('an agent', () => {
-  test('reads, lists, awaits and commands things of another device as its own', async () => {
+  test('reads, lists, awaits and commands things of another device as its own [remote-1]', async () => {
     const { attic, hub } = await twoHouses()
     expect(attic.remote.things.listened).toBe(0)
     expect(await ask(attic, 'read', { entity: 'light.hall@hub' }).outcome).toMatchObject({

@@ -1,0 +1,144 @@
+/** Both sides of a command to another device, each alone, in virtual time. */
+import { describe, expect, it } from 'vitest'
+import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
+import { silentLog } from '../../../../runtime/base/log.ts'
+import { Answering, type Unaddressed } from '../../../../runtime/things/remote/answering.ts'
+import { Asking } from '../../../../runtime/things/remote/asking.ts'
+import type { RemoteCommandBody } from '../../../../runtime/wire/remote-command.ts'
+import { openSimHome } from '../../../fixtures/sim-home.ts'
+
+type Ask = Extract<RemoteCommandBody, { kind: 'ask' }>
+const ask: Ask = {
+  ...{ kind: 'ask', to: 'hub', id: 'a/1/1', at: 1, session: '', agent: 'night-watch', lineage: '', token: 1 },
+  ...{ entity: 'light.hall', command: { state: 'on' }, ttlMs: 30_000, resumed: false },
+}
+const forever = new AbortController().signal
+const pass = (clock: VirtualClock, ms: number) => clock.run(() => sleep(clock, ms))
+
+async function openAnswering(record: () => Promise<void> = async () => {}) {
+  const home = await openSimHome()
+  const said: Unaddressed[] = []
+  const say = (_to: string, body: Unaddressed) => void said.push(body)
+  const { clock, registry, actuation } = home
+  const deps = { clock, log: silentLog, registry, actuation, record, say }
+  const answering = new Answering(deps, { remoteCommands: 'same-site', remoteAllow: [] })
+  answering.take('attic', ask)
+  const [again] = said
+  if (again?.kind !== 'again') throw new Error('it does not say its session')
+  const { session } = again
+  return {
+    ...home,
+    said,
+    session,
+    answering,
+    take: (more: Partial<Ask>) => answering.take('attic', { ...ask, session, ...more }),
+  }
+}
+
+describe('the asked device', () => {
+  it('does nothing that it cannot put on record [remote-7]', async () => {
+    const full = async () => {
+      throw new Error('the disk is full')
+    }
+    const { clock, said, take, registry } = await openAnswering(full)
+    take({ at: 2 })
+    await pass(clock, 5_000)
+    expect(said.at(-1)).toMatchObject({ kind: 'over', result: { outcome: 'unavailable' } })
+    expect(registry.get('light.hall')?.telemetry.state).toBe('off')
+  })
+
+  it('has no more than 16 commands of one device under way [remote-8]', async () => {
+    const { clock, said, take } = await openAnswering()
+    for (let at = 2; at < 2 + 17; at += 1)
+      take({ at, id: `a/1/${at}`, entity: 'todo.shopping', command: { action: 'add_item', item: `${at}` } })
+    await pass(clock, 1)
+    expect(said.at(-1)).toMatchObject({ kind: 'over', id: 'a/1/18', result: { outcome: 'unavailable' } })
+  })
+
+  it('answers no device more than 50 times a second [remote-8]', async () => {
+    const { clock, said, take } = await openAnswering()
+    for (let at = 2; at < 500; at += 1) take({ at })
+    expect(said.length).toBeLessThanOrEqual(100)
+    await pass(clock, 10_000)
+    expect(take({ at: 500 })).toBeUndefined()
+  })
+
+  it('never takes again what it has forgotten [remote-5]', async () => {
+    const { clock, said, take } = await openAnswering()
+    for (let at = 2; at < 400; at += 1) {
+      take({ at, id: `a/1/${at}`, entity: 'light.nowhere' })
+      await pass(clock, 100)
+    }
+    said.length = 0
+    take({ at: 2, id: 'a/1/2', entity: 'light.nowhere' })
+    await pass(clock, 100)
+    expect(said).toMatchObject([{ kind: 'again', floor: expect.any(Number) }])
+  })
+
+  it('refuses another command under an id that it knows', async () => {
+    const { take } = await openAnswering()
+    expect(take({ at: 2 })).toBeUndefined()
+    expect(take({ at: 3, command: { state: 'off' } })).toMatch(/another command/)
+  })
+})
+
+describe('who asks', () => {
+  const open = () => {
+    const clock = new VirtualClock()
+    const said: Unaddressed[] = []
+    const asking = new Asking({ clock, say: (_to, body) => void said.push(body) })
+    const request = { ...ask, device: 'hub' }
+    return { clock, said, asking, request }
+  }
+
+  it('waits no longer than 8 s for a device that never answers: nothing was done [remote-9]', async () => {
+    const { clock, asking, request } = open()
+    const result = asking.command(request, forever)
+    await pass(clock, 15_000)
+    expect(await result).toMatchObject({ outcome: 'unavailable' })
+  })
+
+  it('does not know how it ended where it was said in a session and no answer comes [remote-10]', async () => {
+    const { clock, asking, request, said } = open()
+    const result = asking.command(request, forever)
+    asking.take('hub', {
+      kind: 'again',
+      to: 'attic',
+      id: request.id,
+      at: (said[0] as Ask).at,
+      session: 's',
+      floor: 0,
+    })
+    expect(said.at(-1)).toMatchObject({ kind: 'ask', session: 's', resumed: false })
+    await pass(clock, 60_000)
+    expect(await result).toMatchObject({ outcome: 'uncertain' })
+  })
+
+  it('is not driven round by a device that always has another session', async () => {
+    const { asking, request, said } = open()
+    void asking.command(request, forever)
+    for (let turn = 0; turn < 100; turn += 1) {
+      const { at } = said.at(-1) as Ask
+      asking.take('hub', { kind: 'again', to: 'attic', id: request.id, at, session: `s${turn}`, floor: 0 })
+    }
+    expect(said.length).toBeLessThan(10)
+    expect(said.at(-1)).toMatchObject({ resumed: true })
+  })
+
+  it('tells the other to leave what nobody waits for any more', async () => {
+    const { asking, request, said } = open()
+    const stop = new AbortController()
+    const result = asking.command(request, stop.signal)
+    asking.take('hub', {
+      kind: 'again',
+      to: 'attic',
+      id: request.id,
+      at: (said[0] as Ask).at,
+      session: 's',
+      floor: 0,
+    })
+    stop.abort()
+    expect(await result).toMatchObject({ outcome: 'uncertain' })
+    expect(said.at(-1)).toMatchObject({ kind: 'leave', session: 's', id: request.id })
+  })
+})
