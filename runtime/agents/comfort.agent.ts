@@ -32,7 +32,9 @@ const rules = {
   cooledC: 25,
   /** Once a room is heated, so far above. */
   bandC: 0.5,
-  /** So much more when heat is cheap and somebody comes within hours; so much less when it is dear. */
+  /** It is asked for so early: another room may have the pump first. */
+  earlyC: 0.2,
+  /** So much more when heat is cheap and somebody comes within hours; so much less when it is dear and nobody is there yet. */
   storeC: 0.7,
   spareC: 0.2,
   storeHours: 5,
@@ -222,7 +224,8 @@ function wishOf(room: Room, outlook: Outlook, nowMs: number): Wish | undefined {
   if (soon && tempC > (served === 'cool' ? rules.cooledC : rules.hotC))
     return { room, mode: 'cool', bid: (tempC - rules.cooledC) * weight }
   const store = !mild && price < 0.9 * average(later) && comes(room, nowMs, rules.storeHours)
-  const spare = price > 1.15 * Math.min(...later.slice(0, 3), price) ? rules.spareC : 0
+  const dear = price > 1.15 * Math.min(...later.slice(0, 3), price)
+  const spare = dear && !occupied ? rules.spareC : -rules.earlyC
   const targetC = store ? rules.wantedC + rules.storeC : soon ? rules.wantedC - spare : rules.emptyC
   const missingC = targetC + (served === 'heat' ? rules.bandC : 0) - tempC
   if (missingC <= 0) return undefined
