@@ -17,7 +17,15 @@ async function device(world: AgentsWorld) {
   const events: ApprovalEvent[] = []
   const approvals = new Approvals({ clock, answers: uses, publish: (event) => events.push(event) })
   const audit = { append: () => {}, durable: async () => {} }
-  const permissions = new Permissions({ clock, log: silentLog, audit, uses, approvals, timezone: 'UTC', policy: noPolicy })
+  const permissions = new Permissions({
+    clock,
+    log: silentLog,
+    audit,
+    uses,
+    approvals,
+    timezone: 'UTC',
+    policy: noPolicy,
+  })
   const agents = stack.use(
     await world.open({
       services: [askService({ clock, approvals })],
