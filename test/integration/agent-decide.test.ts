@@ -127,6 +127,21 @@ describe('over a broker', () => {
     for (const end of left) expect(end).toMatchObject({ decided: true, winner: 'cellar', price: 0 })
   }, 60_000)
 
+  test('nobody waits for a device that is away, nor for one that wants nothing [decide-12]', async () => {
+    const devices = await site('attic', 'bath', 'cellar', 'den')
+    const vote = voteOn('mode', ['eco', 'warm'], 600_000)
+    const [attic, bath] = devices.map((device) =>
+      decisionsOf(device, { interested: () => device.name < 'c', away: () => device.peers.away }),
+    )
+    await devices[3]?.[Symbol.asyncDispose]()
+    await until('the attic knows that the den is away', () => devices[0]?.peers.away.has('den') ?? false)
+    // Within the test's time, not within the ten minutes of the decision.
+    const ends = await Promise.all(
+      [attic, bath].map((room) => room?.decisions.decide(vote, { choices: ['eco'] }, forever)),
+    )
+    for (const end of ends) expect(end).toMatchObject({ decided: true, value: 'eco' })
+  }, 60_000)
+
   test('a device whose peers are away decides nothing, and says so [decide-4]', async () => {
     const [device] = (await site('attic', 'bath', 'cellar')) as [SiteDevice]
     const vote = voteOn('mode', ['eco', 'warm'], 400)

@@ -1,11 +1,12 @@
 /** Leases of a site over a real broker. */
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { leaseService } from '../../runtime/agent/leader/lease-service.ts'
 import { Leases } from '../../runtime/agent/leader/leases.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
-import { startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
 import { openSite, type SiteDevice, until } from '../fixtures/site.ts'
 
 let stack: AsyncDisposableStack
@@ -69,3 +70,45 @@ test('a device that has no majority holds nothing, and its agent is told why [le
     },
   })
 })
+
+test('devices that restart keep to what they granted, and tokens go on growing [lease-8]', async () => {
+  const devices = await site()
+  const before = devices.map((device) => leasesOf(device))
+  const ask = { ttlMs: 60_000, withinMs: 20_000 }
+  const first = await (before[0] as Leases).claim('heat-pump', 'comfort', ask, forever)
+  const token = first.ok ? first.held.token : 0
+  expect(token).toBeGreaterThanOrEqual(realClock.nowMs() - 60_000)
+  for (const leases of before) leases[Symbol.dispose]()
+  // Whatever the broker keeps of it is gone too.
+  const peer = stack.use(await Peer.connect(broker.url, []))
+  await peer.say('ganglion/site/lease/heat-pump', '', { retain: true })
+
+  const [attic, bath] = devices.map((device) => leasesOf(device)) as [Leases, Leases]
+  expect(await bath.claim('heat-pump', 'comfort', { ttlMs: 60_000, withinMs: 0 }, forever)).toMatchObject({
+    ok: false,
+  })
+  // Its own device knows the name as its own: it is granted again, under a higher token.
+  const again = await attic.claim('heat-pump', 'comfort', ask, forever)
+  expect(again.ok && again.held.token > token).toBe(true)
+}, 60_000)
+
+test('a holder that runs is prolonged, one that has ended lets go [lease-7]', async () => {
+  const [attic, bath] = (await site()) as [SiteDevice, SiteDevice]
+  const holder = { lives: true }
+  const held = leasesOf(attic, () => holder.lives)
+  const other = leasesOf(bath)
+  const first = await held.claim('valve', 'leak-guard', { ttlMs: 3_000, withinMs: 20_000 }, forever)
+  const untilMs = first.ok ? first.held.untilMs : 0
+  await until('it is prolonged', () => (held.held('valve', 'leak-guard')?.untilMs ?? 0) > untilMs)
+  holder.lives = false
+  const next = await other.claim('valve', 'leak-guard', { ttlMs: 3_000, withinMs: 30_000 }, forever)
+  expect(next.ok && first.ok && next.held.token > first.held.token).toBe(true)
+  expect(held.held('valve', 'leak-guard')).toBeUndefined()
+}, 60_000)
+
+test('which leases it granted being unreadable, a device grants none [lease-8]', async () => {
+  const [attic] = (await site()) as [SiteDevice]
+  writeFileSync(join(attic.stateDir, 'granted-leases.json'), '{"v":1,"grants":[{"na')
+  const claimed = await leasesOf(attic).claim('valve', 'a', { ttlMs: 200, withinMs: 0 }, forever)
+  expect(claimed).toMatchObject({ ok: false, reason: '0 of 3 devices granted it, more than half must' })
+}, 60_000)
