@@ -9,7 +9,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import type { Installable } from '../agents.ts'
 import type { ImageSeal } from '../life/image-seal.ts'
 import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
 import type { Arrival, StoredMove } from '../store/move-store.ts'
@@ -18,7 +17,7 @@ import { MoveError, packed, packedLogLines, unpacked } from './package.ts'
 /** What agents that come and go take along, besides what the store has of them. */
 export interface Belongings {
   /** The bundle with this device's word instead of the other's. Throws where it was not signed by somebody believed. */
-  adopt(bundle: Uint8Array): Installable
+  adopt(bundle: Uint8Array): { readonly name: string; readonly hash: string; readonly bytes: Uint8Array }
   pack(agent: string): Uint8Array
   /** In place of what is there; it is on the disk when this resolves. */
   unpack(agent: string, bytes: Uint8Array): Promise<void>

@@ -1,8 +1,8 @@
 /** The row of an agent in the database, written and read: by what begins agents and by what takes in those that come. */
 import { createHash } from 'node:crypto'
 import type { SQLOutputValue } from 'node:sqlite'
-import type { AgentState, StoredAgent } from './agent-store.ts'
 import type { StoreFile } from './store-file.ts'
+import type { AgentState, StoredAgent } from './stored.ts'
 
 /** In place of the one of that name, and of all it left. Within a transaction of the caller. */
 export function insertAgent(

@@ -7,12 +7,14 @@
  * back, and where the file was put aside: a token is never below the wall clock's milliseconds when it was given; [agent-store-7] the
  * guest that an agent began with is kept as long as the agent. The file itself: `store-file.ts`.
  */
-import { type Call, type CallOp, type LogLine, type TurnInput, turnLimits } from '../turn.ts'
+import { type Call, type CallOp, type LogLine, turnLimits } from '../turn.ts'
 import { agentOf, forgetUnused, insertAgent } from './agent-rows.ts'
 import { MoveStore, moveSchema } from './move-store.ts'
 import { StoreFile } from './store-file.ts'
+import type { AgentState, Beginning, StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
 
 export { StoreError } from './store-file.ts'
+export type { Beginning, StoredAgent, StoredCall, StoredTurn, WaitingCall } from './stored.ts'
 
 const schema = `
   CREATE TABLE program (
@@ -79,61 +81,6 @@ const schema = `
   ) STRICT;
   CREATE INDEX log_by_agent ON log (agent, seq);
 `
-
-/**
- * `moving`: on its way to another device, and not there yet; `moved`: given away, and kept until the other device has it; `arriving`:
- * here, and not to be run before the device that sends it has let go of it.
- */
-export type AgentState = 'running' | 'stopped' | 'ended' | 'failed' | 'moving' | 'moved' | 'arriving'
-
-export interface StoredAgent {
-  readonly name: string
-  /** SHA-256 of its bundle, hex. */
-  readonly program: string
-  /** JSON of what it may do. */
-  readonly grants: string
-  readonly state: AgentState
-  /** Why it is not running; what it returned where it ended. */
-  readonly reason: string | undefined
-  /** Grows with each beginning, of any agent. */
-  readonly token: number
-  readonly seed: number
-  /** Turns taken so far. */
-  readonly turn: number
-  /** What the agent last saw as now, milliseconds. It never goes back. */
-  readonly nowMs: number
-  readonly startedMs: number
-  /** How often in an hour it begins anew where it fails. */
-  readonly restartsMax: number
-  /** When it did, in the last hour, milliseconds. */
-  readonly restarts: readonly number[]
-  /** SHA-256 of the guest that it began with, hex: it has no other until it begins anew. */
-  readonly guest: string
-  /** Where its program believes that it runs; empty before its first turn. */
-  readonly device: string
-  /** The highest id of a call that it has asked for. */
-  readonly lastCall: number
-}
-
-export type Beginning = Omit<StoredAgent, 'token' | 'guest' | 'device' | 'lastCall'>
-
-export interface StoredTurn {
-  readonly turn: number
-  readonly nowMs: number
-  readonly inputs: readonly TurnInput[]
-  /** SHA-256 of the output: the same turn again must say the same. */
-  readonly digest: string
-}
-
-export interface StoredCall extends Call {
-  readonly askedMs: number
-}
-
-/** A call that waits. `begun`: it may have been asked of its service already. */
-export interface WaitingCall {
-  readonly call: StoredCall
-  readonly begun: boolean
-}
 
 export interface CommittedTurn extends StoredTurn {
   readonly agent: string

@@ -7,8 +7,8 @@
  */
 import { type Call, turnLimits } from '../turn.ts'
 import { forgetUnused, insertAgent } from './agent-rows.ts'
-import type { StoredAgent, StoredTurn, WaitingCall } from './agent-store.ts'
 import type { StoreFile } from './store-file.ts'
+import type { StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
 
 export const moveSchema = `
   CREATE TABLE move (
