@@ -116,7 +116,7 @@ async function attend(ctx: Context, water: Water, to: 'wet' | 'runs'): Promise<v
       const nowMs = Date.now()
       const why = water.closing ? undefined : leak(water, nowMs)
       if (why === undefined) {
-        tell(ctx, water, nowMs)
+        if (!water.closing) tell(ctx, water, nowMs)
         const isNew = [...water.sensors.values()].some((one) => isWet(one, nowMs) && !isLong(one, nowMs))
         await ctx.sleep(to === 'wet' && isNew ? '15s' : '1m')
         continue
@@ -253,10 +253,14 @@ async function untilOpened(ctx: Context, water: Water): Promise<void> {
   ctx.log('the water was opened: watching anew')
 }
 
-/** As loud as it can be: in its log, on the board, and to whoever is asked. */
+/** As loud as it can be: in its log, on the board, and to whoever is asked. What they say changes nothing: water does. */
 function say(ctx: Context, what: string, text: string): void {
   ctx.log(text)
-  // Neither is everywhere: the log is.
-  ctx.ask(text, { choices: ['I have seen it'], within: '1d' }).catch(() => {})
-  ctx.board.set(`leak.${what.replace('binary_sensor.', '')}`, text, { ttl: '1d' }).catch(() => {})
+  // Neither is everywhere, nor granted by everybody: the log is.
+  const missed = (error: unknown) => {
+    const { code } = error as { code?: string }
+    if (code !== 'unavailable' && code !== 'permission' && code !== 'timeout') ctx.log('not told:', error)
+  }
+  ctx.ask(text, { choices: ['I see to it', 'I cannot'], within: '1d' }).catch(missed)
+  ctx.board.set(`leak.${what.replace('binary_sensor.', '')}`, text, { ttl: '1d' }).catch(missed)
 }

@@ -1,8 +1,11 @@
 /** The leak guard in the simulated home: pipes that break, sensors, a meter and a valve that lie, and people who only use water. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { Approvals } from '../../runtime/agent/permissions/approvals.ts'
+import { askService } from '../../runtime/agent/permissions/ask.service.ts'
 import { grantsOfWants } from '../../runtime/agent/permissions/grant.ts'
 import { judge } from '../../runtime/agent/permissions/judge.ts'
 import { shippedAgents } from '../../runtime/agents/index.ts'
+import type { ApprovalEvent } from '../../runtime/wire/approvals.ts'
 import { AgentHouse } from '../fixtures/agent/agent-house.ts'
 import { leakSensor, mainValve, meter, Plumbing, wetHome } from '../fixtures/agent/plumbing.ts'
 
@@ -14,14 +17,23 @@ afterEach(async () => {
 })
 
 async function guarded() {
-  const house = await AgentHouse.open({ yaml: wetHome })
+  /** What people were asked, in its words. */
+  const asked: string[] = []
+  const house = await AgentHouse.open({
+    yaml: wetHome,
+    services: (clock) => {
+      const answers = { answer: () => undefined, keepAnswer: () => {} }
+      const publish = (event: ApprovalEvent) => void (event.state === 'asked' && asked.push(event.words))
+      return [askService({ clock, approvals: new Approvals({ clock, answers, publish }) })]
+    },
+  })
   opened.push(house)
   const { clock, home } = house
   const { sim } = home
   const water = new Plumbing({ clock, sim })
   await house.begin('leak-guard')
   const said = () => house.log('leak-guard').join('\n')
-  return { house, sim, water, said }
+  return { house, sim, water, said, asked }
 }
 
 describe('the leak guard', () => {
@@ -94,13 +106,17 @@ describe('the leak guard', () => {
   })
 
   it('is loud about a valve that says closed while water runs on, and tries until it is [leak-guard-3]', async () => {
-    const { house, sim, water, said } = await guarded()
+    const { house, sim, water, said, asked } = await guarded()
     sim.fault(mainValve, { kind: 'lying' })
     water.breaks('kitchen', 10)
     await house.passes(10 * minute)
     expect(house.state(mainValve)).toBe('closed')
     expect(water.isOpen).toBe(true)
     expect(said()).toContain('the valve says closed, but 10 l/min run on: please close it by hand')
+    expect(asked.slice(0, 2)).toEqual([
+      expect.stringMatching(/^the water is being closed: /),
+      expect.stringMatching(/^the valve says closed, but 10 l\/min run on: please close it by hand/),
+    ])
     sim.fault(mainValve, undefined)
     await house.passes(20 * minute)
     expect(water.isOpen).toBe(false)
