@@ -9,6 +9,7 @@ import { watchOutput } from '../base/output.ts'
 import { isStop, watchStop } from '../base/stop.ts'
 import { version } from '../base/version.ts'
 import { defaultStateDir } from '../config/config.ts'
+import { addApprovalCommands, each } from './approval-commands.ts'
 import { isToldByChild } from './child.ts'
 import { completionScript } from './completion.ts'
 import type { Context, HalDoor } from './context.ts'
@@ -85,9 +86,6 @@ function createProgram(run: Run): Command {
   return program
 }
 
-/** Of options that may be given several times. */
-const each = (text: string, before: readonly string[] = []) => [...before, text]
-
 /** Adds the options that every command has. */
 function shared(command: Command): Command {
   return command
@@ -105,12 +103,6 @@ function brokerOf(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.hostname && ['mqtt:', 'mqtts:'].includes(url.protocol)) return text
   throw new UsageError(`--broker ${text}: not a URL like mqtt://host:1883 or mqtts://host:8883`)
-}
-
-function devicesOf(text: string): number {
-  const devices = /^\d{1,2}$/.test(text) ? Number(text) : 0
-  if (devices >= 1 && devices <= 16) return devices
-  throw new UsageError(`--devices ${text}: must be 1 to 16`)
 }
 
 const logLevel = () =>
@@ -139,12 +131,7 @@ function addServerCommands(program: Command, run: Run): void {
     .description('run a gateway and a device on this machine')
     .option('--no-home', 'this machine’s own board and what is attached to it; nothing is simulated')
     .option('--no-demo', 'do not play the recording')
-    .option(
-      '--devices <number>',
-      'so many devices, each with its share of the home; at most 16',
-      devicesOf,
-      1,
-    )
+    .option('--devices <number>', 'so many devices, each with its share of the home; at most 16', '1')
     .action((options) =>
       run(options, async (context) => (await import('./commands/up.ts')).up(options, context)),
     )
@@ -226,32 +213,7 @@ function addHubCommands(program: Command, run: Run): void {
     .action((options) =>
       run(options, async (context) => (await import('./commands/top.ts')).top(options, context)),
     )
-  ofHub(program.command('approvals'))
-    .description('what agents wait for a person’s yes or answer for')
-    .option('--device <id>', 'which device, where there are several')
-    .action((options) =>
-      run(options, async (context) => (await import('./commands/approvals.ts')).approvals(options, context)),
-    )
-  ofHub(
-    program
-      .command('approve')
-      .argument('<id>', 'as "ganglion approvals" shows it')
-      .argument('<answer>', 'yes or no, or one of the answers that are shown'),
-  )
-    .description('answer what an agent waits for')
-    .option('--device <id>', 'which device, where there are several')
-    .option('--by <name>', 'who answers; default: who is logged in here')
-    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
-    .action((id: string, answer: string, options) =>
-      run(options, async (context) =>
-        (await import('./commands/approvals.ts')).approve(id, answer, options, context),
-      ),
-    )
-  shared(program.command('person').argument('<name>', 'somebody of the home'))
-    .description('what to write into the configuration so that a device knows somebody by a PIN')
-    .action((name: string, options) =>
-      run(options, async (context) => (await import('./commands/person.ts')).person(name, context)),
-    )
+  addApprovalCommands({ program, run, shared, ofHub })
   ofHub(program.command('entities'))
     .description('list what there is, with its state')
     .option('--area <area>', 'only this area')
