@@ -29,7 +29,8 @@ export interface DevicePlan {
 }
 
 interface Options extends DeviceInputOptions {
-  readonly devices: number
+  /** How many, in digits. */
+  readonly devices: string
   readonly config?: string
   readonly broker?: string
 }
@@ -44,21 +45,28 @@ export function planHub(options: Options, context: Context): HubPlan {
   const [ofDevice, ofGateway] = [read('device'), read('gateway')]
   const device = loadDeviceConfig(deviceInput(options, {}), file)
   checkHome(device)
-  if (options.devices > 1) checkSeveral(options, device)
+  const devices = countOf(options.devices)
+  if (devices > 1) checkSeveral(options, device)
   if (file !== undefined) {
     checkBase(file, device.base, ofGateway)
     checkBroker(file, device.broker.url, broker ?? ofGateway['brokerUrl'])
   }
   return {
     gatewayDir: gatewayDir(ofGateway, context),
-    devices: devicesOf(options, device, deviceDir(ofDevice, context), context),
+    devices: devicesOf(devices, device, deviceDir(ofDevice, context), context),
     token: gatewayToken() ?? tokenOf(ofGateway),
   }
 }
 
+function countOf(text: string): number {
+  const devices = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (devices >= 1 && devices <= 16) return devices
+  throw new UsageError(`--devices ${text}: must be 1 to 16`)
+}
+
 /** The first is the one that there is without `--devices`; what it keeps and is called stays the same. */
 function devicesOf(
-  { devices }: Options,
+  devices: number,
   { id }: DeviceConfig,
   stateDir: string | undefined,
   { hubDir }: Context,

@@ -23,8 +23,8 @@ import { openStore, pull } from './models.ts'
 export interface UpOptions extends Omit<GatewayOptions, 'logLevel' | 'id'>, DeviceInputOptions {
   /** False: nothing is played. */
   readonly demo: boolean
-  /** How many devices. */
-  readonly devices: number
+  /** How many devices, in digits. */
+  readonly devices: string
 }
 
 export class UpError extends CodedError<'not-ready'> {
@@ -122,7 +122,7 @@ function openDevice(
   if (!options.voice) args.push('--no-voice')
   return Child.open<DeviceReady>(
     {
-      name: options.devices === 1 ? 'the device' : `the device ${id}`,
+      name: options.devices === '1' ? 'the device' : `the device ${id}`,
       program: 'ganglion',
       args,
       readyMsMax,
