@@ -52,7 +52,7 @@ export const agentsDecide: Benchmark = {
             signal.throwIfAborted()
             // A quick run shows what loss and lies cost, and every kind, at one size.
             if (quick && size !== 4 && !(trial === 'calm' && kind === 'auction')) continue
-            results.push(await measured(devices, { kind, trial, rounds: quick ? 2 : 7 }))
+            results.push(await measured(devices, { kind, trial, rounds: quick ? 2 : 5 }))
           }
       } finally {
         for (const device of devices) await device[Symbol.asyncDispose]()
@@ -137,7 +137,7 @@ async function decided(
   const before = process.cpuUsage()
   const startMs = performance.now()
   all.push(first.decide(opening, intentOf(kind, 0), forever))
-  while (all.length < honest.length) await Promise.race([...all, soon()])
+  while (all.length < honest.length) await soon()
   const ends = await Promise.all(all)
   const ms = performance.now() - startMs
   const { user, system } = process.cpuUsage(before)
