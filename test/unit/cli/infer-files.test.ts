@@ -24,7 +24,7 @@ const spec = (name: string, datatype: TensorSpec['datatype'], shape: TensorSpec[
 
 /** As numpy.save writes it. */
 function npy(descr: string, shape: string, content: Uint8Array, order = 'False'): string {
-  const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape}), }`.padEnd(117) + '\n'
+  const header = `${`{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape}), }`.padEnd(117)}\n`
   const head = Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0])
   const path = join(dir, `${Math.random()}.npy`)
   writeFileSync(path, Buffer.concat([head, Buffer.from(header), content]))
