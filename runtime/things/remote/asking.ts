@@ -58,7 +58,8 @@ export class Asking implements Disposable {
   readonly #deps: AskingDeps
   readonly #pending = new Map<string, Pending>()
   readonly #sessions = new Map<string, string>()
-  #at = 0
+  /** The last `at` of each device: one that lies about how high it must be spoils its own commands only. */
+  readonly #ats = new Map<string, number>()
 
   constructor(deps: AskingDeps) {
     this.#deps = deps
@@ -73,6 +74,11 @@ export class Asking implements Disposable {
     const { clock, say } = this.#deps
     const { id, device } = request
     const key = `${device} ${id}`
+    if (signal.aborted)
+      return Promise.resolve({
+        outcome: request.resumed ? 'uncertain' : 'unavailable',
+        reason: 'nobody waits for it any more',
+      })
     if (this.#pending.size >= limits.pendingMax || this.#pending.has(key))
       return Promise.resolve({
         outcome: 'unavailable',
@@ -82,7 +88,7 @@ export class Asking implements Disposable {
       const nowMs = clock.monotonicMs()
       const onAbort = () => {
         if (pending.session !== undefined)
-          say(device, { kind: 'leave', id, at: this.#next(), session: pending.session })
+          say(device, { kind: 'leave', id, at: this.#next(device), session: pending.session })
         pending.settle({ outcome: 'uncertain', reason: 'nobody waits for it any more' })
       }
       const settle = (result: CommandOnce) => {
@@ -116,7 +122,7 @@ export class Asking implements Disposable {
     if (body.kind !== 'again' || body.at !== pending.at || pending.agains >= limits.agains) return
     pending.agains += 1
     this.#sessions.set(from, body.session)
-    this.#at = Math.max(this.#at, body.floor)
+    this.#ats.set(from, Math.max(this.#ats.get(from) ?? 0, body.floor))
     this.#say(pending)
   }
 
@@ -138,7 +144,7 @@ export class Asking implements Disposable {
     const session = this.#sessions.get(device) ?? ''
     if (session !== '' && pending.session !== undefined && pending.session !== session) pending.resumed = true
     if (session !== '') pending.session = session
-    pending.at = this.#next()
+    pending.at = this.#next(device)
     const left = Math.max(0, ttlMs - (clock.monotonicMs() - pending.startMs))
     const { resumed, at } = pending
     say(device, { kind: 'ask', ...request, ...(lease && { lease }), at, session, ttlMs: left, resumed })
@@ -177,8 +183,9 @@ export class Asking implements Disposable {
   }
 
   /** Grows with each word, also over restarts as long as the clock does. */
-  #next(): number {
-    this.#at = Math.max(this.#at + 1, Math.floor(this.#deps.clock.nowMs()))
-    return this.#at
+  #next(device: string): number {
+    const at = Math.max((this.#ats.get(device) ?? 0) + 1, Math.floor(this.#deps.clock.nowMs()))
+    this.#ats.set(device, at)
+    return at
   }
 }

@@ -125,6 +125,23 @@ describe('who asks', () => {
     expect(said.at(-1)).toMatchObject({ resumed: true })
   })
 
+  it('commands other devices on when one lies about what was said to it last', () => {
+    const { asking, request, said } = open()
+    void asking.command(request, forever)
+    const { at } = said[0] as Ask
+    const floor = Number.MAX_SAFE_INTEGER
+    asking.take('hub', { kind: 'again', to: 'attic', id: request.id, at, session: 's', floor })
+    void asking.command({ ...request, device: 'bath' }, forever)
+    expect(Number.isSafeInteger((said.at(-1) as Ask).at)).toBe(true)
+  })
+
+  it('says nothing of a command for which nobody waits any more when it comes', async () => {
+    const { asking, request, said } = open()
+    const result = await asking.command(request, AbortSignal.abort())
+    expect(result).toMatchObject({ outcome: 'unavailable' })
+    expect(said).toEqual([])
+  })
+
   it('tells the other to leave what nobody waits for any more', async () => {
     const { asking, request, said } = open()
     const stop = new AbortController()
