@@ -34,8 +34,9 @@ type Serve = (call: CallFromElsewhere, signal: AbortSignal) => Promise<Outcome>
 type Ask = Extract<AgentCallBody, { kind: 'ask' }>
 
 const againMs = { first: 500, max: 5_000 }
-/** Calls of other devices that are under way here at a time. */
+/** Calls of other devices that are under way here at a time; of one device, so that one cannot take all places for an hour. */
 const servedMax = 256
+const servedOfOneMax = 64
 /** Clocks of devices of a site differ by less; a call lasts an hour at most. What is older was said by somebody before. */
 const askedMsMax = 7_200_000
 
@@ -168,8 +169,18 @@ export class CallsAcross implements Disposable {
     if (this.#served.has(id)) this.#say(from, { kind: 'running', to: from, key })
     else if (this.#served.size >= servedMax)
       this.#over(from, key, failed('limit', `${this.device} has ${servedMax} calls under way already`))
+    else if (this.#servedOf(from) >= servedOfOneMax)
+      this.#over(
+        from,
+        key,
+        failed('limit', `${this.device} has ${servedOfOneMax} calls of ${from} under way already`),
+      )
     else void this.#perform(from, id, ask)
     return undefined
+  }
+
+  #servedOf(from: string): number {
+    return [...this.#served.keys()].filter((id) => id.startsWith(idOf(from, ''))).length
   }
 
   async #perform(from: string, id: string, ask: Ask): Promise<void> {

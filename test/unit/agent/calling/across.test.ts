@@ -227,4 +227,24 @@ describe('a call to an agent of another device', () => {
     await bob.bus.publish(bob.bus.topics.call('ana', 'eve'), seal(stranger, 'call', forged))
     expect(code(await settled(outcome, 5_000))).toBe('timeout')
   })
+  it('[calling-8] one device does not take the places of all others', async () => {
+    const eve = Identity.open('eve', join(directory, 'eve'))
+    identities[1].trust('eve', eve.publicKey)
+    taking()
+    const ask = { kind: 'ask', to: 'bob', caller: 'asker', message: 1, leftMs: 3_600_000, resumed: false }
+    const services = callingServices({
+      ...{ clock, store: stores[1] as MemoryStore, across: bob.across },
+      // To many agents: each has no more than 64 calls to answer.
+      runs: () => true,
+    })
+    expect(services).toHaveLength(3)
+    for (let at = 0; at < 300; at += 1) {
+      const said = { ...ask, key: `asker/${at}@1`, callee: `agent-${at % 30}`, askedMs: clock.nowMs() }
+      await ana.bus.publish(ana.bus.topics.call('bob', 'eve'), seal(eve, 'call', said))
+    }
+    await pass(50)
+    const outcome = call(1, { agent: 'agent-1@bob', deadlineMs: clock.nowMs() + 2_000 })
+    // It waits for its answer: there was a place for it.
+    expect(code(await settled(outcome, 5_000))).toBe('timeout')
+  })
 })
