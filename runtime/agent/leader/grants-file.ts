@@ -52,15 +52,14 @@ export class GrantsFile {
     return { grants: [], putAside }
   }
 
-  /** Throws where the disk cannot be used. */
-  keep(name: string, all: readonly KeptGrant[]): void {
-    const grant = all.find((one) => one.name === name)
+  /** Whether what is on the disk says as much already. */
+  has({ name, holder, token, ttlMs }: KeptGrant): boolean {
     const kept = this.#kept.get(name)
-    if (
-      !grant ||
-      (kept && kept.token === grant.token && kept.holder === grant.holder && kept.ttlMs >= grant.ttlMs)
-    )
-      return
+    return kept !== undefined && kept.token === token && kept.holder === holder && kept.ttlMs >= ttlMs
+  }
+
+  /** Throws where the disk cannot be used. */
+  keep(all: readonly KeptGrant[]): void {
     makeDirectory(dirname(this.#path))
     writeDurablySync(this.#path, JSON.stringify({ v: 1, grants: all }))
     this.#kept = new Map(all.map((one) => [one.name, one]))

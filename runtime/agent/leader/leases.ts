@@ -5,7 +5,8 @@
  * [lease-4] what a device holds it stops holding by its own clock, connected or not; [lease-5] two agents of one device do not share a
  * lease; [lease-6] words that a device did not sign, or that were said under another's topic, change nothing; [lease-7] a lease is
  * prolonged as long as its holder runs, and let go when it does not; one that ran out is not taken again; [lease-8] a device that
- * restarts keeps to what it granted, and tokens go on growing when all of them restart.
+ * restarts keeps to what it granted, and tokens go on growing when all of them restart; [lease-9] no other device makes this one write
+ * more than a few times a second; [lease-10] nothing is prolonged once it is disposed of.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -60,6 +61,8 @@ const answerMsMax = 2_000
 const againMs = { least: 50, most: 400 }
 /** A lease is prolonged when this share of its time has passed, and tried again after as much. */
 const prolongShare = 0.25
+/** What is granted to one device is written to the disk so often at once, and then each second; beyond that it gets no answer. */
+const writes = { burst: 40, perSecond: 8 }
 
 export class Leases implements Disposable {
   readonly #deps: LeasesDeps
@@ -72,6 +75,8 @@ export class Leases implements Disposable {
   /** One claim of a name at a time on this device. */
   readonly #busy = new Set<string>()
   readonly #cancels: readonly Cancel[]
+  readonly #writes = new Map<string, { left: number; atMs: number }>()
+  #stopped = false
   #at = 0
 
   /** Throws where the disk cannot be used. */
@@ -106,8 +111,10 @@ export class Leases implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#stopped = true
     for (const cancel of this.#cancels) cancel()
     for (const { cancel } of this.#own.values()) cancel()
+    for (const { changed } of this.#claims.values()) changed()
   }
 
   /** Who holds what in the site. */
@@ -181,6 +188,7 @@ export class Leases implements Disposable {
     await promise
     cancel()
     this.#claims.delete(name)
+    if (this.#stopped) return { ok: false, reason: 'the device is stopping' }
     const untilMs = claim.heldUntilMs(clock.monotonicMs())
     if (untilMs !== undefined) {
       this.#hold({ name, token, untilMs, holder, ttlMs })
@@ -226,7 +234,7 @@ export class Leases implements Disposable {
     if (!this.#busy.has(name)) {
       this.#busy.add(name)
       const tried = await this.#try(name, holder, ttlMs).finally(() => this.#busy.delete(name))
-      if (tried.ok) return
+      if (tried.ok || this.#stopped) return
     }
     const still = this.#own.get(name)
     if (still?.token !== token) return
@@ -292,14 +300,23 @@ export class Leases implements Disposable {
   #answerTo(from: string, body: Extract<LeaseBody, { kind: 'claim' }>, nowMs: number) {
     if (nowMs < this.#quietUntilMs) return undefined
     const answer = this.#grants.claim(from, body, nowMs)
-    if (answer?.kind !== 'grant') return answer
+    if (answer?.kind !== 'grant' || this.#file.has({ ...body, holder: from })) return answer
+    if (from !== this.#deps.signer.device && !this.#mayWrite(from, nowMs)) return undefined
     try {
-      this.#file.keep(body.name, this.#grants.kept)
+      this.#file.keep(this.#grants.kept)
       return answer
     } catch (error) {
       this.#deps.log.error('a lease was not granted: it cannot be kept', { reason: messageOf(error) })
       return undefined
     }
+  }
+
+  /** Writing holds the control loop up: no device may ask for it without end. */
+  #mayWrite(from: string, nowMs: number): boolean {
+    const { left, atMs } = this.#writes.get(from) ?? { left: writes.burst, atMs: nowMs }
+    const now = Math.min(writes.burst, left + ((nowMs - atMs) / 1000) * writes.perSecond)
+    this.#writes.set(from, { left: now < 1 ? now : now - 1, atMs: nowMs })
+    return now >= 1
   }
 
   #answered(from: string, body: Extract<LeaseBody, { kind: 'grant' | 'refuse' }>): void {
