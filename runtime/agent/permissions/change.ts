@@ -15,6 +15,7 @@ import {
   printGrants,
   refuseWider,
 } from './grant.ts'
+import { rateOf } from './judge.ts'
 import { covers, overlaps } from './pattern.ts'
 
 /** As on the wire: JSON of grants, and texts of capabilities. */
@@ -42,7 +43,14 @@ export function changed(now: readonly Grant[], wants: readonly Want[], change: C
 
 /** True where nothing is allowed after that was not before: such a change needs nobody's leave. */
 export function narrows(before: readonly Grant[], after: readonly Grant[]): boolean {
-  return after.every((grant) => before.some((one) => isWithin(grant, one)))
+  return after.every((grant) => before.some((one) => isWithin(grant, one) && isNoMore(grant, one)))
+}
+
+/** What the policy granted does not become a person's; and uses are counted by capability: two halves of one have its rate twice. */
+function isNoMore(grant: Grant, one: Grant): boolean {
+  if (one.from === 'policy' && grant.from !== 'policy') return false
+  const same = printCapability(grant.capability) === printCapability(one.capability)
+  return same || rateOf(one) === undefined
 }
 
 /** Without limits: with those that the agent itself asks for. */
