@@ -27,7 +27,7 @@ import type { People } from './people.ts'
 import type { Site } from './site.ts'
 
 /** What a request may say of who asks. */
-const { gateway: _, ...own } = personParams
+const { gateway: _, prove: __, ...own } = personParams
 
 const runBody = v.strictObject({
   bundle: v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax, 'is larger than a bundle may be')),
@@ -79,23 +79,27 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
   app.get('/api/devices/:id/agents', async (request) => ({ agents: await all(devices, placeOf(request).id) }))
   app.post('/api/devices/:id/agents', { bodyLimit: runBytesMax }, (request) => {
     const body = checked(runBody, request.body)
-    return devices.agent(placeOf(request).id, { ask: 'run', ...body, ...whoAsks(request, body) }, agentDone)
+    return devices.agent(
+      placeOf(request).id,
+      { ask: 'run', ...body, ...whoAsks(request, body, people) },
+      agentDone,
+    )
   })
   app.post('/api/devices/:id/agents/:name/move', (request) => {
     const { id, name } = placeOf(request)
     const body = checked(moveBody, request.body)
-    return devices.agent(id, { ask: 'move', name, ...body, ...whoAsks(request, body) }, agentMoved)
+    return devices.agent(id, { ask: 'move', name, ...body, ...whoAsks(request, body, people) }, agentMoved)
   })
   app.post('/api/devices/:id/agents/:name/resume', (request) => {
     const { id, name } = placeOf(request)
     const body = checked(resumeBody, request.body ?? {})
-    return devices.agent(id, { ask: 'resume', name, ...body, ...whoAsks(request, body) }, agentDone)
+    return devices.agent(id, { ask: 'resume', name, ...body, ...whoAsks(request, body, people) }, agentDone)
   })
   for (const ask of ['stop', 'remove'] as const)
     app.post(`/api/devices/:id/agents/:name/${ask}`, (request) => {
       const { id, name } = placeOf(request)
       const body = checked(changeBody, request.body ?? {})
-      return devices.agent(id, { ask, name, ...whoAsks(request, body) }, agentDone)
+      return devices.agent(id, { ask, name, ...whoAsks(request, body, people) }, agentDone)
     })
   app.get('/api/devices/:id/agents/:name/grants', (request) => {
     const { id, name } = placeOf(request)
@@ -104,7 +108,7 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
   app.post('/api/devices/:id/agents/:name/grants', (request) => {
     const { id, name } = placeOf(request)
     const body = checked(grantBody, request.body)
-    return devices.agent(id, { ask: 'grant', name, ...body, ...whoAsks(request, body) }, agentMay)
+    return devices.agent(id, { ask: 'grant', name, ...body, ...whoAsks(request, body, people) }, agentMay)
   })
   app.get('/api/devices/:id/approvals', (request) =>
     devices.agent(placeOf(request).id, { ask: 'approvals' }, approvalsResult),
@@ -116,7 +120,7 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
     // What the device itself can check is proof enough.
     if (!answers && body.pin === undefined && body.local === undefined)
       throw new ApiError(person === undefined ? 'unauthorized' : 'forbidden', why)
-    return devices.agent(id, { ask: 'approve', ...body, ...whoAsks(request, body) }, approveResult)
+    return devices.agent(id, { ask: 'approve', ...body, ...whoAsks(request, body, people) }, approveResult)
   })
   app.get('/api/devices/:id/agents/:name/logs', (request) => {
     const { id, name } = placeOf(request)
@@ -125,10 +129,15 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
   })
 }
 
-/** A person whom the gateway knows is named by it; anybody else as they say, for the device to believe or not. */
-function whoAsks({ visitor }: FastifyRequest, body: PersonParams): PersonParams {
+/**
+ * A person whom the gateway knows is named by it; anybody else as they say, for the device to believe or not: where people are known
+ * their word alone is not enough for what only a person may do.
+ */
+function whoAsks(request: FastifyRequest, body: PersonParams, people: People): PersonParams {
+  const { visitor } = request
   const { by, pin, local } = body
   const said = {
+    ...(sessionOf(request, people).answers ? {} : { prove: true }),
     ...(by === undefined ? {} : { by }),
     ...(pin === undefined ? {} : { pin }),
     ...(local === undefined ? {} : { local }),

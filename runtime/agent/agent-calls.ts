@@ -5,7 +5,8 @@
  * Invariants: [agent-calls-1] nothing that is not an agent's own bundle is kept; [agent-calls-2] an agent is never given more than
  * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
  * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
- * they are before an agent may do more than before; what makes it do less needs nobody's leave.
+ * they are before an agent may do more than before, or goes elsewhere; what makes it do less needs nobody's leave;
+ * [agent-calls-5] a change is judged by what the one before it has left: of two at once neither undoes the other.
  */
 import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
@@ -69,6 +70,8 @@ export class AgentCalls {
   readonly #deps: AgentCallsDeps
   readonly #config: AgentCallsConfig
   readonly #people: People
+  /** The last change of each agent and answer to each question, until it is made. */
+  readonly #lines = new Map<string, Promise<void>>()
   #installing = false
 
   constructor(deps: AgentCallsDeps, config: AgentCallsConfig) {
@@ -109,13 +112,26 @@ export class AgentCalls {
     if (!approvals) throw new RpcError('not-found', 'nothing of this id waits for an answer')
     if (ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
     const person = await this.#people.whoIs(ask, signedParts(ask))
-    this.#people.require(person)
-    const { agent, kind } = approvals.find(approval)
-    // What a question was answered is nobody else's.
-    const what = kind === 'permission' ? { answer } : {}
-    await this.#deps.audit.record({ kind: 'answered', approval, agent, by: person.shown, ...what })
-    const { words } = approvals.answer(approval, answer, person.shown)
-    return { approval, answer, agent, words, by: person.shown }
+    this.#people.require(person, ask)
+    return await this.#inLine(`approval ${approval}`, async () => {
+      const { agent, kind } = approvals.find(approval, answer)
+      // What a question was answered is nobody else's.
+      const what = kind === 'permission' ? { answer } : {}
+      await this.#deps.audit.record({ kind: 'answered', approval, agent, by: person.shown, ...what })
+      const { words } = approvals.answer(approval, answer, person.shown)
+      return { approval, answer, agent, words, by: person.shown }
+    })
+  }
+
+  /** One after the other for each key. */
+  #inLine<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#lines.get(key) ?? Promise.resolve()).then(work)
+    const forget = () => {
+      if (this.#lines.get(key) === over) this.#lines.delete(key)
+    }
+    const over: Promise<void> = turn.then(forget, forget)
+    this.#lines.set(key, over)
+    return turn
   }
 
   async #list(agents: DeviceAgents, after = ''): Promise<AgentList> {
@@ -135,6 +151,7 @@ export class AgentCalls {
     if (ask.ask === 'grant') return await this.#grant(known, ask)
     if (ask.ask === 'move') return await this.#move(ask, signal)
     const person = await this.#people.whoIs(ask, signedParts(ask))
+    if (ask.ask === 'resume' && ask.here) this.#people.require(person, ask)
     await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, () => change(known, ask))
     return { name }
   }
@@ -161,6 +178,7 @@ export class AgentCalls {
   async #move(ask: Move, signal: AbortSignal): Promise<AgentMoved> {
     const { name, to } = ask
     const person = await this.#people.whoIs(ask, signedParts(ask))
+    this.#people.require(person, ask)
     signal.throwIfAborted()
     let moved = { bytes: 0, pending: false }
     await this.#recorded({ ask: ask.ask, agent: name, to, by: person.shown }, async () => {
@@ -185,15 +203,17 @@ export class AgentCalls {
 
   async #grant(known: Agents, ask: GrantAsk): Promise<AgentMay> {
     const { name, beyond = false } = ask
-    const { wants, grants } = this.#installed(known, name)
-    const after = changed(grants, wants, ask)
-    refuseNever(this.#deps.agents.policy, after)
     const person = await this.#people.whoIs(ask, signedParts(ask))
-    if (!narrows(grants, after)) this.#people.require(person)
-    const text = printGrants(after)
-    const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
-    await this.#recorded(beyond ? { ...entry, beyond } : entry, () => known.grant(name, text))
-    return this.#may(known, name)
+    return await this.#inLine(`agent ${name}`, async () => {
+      const { wants, grants } = this.#installed(known, name)
+      const after = changed(grants, wants, ask)
+      refuseNever(this.#deps.agents.policy, after)
+      if (!narrows(grants, after)) this.#people.require(person, ask)
+      const text = printGrants(after)
+      const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
+      await this.#recorded(beyond ? { ...entry, beyond } : entry, () => known.grant(name, text))
+      return this.#may(known, name)
+    })
   }
 
   /** One at a time: each starts a thread to look at what came. */
@@ -220,13 +240,15 @@ export class AgentCalls {
     refuseNever(agents.policy, granted)
     const person = await this.#people.whoIs(ask, signedParts(ask, text))
     // Without a person: what the policy grants holds only as long as it does.
-    if (asked && granted.length > 0) this.#people.require(person)
+    if (asked && granted.length > 0) this.#people.require(person, ask)
     signal.throwIfAborted()
     const bundle = sealed(content, identity)
     const grants = printGrants(granted)
     const known = await agents.get()
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
-    await this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants, ask))
+    await this.#inLine(`agent ${bundle.name}`, () =>
+      this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants, ask)),
+    )
     return { name: bundle.name, program: bundle.hash, grants }
   }
 

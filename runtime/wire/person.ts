@@ -16,6 +16,8 @@ export const personParams = {
    * has people it proves nothing, and their PIN is needed all the same.
    */
   gateway: v.optional(personName),
+  /** Said by a gateway that knows its people and not who asks: a claim is not enough, also where the device has no people. */
+  prove: v.optional(v.boolean()),
   local: v.optional(
     v.object({
       atMs: v.number(),

@@ -248,6 +248,14 @@ describe('who may answer', () => {
     expect(await answer({ answer: 'no', by: 'Ada', pin: '1234' })).toMatchObject({ status: 200 })
     expect(device.calls[0]).toMatchObject({ by: 'Ada', pin: '1234' })
     expect(device.calls[0]).not.toHaveProperty('gateway')
+    // A device that knows nobody must not take a signature that proves nothing for a claim that will do.
+    const local = { atMs: 0, sig: `${'A'.repeat(86)}==` }
+    await answer({ answer: 'yes', by: 'Ada', local }, bearer(bobToken))
+    await post(`${url}/api/devices/dev-1/agents/night-watch/stop`, { by: 'Ada' })
+    expect(device.calls.slice(1)).toMatchObject([
+      { ask: 'approve', local, prove: true },
+      { ask: 'stop', prove: true },
+    ])
     device.answer = () => ({ error: { code: 'forbidden', message: 'that is not the PIN of Ada' } })
     expect(await answer({ answer: 'no', by: 'Ada', pin: '9999' })).toMatchObject({
       ...{ status: 403, body: { error: { code: 'forbidden', message: 'that is not the PIN of Ada' } } },

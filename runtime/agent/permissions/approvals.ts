@@ -96,11 +96,15 @@ export class Approvals {
   }
 
   /** What is asked, for whoever is about to answer it. Throws ApprovalError as `answer` does. */
-  find(id: string): Approval {
+  find(id: string, answer: string): Approval {
     const waiting = this.#waiting.get(id)
     // A timer may be late; the time is not.
     if (waiting && this.#deps.clock.nowMs() >= waiting.approval.expiresMs) this.#end(id, { state: 'expired' })
-    else if (waiting) return waiting.approval
+    else if (waiting) {
+      const { choices } = waiting.approval
+      if (choices.includes(answer)) return waiting.approval
+      throw new ApprovalError('choice', `that is none of the answers: ${choices.join(', ')}`)
+    }
     const before = this.#deps.answers.answer(id)
     if (before) throw new ApprovalError('answered', `this was answered already: ${before.answer}`)
     const over = this.#over.get(id)
@@ -111,9 +115,7 @@ export class Approvals {
   /** A person's answer. Throws ApprovalError: whose it is must be known, and it must still be waited for. */
   answer(id: string, answer: string, by: string): Approval {
     if (by.trim() === '') throw new ApprovalError('anonymous', 'an answer needs the name of who gives it')
-    const approval = this.find(id)
-    if (!approval.choices.includes(answer))
-      throw new ApprovalError('choice', `that is none of the answers: ${approval.choices.join(', ')}`)
+    const approval = this.find(id, answer)
     // On the disk first: who has answered is not asked again.
     this.#deps.answers.keepAnswer(id, { answer, by }, this.#deps.clock.nowMs())
     this.#end(id, { state: 'answered', answer, by })

@@ -45,14 +45,18 @@ interface Known {
 export class People {
   readonly #deps: PeopleDeps
   readonly #known = new Map<string, Known>()
-  /** Signatures that were used, and when. */
+  /** Signatures that were used, as bytes in hex, and when: one has several texts in base64. */
   readonly #seen = new Map<string, number>()
+  /** Since when signatures that were used are remembered. */
+  readonly #since: { readonly atMs: number; readonly monotonicMs: number }
   #checks = 0
   #last: Promise<unknown> = Promise.resolve()
 
   /** `pin`: `scrypt$…`, as the configuration has checked. */
   constructor(deps: PeopleDeps, people: readonly { readonly name: string; readonly pin: string }[]) {
     this.#deps = deps
+    const { clock } = deps
+    this.#since = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
     for (const { name, pin } of people) {
       const hash = parseHash(pin)
       if (hash) this.#known.set(name, { hash, wrong: 0, lockedUntilMs: Number.NEGATIVE_INFINITY })
@@ -71,9 +75,11 @@ export class People {
     return { shown: `claimed:${by ?? 'nobody'}`, proven: false }
   }
 
-  /** Where this device knows its people, one of them it must be. Throws PersonError `unproven`. */
-  require({ proven }: Person): void {
-    if (proven || this.#known.size === 0) return
+  /** Where this device, or the gateway, knows its people, one of them it must be. Throws PersonError `unproven`. */
+  require({ proven }: Person, { prove = false }: Pick<PersonParams, 'prove'> = {}): void {
+    if (proven || (this.#known.size === 0 && !prove)) return
+    if (this.#known.size === 0)
+      throw new PersonError('unproven', 'only a person of this household may: log in at the gateway as one')
     const names = this.names.join(', ')
     throw new PersonError('unproven', `only a person of this device may: ${names}, each with their PIN`)
   }
@@ -81,15 +87,28 @@ export class People {
   #atDevice(by: string, { atMs, sig }: NonNullable<PersonParams['local']>, what: readonly string[]): Person {
     const { identity, clock } = this.#deps
     const nowMs = clock.nowMs()
-    for (const [used, usedMs] of this.#seen) if (Math.abs(nowMs - usedMs) > freshMs) this.#seen.delete(used)
+    for (const [one, usedMs] of this.#seen) if (Math.abs(nowMs - usedMs) > freshMs) this.#seen.delete(one)
     const bytes = localBytes(identity.device, by, atMs, what)
-    const valid = identity.verify(identity.device, bytes, Buffer.from(sig, 'base64')) === 'valid'
+    const signature = Buffer.from(sig, 'base64')
+    const used = signature.toString('hex')
+    const valid = identity.verify(identity.device, bytes, signature) === 'valid'
     // The key of another device: it proves nothing.
     if (!valid || by === '') return { shown: `claimed:${by === '' ? 'nobody' : by}`, proven: false }
-    if (Math.abs(nowMs - atMs) > freshMs || this.#seen.has(sig) || this.#seen.size >= seenMax)
+    if (
+      Math.abs(nowMs - atMs) > freshMs ||
+      this.#seen.has(used) ||
+      this.#seen.size >= seenMax ||
+      this.#isOlder(atMs)
+    )
       throw new PersonError('forged', 'this was signed at another time: ask again')
-    this.#seen.set(sig, atMs)
+    this.#seen.set(used, atMs)
     return { shown: `local:${by}`, proven: true }
+  }
+
+  /** Signed before the device was started: it may have been used then. Later than a minute after that it is stale by itself. */
+  #isOlder(atMs: number): boolean {
+    const runsMs = this.#deps.clock.monotonicMs() - this.#since.monotonicMs
+    return runsMs <= freshMs && atMs < this.#since.atMs
   }
 
   async #byPin(by: string, pin: string): Promise<Person> {

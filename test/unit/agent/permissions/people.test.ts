@@ -37,6 +37,16 @@ describe('who asks', () => {
     expect(() => people.require(claimed)).toThrow('only a person of this device may: Ada')
     expect(() => new People({ clock, identity }, []).require(claimed)).not.toThrow()
   })
+  it('[people-1] is not a claim where the gateway asks for more, also on a device that knows nobody', async () => {
+    const nobody = new People({ clock, identity }, [])
+    const forged = { ...signed(), by: 'Ada' }
+    expect(() => nobody.require({ shown: 'claimed:Ada', proven: false }, { prove: true })).toThrow(
+      'of this household',
+    )
+    const asked = { ...forged, prove: true }
+    await expect(nobody.whoIs(asked, what).then((one) => nobody.require(one, asked))).rejects.toThrow()
+    expect(() => nobody.require({ shown: 'local:root', proven: true }, { prove: true })).not.toThrow()
+  })
   it('is a person with their own PIN, and with no other', async () => {
     const ada = await people.whoIs({ by: 'Ada', pin: '2468' }, what)
     expect(ada).toEqual({ shown: 'Ada', proven: true })
@@ -72,5 +82,20 @@ describe('who asks', () => {
     expect(await people.whoIs(signed(what, 'root', clock.nowMs(), other), what)).toMatchObject({
       ...{ proven: false },
     })
+  })
+  it('[people-3] is nobody who shows a signature again: not with its bytes written otherwise, not after a restart', async () => {
+    const request = signed()
+    const { atMs, sig } = request.local
+    expect((await people.whoIs(request, what)).proven).toBe(true)
+    // Base64 leaves four bits of its last character unused: 16 texts are the same bytes.
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+    const last = letters[letters.indexOf(sig.charAt(85)) ^ 1]
+    const again = { by: 'root', local: { atMs, sig: `${sig.slice(0, 85)}${last}==` } }
+    expect(Buffer.from(again.local.sig, 'base64')).toEqual(Buffer.from(sig, 'base64'))
+    await expect(people.whoIs(again, what)).rejects.toThrow('at another time')
+    clock.advance(1_000)
+    const restarted = new People({ clock, identity }, [{ name: 'Ada', pin }])
+    await expect(restarted.whoIs(request, what)).rejects.toThrow('at another time')
+    expect((await restarted.whoIs(signed(), what)).proven).toBe(true)
   })
 })

@@ -1,0 +1,112 @@
+/** What a device answers about its agents, asked by several at once and by those who may not. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { AgentCalls, type AgentCallsDeps } from '../../../runtime/agent/agent-calls.ts'
+import { contentOf } from '../../../runtime/agent/bundle/bundle.ts'
+import { DeviceAgents } from '../../../runtime/agent/device-agents.ts'
+import { MachinePool } from '../../../runtime/agent/vm/machine-pool.ts'
+import { realClock } from '../../../runtime/base/clock.ts'
+import { Identity } from '../../../runtime/base/identity.ts'
+import { silentLog } from '../../../runtime/base/log.ts'
+import { hashPassword } from '../../../runtime/base/password.ts'
+import { loadDeviceConfig } from '../../../runtime/config/config.ts'
+import type { AuditEntry } from '../../../runtime/observe/audit-chain.ts'
+import { DeviceAudit } from '../../../runtime/observe/device-audit.ts'
+
+const { signal } = new AbortController()
+const source = `import { agent } from 'ganglion'
+export default agent({
+  name: 'waiter',
+  wants: ['light.*:command', 'lock.*:command'],
+  async run(ctx) { await ctx.sleep('1d') },
+})`
+const both = '[{"capability":"light.*:command"},{"capability":"lock.*:command"}]'
+const proof = { by: 'Ada', pin: '2468' }
+
+/** A device that knows Ada, and runs one agent. `recorded` is told before each line of the audit log. */
+async function device() {
+  const stateDir = mkdtempSync(join(tmpdir(), 'agent-calls-'))
+  onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }))
+  const identity = Identity.open('hub', stateDir)
+  const shared = { clock: realClock, log: silentLog, identity }
+  const audit = new DeviceAudit(shared, stateDir)
+  onTestFinished(() => audit[Symbol.asyncDispose]())
+  const people = [{ name: 'Ada', pin: await hashPassword('2468') }]
+  const config = loadDeviceConfig({ id: 'hub', stateDir, people })
+  const models = { modelsFor: () => [], infer: () => Readable.from([]) }
+  const told = { publishApproval: () => {}, publishAgents: () => {} }
+  const agents = await DeviceAgents.open({ ...shared, audit, services: [], models, ...told }, config, signal)
+  onTestFinished(() => agents[Symbol.asyncDispose]())
+  const entries: AuditEntry[] = []
+  const gate = { recorded: async (_entry: AuditEntry) => {} }
+  const moved: string[] = []
+  const record = async (entry: AuditEntry) => {
+    entries.push(entry)
+    await gate.recorded(entry)
+    await audit.record(entry)
+  }
+  const mover = { move: async (name: string) => ({ bytes: moved.push(name), pending: false }) }
+  const deps = { ...shared, agents, audit: { record }, mover: mover as never } satisfies AgentCallsDeps
+  const calls = new AgentCalls(deps, config)
+  await using pool = new MachinePool(shared, { threadsMax: 1 })
+  const { text } = await contentOf(pool, { entry: './a.ts', modules: { './a.ts': source } })
+  await calls.answer({ ask: 'run', bundle: text, grants: both, ...proof }, signal)
+  return { agents, calls, entries, gate, moved }
+}
+
+test('[agent-calls-5] what is taken back stays so, also where another change is under way that was judged before', async () => {
+  const { agents, calls, gate } = await device()
+  const begun = Promise.withResolvers<void>()
+  const goesOn = Promise.withResolvers<void>()
+  gate.recorded = async ({ kind, by }) => {
+    if (kind !== 'asked-for' || by !== 'claimed:Eve') return
+    begun.resolve()
+    await goesOn.promise
+  }
+  // Changes nothing, and so needs nobody's leave.
+  const same = calls.answer({ ask: 'grant', name: 'waiter', set: both, by: 'Eve' }, signal)
+  await begun.promise
+  const less = calls.answer({ ask: 'grant', name: 'waiter', deny: ['lock.*:command'], ...proof }, signal)
+  // Either it waits for the other, or it is made before that goes on.
+  await Promise.race([less, pause(500)])
+  goesOn.resolve()
+  await Promise.all([same, less])
+  expect((await agents.get()).grantsOf('waiter')).toBe('[{"capability":"light.*:command"}]')
+})
+
+test('[agent-calls-4] nobody but a person of the device sends an agent elsewhere, or takes one back from there', async () => {
+  const { calls, moved } = await device()
+  for (const ask of [
+    { ask: 'move', name: 'waiter', to: 'cellar', by: 'Ada' },
+    { ask: 'resume', name: 'waiter', here: true, by: 'Ada' },
+  ])
+    await expect(calls.answer(ask, signal)).rejects.toThrow('only a person of this device may: Ada')
+  expect(moved).toEqual([])
+  await calls.answer({ ask: 'move', name: 'waiter', to: 'cellar', ...proof }, signal)
+  expect(moved).toEqual(['waiter'])
+})
+
+test('[agent-calls-3] of two answers at once one is on record, and what is no answer is not', async () => {
+  const { agents, calls, entries } = await device()
+  const approvals = await agents.approvals()
+  const times = { askedMs: realClock.nowMs(), expiresMs: realClock.nowMs() + 600_000 }
+  const question = {
+    id: 'q1',
+    agent: 'waiter',
+    kind: 'permission' as const,
+    words: 'to unlock',
+    choices: ['yes', 'no'],
+  }
+  const answered = approvals?.ask({ ...question, ...times }, signal)
+  const answer = (text: string) =>
+    calls.answer({ ask: 'approve', approval: 'q1', answer: text, ...proof }, signal)
+  await expect(answer('perhaps')).rejects.toThrow('none of the answers: yes, no')
+  const results = await Promise.allSettled([answer('no'), answer('yes')])
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  expect(await answered).toMatchObject({ answer: 'no', by: 'Ada' })
+  expect(entries.filter(({ kind }) => kind === 'answered').map(({ answer: text }) => text)).toEqual(['no'])
+})
