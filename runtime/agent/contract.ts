@@ -20,7 +20,7 @@ export type Priority = 'control' | 'interactive' | 'background'
 
 /**
  * A capability that an agent asks for: `<pattern>:read`, `<pattern>:command`, `infer:<model>`, `think`, `memory`, `board:<pattern>`,
- * `decide:<pattern>`, `agent:<name>`, `mcp:<server>`, `ask`. In patterns `*` stands for any characters but a dot.
+ * `decide:<pattern>`, `agent:<name>`, `mcp:<server>`, `mcp:<server>/<tool>`, `ask`. In patterns `*` stands for any characters but a dot.
  */
 export type Want =
   | string
@@ -138,7 +138,7 @@ export interface Inferred {
 }
 
 export interface ThinkOptions {
-  /** Names of what the model may use: `'light.*:command'`, `'memory'`, `'agent:<name>'`, `'mcp:<server>'`. Default: nothing. */
+  /** Names of what the model may use: `'light.*:command'`, `'memory'`, `'agent:<name>'`, `'mcp:<server>'`, `'mcp:<server>/<tool>'`. Default: nothing. */
   readonly tools?: readonly string[]
   /** JSON schema of the answer. */
   readonly schema?: { readonly [key: string]: Json }

@@ -33,6 +33,7 @@ import type { Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
 import { agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
+import { ToolServers } from './tool-servers/tool-servers.ts'
 import { topOf } from './top.ts'
 
 const mib = 1024 * 1024
@@ -172,10 +173,11 @@ export class DeviceAgents implements AsyncDisposable {
     const told = parts.use(new AgentsTold({ clock, log, read, publish: publishAgents }))
     const kept = parts.use(await this.#openPermissions(told.changed, signal))
     const ready = Promise.withResolvers<Agents>()
+    const toolServers = parts.use(new ToolServers({ clock, log }, agents.mcp))
     const mind = parts.use(
       await openMind(
         {
-          ...{ clock, log, models, across },
+          ...{ clock, log, models, across, outside: toolServers },
           perform: async (...asked) => (await ready.promise).performFor(...asked),
           // Before they all are: whoever is called may still be on its way.
           runs: (agent) => running?.runs(agent) ?? true,
@@ -188,6 +190,7 @@ export class DeviceAgents implements AsyncDisposable {
       services: schedule.scheduled([
         ...services,
         ...mind.services,
+        toolServers.service,
         askService({ clock, approvals: kept.approvals }),
       ]),
       belongings: { adopt: (bytes) => adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },

@@ -11,6 +11,7 @@ import { MemoryStore } from './memory/memory-store.ts'
 import type { Service } from './service.ts'
 import { type ChatModels, chatBy } from './think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from './think/think.service.ts'
+import type { OutsideTools } from './think/tools.ts'
 
 /** More than the limits of `memory/` let an agent have, with all that JSON adds. */
 const packedBytesMax = 24 * 1024 * 1024
@@ -22,6 +23,8 @@ export interface MindDeps {
   readonly models: ChatModels
   /** Decides about and performs a call as the agent's own. */
   readonly perform: ThinkServiceDeps['perform']
+  /** Tools that servers of this device's configuration offer. */
+  readonly outside?: OutsideTools | undefined
   /** Whether an agent of this name runs on this device. */
   readonly runs: (agent: string) => boolean
   /** Calls to and from agents of other devices. */
@@ -40,7 +43,7 @@ export interface Mind extends AsyncDisposable {
 
 /** Throws where the disk cannot be used. */
 export async function openMind(
-  { clock, log, models, perform, runs, across }: MindDeps,
+  { clock, log, models, perform, outside, runs, across }: MindDeps,
   directory: string,
 ): Promise<Mind> {
   const { store, recoveredFrom } = await MemoryStore.open(directory, clock.nowMs())
@@ -51,7 +54,7 @@ export async function openMind(
   return {
     services: [
       memoryService({ clock, store, embed: embedWith(models) }),
-      thinkService({ clock, chat: chatBy(models), store, perform }),
+      thinkService({ clock, chat: chatBy(models), store, perform, outside }),
       ...callingServices({ clock, store, runs, across }),
     ],
     remove: (agent) => store.remove(agent),

@@ -46,6 +46,7 @@ export const callOps = [
   'until',
   'infer',
   'think',
+  'tool',
   'ask',
   'call',
   'calls',

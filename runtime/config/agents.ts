@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { deviceId } from '../wire/signed.ts'
 import { policySchema } from './policy.ts'
+import { toolServersSchema } from './tool-servers.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
@@ -57,6 +58,8 @@ export const agentsSchema = v.strictObject({
     ),
     {},
   ),
+  /** Servers of outside tools, by name. None is started before an agent uses it. */
+  mcp: v.optional(toolServersSchema, {}),
   /** Of all agents together: who is most urgent has it first. */
   budget: v.optional(
     v.strictObject({

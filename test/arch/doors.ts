@@ -26,6 +26,7 @@ export const fences: Readonly<Record<string, readonly string[]>> = {
   '@fastify/static': ['^gateway/api/'],
   'cbor-x': ['^runtime/wire/'],
   'quickjs-wasi': ['^runtime/agent/vm/'],
+  '@modelcontextprotocol/client': ['^runtime/agent/tool-servers/'],
   'node-cron': ['^runtime/agent/services/'],
   'lru-cache': ['^gateway/offload/'],
   commander: ['^runtime/cli/', '^gateway/main\\.ts$'],

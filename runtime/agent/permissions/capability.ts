@@ -2,11 +2,11 @@
  * Capabilities: their text, what a call needs, and how that is said to a person.
  *
  *     <pattern>:read  <pattern>:command  infer:<model>  board:<pattern>  decide:<pattern>  agent:<name>  mcp:<server>
- *     think  memory  ask  priority:control
+ *     mcp:<server>/<tool>  think  memory  ask  priority:control
  */
 import type { Json } from '../contract.ts'
 import type { Call, CallOp } from '../turn.ts'
-import { patternLimits } from './pattern.ts'
+import { covers, overlaps, patternLimits } from './pattern.ts'
 
 const entityKinds = ['read', 'command'] as const
 const namedKinds = ['infer', 'board', 'decide', 'agent', 'mcp', 'priority'] as const
@@ -51,6 +51,21 @@ export function printCapability({ kind, pattern }: Capability): string {
   return pattern === '' ? kind : `${kind}:${pattern}`
 }
 
+/** Whether all that `narrow` stands for is what `wide` stands for. A tool server stands for all its tools. */
+export function covering(wide: Capability, narrow: Capability): boolean {
+  return wide.kind === narrow.kind && covers(wide.pattern, comparedWith(wide, narrow))
+}
+
+/** Whether something is what both stand for. */
+export function touching(one: Capability, other: Capability): boolean {
+  return one.kind === other.kind && overlaps(comparedWith(other, one), comparedWith(one, other))
+}
+
+/** Of a tool, its server, where the other names a server alone. */
+function comparedWith(other: Capability, { kind, pattern }: Capability): string {
+  return kind === 'mcp' && !other.pattern.includes('/') ? (pattern.split('/')[0] ?? '') : pattern
+}
+
 /** What a call must be allowed. */
 export interface Need {
   readonly capability: Capability
@@ -76,6 +91,7 @@ const needByOp: Readonly<Record<CallOp, NeedOf>> = {
   command: { kind: 'command', arg: 'entity' },
   infer: { kind: 'infer', arg: 'model' },
   think: { kind: 'think' },
+  tool: { kind: 'mcp', arg: 'server' },
   ask: { kind: 'ask' },
   call: { kind: 'agent', arg: 'agent' },
   'memory.get': { kind: 'memory' },
@@ -97,6 +113,14 @@ const needByOp: Readonly<Record<CallOp, NeedOf>> = {
 }
 
 const toolsMax = 64
+/** Stars would stand for more than is asked for. */
+const toolPattern = /^[a-z0-9-]+\/[a-z0-9_./-]+$/i
+
+/** `weather/forecast`; nothing that a grant covers where it names no tool. */
+function toolOf(server: Json | undefined, tool: Json | undefined): string {
+  const text = `${server}/${tool}`
+  return typeof server === 'string' && typeof tool === 'string' && toolPattern.test(text) ? text : ''
+}
 
 /**
  * All that a call needs, the first being what its limits are of; nothing for what anybody may. In one line what is wrong where
@@ -107,7 +131,8 @@ export function needsOf({ op, args }: Pick<Call, 'op' | 'args'>): readonly Need[
   if (!need) return `there is no ${String(op).slice(0, 40)}`
   if (need === 'free') return []
   const { kind, arg, any } = need
-  const pattern = arg === undefined ? '' : args[arg]
+  const named = arg === undefined ? '' : args[arg]
+  const pattern = op === 'tool' ? toolOf(named, args['tool']) : named
   if (typeof pattern !== 'string' || (arg !== undefined && pattern === ''))
     return `${op} names no ${arg}: it must be a text`
   if (pattern.length > patternLimits.charsMax)
@@ -148,7 +173,11 @@ export function describeCapability({ kind, pattern }: Capability): string {
     return `${describeCapability({ kind, pattern: name ?? '' })} ${devicesInWords(device)}`
   }
   if (kind === 'agent') return pattern.includes('*') ? `call agents ${named}` : `call the agent ${named}`
-  return pattern.includes('*') ? `use outside tools of servers ${named}` : `use outside tools of ${named}`
+  const [server = '', ...tool] = pattern.split('/')
+  const where = server.includes('*') ? `servers called ${server}` : server
+  return tool.length > 0
+    ? `use the outside tool ${tool.join('/')} of ${where}`
+    : `use every outside tool of ${where}`
 }
 
 function entitiesInWords(pattern: string): string {

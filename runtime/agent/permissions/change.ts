@@ -5,7 +5,7 @@
  * is taken back is gone: where a wider grant would still allow it, that is said and nothing is changed.
  */
 import type { Want } from '../contract.ts'
-import { type Capability, parseCapability, printCapability } from './capability.ts'
+import { covering, parseCapability, printCapability, touching } from './capability.ts'
 import {
   type Grant,
   grantsOfWants,
@@ -16,7 +16,6 @@ import {
   refuseWider,
 } from './grant.ts'
 import { rateOf } from './judge.ts'
-import { covers, overlaps } from './pattern.ts'
 
 /** As on the wire: JSON of grants, and texts of capabilities. */
 export interface Change {
@@ -56,10 +55,7 @@ function isNoMore(grant: Grant, one: Grant): boolean {
 /** Without limits: with those that the agent itself asks for. */
 function asWanted(grant: Grant, wants: readonly Want[]): Grant {
   if (Object.keys(grant.limits).length > 0) return grant
-  const { kind, pattern } = grant.capability
-  const wanted = grantsOfWants(wants).find(
-    ({ capability }) => capability.kind === kind && covers(capability.pattern, pattern),
-  )
+  const wanted = grantsOfWants(wants).find(({ capability }) => covering(capability, grant.capability))
   return wanted ? { ...grant, limits: wanted.limits } : grant
 }
 
@@ -67,13 +63,8 @@ function without(grants: readonly Grant[], text: string): readonly Grant[] {
   if (text === 'all') return []
   const denied = parseCapability(text)
   if (typeof denied === 'string') throw new PermissionError('malformed', denied)
-  const same = ({ kind }: Capability) => kind === denied.kind
-  const left = grants.filter(
-    ({ capability }) => !(same(capability) && covers(denied.pattern, capability.pattern)),
-  )
-  const still = left.find(
-    ({ capability }) => same(capability) && overlaps(denied.pattern, capability.pattern),
-  )
+  const left = grants.filter(({ capability }) => !covering(denied, capability))
+  const still = left.find(({ capability }) => touching(denied, capability))
   if (still) {
     const wide = printCapability(still.capability)
     throw new PermissionError(

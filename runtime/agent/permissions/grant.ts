@@ -5,9 +5,14 @@
 import * as v from 'valibot'
 import { CodedError } from '../../base/errors.ts'
 import type { Json, Limits, Want } from '../contract.ts'
-import { type Capability, describeCapability, parseCapability, printCapability } from './capability.ts'
+import {
+  type Capability,
+  covering,
+  describeCapability,
+  parseCapability,
+  printCapability,
+} from './capability.ts'
 import { describeLimits, limitsNarrow, parseRate, parseTimes, rateMostMax } from './limits.ts'
-import { covers } from './pattern.ts'
 
 export type PermissionErrorCode = 'malformed' | 'wider' | 'never'
 export class PermissionError extends CodedError<PermissionErrorCode> {
@@ -118,11 +123,7 @@ export function grantsOfWants(wants: readonly Want[]): readonly Grant[] {
 
 /** Whether all that `narrow` allows, `wide` allows by itself. */
 export function isWithin(narrow: Grant, wide: Grant): boolean {
-  return (
-    wide.capability.kind === narrow.capability.kind &&
-    covers(wide.capability.pattern, narrow.capability.pattern) &&
-    limitsNarrow(narrow.limits, wide.limits)
-  )
+  return covering(wide.capability, narrow.capability) && limitsNarrow(narrow.limits, wide.limits)
 }
 
 /** Throws PermissionError `wider` for the first grant that the manifest does not ask for, or asks for with tighter limits. */

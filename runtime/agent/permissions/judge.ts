@@ -7,10 +7,9 @@
  */
 import type { Json } from '../contract.ts'
 import type { Call } from '../turn.ts'
-import { type Capability, describeCapability, type Need, needsOf } from './capability.ts'
+import { type Capability, covering, describeCapability, type Need, needsOf } from './capability.ts'
 import type { Grant } from './grant.ts'
 import { isWithin, minuteOfDay, parseRate, parseTimes, valueRefused } from './limits.ts'
-import { covers } from './pattern.ts'
 
 export interface Circumstances {
   readonly nowMs: number
@@ -60,8 +59,8 @@ export function isStillGranted(call: Pick<Call, 'op' | 'args'>, grants: readonly
 }
 
 function isFor({ capability }: Grant, need: Need): boolean {
-  if (capability.kind !== need.capability.kind) return false
-  return need.any === true || covers(capability.pattern, need.capability.pattern)
+  if (need.any === true) return capability.kind === need.capability.kind
+  return covering(capability, need.capability)
 }
 
 function nothingAllows({ capability }: Need): Judgement {

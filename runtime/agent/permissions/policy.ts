@@ -7,10 +7,9 @@
  */
 import * as v from 'valibot'
 import type { Priority } from '../contract.ts'
-import { type Capability, describeCapability, parseCapability } from './capability.ts'
+import { type Capability, covering, describeCapability, parseCapability, touching } from './capability.ts'
 import { type Grant, isWithin, PermissionError, parseGrants } from './grant.ts'
 import { limitsNarrow } from './limits.ts'
-import { covers, overlaps } from './pattern.ts'
 
 export interface Policy {
   readonly allow: readonly Grant[]
@@ -83,11 +82,9 @@ export function grantedBy(
 
 /** What is both wanted and allowed; undefined where neither is inside of the other. */
 function bothOf(want: Grant, allow: Grant): Grant | undefined {
-  const { kind, pattern } = want.capability
-  if (kind !== allow.capability.kind) return undefined
-  const capability = covers(allow.capability.pattern, pattern)
+  const capability = covering(allow.capability, want.capability)
     ? want.capability
-    : covers(pattern, allow.capability.pattern)
+    : covering(want.capability, allow.capability)
       ? allow.capability
       : undefined
   const limits = limitsNarrow(want.limits, allow.limits)
@@ -104,12 +101,12 @@ export function effective(policy: Policy, grants: readonly Grant[]): readonly Gr
 }
 
 /** Whether it touches what may never be. */
-export function touchesNever({ never }: Policy, { kind, pattern }: Capability): boolean {
-  return never.some((one) => one.kind === kind && overlaps(one.pattern, pattern))
+export function touchesNever({ never }: Policy, capability: Capability): boolean {
+  return never.some((one) => touching(one, capability))
 }
 
-function isNever({ never }: Policy, { capability: { kind, pattern } }: Grant): boolean {
-  return never.some((one) => one.kind === kind && covers(one.pattern, pattern))
+function isNever({ never }: Policy, { capability }: Grant): boolean {
+  return never.some((one) => covering(one, capability))
 }
 
 /** Throws PermissionError `never` for the first grant of which nothing could ever be used. */

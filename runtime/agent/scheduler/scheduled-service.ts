@@ -80,6 +80,7 @@ const rules: Partial<Readonly<Record<CallOp, Rule>>> = {
     charge: () => ({}),
     isSaid: never,
   },
+  tool: { within: ['bytes'], charge: (_tookMs, args) => ({ bytes: bytesOf(args) }), isSaid: never },
   call: { ...said, isSaid: ({ agent }) => isElsewhere(agent) },
   'board.set': said,
   'board.delete': said,

@@ -1,7 +1,8 @@
 /** `think`: what an agent asks of a language model. */
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
-import type { Json } from '../contract.ts'
+import { CodedError } from '../../base/errors.ts'
+import type { CallErrorCode, Json } from '../contract.ts'
 import type { MemoryStore } from '../memory/memory-store.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service, unshared } from '../service.ts'
 import { checkedService } from '../services/checked-service.ts'
@@ -9,12 +10,14 @@ import type { Call } from '../turn.ts'
 import type { Chat } from './chat.ts'
 import { schemaFault } from './json-schema.ts'
 import { type Entry, type Journal, ThinkError, think } from './thought.ts'
-import { toolsOf } from './tools.ts'
+import { type OutsideTools, type Tool, toolsOf } from './tools.ts'
 
 export interface ThinkServiceDeps {
   readonly clock: Clock
   readonly chat: Chat
   readonly store: MemoryStore
+  /** Absent: nobody offers any. */
+  readonly outside?: OutsideTools | undefined
   /** Decides about and performs a call as the agent's own. Ids have a fraction: those of its own calls are whole. */
   readonly perform: (
     caller: Caller,
@@ -62,13 +65,13 @@ export function thinkService(deps: ThinkServiceDeps): Service {
 }
 
 async function thinkOnce(
-  { clock, chat, store, perform }: ThinkServiceDeps,
+  { clock, chat, store, perform, outside }: ThinkServiceDeps,
   args: v.InferOutput<typeof schema>,
   { caller, call, askedMs, sharing = unshared }: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const tools = toolsOf(args.tools)
-  if (typeof tools === 'string') return failed('bad-request', `think: tools: ${tools}`)
+  const named = toolsOf(args.tools)
+  if (typeof named === 'string') return failed('bad-request', `think: tools: ${named}`)
   const wrong = args.schema === undefined ? undefined : schemaFault(args.schema)
   if (wrong !== undefined) return failed('bad-request', `think: schema: ${wrong}`)
   const { agent } = caller
@@ -78,8 +81,9 @@ async function thinkOnce(
   store.dropThoughts(agent, askedMs - withinMsMax)
   const { goal, schema: form, privacy, budget } = args
   const deadlineMs = Math.min(args.deadlineMs ?? askedMs + defaults.withinMs, askedMs + withinMsMax)
-  const outcome = await outcomeOf(() =>
-    think(
+  const outcome = await outcomeOf(async () => {
+    const tools = [...named.tools, ...(await offered(outside, named.outside, signal))]
+    return await think(
       {
         clock,
         chat,
@@ -95,11 +99,28 @@ async function thinkOnce(
       },
       { goal, tools, schema: form, privacy, tokensMax: budget.tokens, stepsMax: budget.steps, deadlineMs },
       signal,
-    ),
-  )
+    )
+  })
   store.endThought(writer, outcome as unknown as Json)
   await store.durable()
   return outcome
+}
+
+/** The model has all that the agent named, or is not asked. */
+async function offered(
+  outside: OutsideTools | undefined,
+  patterns: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Tool[]> {
+  if (patterns.length === 0) return []
+  if (!outside) throw new ThinkError('unavailable', 'this device has no tool servers')
+  try {
+    return await outside.tools(patterns, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof CodedError) throw new ThinkError(error.code as CallErrorCode, error.message)
+    throw error
+  }
 }
 
 async function outcomeOf(work: () => ReturnType<typeof think>): Promise<Outcome> {

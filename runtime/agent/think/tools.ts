@@ -25,15 +25,24 @@ export interface ToolContext {
   readonly deadlineMs: number
 }
 
+/** Tools of others, by patterns of a server or of its tools. */
+export interface OutsideTools {
+  /** Throws CodedError with one of the codes of calls; the signal's reason. */
+  tools(patterns: readonly string[], signal: AbortSignal): Promise<readonly Tool[]>
+}
+
 const text = (description: string) => ({ type: 'string', description })
 const object = (properties: Args, required: readonly string[] = Object.keys(properties)) => ({
   ...{ type: 'object', properties, required, additionalProperties: false },
 })
 
-/** The tools that these names stand for; in one line why one stands for none. */
-export function toolsOf(names: readonly string[]): readonly Tool[] | string {
+/** The tools that these names stand for, and patterns of those that others offer; in one line why one stands for none. */
+export function toolsOf(
+  names: readonly string[],
+): { readonly tools: readonly Tool[]; readonly outside: readonly string[] } | string {
   const patterns: { read: string[]; command: string[] } = { read: [], command: [] }
   const agents: string[] = []
+  const outside: string[] = []
   let remembers = false
   for (const name of names) {
     const capability = parseCapability(name)
@@ -42,14 +51,16 @@ export function toolsOf(names: readonly string[]): readonly Tool[] | string {
     if (kind === 'read' || kind === 'command') patterns[kind].push(pattern)
     else if (kind === 'agent' && !pattern.includes('*')) agents.push(pattern)
     else if (kind === 'memory') remembers = true
-    else return `${name} is no tool: name light.*:read, light.*:command, memory or agent:NAME`
+    else if (kind === 'mcp') outside.push(pattern)
+    else return `${name} is no tool: name light.*:read, light.*:command, memory, agent:NAME or mcp:SERVER`
   }
-  return [
+  const tools = [
     ...(patterns.read.length > 0 ? readTools(patterns.read) : []),
     ...(patterns.command.length > 0 ? [commandTool(patterns.command)] : []),
     ...(remembers ? memoryTools : []),
     ...(agents.length > 0 ? [callTool(agents)] : []),
   ]
+  return { tools, outside }
 }
 
 /** Checks what a model gave a tool; `act` sees only what is as the schema says. */

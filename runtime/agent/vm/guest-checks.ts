@@ -75,6 +75,8 @@ export const shapes: { readonly [op in CallOp]: Shapes } = {
     budget: maybe(fields({ tokens: maybe(count), steps: maybe(count) })),
     deadlineMs,
   },
+  // Only a model asks for it, in a thought.
+  tool: { server: text, tool: text, arguments: record, privacy, deadlineMs },
   ask: { question: text, choices: maybe(texts), deadlineMs },
   call: { agent: text, message: anything, deadlineMs },
   calls: {},
