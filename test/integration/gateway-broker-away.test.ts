@@ -167,20 +167,23 @@ it.skipIf(!installed)('a broker that wants a password gets it, and its refusal i
 it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
   const levels: number[] = []
   const five = createServer((socket) => {
+    let waiting = Buffer.alloc(0)
     socket.on('error', () => {})
     socket.on('data', (bytes: Buffer) => {
-      // CONNECT: header and length (2), protocol name (6), level. SUBSCRIBE: the same, id (2); five filters of the gateway's
-      // connection and of its worker's.
-      if (bytes[0] === 0x10) {
-        levels.push(bytes[8] as number)
-        if (bytes[8] === 5) socket.write(Buffer.from([0x20, 3, 0, 0, 0]))
-        else socket.end(Buffer.from([0x20, 2, 0, 1]))
+      waiting = Buffer.concat([waiting, bytes])
+      for (let packet = packetOf(waiting); packet; packet = packetOf(waiting)) {
+        waiting = waiting.subarray(packet.bytes)
+        const { type, body } = packet
+        // CONNECT: protocol name (6), level.
+        if (type === 0x10) {
+          levels.push(body[6] as number)
+          if (body[6] === 5) socket.write(Buffer.from([0x20, 3, 0, 0, 0]))
+          else socket.end(Buffer.from([0x20, 2, 0, 1]))
+        }
+        const codes = type === 0x82 ? qualitiesOf(body) : []
+        if (type === 0x82)
+          socket.write(Buffer.from([0x90, 3 + codes.length, ...body.subarray(0, 2), 0, ...codes]))
       }
-      const codes = bytes.includes('/infer/') ? [1, 1, 1, 1, 1] : [1, 1, 1, 1, 0]
-      // The length of more than 127 bytes takes two.
-      const at = (bytes[1] as number) > 127 ? 3 : 2
-      if (bytes[0] === 0x82)
-        socket.write(Buffer.from([0x90, 3 + codes.length, ...bytes.subarray(at, at + 2), 0, ...codes]))
     })
   }).listen(0, '127.0.0.1')
   await until('listening', () => five.listening)
@@ -192,3 +195,24 @@ it('a broker that speaks MQTT 5 only is spoken to in MQTT 5', async () => {
   await modern[Symbol.asyncDispose]()
   five.close()
 })
+
+/** The first packet, once it is whole: a type, and a length of up to two bytes (MQTT 5, 2.1.4). */
+function packetOf(bytes: Buffer) {
+  const [type = 0, low = 0, high = 0] = bytes
+  const isLong = low > 127
+  const length = isLong ? (low & 127) + 128 * high : low
+  const from = isLong ? 3 : 2
+  if (bytes.length < from + length) return undefined
+  return { type, body: bytes.subarray(from, from + length), bytes: from + length }
+}
+
+/** Of a SUBSCRIBE (MQTT 5, 3.8): identifier (2), properties, then a filter and its options each. */
+function qualitiesOf(body: Buffer): number[] {
+  const qualities: number[] = []
+  for (let at = 3 + (body[2] as number); at < body.length; ) {
+    const options = at + 2 + body.readUInt16BE(at)
+    qualities.push((body[options] as number) & 3)
+    at = options + 1
+  }
+  return qualities
+}
