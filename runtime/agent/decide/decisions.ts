@@ -1,8 +1,9 @@
 /**
  * Joint decisions over MQTT. An agent's call on a subject joins the decision that is open on it, or opens one; every device of the site
- * takes part. Where two devices open one on the same subject at once, the one whose opener's name is first goes on.
+ * takes part. Where two devices open one on the same subject at once, the one that needs more of them goes on; of equals the one
+ * whose opener's name is first.
  *
- * Invariants: [decide-9] a message that its device did not sign, of another decision, of a stranger or opened too long ago changes
+ * Invariants: [decide-13] nobody is drawn into a decision that needs fewer devices than was asked for here; [decide-9] a message that its device did not sign, of another decision, of a stranger or opened too long ago changes
  * nothing; it is counted and logged; [decide-10] every decision that this device took part in is recorded, with its reason and
  * with what was odd; [decide-11] a call ends with its decision, at its deadline at the latest.
  */
@@ -143,7 +144,7 @@ export class Decisions implements Disposable {
    */
   async decide(opening: Opening, intent: Intent, signal: AbortSignal): Promise<Outcome & { id: string }> {
     signal.throwIfAborted()
-    const live = this.#of(opening.what, opening.subject) ?? this.#open(opening)
+    const live = this.#joined(opening)
     if (typeof live === 'string') return { id: '', decided: false, reason: live }
     const { promise, resolve, reject } = Promise.withResolvers<Outcome & { id: string }>()
     live.waiters.push(resolve)
@@ -168,20 +169,40 @@ export class Decisions implements Disposable {
     this.#live.clear()
   }
 
+  /** What is open on the subject, where it asks for no less than is asked for here; else a new one. One line where neither can be. */
+  #joined(opening: Opening): Live | string {
+    const other = this.#of(opening.what, opening.subject)
+    if (!other) return this.#open(opening)
+    const { open, opener } = other
+    if (weightOf(open) < weightOf({ ...opening, ...this.#terms(opening) })) {
+      const own = this.#open(opening)
+      if (typeof own !== 'string') this.#yield(other, own)
+      return own
+    }
+    if (open.what === 'vote' && opening.what === 'vote' && open.rule !== opening.rule)
+      return `${opener} has opened a vote on ${open.subject} that is counted otherwise: ${open.rule}`
+    return other
+  }
+
   #of(what: DecisionKind, subject: string): Live | undefined {
     for (const live of this.#live.values())
       if (!live.ended && live.open.what === what && live.open.subject === subject) return live
     return undefined
   }
 
+  /** Who decides, and how many of them must take part. */
+  #terms(opening: Opening): { readonly members: readonly string[]; readonly quorum: number } {
+    const members = this.#deps.signer.trusted.toSorted()
+    const fewest = opening.what === 'agree' ? 2 * opening.faulty + 1 : Math.floor(members.length / 2) + 1
+    return { members, quorum: opening.quorum ?? fewest }
+  }
+
   /** One line where it cannot be opened. */
   #open(opening: Opening): Live | string {
     const { clock, signer } = this.#deps
-    const members = signer.trusted.toSorted()
+    const { members, quorum } = this.#terms(opening)
     if (members.length > decideLimits.membersMax)
       return `${members.length} devices are too many to decide together: ${decideLimits.membersMax} at most`
-    const fewest = opening.what === 'agree' ? 2 * opening.faulty + 1 : Math.floor(members.length / 2) + 1
-    const quorum = opening.quorum ?? fewest
     if (opening.what === 'agree' && members.length < 3 * opening.faulty + 1)
       return `${members.length} devices cannot bear ${opening.faulty} that lie: ${3 * opening.faulty + 1} are needed`
     if (quorum > members.length)
@@ -326,7 +347,7 @@ export class Decisions implements Disposable {
     if (open.what === 'agree' && open.members.length < 3 * open.faulty + 1)
       return 'too few devices for so many that lie'
     const other = this.#of(open.what, open.subject)
-    if (other && other.opener <= from) return undefined
+    if (other && !isBefore({ open, opener: from }, other)) return undefined
     const begun = this.#begin(open, from, '')
     if (typeof begun === 'string') return begun
     if (other) this.#yield(other, begun)
@@ -435,6 +456,20 @@ export class Decisions implements Disposable {
     const [oldest] = this.#recent
     if (this.#recent.size > recentMax && oldest !== undefined) this.#recent.delete(oldest)
   }
+}
+
+/** How much must come together for a decision: devices that take part, and of `agree` devices that may lie. */
+function weightOf(open: Pick<OpenBody, 'what' | 'quorum'> & { readonly faulty?: number }): number {
+  return open.what === 'agree' ? (open.faulty ?? 0) : open.quorum
+}
+
+/**
+ * Of two on one subject the one that asks for more goes on, everywhere; of equals that of the opener whose name is first. Who lies
+ * must not make a decision of its own by opening one that needs fewer.
+ */
+function isBefore(one: Pick<Live, 'open' | 'opener'>, other: Pick<Live, 'open' | 'opener'>): boolean {
+  const more = weightOf(one.open) - weightOf(other.open)
+  return more === 0 ? one.opener < other.opener : more > 0
 }
 
 function dueAt({ ended, againAtMs, process, open }: Live, nowMs: number): number {
