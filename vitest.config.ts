@@ -10,6 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/e2e/**', 'test/board/**', 'node_modules/**'],
     pool: 'forks',
+    // Many wait for processes and deadlines: a second one computes meanwhile. More would be in each other's way on two cores.
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: [
