@@ -128,7 +128,12 @@ async function perform(
     const bytes = bytesOf(args) + messageBytes
     if (rule.isSaid(args)) (await draw('radio', bytes, signal))(bytes)
     const startMs = monotonicMs()
-    const boundary = async (until: AbortSignal) => await grant?.pause(until)
+    // What a thought has spent so far counts before its next step, and what others of the agent spent while it waited.
+    const boundary = async (until: AbortSignal) => {
+      await grant?.pause(until)
+      const spent = await accounts.admit(agent, rule.within, until)
+      if (spent !== undefined) throw new ScheduleError('full', spent)
+    }
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority }
     const outcome = await service.perform({ ...performing, caller, sharing }, signal)

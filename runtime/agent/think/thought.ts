@@ -157,6 +157,7 @@ class UnderWay {
 
   async #ask(): Promise<void> {
     const { stepsMax, tokensMax, tools, schema, deadlineMs } = this.#goal
+    const { sharing } = this.#deps
     if (this.#steps >= stepsMax)
       throw new ThinkError(
         'limit',
@@ -182,12 +183,14 @@ class UnderWay {
       deadlineMs: Math.max(1, deadlineMs - this.#deps.clock.nowMs()),
     })).catch((error) => {
       drawn({ tokens: asking, away: true })
+      // Given up by the agent, or too late by its own deadline: the model has read it all the same.
+      if (this.#signal.aborted) sharing.spend({ tokens: asking })
       throw error
     })
     const { content, toolCalls, privacy, price: money = 0 } = answer
     const tokens = answer.tokens ?? asking + tokensOf(JSON.stringify([content, toolCalls]))
     drawn({ ...answer, tokens })
-    this.#deps.sharing.spend({ tokens, money })
+    sharing.spend({ tokens, money })
     await this.#add({ kind: 'said', content, toolCalls, tokens, privacy, atMs: this.#deps.clock.nowMs() })
   }
 
@@ -197,12 +200,19 @@ class UnderWay {
     await sharing.boundary(this.#signal)
     const tokensUsed = await sharing.draw('tokens', asking + answerMax, this.#signal)
     const bytes = asking * charsPerToken
-    const bytesUsed =
-      this.#privacy === 'device' ? () => {} : await sharing.draw('gateway', bytes, this.#signal)
+    const bytesUsed = await this.#drawBytes(bytes).catch((error) => {
+      tokensUsed(0)
+      throw error
+    })
     return ({ tokens, away }: { readonly tokens: number; readonly away: boolean }) => {
       tokensUsed(tokens)
       bytesUsed(away ? bytes : 0)
     }
+  }
+
+  async #drawBytes(bytes: number): Promise<(used: number) => void> {
+    if (this.#privacy === 'device') return () => {}
+    return await this.#deps.sharing.draw('gateway', bytes, this.#signal)
   }
 
   async #chat(request: () => Parameters<Chat>[0]): Promise<ChatAnswer> {

@@ -112,6 +112,27 @@ test('[sched-14] [account-2] what a thought cost is counted, and one beyond the 
   })
 })
 
+test('[account-1] [account-2] a thought that has used up its quota takes no further step, nor does one that waited meanwhile', async () => {
+  const { clock, schedule, order, ask } = await scheduled(
+    ['think'],
+    50,
+    async (sharing, signal, _, agent) => {
+      for (const step of [1, 2, 3]) {
+        await sharing.boundary(signal)
+        order.push(`${agent} step ${step}`)
+        sharing.spend({ tokens: 60 })
+        await sleep(clock, 10)
+      }
+    },
+  )
+  const spent = { ok: false, error: { code: 'limit', message: 'poet has used its 100 tokens in 24 h' } }
+  await clock.run(async () => {
+    expect(await Promise.all([ask('poet'), ask('poet'), ask('poet')])).toEqual([spent, spent, spent])
+  })
+  expect(order.filter((line) => line.includes('step'))).toEqual(['poet step 1', 'poet step 1'])
+  expect(schedule.scheduler.loads().every(({ used }) => used === 0)).toBe(true)
+})
+
 test('[sched-14] [account-2] who holds the engine too long waits for its quota, and the others do not', async () => {
   const { clock, schedule, order, ask } = await scheduled(['infer'], 1_500)
   await clock.run(async () => {
