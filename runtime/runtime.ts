@@ -10,6 +10,8 @@ import { safetyVeto } from './agent/decide/safety-veto.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
 import { lacks } from './agent/move/lacks.ts'
 import { Mover } from './agent/move/mover.ts'
+import { Replicator } from './agent/move/replicate.ts'
+import { TakeOver } from './agent/move/take-over.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
 import { Assistant } from './assistant/assistant.ts'
@@ -38,6 +40,7 @@ import { Leases } from './things/leases.ts'
 import { homeMessage, publishHome } from './things/publication.ts'
 import { EntityRegistry } from './things/registry.ts'
 import { Remote } from './things/remote/remote.ts'
+import { remoteRefusal } from './things/remote/rule.ts'
 import { understand } from './understanding/understand.ts'
 import type { DecisionEvent } from './wire/decide.ts'
 
@@ -291,8 +294,13 @@ async function openTogether(
   const topic = link.topics.agents(id)
   const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
     now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)
-  agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents }, config, signal))
-  const mover = stack.use(await openMover({ ...shared, link, registry, inference }, agents, identity, signal))
+  const copies: { changed?: () => void } = {}
+  const changed = () => copies.changed?.()
+  agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents, changed }, config, signal))
+  const here = { ...shared, link, registry, inference }
+  const mover = stack.use(await openMover(here, agents, { identity, config: config.agents }, signal))
+  const replicator = openCopies({ ...shared, link, site, mover }, agents, config.agents, stack)
+  copies.changed = () => void replicator?.changed().catch(() => {})
   const open = stack.move()
   return { agents, mover, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
@@ -306,7 +314,7 @@ function openMover(
     inference,
   }: Pick<TogetherDeps, 'clock' | 'log' | 'link' | 'registry' | 'inference'>,
   agents: DeviceAgents,
-  identity: Identity,
+  { identity, config }: { readonly identity: Identity; readonly config: DeviceConfig['agents'] },
   signal: AbortSignal,
 ): Promise<Mover> {
   const { router, served, routes } = inference
@@ -316,11 +324,41 @@ function openMover(
     runs: (model: string) => routes.some((route) => route.offer(model).usable),
     models: () => served.list().map(({ name }) => name),
     thinks: () => router.modelsFor('chat').length > 0,
+    refuses: (from: string, entity: string) => {
+      const { info } = registry.get(entity) ?? {}
+      return info && remoteRefusal(config, from, info)
+    },
   }
   const moves = async () => (await agents.get()).moves
   const known = async () => (await agents.known())?.moves
-  const deps = { clock, log, bus: link, signer: identity, lacks: (grants: string) => lacks(here, grants) }
-  return Mover.open({ ...deps, open: moves, known }, signal)
+  const missing = (grants: string, from: string) => lacks(here, grants, from)
+  const deps = { clock, log, bus: link, signer: identity, lacks: missing }
+  return Mover.open({ ...deps, open: moves, known, keepsFor: config.takeOver?.from }, signal)
+}
+
+/** Copies of this device's agents for others, and of others' for this one. */
+function openCopies(
+  {
+    clock,
+    log,
+    link,
+    site,
+    mover,
+  }: Pick<TogetherDeps, 'clock' | 'log' | 'link'> & { site: Site; mover: Mover },
+  agents: DeviceAgents,
+  { replicate, takeOver }: DeviceConfig['agents'],
+  stack: AsyncDisposableStack,
+): Replicator | undefined {
+  const known = async () => (await agents.known())?.moves
+  const shared = { clock, log, mover, known }
+  if (takeOver && takeOver.after !== 'by-hand') {
+    const options = { from: takeOver.from, afterMs: takeOver.after * 1000 }
+    const away = () => site.peers.away
+    stack.use(new TakeOver({ ...shared, bus: link, away, leases: site.leases }, options))
+  }
+  if (!replicate) return undefined
+  const { to, everyS, agents: named } = replicate
+  return stack.use(new Replicator({ ...shared }, { to, everyMs: everyS * 1000, agents: named }))
 }
 
 function openVoice(

@@ -121,7 +121,8 @@ export class Agents implements AsyncDisposable {
       deps.log.error('what agents left could not be read: it was put aside, and none runs', { recoveredFrom })
     const agents = new Agents(deps, options, store)
     for (const stored of store.agents()) {
-      if (stored.state === 'running') agents.#live(stored)
+      // Where others have copies of it they are asked first.
+      if (stored.state === 'running' && !agents.#moves?.waits(stored.name)) agents.#live(stored)
       if (stored.state === 'failed') agents.#restartLater(stored)
     }
     return agents
@@ -141,6 +142,7 @@ export class Agents implements AsyncDisposable {
       new AgentMoves({
         ...{ clock, log: this.#deps.log, store, seal: this.#seal, belongings },
         ...{ engine: this.pool.engine, agentsMax: options.agentsMax },
+        copyBytesMax: Math.floor(options.bytesMax / 2),
         next: (name, work) => this.#next(name, work),
         halt: (name) => this.#gone(name),
         live: (stored) => this.#live(stored),
@@ -202,7 +204,8 @@ export class Agents implements AsyncDisposable {
   /** Forgets it, and all it left. Throws AgentError `not-found`. */
   remove(name: string): Promise<void> {
     // One that comes was not this device's yet: the other keeps it when it asks.
-    const coming = this.#store.agent(name)?.state === 'arriving' && this.#store.moves.of(name)
+    const state = this.#store.agent(name)?.state
+    const coming = (state === 'arriving' || state === 'standby') && this.#store.moves.of(name)
     if (coming && this.#moves) return this.#moves.drop(coming.id)
     return this.#next(name, async () => {
       await this.#stop(name)
@@ -249,7 +252,8 @@ export class Agents implements AsyncDisposable {
       const waiting = state === 'running' ? this.#store.calls(name).map(({ call }) => call.op) : []
       const inMemory = life?.inMemory ?? false
       const turns = life?.turns ?? turn
-      const problem = life?.problem
+      const asks = state === 'running' && this.#moves?.isHeld(name)
+      const problem = asks ? 'it asks the devices that have copies of it' : life?.problem
       return { name, state, reason, token, startedMs, program, grants, turns, waiting, inMemory, problem }
     })
   }
@@ -369,6 +373,7 @@ export class Agents implements AsyncDisposable {
   }
 
   #live(stored: StoredAgent): void {
+    if (this.#lives.has(stored.name)) return
     this.#forgetRestart(stored.name)
     const { clock, log, identity, programOf, turns } = this.#deps
     try {
@@ -478,7 +483,7 @@ export class Agents implements AsyncDisposable {
 
 /** Throws AgentError `state`: while it is neither here nor there, nothing is changed about it. */
 function refuseOnItsWay({ name, state, reason }: StoredAgent): void {
-  if (state === 'moved' || state === 'arriving')
+  if (state === 'moved' || state === 'arriving' || state === 'standby')
     throw new AgentError(
       'state',
       `${name}: ${reason}; where that device is gone for good, "ganglion agent resume ${name} --here" begins it here`,

@@ -52,6 +52,8 @@ export interface DeviceAgentsDeps {
   readonly publishApproval: DevicePermissionsDeps['publish']
   /** Keeps what the site is told of the agents; nothing: there are none. Throws where it cannot. */
   readonly publishAgents: (now: AgentsNow | undefined) => void
+  /** Told when something was done with an agent, or one has come to its end. */
+  readonly changed?: () => void
 }
 
 export class DeviceAgents implements AsyncDisposable {
@@ -196,7 +198,10 @@ export class DeviceAgents implements AsyncDisposable {
       belongings: { adopt: (bytes) => adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
       recordings: this.#recordings(),
       removed: (agent) => mind.remove(agent),
-      changed: told.changed,
+      changed: () => {
+        told.changed()
+        this.#deps.changed?.()
+      },
       revoked: kept.permissions.revoked,
       decide: (...asked) => kept.permissions.decide(...asked),
       programOf: (bytes) => {

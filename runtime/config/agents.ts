@@ -60,6 +60,28 @@ export const agentsSchema = v.strictObject({
   ),
   /** Servers of outside tools, by name. None is started before an agent uses it. */
   mcp: v.optional(toolServersSchema, {}),
+  /** Copies of agents that other devices keep, so that they may go on there where this one dies. */
+  replicate: v.optional(
+    v.strictObject({
+      to: v.pipe(v.array(deviceId), v.minLength(1), v.maxLength(4, 'must be four at most')),
+      everyS: v.optional(v.pipe(count(86_400), v.minValue(5, 'must be 5 at least')), 60),
+      /** Absent: all. */
+      agents: v.optional(
+        v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.minLength(1), v.maxLength(64)),
+      ),
+    }),
+  ),
+  /** Of which devices copies are kept here, and when they are begun; absent: of none. */
+  takeOver: v.optional(
+    v.strictObject({
+      from: v.pipe(v.array(deviceId), v.minLength(1), v.maxLength(64)),
+      /** Seconds for which the other device is away, or when a person says so. */
+      after: v.union(
+        [v.literal('by-hand'), v.pipe(v.number(), v.integer(), v.minValue(30), v.maxValue(86_400))],
+        'must be "by-hand", or whole seconds from 30 on',
+      ),
+    }),
+  ),
   /** Of all agents together: who is most urgent has it first. */
   budget: v.optional(
     v.strictObject({

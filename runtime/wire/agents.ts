@@ -70,7 +70,16 @@ export const agentParams = v.variant('ask', [
 export type AgentAsk = v.InferOutput<typeof agentParams>
 
 /** `moving`, `moved`: on its way to another device; `arriving`: coming from one. */
-export const agentStates = ['running', 'stopped', 'ended', 'failed', 'moving', 'moved', 'arriving'] as const
+export const agentStates = [
+  'running',
+  'stopped',
+  'ended',
+  'failed',
+  'moving',
+  'moved',
+  'arriving',
+  'standby',
+] as const
 
 export const agentView = v.object({
   name,

@@ -1,6 +1,7 @@
 /**
  * Agents that move, on the wire: `<base>/site/move/<to>/<from>`, each message signed by the device that its topic names last. The
  * device that takes an agent makes the move's `id`: so nothing that was said about an earlier move means anything in this one.
+ * `…/<to>/<from>/<id>`, retained: that an agent of `to` goes on with `from`, for `to` when it is back and for others that have a copy.
  */
 import * as v from 'valibot'
 import { agentGrants } from './agents.ts'
@@ -32,8 +33,11 @@ export const moveBody = v.variant('kind', [
   v.object({
     ...{ kind: v.literal('ask'), to: deviceId, n: id, agent: name, engine: hash, bytes: count },
     grants: agentGrants,
+    // It stays where it is, and the other keeps a copy for the day on which it is not.
+    copy: v.optional(v.boolean()),
   }),
-  v.object({ kind: v.literal('yes'), to: deviceId, n: id, id }),
+  // `holds`: the copy of it that is there already.
+  v.object({ kind: v.literal('yes'), to: deviceId, n: id, id, holds: v.optional(id) }),
   v.object({ kind: v.literal('no'), to: deviceId, n: id, reason }),
   // The agent, piece by piece; each is acknowledged, and the whole once it is on the disk.
   v.object({ kind: v.literal('chunk'), to: deviceId, id, at: count, of: chunks, sha256: hash, part }),
@@ -49,8 +53,11 @@ export const moveBody = v.variant('kind', [
   v.object({ kind: v.literal('dropped'), to: deviceId, id }),
   // Whoever keeps it asks what became of the move.
   v.object({ kind: v.literal('how'), to: deviceId, id }),
-  // A person began it there by hand, since the other was not to be reached.
-  v.object({ kind: v.literal('seized'), to: deviceId, id, token: count }),
+  // It was begun there, by a person's word or from a copy, since the other was not to be reached.
+  v.object({ kind: v.literal('seized'), to: deviceId, id, token: count, lineage: v.optional(deviceId) }),
   v.object({ kind: v.literal('let-go'), to: deviceId, id }),
+  // Whether the other is there, before its agents are begun elsewhere.
+  v.object({ kind: v.literal('there'), to: deviceId, n: id }),
+  v.object({ kind: v.literal('here'), to: deviceId, n: id }),
 ])
 export type MoveBody = v.InferOutput<typeof moveBody>

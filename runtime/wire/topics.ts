@@ -95,9 +95,9 @@ export class Topics {
   command(to: string, from: string): string {
     return this.#device('site', 'command', to, from)
   }
-  /** What `from` says to `to` about an agent that goes from one to the other. */
-  move(to: string, from: string): string {
-    return this.#device('site', 'move', to, from)
+  /** What `from` says to `to` about an agent that goes from one to the other; with `id`, retained: that it goes on with `from`. */
+  move(to: string, from: string, id?: string): string {
+    return this.#device('site', 'move', to, from, ...(id === undefined ? [] : [id]))
   }
   /** What `from` says to `to` about calls between their agents. */
   call(to: string, from: string): string {

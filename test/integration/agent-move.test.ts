@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Bus } from '../../runtime/agent/together/bus.ts'
 import { seal } from '../../runtime/agent/together/envelope.ts'
-import { type Cancel, type Clock, realClock, VirtualClock } from '../../runtime/base/clock.ts'
 import type { Link } from '../../runtime/link/session.ts'
 import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
 import { ScriptedService } from '../fixtures/agent/scripted-service.ts'
 import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { JumpingClock } from '../fixtures/jumping-clock.ts'
 import { openSite, type SiteDevice, until } from '../fixtures/site.ts'
 
 let stack: AsyncDisposableStack
@@ -25,29 +25,6 @@ interface Here {
   readonly clock: JumpingClock
   /** Words that do not reach it. */
   readonly deaf: Set<string>
-}
-
-/** Real time, which the test may have pass quicker. */
-class JumpingClock implements Clock {
-  readonly #ahead = new VirtualClock({ startMs: 0 })
-  nowMs = () => realClock.nowMs() + this.#ahead.monotonicMs()
-  monotonicMs = () => realClock.monotonicMs() + this.#ahead.monotonicMs()
-  random = () => realClock.random()
-  newId = () => realClock.newId()
-  after(ms: number, work: () => void): Cancel {
-    const cancels = [realClock.after(ms, () => over()), this.#ahead.after(ms, () => over())]
-    const cancel = () => {
-      for (const one of cancels) one()
-    }
-    const over = () => {
-      cancel()
-      work()
-    }
-    return cancel
-  }
-  advance(ms: number): void {
-    for (let left = ms; left > 0; left -= 500) this.#ahead.advance(500)
-  }
 }
 
 async function opened(site: SiteDevice, more: Partial<MovingDeviceDeps> = {}): Promise<Here> {

@@ -12,6 +12,8 @@ const ttl = v.pipe(v.number(), v.minValue(leaseLimits.ttlMsMin), v.maxValue(leas
 const leaseArgs = v.object({ name: leaseName, ttlMs: ttl, deadlineMs: v.optional(v.number()) })
 const releaseArgs = v.object({ name: leaseName, token: v.pipe(v.number(), v.safeInteger()) })
 
+/** Whoever holds these begins an agent of a device that died. */
+const ownPrefix = 'agent.'
 /** How long a call waits that named no time. */
 const withinMsDefault = 10_000
 
@@ -34,6 +36,8 @@ export function leaseService({
       const args = check(leaseArgs, call.args)
       if (!args.ok) return failed('bad-request', args.reason)
       const { name, ttlMs, deadlineMs } = args.value
+      if (name.startsWith(ownPrefix))
+        return failed('bad-request', `${name}: leases called ${ownPrefix}… are the devices' own`)
       const withinMs = deadlineMs === undefined ? withinMsDefault : Math.max(0, deadlineMs - nowMs())
       const claimed = await leases.claim(name, caller.agent, { ttlMs: Math.floor(ttlMs), withinMs }, signal)
       return claimed.ok

@@ -4,12 +4,14 @@
  *
  * Invariants: [move-1] an agent that was given away is not run here again, unless nobody has it or a person says so; one that comes is
  * not run before the other device has given it away, unless a person says so; [move-2] a copy that was overtaken, by a person's word
- * on the other device, is stopped and goes.
+ * on the other device, is stopped and goes; [move-7] a copy is never run while the device that it came from is known to have the
+ * agent, and that device lets go of the agent when it hears that the copy was begun.
  */
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { ImageSeal } from '../life/image-seal.ts'
+import { lineageOf } from '../life/lineage.ts'
 import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
 import type { Arrival, StoredMove } from '../store/move-store.ts'
 import { MoveError, packed, packedLogLines, unpacked } from './package.ts'
@@ -32,6 +34,8 @@ export interface AgentMovesDeps {
   /** SHA-256 of the engine: images run on no other. */
   readonly engine: string
   readonly agentsMax: number
+  /** Of copies that are kept for other devices, all together. */
+  readonly copyBytesMax: number
   /** One thing after the other for each agent. */
   next<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Stops its life, if it has one, with an image. */
@@ -44,13 +48,38 @@ export interface AgentMovesDeps {
 /** What another device is asked whether it would take. */
 export interface Leaving {
   readonly agent: string
+  /** A copy is asked for: the agent stays where it is. */
+  readonly copy?: boolean | undefined
   readonly engine: string
   readonly bytes: number
   readonly grants: string
 }
 
+/** An agent of which another device is to have a copy. */
+export interface Copyable {
+  readonly name: string
+  readonly state: 'running' | 'stopped'
+  /** Another one: there is something new to be copied. */
+  readonly mark: string
+}
+
+/** A copy that is kept here. */
+export interface Standby {
+  readonly name: string
+  /** Whose it is. */
+  readonly peer: string
+  readonly was: StoredMove['was']
+}
+
+/** How long an agent waits after a restart for those who have copies of it. */
+const copiesAskedMs = 3_000
+
 export class AgentMoves {
   readonly #deps: AgentMovesDeps
+  /** Agents that wait for a word of those who have copies of them, before they go on; what ends the waiting. */
+  readonly #held = new Map<string, () => void>()
+  /** Copies of which it was said that they were not begun. */
+  readonly #unbegun = new Set<string>()
 
   constructor(deps: AgentMovesDeps) {
     this.#deps = deps
@@ -63,7 +92,11 @@ export class AgentMoves {
   /** Moves of which the other device is still to hear. */
   unfinished(): StoredMove[] {
     const phases: readonly StoredMove['phase'][] = ['leaving', 'given', 'arriving', 'seized']
-    return this.#deps.store.moves.all().filter(({ phase }) => phases.includes(phase))
+    return this.#deps.store.moves
+      .all()
+      .filter(
+        (move) => phases.includes(move.phase) || (move.phase === 'copied' && this.#held.has(move.agent)),
+      )
   }
 
   /** Throws MoveError `refused` where it is none that can move. */
@@ -79,10 +112,13 @@ export class AgentMoves {
   }
 
   /** Why an agent is not taken, in a line; undefined where it is. */
-  refusal({ agent, engine }: Leaving): string | undefined {
-    const { store, agentsMax } = this.#deps
+  refusal({ agent, engine, copy = false, bytes }: Leaving, from: string): string | undefined {
+    const { store, agentsMax, copyBytesMax } = this.#deps
     const other = store.agent(agent)
-    if (other && other.state !== 'ended')
+    const kept = other?.state === 'standby' && store.moves.of(agent)?.peer === from
+    if (copy && store.moves.bytesKept(agent) + bytes > copyBytesMax)
+      return `its copies have ${copyBytesMax} bytes already, which is as much as it keeps`
+    if (other && other.state !== 'ended' && !kept)
       return `there is an agent called ${agent} here already, and it is ${other.state}`
     if (!other && store.agents().length >= agentsMax) return `${agentsMax} agents are installed here already`
     if (engine !== this.#deps.engine)
@@ -158,7 +194,8 @@ export class AgentMoves {
     if (agent.name !== expected.agent || agent.grants !== expected.grants)
       throw new MoveError('malformed', 'what came is another agent than was asked for')
     return this.#deps.next(agent.name, async () => {
-      const refusal = this.refusal(expected)
+      const refusal =
+        this.refusal({ ...expected, bytes: whole.byteLength }, peer) ?? this.#older(agent, expected)
       if (refusal !== undefined) throw new MoveError('refused', refusal)
       const { name, hash, bytes } = belongings.adopt(arrival.bundle)
       if (name !== agent.name || hash !== agent.program)
@@ -173,9 +210,122 @@ export class AgentMoves {
         was,
         agent: { token },
       } = arrival
-      store.moves.arriving({ id, agent: name, peer, was, token, atMs: clock.nowMs() }, own)
+      const move = { id, agent: name, peer, was, token, atMs: clock.nowMs() }
+      if (expected.copy) store.moves.keeping(move, own)
+      else store.moves.arriving(move, own)
       await store.durable()
     })
+  }
+
+  /** Why a copy is not kept: a newer one is. */
+  #older(agent: Arrival['agent'], { copy }: Leaving): string | undefined {
+    const kept = this.#deps.store.agent(agent.name)
+    if (!copy || kept?.state !== 'standby') return undefined
+    const newer =
+      kept.token > agent.token ||
+      (kept.token === agent.token && (kept.turn > agent.turn || lineageOf(kept) !== lineageOf(agent)))
+    return newer ? 'a newer copy of it is there' : undefined
+  }
+
+  /** What may be copied: agents that run, and those that a person stopped, which a copy is not to begin again. */
+  copyable(): Copyable[] {
+    return this.#deps.store.agents().flatMap(({ name, state, token, turn, grants }) => {
+      if ((state !== 'running' && state !== 'stopped') || this.#held.has(name)) return []
+      return [{ name, state, mark: `${state} ${token} ${turn} ${grants}` }]
+    })
+  }
+
+  /** Copies that others may have, of what is here or was. */
+  copies(): StoredMove[] {
+    return this.#deps.store.moves.all().filter(({ phase }) => phase === 'copied')
+  }
+
+  /** Whether there is still something here that a copy may be of. */
+  has(name: string): boolean {
+    const state = this.#deps.store.agent(name)?.state
+    return state === 'running' || state === 'stopped' || state === 'moving'
+  }
+
+  /** It, as it is now; it goes on. From now on the other device may have a copy. Throws MoveError, StoreError. */
+  copy(name: string, id: string, peer: string, holds: string | undefined): Promise<Uint8Array> {
+    const { store, clock } = this.#deps
+    return this.#deps.next(name, async () => {
+      this.leavable(name)
+      const whole = this.#whole(name)
+      const bytes = packed(whole)
+      const { token } = whole.agent
+      store.moves.copied({ id, agent: name, peer, was: whole.was, token, atMs: clock.nowMs() }, holds)
+      await store.durable()
+      return bytes
+    })
+  }
+
+  /** The other device has no copy under this id. */
+  async uncopied(id: string): Promise<void> {
+    this.#deps.store.moves.uncopied(id)
+    await this.#deps.store.durable()
+  }
+
+  /** The copy of an agent of `peer` that is kept here. */
+  holds(peer: string, agent: string): string | undefined {
+    const move = this.#deps.store.moves.of(agent)
+    return move?.phase === 'kept' && move.peer === peer ? move.id : undefined
+  }
+
+  standbys(): Standby[] {
+    const kept = this.#deps.store.moves.all().filter(({ phase }) => phase === 'kept')
+    return kept.map(({ agent: name, peer, was }) => ({ name, peer, was }))
+  }
+
+  /** Whether it goes on only when those answered who have copies of it and may have begun them; or nobody did for some seconds. */
+  waits(name: string): boolean {
+    const { clock, log } = this.#deps
+    if (!this.copies().some(({ agent }) => agent === name)) return false
+    const letGo = () =>
+      this.letGo(name).catch((error) =>
+        log.warn('an agent does not go on', { agent: name, reason: moveReason(error) }),
+      )
+    this.#held.set(name, clock.after(copiesAskedMs, letGo))
+    return true
+  }
+
+  isHeld(name: string): boolean {
+    return this.#held.has(name)
+  }
+
+  /** The other device has its copy of this agent and has not begun it, or nobody says anything. */
+  letGo(name: string): Promise<void> {
+    const over = this.#held.get(name)
+    if (!over) return Promise.resolve()
+    over()
+    this.#held.delete(name)
+    return this.#deps.next(name, async () => this.#live(name))
+  }
+
+  /** A device with a copy of this has not begun it. */
+  async notBegun(id: string): Promise<void> {
+    const move = this.move(id)
+    if (move?.phase !== 'copied') return
+    this.#unbegun.add(id)
+    const left = this.copies().some((copy) => copy.agent === move.agent && !this.#unbegun.has(copy.id))
+    if (!left) await this.letGo(move.agent)
+  }
+
+  /** Another that had a copy of the same agent of `owner` has begun it: what is here of that goes. */
+  async elsewhere(owner: string, from: string, lineage: string, token: number): Promise<void> {
+    const { store } = this.#deps
+    for (const move of store.moves.all()) {
+      const stored = store.agent(move.agent)
+      const copy = move.phase === 'kept' || move.phase === 'seized'
+      if (!copy || move.peer !== owner || !stored || lineageOf(stored) !== lineage) continue
+      if (move.phase === 'kept') await this.drop(move.id)
+      else await this.overtaken(move.id, token, from)
+    }
+  }
+
+  lineage(name: string): string | undefined {
+    const stored = this.#deps.store.agent(name)
+    return stored && lineageOf(stored)
   }
 
   /** The other device has given it away: from now on it is this one's. */
@@ -185,7 +335,7 @@ export class AgentMoves {
 
   /** It stayed with the other device. */
   drop(id: string): Promise<void> {
-    return this.#with(id, ['arriving'], (move) => this.#forget(move, 'dropped'))
+    return this.#with(id, ['arriving', 'kept'], (move) => this.#forget(move, 'dropped'))
   }
 
   /** A person says that it runs here, since the other device is not to be reached. Throws MoveError `refused`. */
@@ -193,11 +343,11 @@ export class AgentMoves {
     const { store } = this.#deps
     const move = store.moves.of(name)
     const state = store.agent(name)?.state
-    if (!move || (state !== 'arriving' && state !== 'moved'))
+    if (!move || (state !== 'arriving' && state !== 'moved' && state !== 'standby'))
       throw new MoveError('refused', `${name} is not on its way: there is nothing to begin by hand`)
-    return this.#with(move.id, ['arriving', 'given'], async () => {
+    return this.#with(move.id, ['arriving', 'given', 'kept'], async () => {
       const was = { ...move, was: 'running' } as const
-      if (state === 'arriving') return await this.#begin(was, this.#higher(move.token), 'seized')
+      if (state !== 'moved') return await this.#begin(was, this.#higher(move.token), 'seized')
       store.moves.begun(was, this.#higher(move.token), 'seized')
       await store.durable()
       this.#live(name)
@@ -213,15 +363,32 @@ export class AgentMoves {
     })
   }
 
-  /** A person began it on the other device, under this token: what is here of it goes. */
-  overtaken(id: string, token: number): Promise<void> {
-    return this.#with(id, ['leaving', 'stayed', 'given', 'arriving', 'begun', 'seized'], async (move) => {
+  /** It was begun on the other device, or on `at`, under this token: what is here of it goes. */
+  overtaken(id: string, token: number, at?: string): Promise<void> {
+    const phases = ['leaving', 'stayed', 'given', 'arriving', 'begun', 'seized', 'copied'] as const
+    return this.#with(id, phases, async (move) => {
       const stored = this.#deps.store.agent(move.agent)
+      if (!stored || token <= stored.token) return
+      if (move.phase === 'copied' || at !== undefined) return await this.#giveWay(move, token, at)
       // One that has begun anew since is another.
-      if (!stored || token <= move.token || stored.token > move.token) return
+      if (token <= move.token || stored.token > move.token) return
       await this.#deps.halt(move.agent)
       await this.#forget(move, 'gone')
     })
+  }
+
+  async #giveWay(move: StoredMove, token: number, at = move.peer): Promise<void> {
+    const { store, log, removed, halt } = this.#deps
+    const { agent } = move
+    this.#held.get(agent)?.()
+    this.#held.delete(agent)
+    if (!this.has(agent) && store.agent(agent)?.state !== 'failed') return
+    await halt(agent)
+    const reason = `it went on on ${at} while this device was away: what it did here after its last copy is not known there`
+    store.moves.wentOn(move, token, reason)
+    await store.durable()
+    removed(agent)
+    log.warn('an agent went on elsewhere while this device was away: it gives way', { agent, device: at })
   }
 
   async #begin(move: StoredMove, token: number, phase: 'begun' | 'seized'): Promise<void> {
@@ -237,7 +404,7 @@ export class AgentMoves {
     const { store, removed } = this.#deps
     store.moves.over(move, phase)
     // What comes was never unpacked here.
-    if (move.phase !== 'arriving') removed(move.agent)
+    if (move.phase !== 'arriving' && move.phase !== 'kept') removed(move.agent)
     await store.durable()
   }
 

@@ -29,8 +29,10 @@ export interface MoverDeps {
   readonly open: () => Promise<AgentMoves>
   /** Those that are here; undefined where nothing was ever kept. */
   readonly known: () => Promise<AgentMoves | undefined>
-  /** What an agent that may do this would find missing on this device, in a line. */
-  readonly lacks: (grants: string) => string | undefined
+  /** What an agent of another device that may do this would find missing on this one, or may not do here, in a line. */
+  readonly lacks: (grants: string, from: string) => string | undefined
+  /** Devices of which copies of agents are kept here. Absent: of none. */
+  readonly keepsFor?: readonly string[] | undefined
 }
 
 /** What became of a move. `pending`: the other device has it, and has not said yet that it goes on there. */
@@ -67,6 +69,8 @@ export class Mover implements AsyncDisposable {
   readonly #waiting = new Map<string, (body: MoveBody) => void>()
   /** Moves that this device carries out now. */
   readonly #carrying = new Set<string>()
+  /** Of agents that were begun here: what is said of it, retained, until the other device has let go of its own. */
+  readonly #retained = new Map<string, string>()
   #tail: Promise<void> = Promise.resolve()
   #urging: Cancel | undefined
   #urged = 0
@@ -81,6 +85,7 @@ export class Mover implements AsyncDisposable {
     mover.#openedMs = clock.monotonicMs()
     mover.#cancels.push(
       bus.subscribe(bus.topics.move(signer.device, '+'), ({ topic, payload }) => mover.#take(topic, payload)),
+      bus.subscribe(bus.topics.move('+', '+', '+'), ({ topic, payload }) => mover.#take(topic, payload)),
       bus.onChange((connected) => {
         if (connected) mover.#soon()
       }),
@@ -111,7 +116,7 @@ export class Mover implements AsyncDisposable {
     if (!bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
     const moves = await open()
     const leaving = moves.leavable(agent)
-    const id = await this.#asked(device, leaving)
+    const { id } = await this.#asked(device, leaving)
     this.#carrying.add(id)
     try {
       const whole = await moves.leave(agent, id, device)
@@ -124,13 +129,39 @@ export class Mover implements AsyncDisposable {
     }
   }
 
+  /** Throws MoveError: then the other device has the copy that it had. */
+  async copy(agent: string, device: string): Promise<void> {
+    const { bus, known } = this.#deps
+    const moves = await known()
+    if (!moves || !bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
+    const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), copy: true })
+    await this.#send(device, id, await moves.copy(agent, id, device, holds))
+  }
+
+  /** Says to who has copies of what is here no more that they go, once. */
+  drop(copies: readonly { readonly id: string; readonly peer: string }[]): void {
+    for (const { id, peer } of copies) this.#say(peer, { kind: 'drop', id })
+  }
+
+  /** Whether that device says that it is there. */
+  async isThere(device: string): Promise<boolean> {
+    const n = this.#deps.clock.newId()
+    return (await this.#ask(device, { kind: 'there', n }, [`${device} here ${n}`], answerMsMax)) !== undefined
+  }
+
+  /** Begins an agent of which a copy is kept here. Throws MoveError, StoreError. */
+  async begin(agent: string): Promise<void> {
+    await (await this.#deps.open()).seize(agent)
+    this.#soon()
+  }
+
   #others(): string {
     const { trusted, device } = this.#deps.signer
     return trusted.filter((other) => other !== device).join(', ') || 'none is'
   }
 
-  /** The move's id. Throws MoveError `refused`, `failed`. */
-  async #asked(to: string, leaving: Leaving): Promise<string> {
+  /** With the move's id. Throws MoveError `refused`, `failed`. */
+  async #asked(to: string, leaving: Leaving): Promise<Said<'yes'>> {
     const n = this.#deps.clock.newId()
     const said = await this.#ask(
       to,
@@ -140,7 +171,7 @@ export class Mover implements AsyncDisposable {
     )
     if (!said) throw new MoveError('failed', `${to} does not answer: is it on, and do agents run there?`)
     if (said.kind === 'no') throw new MoveError('refused', `${to} does not take it: ${said.reason}`)
-    return (said as Said<'yes'>).id
+    return said as Said<'yes'>
   }
 
   /** Sends it whole, or leaves it where it is. */
@@ -264,14 +295,36 @@ export class Mover implements AsyncDisposable {
 
   #take(topic: string, payload: Uint8Array): string | undefined {
     const { bus, signer } = this.#deps
-    const [, , , from] = bus.topics.levels(topic) ?? []
+    const [, , , from, at] = bus.topics.levels(topic) ?? []
+    if (payload.byteLength === 0) return undefined
     const said = unseal(signer, 'move', moveBody, payload, moveLimits.bytesMax)
     if (!said.ok) return said.reason
     if (said.from !== from) return `it is signed by ${said.from}`
-    if (said.body.to !== signer.device) return `it was said to ${said.body.to}`
     if (this.#stop.signal.aborted) return undefined
+    if (at !== undefined) return this.#takeKept(topic, at, said.from, said.body)
+    if (said.body.to !== signer.device) return `it was said to ${said.body.to}`
     this.#hear(said.from, said.body)
     return undefined
+  }
+
+  /** What the broker keeps: that an agent goes on elsewhere. */
+  #takeKept(topic: string, id: string, from: string, body: MoveBody): string | undefined {
+    const { bus, signer } = this.#deps
+    const [, , to] = bus.topics.levels(topic) ?? []
+    if (body.kind !== 'seized' || body.id !== id || body.to !== to) return 'it was said elsewhere'
+    const { lineage, token } = body
+    if (from === signer.device) {
+      if (!this.#retained.has(id)) this.#later(() => this.#clearOver(topic, id))
+    } else if (to === signer.device) this.#hear(from, body)
+    else if (lineage !== undefined)
+      this.#later(async () => (await this.#deps.known())?.elsewhere(to, from, lineage, token))
+    return undefined
+  }
+
+  /** It was said before this device started. */
+  async #clearOver(topic: string, id: string): Promise<void> {
+    const phase = (await this.#deps.known())?.move(id)?.phase
+    if (phase !== 'seized' && !this.#stop.signal.aborted) this.#deps.bus.clearRetained(topic)
   }
 
   #hear(from: string, body: MoveBody): void {
@@ -302,6 +355,7 @@ export class Mover implements AsyncDisposable {
 
   async #do(from: string, body: MoveBody): Promise<void> {
     if (body.kind === 'ask') return await this.#consider(from, body)
+    if (body.kind === 'there') return this.#say(from, { kind: 'here', n: body.n })
     if (!('id' in body)) return
     const { id } = body
     // That it was lost must be so for good: of agents that cannot be read nobody knows.
@@ -310,7 +364,7 @@ export class Mover implements AsyncDisposable {
     const phase = move?.peer === from ? move.phase : undefined
     const ours = phase === 'begun' || phase === 'seized' || phase === 'stayed'
     if (body.kind === 'chunk') {
-      if (phase === 'arriving') this.#say(from, { kind: 'kept', id })
+      if (phase === 'arriving' || phase === 'kept') this.#say(from, { kind: 'kept', id })
       else if (!ours)
         this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
     } else if (body.kind === 'begin') {
@@ -319,31 +373,40 @@ export class Mover implements AsyncDisposable {
     } else if (body.kind === 'drop') {
       this.#coming.forget(id)
       if (phase === 'seized') return this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
-      if (phase === 'arriving') await moves?.drop(id)
+      if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)
       this.#say(from, { kind: 'dropped', id })
     } else if (body.kind === 'how') {
       if (phase === 'stayed') this.#say(from, { kind: 'drop', id })
       else if (phase === 'seized') this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
       else if (phase === 'given') this.#soon()
+      else if (phase === 'kept' || (moves && phase === undefined)) this.#say(from, { kind: 'kept', id })
     } else if (body.kind === 'seized') {
       if (phase !== undefined) await moves?.overtaken(id, body.token)
       this.#say(from, { kind: 'let-go', id })
-    } else if (body.kind === 'let-go') await moves?.settled(id)
+    } else if (body.kind === 'kept') await moves?.notBegun(id)
+    else if (body.kind === 'let-go') {
+      await moves?.settled(id)
+      this.#retire(id)
+    } else if (body.kind === 'dropped' && phase === 'copied') await moves?.uncopied(id)
     else if (body.kind === 'dropped' && phase === 'leaving' && !this.#carrying.has(id))
       await moves?.stay(id, 'the device was started again while it was on its way')
   }
 
-  async #consider(from: string, { n, agent, engine, bytes, grants }: Said<'ask'>): Promise<void> {
-    const { lacks, open, clock } = this.#deps
-    const leaving = { agent, engine, bytes, grants }
+  async #consider(from: string, { n, agent, engine, bytes, grants, copy }: Said<'ask'>): Promise<void> {
+    const { lacks, open, clock, keepsFor = [] } = this.#deps
+    const leaving = { agent, engine, bytes, grants, copy }
     const refused = (reason: string) => this.#say(from, { kind: 'no', n, reason })
     try {
-      const missing = lacks(grants)
+      if (copy && !keepsFor.includes(from))
+        return refused(`it keeps no copies of agents of ${from} (device.agents.takeOver)`)
+      const missing = lacks(grants, from)
       if (missing !== undefined) return refused(missing)
-      const no = (await open()).refusal(leaving) ?? this.#coming.refusal(from, n, agent)
+      const moves = await open()
+      const no = moves.refusal(leaving, from) ?? this.#coming.refusal(from, n, agent)
       if (no !== undefined) return refused(no)
       const id = this.#coming.expect(from, n, leaving, clock.newId())
-      this.#say(from, { kind: 'yes', n, id })
+      const holds = copy ? moves.holds(from, agent) : undefined
+      this.#say(from, { kind: 'yes', n, id, ...(holds === undefined ? {} : { holds }) })
     } catch (error) {
       refused(moveReason(error))
     }
@@ -375,9 +438,12 @@ export class Mover implements AsyncDisposable {
     const { clock, known } = this.#deps
     const moves = await known()
     const open = moves?.unfinished().filter(({ id }) => !this.#carrying.has(id)) ?? []
-    for (const { id, peer, phase, token } of open) {
-      if (phase === 'arriving') this.#say(peer, { kind: 'how', id })
-      else if (phase === 'seized') this.#say(peer, { kind: 'seized', id, token })
+    for (const id of this.#retained.keys())
+      if (!open.some((move) => move.id === id && move.phase === 'seized')) this.#retire(id)
+    for (const { id, peer, phase, token, agent } of open) {
+      if (phase === 'arriving' || phase === 'copied') this.#say(peer, { kind: 'how', id })
+      else if (phase === 'seized')
+        this.#sayKept(peer, { kind: 'seized', id, token, lineage: moves?.lineage(agent) })
       else if (phase === 'leaving') {
         if (clock.monotonicMs() - this.#openedMs < restartMsMax) this.#say(peer, { kind: 'drop', id })
         else await moves?.stay(id, 'the device was started again while it was on its way')
@@ -388,6 +454,23 @@ export class Mover implements AsyncDisposable {
       this.#later(() => this.#urge()),
     )
     this.#urged += 1
+  }
+
+  /** Also for those who are away now. */
+  #sayKept(to: string, word: Omit<Said<'seized'>, 'to'>): void {
+    const { bus, signer } = this.#deps
+    this.#say(to, word)
+    if (this.#retained.has(word.id)) return
+    const topic = bus.topics.move(to, signer.device, word.id)
+    this.#retained.set(word.id, topic)
+    bus.setRetained(topic, seal(signer, 'move', { ...word, to }))
+  }
+
+  #retire(id: string): void {
+    const topic = this.#retained.get(id)
+    if (topic === undefined || this.#stop.signal.aborted) return
+    this.#retained.delete(id)
+    this.#deps.bus.clearRetained(topic)
   }
 
   /** Beside what is said one after the other: it waits for such a word. */

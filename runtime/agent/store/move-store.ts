@@ -29,8 +29,19 @@ export const moveSchema = `
 /**
  * Of the device that it leaves: `leaving`, then `stayed`, or `given` (from here on it is never run here), then `gone`.
  * Of the one it comes to: `arriving`, then `begun` or `dropped`. Of either: `seized`, where a person began it there by hand.
+ * Of copies: `copied` at the device that has the agent, once the other may have one; at the other `kept`, then `dropped` or `seized`.
  */
-export type MovePhase = 'leaving' | 'stayed' | 'given' | 'gone' | 'arriving' | 'begun' | 'dropped' | 'seized'
+export type MovePhase =
+  | 'leaving'
+  | 'stayed'
+  | 'given'
+  | 'gone'
+  | 'arriving'
+  | 'begun'
+  | 'dropped'
+  | 'seized'
+  | 'copied'
+  | 'kept'
 
 export interface StoredMove {
   readonly id: string
@@ -124,31 +135,77 @@ export class MoveStore {
     })
   }
 
+  /** From here on the other device may have a copy, and begin it. `holds`: the one it has already. */
+  copied(move: Omit<StoredMove, 'phase'>, holds: string | undefined): void {
+    this.#file.transaction(() => {
+      this.#file.run(
+        `DELETE FROM move WHERE phase = 'copied' AND agent = ? AND peer = ? AND id <> ?`,
+        ...[move.agent, move.peer, holds ?? ''],
+      )
+      this.#insert({ ...move, phase: 'copied' })
+    })
+  }
+
+  /** The other device has no copy under this id. */
+  uncopied(id: string): void {
+    this.#file.transaction(() => this.#file.run(`DELETE FROM move WHERE id = ? AND phase = 'copied'`, id))
+  }
+
+  /** It went on with the other device, of which it was told too late to stop here: what is here of it goes, and its row says so. */
+  wentOn({ id, agent, peer }: StoredMove, token: number, reason: string): void {
+    this.#file.transaction(() => {
+      this.#phase(id, 'gone', token)
+      this.#file.run(`DELETE FROM move WHERE phase = 'copied' AND agent = ? AND peer = ?`, agent, peer)
+      for (const table of ['image', 'turn', 'call', 'luggage'])
+        this.#file.run(`DELETE FROM ${table} WHERE agent = ?`, agent)
+      this.#state(agent, 'ended', reason)
+    })
+  }
+
+  /** A copy, in place of the last one. */
+  keeping(move: Omit<StoredMove, 'phase'>, arrival: Arrival): void {
+    this.#file.transaction(() => {
+      this.#take({ ...move, phase: 'kept' }, arrival)
+      this.#state(move.agent, 'standby', `a copy of what runs on ${move.peer}`)
+    })
+  }
+
+  /** Bytes of the copies that are kept here, without that of `agent`. */
+  bytesKept(agent: string): number {
+    const sum = `SELECT coalesce(sum(length(sealed)), 0) AS n FROM image JOIN agent ON name = image.agent WHERE state = 'standby'
+      AND name <> ? UNION ALL SELECT coalesce(sum(length(bytes)), 0) FROM luggage JOIN agent ON name = luggage.agent
+      WHERE state = 'standby' AND name <> ? UNION ALL SELECT coalesce(sum(length(inputs)), 0) FROM turn
+      JOIN agent ON name = turn.agent WHERE state = 'standby' AND name <> ?`
+    return this.#file.all(sum, agent, agent, agent).reduce((all, { n }) => all + Number(n), 0)
+  }
+
   arriving(move: Omit<StoredMove, 'phase'>, arrival: Arrival): void {
+    this.#file.transaction(() => {
+      this.#take({ ...move, phase: 'arriving' }, arrival)
+      this.#state(move.agent, 'arriving', `it comes from ${move.peer}, which has not let go of it yet`)
+    })
+  }
+
+  /** In place of all that is here under its name. */
+  #take(move: StoredMove, arrival: Arrival): void {
     const { agent, bundle, guest, image, turns, calls, log, luggage } = arrival
     const { name } = agent
-    this.#file.transaction(() => {
-      this.#insert({ ...move, phase: 'arriving' })
-      insertAgent(this.#file, agent, bundle, guest)
-      this.#state(name, 'arriving', `it comes from ${move.peer}, which has not let go of it yet`)
-      if (image) this.#file.run('INSERT INTO image VALUES (?, ?, ?)', name, image.turn, image.sealed)
-      for (const { turn, nowMs, inputs, digest } of turns)
-        this.#file.run(
-          'INSERT INTO turn VALUES (?, ?, ?, ?, ?)',
-          name,
-          turn,
-          nowMs,
-          JSON.stringify(inputs),
-          digest,
-        )
-      for (const { call, begun } of calls)
-        this.#file.run(
-          'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
-          ...callRow(name, call, call.askedMs, begun),
-        )
-      for (const { atMs, level, text } of log) this.#line(name, atMs, level, text)
-      this.#file.run('INSERT INTO luggage VALUES (?, ?)', name, luggage)
-    })
+    this.#file.run(`UPDATE move SET phase = 'dropped' WHERE phase = 'kept' AND agent = ?`, name)
+    this.#insert(move)
+    insertAgent(this.#file, agent, bundle, guest)
+    if (image) this.#file.run('INSERT INTO image VALUES (?, ?, ?)', name, image.turn, image.sealed)
+    for (const { turn, nowMs, inputs, digest } of turns)
+      this.#file.run(
+        'INSERT INTO turn VALUES (?, ?, ?, ?, ?)',
+        ...[name, turn, nowMs, JSON.stringify(inputs), digest],
+      )
+    for (const { call, begun } of calls)
+      this.#file.run(
+        'INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?)',
+        ...callRow(name, call, call.askedMs, begun),
+      )
+    for (const { atMs, level, text } of log) this.#line(name, atMs, level, text)
+    this.#file.run('INSERT INTO luggage VALUES (?, ?)', name, luggage)
   }
 
   luggage(agent: string): Uint8Array | undefined {

@@ -3,9 +3,17 @@ import type { Call, TurnInput } from '../turn.ts'
 
 /**
  * `moving`: on its way to another device, and not there yet; `moved`: given away, and kept until the other device has it; `arriving`:
- * here, and not to be run before the device that sends it has let go of it.
+ * here, and not to be run before the device that sends it has let go of it; `standby`: a copy of one that another device has.
  */
-export type AgentState = 'running' | 'stopped' | 'ended' | 'failed' | 'moving' | 'moved' | 'arriving'
+export type AgentState =
+  | 'running'
+  | 'stopped'
+  | 'ended'
+  | 'failed'
+  | 'moving'
+  | 'moved'
+  | 'arriving'
+  | 'standby'
 
 export interface StoredAgent {
   readonly name: string

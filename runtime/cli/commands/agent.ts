@@ -136,6 +136,7 @@ const stateColours = {
   moving: 'yellow',
   moved: 'yellow',
   arriving: 'yellow',
+  standby: 'dim',
 } as const
 const columns = ['name', 'state', 'turns', 'waits for', 'since'] as const
 

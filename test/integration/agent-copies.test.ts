@@ -1,0 +1,272 @@
+/** Copies of agents on other devices of a site, over a real broker, and what becomes of the agents of a device that dies. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Leases } from '../../runtime/agent/leader/leases.ts'
+import { Replicator, type ReplicatorOptions } from '../../runtime/agent/move/replicate.ts'
+import { TakeOver } from '../../runtime/agent/move/take-over.ts'
+import { seal } from '../../runtime/agent/together/envelope.ts'
+import { realClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
+import { ScriptedService } from '../fixtures/agent/scripted-service.ts'
+import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
+import { JumpingClock } from '../fixtures/jumping-clock.ts'
+import { openDevice, type SiteDevice, until } from '../fixtures/site.ts'
+
+let stack: AsyncDisposableStack
+let broker: TestBroker
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  broker = stack.use(await startAedes())
+})
+afterEach(() => stack.disposeAsync())
+
+const names = ['hub', 'cellar', 'attic'] as const
+type Name = (typeof names)[number]
+
+interface Here {
+  readonly site: SiteDevice
+  readonly service: ScriptedService
+  readonly device: MovingDevice
+  readonly clock: JumpingClock
+  readonly leases: Leases
+  /** As a device that ends: what is under way in it is not finished first. */
+  die(): Promise<void>
+}
+
+const folders = new Map<string, string>()
+function folderOf(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `copies-${name}-`))
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function opened(name: Name, more: Partial<MovingDeviceDeps> = {}): Promise<Here> {
+  const folder = folders.get(name) ?? ''
+  const site = await openDevice(broker.url, name, {}, folder)
+  const service = new ScriptedService(['memory.get', 'command', 'on', 'sleep'])
+  const clock = new JumpingClock()
+  const { identity, link: bus } = site
+  const directory = join(folder, 'agents')
+  const device = await MovingDevice.open({ clock, bus, identity, directory, services: [service], ...more })
+  const leases = Leases.open(
+    { clock: realClock, log: silentLog, bus, signer: identity, lives: () => false },
+    { path: join(folder, 'granted-leases.json') },
+  )
+  let dead: Promise<void> | undefined
+  const close = async () => {
+    await device[Symbol.asyncDispose]()
+    leases[Symbol.dispose]()
+    await site[Symbol.asyncDispose]()
+  }
+  const die = () => {
+    dead ??= close()
+    return dead
+  }
+  stack.defer(die)
+  return { site, service, device, clock, leases, die }
+}
+
+/** The hub has the agents; the others keep copies. */
+async function three(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here, Here]> {
+  for (const name of names) folders.set(name, folderOf(name))
+  const hub = await opened('hub')
+  const cellar = await opened('cellar', { keepsFor: ['hub'], ...more })
+  const attic = await opened('attic', { keepsFor: ['hub'] })
+  await until('devices that believe each other', () =>
+    [hub, cellar, attic].every(({ site }) => site.link.connected && site.peers.known.length === 3),
+  )
+  return [hub, cellar, attic]
+}
+
+function replicates({ device, clock }: Here, options: Partial<ReplicatorOptions> = {}): Replicator {
+  const known = async () => (await device.agents()).moves
+  return stack.use(
+    new Replicator(
+      { clock, log: silentLog, mover: device.mover, known },
+      { to: ['cellar'], everyMs: 60_000, ...options },
+    ),
+  )
+}
+
+function takesOver({ device, clock, leases, site }: Here): void {
+  const known = async () => (await device.agents()).moves
+  const deps = { clock, log: silentLog, mover: device.mover, known, leases }
+  const away = () => site.peers.away
+  stack.use(new TakeOver({ ...deps, bus: site.link, away }, { from: ['hub'], afterMs: 30_000 }))
+}
+
+const states = async ({ device }: Here) =>
+  (await device.agents()).list().map(({ name, state }) => `${name} ${state}`)
+
+/** Time passes for this device until something is so. */
+async function passing(here: Here, what: string, holds: () => Promise<boolean>): Promise<void> {
+  await until(
+    what,
+    async () => {
+      here.clock.advance(500)
+      return await holds()
+    },
+    60_000,
+  )
+}
+
+const traveller = stepping(
+  'traveller',
+  `const met = []
+   const stream = ctx.on('light.*')
+   for await (const seen of stream) {
+     met.push([seen.n, await ctx.device()])
+     if (seen.n === 9) return met
+   }`,
+)
+
+/** It runs on the hub, has taken a step, and each of these has a copy. */
+async function copied([hub, ...others]: readonly Here[], to: readonly Name[]): Promise<Replicator> {
+  await hub?.device.run(traveller)
+  hub?.device.luggage.set('traveller', 'what it remembers')
+  const stream = await hub?.service.nth(0)
+  stream?.emit({ n: 1 })
+  await until('its turn', async () => (await hub?.device.agents())?.list()[0]?.turns === 2)
+  const replicator = replicates(hub as Here, { to })
+  hub?.clock.advance(60_000)
+  for (const other of others.slice(0, to.length))
+    await until('a copy', async () => (await states(other))[0] === 'traveller standby')
+  return replicator
+}
+
+describe('an agent of which another device keeps copies', () => {
+  test('goes on there when its device has died, from the last copy, once; its device, when it is back, gives way [replica-1] [replica-4]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar], ['cellar'])
+    expect(await states(hub)).toEqual(['traveller running'])
+    const before = (await hub.device.agents()).list()[0]?.token ?? 0
+    takesOver(cellar)
+    await hub.die()
+    await until('the hub is away', () => cellar.site.peers.away.has('hub'))
+    await passing(
+      cellar,
+      'it goes on in the cellar',
+      async () => (await states(cellar))[0] === 'traveller running',
+    )
+    const there = await cellar.service.nth(0)
+    expect(there).toMatchObject({ resumed: true, call: { op: 'on', id: 1 } })
+    expect(there.caller.token).toBeGreaterThan(before)
+    expect(cellar.device.luggage.get('traveller')).toBe('what it remembers')
+
+    const back = await opened('hub')
+    await until('the hub gives way', async () => (await states(back))[0] === 'traveller ended')
+    expect(back.service.asked).toHaveLength(0)
+    expect((await back.device.agents()).list()[0]?.reason).toMatch(/^it went on on cellar while this device/)
+    there.emit({ n: 9 })
+    await until('its end', async () => (await states(cellar))[0] === 'traveller ended')
+    const [ended] = (await cellar.device.agents()).list()
+    expect(JSON.parse(ended?.reason ?? '')).toEqual([
+      [1, 'hub'],
+      [9, 'cellar'],
+    ])
+    expect(attic.service.asked).toHaveLength(0)
+  }, 120_000)
+
+  test('goes on on one of two that have copies, and the other drops its own [replica-4]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar, attic], ['cellar', 'attic'])
+    for (const one of [cellar, attic]) takesOver(one)
+    await hub.die()
+    const all = async () => [...(await states(cellar)), ...(await states(attic))]
+    await passing(cellar, 'it goes on', async () => {
+      attic.clock.advance(500)
+      return (await all()).includes('traveller running')
+    })
+    await until('the other has dropped its copy', async () => (await all()).length === 1)
+    expect(cellar.service.asked.length + attic.service.asked.length).toBe(1)
+  }, 120_000)
+
+  test('is not begun by a device that sees no majority of the site, but by a person there [replica-4] [move-7]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await attic.die()
+    await hub.die()
+    let claims = 0
+    const leases = {
+      claim: async (...asked: Parameters<Leases['claim']>) => {
+        const said = await cellar.leases.claim(...asked)
+        claims += 1
+        return said
+      },
+    }
+    takesOver({ ...cellar, leases: leases as Leases })
+    await passing(cellar, 'it has asked for the lease', async () => claims > 0)
+    expect(await states(cellar)).toEqual(['traveller standby'])
+    const agents = await cellar.device.agents()
+    await expect(agents.resume('traveller')).rejects.toThrow(
+      'traveller: a copy of what runs on hub; where that device is gone for good, "ganglion agent resume traveller --here" begins it here',
+    )
+    await agents.resume('traveller', { here: true })
+    expect(await cellar.service.nth(0)).toMatchObject({ resumed: true })
+    const back = await opened('hub')
+    await until('the hub gives way', async () => (await states(back))[0] === 'traveller ended')
+    expect(back.service.asked).toHaveLength(0)
+  }, 120_000)
+
+  test('goes on on its own device after a restart, once nobody has begun a copy [move-7]', async () => {
+    const [hub, cellar] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await hub.die()
+    const back = await opened('hub')
+    expect(await back.service.nth(0)).toMatchObject({ resumed: true })
+    expect([await states(back), await states(cellar)]).toEqual([['traveller running'], ['traveller standby']])
+  })
+
+  test('is forgotten there when it was removed, and not begun when a person stopped it [replica-2] [replica-6]', async () => {
+    const [hub, cellar] = await three()
+    const replicator = await copied([hub, cellar], ['cellar'])
+    const agents = await hub.device.agents()
+    await agents.stop('traveller')
+    await replicator.changed()
+    hub.clock.advance(1_000)
+    const moves = async () => (await cellar.device.agents()).moves
+    await until('it is known as stopped', async () => (await moves()).standbys()[0]?.was === 'stopped')
+    await agents.remove('traveller')
+    await replicator.changed()
+    await passing(hub, 'it is forgotten', async () => (await states(cellar)).length === 0)
+    await until('the hub knows', async () => agents.moves.copies().length === 0)
+  })
+})
+
+describe('a copy', () => {
+  test('is refused by who keeps none of that device, and by a full disk, which keeps the last one', async () => {
+    const [hub, cellar, attic] = await three({ bytesMax: 3 * 1024 * 1024 })
+    await copied([hub, cellar], ['cellar'])
+    await cellar.device.run(stepping('own', `await ctx.memory.get('a')`))
+    await expect(cellar.device.mover.copy('own', 'attic')).rejects.toThrow(
+      'attic does not take it: it keeps no copies of agents of cellar (device.agents.takeOver)',
+    )
+    expect(await states(attic)).toEqual([])
+    hub.device.luggage.set('traveller', 'x'.repeat(4 * 1024 * 1024))
+    await expect(hub.device.mover.copy('traveller', 'cellar')).rejects.toThrow(
+      /cellar does not take it: its copies have \d+ bytes already/,
+    )
+    expect(await states(cellar)).toEqual(['own running', 'traveller standby'])
+    expect(await states(hub)).toEqual(['traveller running'])
+  }, 60_000)
+
+  test('that another says to have begun, or that never was, ends nothing [move-4]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar], ['cellar'])
+    const id = (await hub.device.agents()).moves.copies()[0]?.id ?? ''
+    const peer = stack.use(await Peer.connect(broker.url, []))
+    const word = { kind: 'seized', to: 'hub', id, token: 9e15 }
+    const bad = hub.site.link.stats().badMessages
+    await peer.say('ganglion/site/move/hub/attic', seal(attic.site.identity, 'move', word))
+    await peer.say('ganglion/site/move/hub/cellar', seal(attic.site.identity, 'move', word))
+    await until('it is counted', () => hub.site.link.stats().badMessages === bad + 1)
+    const old = { kind: 'seized', to: 'hub', id, token: 1 }
+    await peer.say(`ganglion/site/move/hub/cellar/${id}`, seal(cellar.site.identity, 'move', old))
+    // What is answered last was heard last.
+    expect(await cellar.device.mover.isThere('hub')).toBe(true)
+    expect(await states(hub)).toEqual(['traveller running'])
+  })
+})
