@@ -78,7 +78,7 @@ describe('patterns', () => {
 describe('a capability', () => {
   it.each([
     ...['light.*:command', 'binary_sensor.*_motion:read', 'infer:person-detector', 'think', 'memory', 'ask'],
-    ...['board:heat.*', 'decide:heat-pump', 'agent:comfort', 'mcp:calendar'],
+    ...['board:heat.*', 'decide:heat-pump', 'agent:comfort', 'mcp:calendar', 'mcp:calendar/find'],
   ])('%s is read and printed as it was', (text) => {
     const parsed = parseCapability(text)
     expect(typeof parsed === 'string' ? parsed : printCapability(parsed)).toBe(text)
@@ -187,6 +187,25 @@ describe('the decision', () => {
     expect(think(['mcp:calendar'])).toBe('deny')
     expect(think('light.kitchen:command')).toBe('deny')
   })
+  it.each([
+    ['mcp:calendar', 'calendar', 'find', 'allow'],
+    ['mcp:calendar/find', 'calendar', 'find', 'allow'],
+    ['mcp:*', 'calendar', 'v1.find', 'allow'],
+    ['mcp:calendar/*', 'calendar', 'find', 'allow'],
+    ['mcp:calendar/find', 'calendar', 'forget', 'deny'],
+    ['mcp:calendar', 'calendar2', 'find', 'deny'],
+    ['mcp:cal', 'calendar', 'find', 'deny'],
+    ['mcp:calendar', 'calendar', '*', 'deny'],
+    ['mcp:calendar', '*', 'find', 'deny'],
+    ['mcp:calendar', 'calendar', '', 'deny'],
+    ['mcp:calendar', 'calendar', { find: 1 }, 'deny'],
+    ['mcp:find', 'calendar/find', 'find', 'deny'],
+    ['agent:calendar', 'calendar', 'find', 'deny'],
+  ] as const)('with %s for the tool of %s called %s is %s', (capability, server, tool, verdict) =>
+    expect(judge({ op: 'tool', args: { server, tool } }, grants({ capability }), now()).verdict).toBe(
+      verdict,
+    ),
+  )
   it('keeps what is under way only while it is granted', () => {
     const call = command('light.kitchen', { brightness: 100 })
     expect(isStillGranted(call, grants({ capability: 'light.*:command', limits: { ask: true } }))).toBe(true)

@@ -12,6 +12,7 @@ import {
   policyOf,
   priorityOf,
   refuseNever,
+  touchesNever,
 } from '../../../../runtime/agent/permissions/policy.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
@@ -75,6 +76,20 @@ describe('a policy', () => {
     )
     expect(() => refuseNever(fleet, parseGrants('[{"capability":"lock.*:command"}]'))).not.toThrow()
   })
+  it('[policy-2] that never allows a tool server, or one of its tools, means every tool that is meant', () => {
+    const never = (text: string) => policyOf({ never: [text] })
+    const tool = { kind: 'mcp', pattern: 'mail/send' } as const
+    expect(touchesNever(never('mcp:mail'), tool)).toBe(true)
+    expect(touchesNever(never('mcp:mail/send'), tool)).toBe(true)
+    expect(touchesNever(never('mcp:*'), tool)).toBe(true)
+    expect(touchesNever(never('mcp:mail/read'), tool)).toBe(false)
+    expect(touchesNever(never('mcp:calendar'), tool)).toBe(false)
+    const granting = (capability: string) => () =>
+      refuseNever(never('mcp:mail'), parseGrants(JSON.stringify([{ capability }])))
+    expect(granting('mcp:mail/send')).toThrow('lets no agent use the outside tool send of mail')
+    expect(granting('mcp:calendar/find')).not.toThrow()
+  })
+
   it('[policy-3] holds for what it granted only as long as it allows it; what a person granted stays', async () => {
     const text = JSON.stringify([
       { capability: 'light.a:read', from: 'policy' },
