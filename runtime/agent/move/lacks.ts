@@ -1,6 +1,9 @@
 /**
  * What an agent that comes would find missing: of what it may do, the things, models and language models that this device cannot reach.
  * It is asked before anything is carried, so that an agent is not moved to where it can only fail.
+ *
+ * [move-8] And what of it this device does not let agents of the other one do: who may not command a thing from afar does not come here
+ * to command it either.
  */
 import { parseGrants } from '../permissions/grant.ts'
 import { overlaps } from '../permissions/pattern.ts'
@@ -15,16 +18,30 @@ export interface Here {
   readonly models: () => readonly string[]
   /** Whether some language model can be reached. */
   readonly thinks: () => boolean
+  /** Why agents of another device may not command one of this device's things, in a line. */
+  readonly refuses: (from: string, entity: string) => string | undefined
 }
 
-/** One line; undefined where nothing is missing. Throws PermissionError where the grants cannot be read. */
-export function lacks(here: Here, grants: string): string | undefined {
+/** One line; undefined where nothing is missing. `from`: whose agent it is. Throws PermissionError where the grants cannot be read. */
+export function lacks(here: Here, grants: string, from: string): string | undefined {
   for (const { capability } of parseGrants(grants)) {
     const { kind, pattern } = capability
+    const refused = kind === 'command' ? refusal(here, pattern, from) : undefined
+    if (refused !== undefined) return refused
     if ((kind === 'read' || kind === 'command') && !reaches(here, pattern))
       return `it has nothing called ${pattern}, which the agent may ${kind}`
     if (kind === 'infer' && !infers(here, pattern)) return `it cannot run the model ${pattern}`
     if (kind === 'think' && !here.thinks()) return 'it reaches no language model'
+  }
+  return undefined
+}
+
+function refusal({ device, entities, refuses }: Here, pattern: string, from: string): string | undefined {
+  const [things = '', of = device] = pattern.split('@')
+  if (!overlaps(of, device)) return undefined
+  for (const id of entities()) {
+    const refused = overlaps(things, id) ? refuses(from, id) : undefined
+    if (refused !== undefined) return refused
   }
   return undefined
 }

@@ -4,13 +4,15 @@ import { type Here, lacks } from '../../../../runtime/agent/move/lacks.ts'
 
 const here: Here = {
   device: 'cellar',
-  entities: () => ['light.cellar', 'switch.heat_pump'],
+  entities: () => ['light.cellar', 'switch.heat_pump', 'lock.gate'],
   runs: (model) => model === 'keyword',
   models: () => ['keyword'],
   thinks: () => false,
+  refuses: (from, entity) =>
+    entity.startsWith('lock.') && from !== 'hub' ? `${entity} is not for ${from}` : undefined,
 }
 const missing = (...capabilities: string[]) =>
-  lacks(here, JSON.stringify(capabilities.map((capability) => ({ capability }))))
+  lacks(here, JSON.stringify(capabilities.map((capability) => ({ capability }))), 'attic')
 
 test.each([
   ['light.*:command', undefined],
@@ -31,6 +33,21 @@ test.each([
 })
 
 test('the first that is missing is named, and grants that nobody can read are none', () => {
-  expect(missing('light.*:read', 'think', 'lock.*:read')).toBe('it reaches no language model')
-  expect(() => lacks(here, 'no grants')).toThrow()
+  expect(missing('light.*:read', 'think', 'cover.*:read')).toBe('it reaches no language model')
+  expect(() => lacks(here, 'no grants', 'attic')).toThrow()
+})
+
+test.each([
+  ['lock.gate:command', 'lock.gate is not for attic'],
+  ['lock.*:command', 'lock.gate is not for attic'],
+  ['*.*:command', 'lock.gate is not for attic'],
+  ['lock.*@cellar:command', 'lock.gate is not for attic'],
+  ['lock.*@*:command', 'lock.gate is not for attic'],
+  ['lock.*@c*:command', 'lock.gate is not for attic'],
+  // Of another device: that one is asked when it commands.
+  ['lock.gate@hub:command', undefined],
+  ['lock.gate:read', undefined],
+])('an agent does not come to do what its device may not do here: %s [move-8]', (capability, words) => {
+  expect(missing(capability)).toBe(words)
+  expect(lacks(here, JSON.stringify([{ capability }]), 'hub')).toBeUndefined()
 })
