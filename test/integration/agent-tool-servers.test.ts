@@ -127,6 +127,15 @@ describe('a thought with outside tools', () => {
     expect(await think({}, { id: 2, grants })).toMatchObject({ error: { code: 'permission' } })
   })
 
+  it('ends where the server does not offer the tool that the agent named', async () => {
+    configured(scripted())
+    script = []
+    expect(await think({ tools: ['mcp:weather/fly'] })).toMatchObject({
+      error: { code: 'not-found', message: 'think: the tool server weather offers no fly' },
+    })
+    expect(asked).toEqual([])
+  })
+
   it('ends where the server is not configured', async () => {
     configured({})
     script = []

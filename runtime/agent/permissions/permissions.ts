@@ -242,11 +242,18 @@ function wordsOf(call: AskedCall): string {
   const needs = needsOf(call)
   const [first] = typeof needs === 'string' ? [] : needs
   const what = first ? describeCapability(first.capability) : call.op
-  const command = call.op === 'command' ? commandOf(call.args) : undefined
-  const fields = Object.entries(command ?? {}).map(
+  const fields = Object.entries(fieldsOf(call)).map(
     ([field, value]) => `${field} ${secretField.test(field) ? '…' : shown(value)}`,
   )
   return plainLine(fields.length > 0 ? `${what}: ${fields.join(', ')}` : what).slice(0, 400)
+}
+
+/** What a person should know before they say yes, as far as it may be told on the home's broker. */
+function fieldsOf({ op, args }: AskedCall): object {
+  if (op === 'command') return commandOf(args) ?? {}
+  const given = args['arguments']
+  const mayBeTold = op === 'tool' && args['privacy'] !== 'device'
+  return mayBeTold && typeof given === 'object' && given !== null ? given : {}
 }
 
 function shown(value: Json): string {

@@ -76,6 +76,13 @@ export class ToolServers implements OutsideTools, AsyncDisposable {
       ),
     )
     const found = lists.flat()
+    const isOffered = (pattern: string) =>
+      found.some(({ server, tool }) => covering(mcp(pattern), mcp(`${server.name}/${tool.name}`)))
+    const missing = patterns.find((pattern) => /^[^*]+\/[^*]+$/.test(pattern) && !isOffered(pattern))
+    if (missing !== undefined) {
+      const [server, ...tool] = missing.split('/')
+      throw new ToolServerError('not-found', `the tool server ${server} offers no ${tool.join('/')}`)
+    }
     if (found.length > toolsMax)
       throw new ToolServerError(
         'bad-request',

@@ -106,6 +106,23 @@ describe('a decision', () => {
     disk.resolve()
     expect(await code(verdict)).toBe('allow')
   })
+  it.each([
+    ['site', 'use the outside tool send of mail: to "Bo", token …'],
+    ['device', 'use the outside tool send of mail'],
+  ])(
+    'asks a person about an outside tool, with what may be told of a thought that is labelled %s',
+    async (privacy, words) => {
+      const args = { server: 'mail', tool: 'send', arguments: { to: 'Bo', token: '4711' }, privacy }
+      const text = grants({ capability: 'mcp:mail', limits: { ask: true } })
+      const verdict = permissions.decide(caller, asked('tool', args), text, signal)
+      const id = await waitingId()
+      expect(approvals.waiting()[0]?.words).toBe(words)
+      approvals.answer(id, 'no', 'Ada')
+      expect(await code(verdict)).toBe('permission')
+      expect(JSON.stringify(lines)).toContain('mcp:mail/send')
+      expect(JSON.stringify(lines)).not.toContain('Bo')
+    },
+  )
   it('[permit-6] counts towards a rate that a restart does not make new, once a call', async () => {
     const twice = grants({ capability: 'light.*:command', limits: { rate: '2/h' } })
     const light = (id: number) => asked('command', { entity: 'light.a', command: {} }, id)
