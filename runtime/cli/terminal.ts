@@ -73,6 +73,14 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
   }
 }
 
+/** What others said, as text: nothing in it moves the cursor, hides text or turns its direction; further lines stand further in. */
+export function plainText(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' '))
+    .join('\n    ')
+}
+
 /** `12.3 MB`, `47 kB` */
 export function megabytes(bytes: number): string {
   return bytes > 0 && bytes < 50_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`

@@ -31,7 +31,12 @@ const json: v.GenericSchema<unknown, Json> = v.lazy(() =>
     v.null(),
     v.boolean(),
     v.pipe(v.number(), v.finite()),
-    v.pipe(v.string(), v.maxLength(256)),
+    // Shown to the person who is asked to grant it.
+    v.pipe(
+      v.string(),
+      v.maxLength(256),
+      v.regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'has characters that cannot be shown'),
+    ),
     v.pipe(v.array(json), v.maxLength(32)),
   ]),
 )

@@ -12,7 +12,7 @@ import { messageOf, UsageError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
 import { deviceStateDir } from '../device-dir.ts'
 import { exitCodes } from '../exit.ts'
-import { megabytes, type Terminal } from '../terminal.ts'
+import { megabytes, plainText, type Terminal } from '../terminal.ts'
 import { readAgent } from './agent-source.ts'
 
 export interface AgentReplayOptions {
@@ -126,7 +126,7 @@ function reportLines(
   for (const asked of unanswered) lines.push(style('yellow', fitted(`  ? ${words(asked)}`)))
   if (unanswered.length > 0)
     lines.push('the run has no answer to what stands behind ?: the changed program waited for it to the end')
-  if (fault !== undefined) lines.push(style('red', `turn ${taken} of ${turns.length}: ${fault}`))
+  if (fault !== undefined) lines.push(style('red', `turn ${taken} of ${turns.length}: ${plainText(fault)}`))
   else if (differences.length > 0)
     lines.push(`${differences.length} of ${turns.length} turns ask for something else`)
   else if (changed === undefined)
@@ -150,13 +150,13 @@ function differenceLines(
   ]
 }
 
-const words = ({ op, args }: Asked) => `${op} ${JSON.stringify(args)}`
+const words = ({ op, args }: Asked) => `${op} ${plainText(JSON.stringify(args))}`
 
 function endWords(end: NonNullable<Difference['end']>['was']): string {
   if (!end) return 'it goes on'
   return end.ok
-    ? `it ends with ${JSON.stringify(end.value ?? null)}`
-    : `it fails: ${end.error.split('\n')[0]}`
+    ? `it ends with ${plainText(JSON.stringify(end.value ?? null))}`
+    : `it fails: ${plainText(end.error.split('\n')[0] ?? '')}`
 }
 
 const when = (ms: number) => new Date(ms).toLocaleString('sv-SE')

@@ -17,7 +17,7 @@ import { openHub } from '../hub.ts'
 import type { HubClient } from '../hub-client.ts'
 import { onlyDevice } from '../only-device.ts'
 import { type PersonOptions, personFor } from '../person.ts'
-import type { Terminal } from '../terminal.ts'
+import { plainText, type Terminal } from '../terminal.ts'
 import { grantsIn, introduction, readAgent } from './agent-source.ts'
 
 export interface AgentOptions {
@@ -168,7 +168,7 @@ function tableLines(
       )
       return reason === undefined
         ? [coloured]
-        : [coloured, style('dim', `  ${state === 'ended' ? 'it gave back ' : ''}${reason}`)]
+        : [coloured, style('dim', `  ${state === 'ended' ? 'it gave back ' : ''}${plainText(reason)}`)]
     }),
   ]
 }
@@ -241,7 +241,14 @@ function print({ atMs, level, text }: LogLine, terminal: Terminal): void {
     return
   }
   const time = terminal.style('dim', new Date(atMs).toLocaleString('sv-SE'))
-  terminal.out(`${time}  ${level === 'error' ? terminal.style('red', text) : text}`)
+  terminal.out(`${time}  ${logText({ level, text }, terminal)}`)
+}
+
+export function logText(
+  { level, text }: Pick<LogLine, 'level' | 'text'>,
+  { style }: Pick<Terminal, 'style'>,
+): string {
+  return level === 'error' ? style('red', plainText(text)) : plainText(text)
 }
 
 const doneWords = {
@@ -253,12 +260,12 @@ const doneWords = {
 export async function agentChange(
   change: 'stop' | 'resume' | 'remove',
   name: string,
-  options: AgentOptions & { readonly here?: boolean },
+  options: AgentOptions & PersonOptions & { readonly here?: boolean },
   context: Context,
 ): Promise<number> {
   const { hub, device, path } = await placeOf(options, context)
   const here = options.here ? { here: true } : {}
-  const person = await personFor({}, device, [change, name, ...Object.keys(here)], context)
+  const person = await personFor(options, device, [change, name, ...Object.keys(here)], context)
   const asked = `${path}/${encodeURIComponent(name)}/${change}`
   const done = await hub.post<AgentDone>(asked, { ...person, ...here }, installMsMax)
   const { terminal } = context

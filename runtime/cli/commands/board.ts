@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import type { HubClient } from '../hub-client.ts'
 import { onlyDevice } from '../only-device.ts'
-import type { Terminal } from '../terminal.ts'
+import { plainText, type Terminal } from '../terminal.ts'
 
 export interface BoardOptions {
   readonly url?: string
@@ -83,6 +83,6 @@ export function lines(
 function line(fact: Change, { style }: Pick<Terminal, 'style'>): string {
   const { key, value, version, author, tsMs, gone } = fact
   const time = style('dim', new Date(tsMs).toLocaleString('en-GB'))
-  const shown = gone ? style('dim', 'gone') : JSON.stringify(value)
+  const shown = gone ? style('dim', 'gone') : plainText(JSON.stringify(value))
   return `${time}  ${style('bold', key)}  ${shown}  ${style('dim', `version ${version}, by ${author}`)}`
 }

@@ -4,7 +4,7 @@ import type { TogetherResult } from '../../wire/together.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import { onlyDevice } from '../only-device.ts'
-import type { Terminal } from '../terminal.ts'
+import { plainText, type Terminal } from '../terminal.ts'
 
 export interface DecisionsOptions {
   readonly url?: string
@@ -47,7 +47,7 @@ function decisionLines(
   const mark = decided ? style('green', '✓') : style('yellow', '–')
   const won = winner === undefined ? '' : `${winner}${price === undefined ? '' : ` for ${price}`}: `
   return [
-    `${time}  ${mark} ${kind} ${style('bold', subject)}  ${won}${reason}`,
-    ...notes.map((note) => `            ${note}`),
+    `${time}  ${mark} ${kind} ${style('bold', subject)}  ${won}${plainText(reason)}`,
+    ...notes.map((note) => `            ${plainText(note)}`),
   ]
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { newLines } from '../../../runtime/cli/commands/agent.ts'
+import { logText, newLines } from '../../../runtime/cli/commands/agent.ts'
 import { confirm } from '../../../runtime/cli/confirm.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -162,4 +162,14 @@ describe('logs -f', () => {
     expect(newLines(log.slice(0, 3), log.slice(1))).toEqual(log.slice(3))
     expect(newLines(log.slice(0, 1), log.slice(2))).toEqual(log.slice(2))
   })
+})
+
+test('what an agent says is shown as text: it moves no cursor, and none of its lines looks like another', () => {
+  const style = (_: unknown, text: string) => text
+  const text = 'done\u001b[2K\u001b]0;x\u0007\r\u202e\n2026-11-23 09:00:00  the door is locked'
+  for (const level of ['info', 'error'] as const) {
+    const shown = logText({ level, text }, { style })
+    expect(shown).not.toMatch(/[\p{Cf}]|(?!\n)\p{Cc}/u)
+    expect(shown).toContain('\n    2026-11-23')
+  }
 })

@@ -37,6 +37,14 @@ test('decisions are shown with who won and why, and with what was odd', () => {
   ])
 })
 
+test('what another device gives as its reason moves no cursor', () => {
+  const reason = 'bath bid 9\u001b[2J\u009b1A\u202e\r\nganglion: all is well'
+  const together = { devices: [], decisions: [{ ...ended, reason, notes: ['\u001b]52;c;x'] }], leases: [] }
+  const text = lines('attic', together, plain).join('\n')
+  expect(text).not.toMatch(/[\p{Cf}\u2028]|(?!\n)\p{Cc}/u)
+  expect(text).toContain('\n    ganglion: all is well')
+})
+
 test('a device alone says so', () => {
   const devices = [{ device: 'hub', key: 'x' }]
   expect(lines('hub', { devices, decisions: [], leases: [] }, plain)).toEqual([

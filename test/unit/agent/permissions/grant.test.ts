@@ -37,6 +37,12 @@ describe('grants', () => {
     [text({ capability: 'a.b:command', limits: { values: { b: { min: 2, max: 1 } } } }), 'grant'],
     [text({ capability: 'a.b:command', limits: { values: { b: {} } } }), 'grant'],
     [`[{"capability":"a.b:command","limits":{"values":{"__proto__":["on"]}}}]`, 'grant'],
+    // What a person reads before they say yes must not be able to erase a line of it.
+    [
+      text({ capability: 'a.b:command', limits: { values: { b: ['\u001b[1A\u001b[2K'] } } }),
+      'cannot be shown',
+    ],
+    [text({ capability: 'a.b:command', limits: { values: { b: [['\u202e']] } } }), 'cannot be shown'],
     [text(...Array.from({ length: 65 }, () => ({ capability: 'think' }))), '64'],
   ])('%s is refused in one line', (wrong, says) => {
     let message = ''
