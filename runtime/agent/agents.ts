@@ -408,6 +408,10 @@ export class Agents implements AsyncDisposable {
       const grants = this.grantsOf(caller.agent)
       const verdict = await this.#deps.decide(caller, call, grants, signal)
       if (!verdict.allow) return verdict.outcome
+      // A call in a thought is none of its life's: taken back while a person was asked, nothing has ended it.
+      const now = this.grantsOf(caller.agent)
+      const gone = now === grants ? undefined : this.#deps.revoked(caller, call, now)
+      if (gone) return gone
       const { passes = () => true, over = (outcome) => outcome } = verdict
       const passing: Performing['emit'] = (value, latest) => !passes() || emit(value, latest)
       return over(await this.#serve({ caller, call, resumed, askedMs: call.askedMs, emit: passing }, signal))

@@ -88,6 +88,20 @@ describe('agents of a device', () => {
     })
   })
 
+  test('lose at once what is no longer granted, also what a thought waits for a person for [agents-4]', async () => {
+    await using world = new AgentsWorld()
+    const decided = Promise.withResolvers<{ readonly allow: true }>()
+    const agents = await world.open({ decide: () => decided.promise })
+    await agents.run(world.bundle('one', waiting), '*')
+    const call = { id: 1.5, op: 'memory.get' as const, args: { key: 'a' }, askedMs: 0 }
+    const caller = { agent: 'one', token: firstToken }
+    const outcome = agents.performFor(caller, call, false, new AbortController().signal)
+    await agents.grant('one', 'memory.set')
+    decided.resolve({ allow: true })
+    expect(await outcome).toMatchObject({ error: { code: 'permission' } })
+    expect(world.service.asked.filter((one) => one.call.id === call.id)).toEqual([])
+  })
+
   test('are stopped while a person is being asked, and the question is gone', async () => {
     await using world = new AgentsWorld()
     const asking: AbortSignal[] = []
