@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import {
+  describeCapability,
   needsOf,
   parseCapability,
   printCapability,
@@ -93,6 +94,14 @@ describe('a capability', () => {
     '.:read',
     `${'a'.repeat(200)}.b:read`,
   ])('%s is refused with what is wrong', (text) => expect(typeof parseCapability(text)).toBe('string'))
+  it.each([
+    ['mcp:mail', 'use every outside tool of mail'],
+    ['mcp:mail/send', 'use the outside tool send of mail'],
+    ['mcp:*', 'use every outside tool of servers called *'],
+  ])('%s is said to a person as "%s"', (text, words) => {
+    const parsed = parseCapability(text)
+    expect(typeof parsed === 'string' ? parsed : describeCapability(parsed)).toBe(words)
+  })
   it('is needed for every op but those that touch nothing', () => {
     const args = {
       ...{ pattern: 'a.b', entity: 'a.b', model: 'm', agent: 'a', key: 'k', subject: 's', name: 'n' },
