@@ -7,6 +7,7 @@ import * as v from 'valibot'
 import {
   type AgentView,
   agentDone,
+  agentForgot,
   agentGrants,
   agentList,
   agentLogLinesMax,
@@ -38,6 +39,7 @@ const runBody = v.strictObject({
 const changeBody = v.strictObject(own)
 const moveBody = v.strictObject({ to: deviceId, ...own })
 const resumeBody = v.strictObject({ here: v.optional(v.boolean()), ...own })
+const forgetBody = v.strictObject({ about: v.pipe(v.string(), v.minLength(1), v.maxLength(200)), ...own })
 const grantBody = v.strictObject({ ...grantParams, ...own })
 const logsQuery = v.strictObject({
   lines: v.optional(
@@ -83,6 +85,14 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
       placeOf(request).id,
       { ask: 'run', ...body, ...whoAsks(request, body, people) },
       agentDone,
+    )
+  })
+  app.post('/api/devices/:id/forget', (request) => {
+    const body = checked(forgetBody, request.body)
+    return devices.agent(
+      placeOf(request).id,
+      { ask: 'forget', ...body, ...whoAsks(request, body, people) },
+      agentForgot,
     )
   })
   app.post('/api/devices/:id/agents/:name/move', (request) => {

@@ -20,6 +20,7 @@ import type { DeviceAudit } from '../observe/device-audit.ts'
 import {
   type AgentAsk,
   type AgentDone,
+  type AgentForgot,
   type AgentList,
   type AgentLogs,
   type AgentMay,
@@ -64,7 +65,16 @@ type Changing = Extract<AgentAsk, { ask: 'stop' | 'resume' | 'remove' }>
 type Move = Extract<AgentAsk, { ask: 'move' }>
 type GrantAsk = Extract<AgentAsk, { ask: 'grant' }>
 type Approve = Extract<AgentAsk, { ask: 'approve' }>
-type Result = AgentList | AgentDone | AgentLogs | AgentMoved | AgentMay | ApprovalsResult | ApproveResult
+type Forget = Extract<AgentAsk, { ask: 'forget' }>
+type Result =
+  | AgentList
+  | AgentDone
+  | AgentForgot
+  | AgentLogs
+  | AgentMoved
+  | AgentMay
+  | ApprovalsResult
+  | ApproveResult
 
 export class AgentCalls {
   readonly #deps: AgentCallsDeps
@@ -91,6 +101,7 @@ export class AgentCalls {
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
       if (ask.ask === 'approvals') return await this.#approvals(agents)
       if (ask.ask === 'approve') return await this.#approve(agents, ask)
+      if (ask.ask === 'forget') return await this.#forget(agents, ask)
       return await this.#named(agents, ask, signal)
     } catch (error) {
       throw asRpcError(error)
@@ -121,6 +132,17 @@ export class AgentCalls {
       const { words } = approvals.answer(approval, answer, person.shown)
       return { approval, answer, agent, words, by: person.shown }
     })
+  }
+
+  /** That somebody was forgotten is on record, and not who. */
+  async #forget(agents: DeviceAgents, ask: Forget): Promise<AgentForgot> {
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    this.#people.require(person, ask)
+    let went: AgentForgot = { erased: 0, runs: 0 }
+    await this.#recorded({ ask: ask.ask, by: person.shown }, async () => {
+      went = await agents.forget(ask.about)
+    })
+    return went
   }
 
   /** One after the other for each key. */

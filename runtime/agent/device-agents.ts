@@ -38,6 +38,12 @@ import { topOf } from './top.ts'
 
 const mib = 1024 * 1024
 
+/** How much went. */
+export interface Forgotten {
+  readonly erased: number
+  readonly runs: number
+}
+
 export interface DeviceAgentsDeps {
   readonly clock: Clock
   readonly log: Log
@@ -75,6 +81,7 @@ export class DeviceAgents implements AsyncDisposable {
   #permissions: DevicePermissions | undefined
   readonly policy: Policy
   #parts: AsyncDisposable | undefined
+  #forget: ((about: string) => Promise<Forgotten>) | undefined
 
   /** Agents that were running when the device ended go on. Throws UsageError for a policy that cannot be read. */
   static async open(
@@ -148,6 +155,12 @@ export class DeviceAgents implements AsyncDisposable {
     return this.#permissions?.approvals
   }
 
+  /** Erases what agents remember about a person, and all recorded runs: nobody knows whom those name. */
+  async forget(about: string): Promise<Forgotten> {
+    await this.known()
+    return (await this.#forget?.(about)) ?? { erased: 0, runs: 0 }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the device is stopping'))
     this.#deps.across?.[Symbol.dispose]()
@@ -187,6 +200,7 @@ export class DeviceAgents implements AsyncDisposable {
         this.#directory,
       ),
     )
+    const recordings = this.#recordings()
     const deps: AgentsDeps = {
       ...{ clock, log, identity, turns: told.after(schedule.turns) },
       services: schedule.scheduled([
@@ -196,7 +210,7 @@ export class DeviceAgents implements AsyncDisposable {
         askService({ clock, approvals: kept.approvals }),
       ]),
       belongings: { adopt: (bytes) => adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
-      recordings: this.#recordings(),
+      recordings,
       removed: (agent) => mind.remove(agent),
       changed: () => {
         told.changed()
@@ -226,6 +240,10 @@ export class DeviceAgents implements AsyncDisposable {
     this.#schedule = schedule
     this.#permissions = kept
     this.#parts = parts.move()
+    this.#forget = async (about) => ({
+      erased: await mind.forget(about),
+      runs: await recordings.forgetAll(),
+    })
     return opened
   }
 

@@ -35,6 +35,8 @@ export interface Mind extends AsyncDisposable {
   readonly services: readonly Service[]
   /** Erases all that an agent remembers. */
   remove(agent: string): void
+  /** Erases what all of them remember about a person; how many things went. On the disk when it resolves. */
+  forget(about: string): Promise<number>
   /** What an agent remembers as bytes, for another device. */
   pack(agent: string): Uint8Array
   /** In place of what it remembers here; on the disk when it resolves. Throws where the bytes are none. */
@@ -58,6 +60,11 @@ export async function openMind(
       ...callingServices({ clock, store, runs, across }),
     ],
     remove: (agent) => store.remove(agent),
+    async forget(about) {
+      const went = store.forgetEverywhere(about)
+      await store.durable()
+      return went
+    },
     pack: (agent) => Buffer.from(JSON.stringify(store.pack(agent))),
     async unpack(agent, bytes) {
       const packed = parseJson(packedMemory, bytes, packedBytesMax)

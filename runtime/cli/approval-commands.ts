@@ -32,6 +32,15 @@ export function addApprovalCommands({ program, run, shared, ofHub }: Declared): 
     .action((id: string, answer: string, options) =>
       run(options, async (context) => (await commands()).approve(id, answer, options, context)),
     )
+  ofHub(program.command('forget').argument('<person>', 'whom agents noted something about'))
+    .description('erase what the agents of a home remember about somebody')
+    .option('--device <id>', 'only there; default: on every device that is online')
+    .option('--yes', 'do not ask')
+    .option('--by <name>', 'who says so; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
+    .action((name: string, options) =>
+      run(options, async (context) => (await import('./commands/forget.ts')).forget(name, options, context)),
+    )
   shared(program.command('person').argument('<name>', 'somebody of the home'))
     .description('what to write into the configuration so that a device knows somebody by a PIN')
     .action((name: string, options) =>

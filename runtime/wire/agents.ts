@@ -60,6 +60,8 @@ export const agentParams = v.variant('ask', [
   /** What waits for a person's yes; a person's answer. */
   v.looseObject({ ask: v.literal('approvals') }),
   v.looseObject({ ask: v.literal('approve'), ...approveParams }),
+  /** Erases what agents remember about a person. */
+  v.looseObject({ ask: v.literal('forget'), about: v.pipe(line(200), v.minLength(1)), ...personParams }),
   /** The last lines of its log. */
   v.looseObject({
     ask: v.literal('logs'),
@@ -113,6 +115,10 @@ export const agentDone = v.object({
 })
 export type AgentDone = v.InferOutput<typeof agentDone>
 
+/** Answer to `forget`: things that were remembered, and recorded runs, which went whole. */
+export const agentForgot = v.object({ erased: count, runs: count })
+export type AgentForgot = v.InferOutput<typeof agentForgot>
+
 /** Answer to `grants` and to `grant`: JSON as grants are. */
 export const agentMay = v.object({
   name,
@@ -148,6 +154,7 @@ export function signedParts(ask: AgentAsk, bundle = ''): readonly string[] {
     return [ask.ask, agent, set, allow, String(beyond), ...deny]
   }
   if (ask.ask === 'move') return [ask.ask, ask.name, ask.to]
+  if (ask.ask === 'forget') return [ask.ask, ask.about]
   if (ask.ask === 'resume' && ask.here) return [ask.ask, ask.name, 'here']
   return 'name' in ask ? [ask.ask, String(ask.name)] : [ask.ask]
 }

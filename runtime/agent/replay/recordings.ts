@@ -68,6 +68,13 @@ export class Recordings {
     for (const { path } of this.#files().filter((file) => file.agent === agent)) await this.#drop(path)
   }
 
+  /** All of them: nobody knows whom they name. How many went. */
+  async forgetAll(): Promise<number> {
+    const files = this.#files()
+    for (const { path } of files) await this.#drop(path)
+    return files.length
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()))
     this.#recorders.clear()
