@@ -19,6 +19,8 @@ const name = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
 const id = deviceId
 const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a digest'))
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** Far beyond any clock, and far from where numbers end: the device that it is said to counts on from there. */
+const token = v.pipe(count, v.maxValue(2 ** 52, 'is higher than any token'))
 const reason = v.pipe(v.string(), v.maxLength(400))
 const chunks = v.pipe(
   count,
@@ -45,7 +47,7 @@ export const moveBody = v.variant('kind', [
   v.object({ kind: v.literal('kept'), to: deviceId, id }),
   v.object({ kind: v.literal('refused'), to: deviceId, id, reason }),
   // It was let go of, and begins there under this token.
-  v.object({ kind: v.literal('begin'), to: deviceId, id, n: id, token: count }),
+  v.object({ kind: v.literal('begin'), to: deviceId, id, n: id, token }),
   v.object({ kind: v.literal('begun'), to: deviceId, id, n: id }),
   v.object({ kind: v.literal('lost'), to: deviceId, id, n: id }),
   // It stayed where it was.
@@ -54,7 +56,7 @@ export const moveBody = v.variant('kind', [
   // Whoever keeps it asks what became of the move.
   v.object({ kind: v.literal('how'), to: deviceId, id }),
   // It was begun there, by a person's word or from a copy, since the other was not to be reached.
-  v.object({ kind: v.literal('seized'), to: deviceId, id, token: count, lineage: v.optional(deviceId) }),
+  v.object({ kind: v.literal('seized'), to: deviceId, id, token, lineage: v.optional(deviceId) }),
   v.object({ kind: v.literal('let-go'), to: deviceId, id }),
   // Whether the other is there, before its agents are begun elsewhere.
   v.object({ kind: v.literal('there'), to: deviceId, n: id }),

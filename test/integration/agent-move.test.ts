@@ -64,6 +64,11 @@ async function two(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here]> 
   return [await opened(hub as SiteDevice), await opened(cellar as SiteDevice, more)]
 }
 
+const saysKind =
+  (kind: string) =>
+  ({ payload }: { readonly payload: Uint8Array }) =>
+    JSON.parse(JSON.parse(Buffer.from(payload).toString()).body).kind === kind
+
 const states = async ({ device }: Here) =>
   (await device.agents()).list().map(({ name, state }) => `${name} ${state}`)
 
@@ -227,6 +232,27 @@ describe('a device that ends in the middle of a move', () => {
     expect(await states(cellar)).toEqual(['traveller running'])
   })
 
+  test('lets go of it where a person was just beginning it on the other when it comes back [move-2]', async () => {
+    const unpacking = Promise.withResolvers<void>()
+    const [hub, cellar] = await two({ unpacking: unpacking.promise })
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    hub.deaf.add('kept')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+    await hub.device[Symbol.asyncDispose]()
+    const peer = stack.use(await Peer.connect(broker.url, ['ganglion/site/move/cellar/hub']))
+    const begun = (await cellar.device.agents()).resume('traveller', { here: true })
+    const back = await opened(hub.site)
+    await peer.hear('that it stays', saysKind('drop'))
+    await cellar.device.mover.isThere('hub')
+    unpacking.resolve()
+    await begun
+    await until('the hub has let go of it', async () => (await states(back)).length === 0)
+    expect(back.service.asked).toHaveLength(0)
+    expect(await states(cellar)).toEqual(['traveller running'])
+  })
+
   test('before it let go of it goes on with it when it is back, and the other drops what came [move-1]', async () => {
     const [hub, cellar] = await two()
     await hub.device.run(traveller)
@@ -273,6 +299,28 @@ describe('a device that ends in the middle of a move', () => {
 })
 
 describe('what comes', () => {
+  test('does not use up the tokens of the device that it comes to', async () => {
+    const [hub, cellar] = await two()
+    const topic = 'ganglion/site/move/cellar/hub'
+    const peer = stack.use(await Peer.connect(broker.url, [topic]))
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    cellar.deaf.add('begin')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await peer.hear('that it may begin', saysKind('begin'))
+    // Whatever was said before this is answered has come.
+    await cellar.device.mover.isThere('hub')
+    const [move] = (await hub.device.agents()).moves.unfinished()
+    await hub.device[Symbol.asyncDispose]()
+    cellar.deaf.delete('begin')
+    const lie = { kind: 'begin', to: 'cellar', id: move?.id, n: 'n', token: Number.MAX_SAFE_INTEGER }
+    await peer.say(topic, seal(hub.site.identity, 'move', lie))
+    const refused = () => cellar.site.link.stats().badMessages > 0
+    await until('it is heard', async () => refused() || (await states(cellar))[0] === 'traveller running')
+    await cellar.device.run(stepping('other', 'await ctx.sleep(1)'))
+    expect(await states(cellar)).toContain('other running')
+  })
+
   test('is nothing where another signed it, where it was said to another, or about nothing that both know [move-4]', async () => {
     const [hub, cellar] = await two()
     await hub.device.run(traveller)

@@ -14,6 +14,7 @@ import { CodedError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
+import type { StoredMove } from '../store/move-store.ts'
 import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { type AgentMoves, type Leaving, moveReason } from './agent-moves.ts'
@@ -362,19 +363,20 @@ export class Mover implements AsyncDisposable {
     const moves = body.kind === 'begin' ? await this.#deps.open() : await this.#deps.known()
     const move = moves?.move(id)
     const phase = move?.peer === from ? move.phase : undefined
-    const ours = phase === 'begun' || phase === 'seized' || phase === 'stayed'
+    // Whatever is said is said of what is so after it was done: a person may have been quicker.
+    const now = () => (phase === undefined ? undefined : moves?.move(id))
     if (body.kind === 'chunk') {
       if (phase === 'arriving' || phase === 'kept') this.#say(from, { kind: 'kept', id })
-      else if (!ours)
+      else if (!isOurs(phase))
         this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
     } else if (body.kind === 'begin') {
       if (phase === 'arriving') await moves?.begin(id, body.token)
-      this.#say(from, { kind: phase === 'arriving' || ours ? 'begun' : 'lost', id, n: body.n })
+      this.#say(from, { kind: isOurs(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
     } else if (body.kind === 'drop') {
       this.#coming.forget(id)
-      if (phase === 'seized') return this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
       if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)
-      this.#say(from, { kind: 'dropped', id })
+      const { phase: after, token = 0 } = now() ?? {}
+      this.#say(from, after === 'seized' ? { kind: 'seized', id, token } : { kind: 'dropped', id })
     } else if (body.kind === 'how') {
       if (phase === 'stayed') this.#say(from, { kind: 'drop', id })
       else if (phase === 'seized') this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
@@ -486,4 +488,9 @@ export class Mover implements AsyncDisposable {
       this.#carrying.delete(id)
     }
   }
+}
+
+/** Whether a move brought the agent here for good. */
+function isOurs(phase: StoredMove['phase'] | undefined): boolean {
+  return phase === 'begun' || phase === 'seized' || phase === 'stayed'
 }

@@ -36,7 +36,8 @@ const agentSchema = v.object({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   program: hash,
   grants: v.string(),
-  token: count,
+  // It goes on under a higher one.
+  token: v.pipe(count, v.maxValue(2 ** 51, 'is higher than any token')),
   seed: count,
   turn: count,
   nowMs: ms,
