@@ -20,7 +20,9 @@ export type Priority = 'control' | 'interactive' | 'background'
 
 /**
  * A capability that an agent asks for: `<pattern>:read`, `<pattern>:command`, `infer:<model>`, `think`, `memory`, `board:<pattern>`,
- * `decide:<pattern>`, `agent:<name>`, `mcp:<server>`, `mcp:<server>/<tool>`, `ask`. In patterns `*` stands for any characters but a dot.
+ * `decide:<pattern>`, `agent:<name>`, `mcp:<server>`, `mcp:<server>/<tool>`, `ask`. In patterns `*` stands for any characters but a dot
+ * and `@`. A pattern of things without `@` means those of this device alone; `light.*@hub:command` reaches lights of the device `hub`,
+ * `light.*@*:command` those of every device of the site.
  */
 export type Want =
   | string
@@ -69,6 +71,7 @@ export function agent(definition: AgentDefinition): AgentDefinition {
 
 /** What an entity reported. */
 export interface Telemetry {
+  /** As it was asked for: `light.hall`, or `light.hall@hub` where `@` was said. */
   readonly entity: string
   readonly state: string
   readonly attributes: { readonly [name: string]: Json }
@@ -277,9 +280,11 @@ export interface Context {
   readonly name: string
   /** This device's id: another one after a move. */
   device(): Promise<string>
+  /** Reports of what a pattern names: `light.*` on this device, `light.*@hub` on the device `hub`, `light.*@*` on all devices. */
   on(pattern: string, filter?: ReportFilter): AsyncIterable<Seen>
+  /** `light.hall` of this device, `light.hall@hub` of another one of the site: throws `unavailable` where that device is away. */
   entity(id: string): Entity
-  /** Ids of what there is and may be read. */
+  /** Ids of what there is and may be read; those of other devices only where the pattern says `@`. */
   entities(pattern: string): Promise<readonly string[]>
   sleep(duration: Duration): Promise<void>
   /** Until an instant, milliseconds since the Unix epoch. */
