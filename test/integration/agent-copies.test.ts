@@ -258,11 +258,11 @@ describe('a copy', () => {
     await copied([hub, cellar], ['cellar'])
     const id = (await hub.device.agents()).moves.copies()[0]?.id ?? ''
     const peer = stack.use(await Peer.connect(broker.url, []))
-    const word = { kind: 'seized', to: 'hub', id, token: 9e15 }
+    const word = { kind: 'seized', to: 'hub', id, token: 2 ** 51 }
     const bad = hub.site.link.stats().badMessages
     await peer.say('ganglion/site/move/hub/attic', seal(attic.site.identity, 'move', word))
     await peer.say('ganglion/site/move/hub/cellar', seal(attic.site.identity, 'move', word))
-    await until('it is counted', () => hub.site.link.stats().badMessages === bad + 1)
+    await until('it is counted', () => hub.site.link.stats().badMessages > bad)
     const old = { kind: 'seized', to: 'hub', id, token: 1 }
     await peer.say(`ganglion/site/move/hub/cellar/${id}`, seal(cellar.site.identity, 'move', old))
     // What is answered last was heard last.

@@ -1,0 +1,36 @@
+/** Whole devices as they are configured: one dies, another goes on with its agent when a person says so. */
+import { expect, test } from 'vitest'
+import { House } from '../fixtures/house.ts'
+
+test('an agent goes on from its copy, with what it remembers, on the device that was configured for it; its own gives way', async () => {
+  await using house = await House.open(['hub', 'cellar'], {
+    hub: { replicate: { to: ['cellar'], everyS: 5 } },
+    cellar: { takeOver: { from: ['hub'], after: 'by-hand' } },
+  })
+  const states = async (device: string) => {
+    const { agents } = (await house.call(device, 'agent', { ask: 'list' })) as {
+      agents: { name: string; state: string; reason?: string }[]
+    }
+    return agents
+  }
+  const body = `
+    await ctx.memory.set('begun', await ctx.device())
+    for (;;) { ctx.log((await ctx.device()) + ' after ' + (await ctx.memory.get('begun'))); await ctx.sleep('1s') }`
+  await house.run('hub', { name: 'keeper', wants: ['memory'], body })
+  await house.until('hub', 'keeper', (line) => line === 'hub after hub')
+  await house.eventually('a copy that has taken steps', async () => {
+    const [copy] = await states('cellar')
+    if (copy?.state !== 'standby') return false
+    return (await house.said('cellar', 'keeper')).includes('hub after hub')
+  })
+  await house.stop('hub')
+  await house.call('cellar', 'agent', { ask: 'resume', name: 'keeper', here: true, by: 'Ada' })
+  await house.until('cellar', 'keeper', (line) => line === 'cellar after hub')
+
+  await house.start('hub')
+  await house.eventually('the hub gives way', async () => (await states('hub'))[0]?.state === 'ended')
+  expect(await states('hub')).toMatchObject([
+    { name: 'keeper', reason: expect.stringMatching(/^it went on on cellar/) },
+  ])
+  expect(await states('cellar')).toMatchObject([{ name: 'keeper', state: 'running' }])
+}, 120_000)
