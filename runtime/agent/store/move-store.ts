@@ -70,7 +70,11 @@ export interface Arrival {
   readonly luggage: Uint8Array
 }
 
-/** Moves that are over and remembered: more than come late. */
+/**
+ * Moves that are over and remembered, of each kind: more than come late. What brought an agent here is not pushed out by copies that
+ * come every minute: whoever gave it away and hears that nobody knows of it takes it back.
+ */
+const over = [`'begun', 'seized', 'stayed'`, `'dropped', 'gone'`]
 const overMax = 256
 
 export class MoveStore {
@@ -92,7 +96,8 @@ export class MoveStore {
   /** The last one of an agent. */
   of(agent: string): StoredMove | undefined {
     const row = this.#file.get(
-      'SELECT * FROM move WHERE agent = ? ORDER BY atMs DESC, rowid DESC LIMIT 1',
+      // Not by the clock: that may have been set back.
+      'SELECT * FROM move WHERE agent = ? ORDER BY rowid DESC LIMIT 1',
       agent,
     )
     return row && moveOf(row)
@@ -237,9 +242,10 @@ export class MoveStore {
 
   #insert({ id, agent, peer, phase, was, token, atMs }: StoredMove): void {
     this.#file.run('INSERT INTO move VALUES (?, ?, ?, ?, ?, ?, ?)', id, agent, peer, phase, was, token, atMs)
-    const over = `phase IN ('stayed', 'gone', 'begun', 'dropped', 'seized')`
-    const oldest = `SELECT id FROM move WHERE ${over} ORDER BY atMs DESC LIMIT -1 OFFSET ?`
-    this.#file.run(`DELETE FROM move WHERE id IN (${oldest})`, overMax)
+    for (const phases of over) {
+      const oldest = `SELECT id FROM move WHERE phase IN (${phases}) ORDER BY rowid DESC LIMIT -1 OFFSET ?`
+      this.#file.run(`DELETE FROM move WHERE id IN (${oldest})`, overMax)
+    }
   }
 
   #phase(id: string, phase: MovePhase, token: number): void {
