@@ -18,6 +18,8 @@ export interface AskDeps {
 export const askLimits = {
   questionCharsMax: 400,
   choiceCharsMax: 40,
+  /** Question and choices: all that wait on a device fit into what it tells of its agents (`wire/agents-now.ts`), with room for these. */
+  bytesMax: 1_400,
   withinMsDefault: 600_000,
   withinMsMax: 86_400_000,
 } as const
@@ -29,19 +31,25 @@ const line = (most: number) =>
     v.minLength(1, 'is empty'),
     v.maxLength(most, `has more than ${most} characters`),
   )
-const schema = v.object({
-  question: line(askLimits.questionCharsMax),
-  choices: v.optional(
-    v.pipe(
-      v.array(line(askLimits.choiceCharsMax)),
-      v.minLength(2, 'needs two choices'),
-      v.maxLength(choicesMax, `has more than ${choicesMax} choices`),
-      v.check((all) => new Set(all).size === all.length, 'has a choice twice'),
+const schema = v.pipe(
+  v.object({
+    question: line(askLimits.questionCharsMax),
+    choices: v.optional(
+      v.pipe(
+        v.array(line(askLimits.choiceCharsMax)),
+        v.minLength(2, 'needs two choices'),
+        v.maxLength(choicesMax, `has more than ${choicesMax} choices`),
+        v.check((all) => new Set(all).size === all.length, 'has a choice twice'),
+      ),
+      ['yes', 'no'],
     ),
-    ['yes', 'no'],
+    deadlineMs: deadline,
+  }),
+  v.check(
+    ({ question, choices }) => Buffer.byteLength(JSON.stringify([question, choices])) <= askLimits.bytesMax,
+    `the question and its choices have more than ${askLimits.bytesMax} bytes`,
   ),
-  deadlineMs: deadline,
-})
+)
 
 export function askService({ clock, approvals }: AskDeps): Service {
   return checkedService('ask', schema, async (args, { caller, call, askedMs }, signal) => {
