@@ -2,8 +2,13 @@
 import { expect, test } from 'vitest'
 import { House } from '../fixtures/house.ts'
 
-test('an agent goes on from its copy, with what it remembers, on the device that was configured for it; its own gives way', async () => {
-  await using house = await House.open(['hub', 'cellar'], {
+const body = `
+  await ctx.memory.set('begun', await ctx.device())
+  for (;;) { ctx.log((await ctx.device()) + ' after ' + (await ctx.memory.get('begun'))); await ctx.sleep('1s') }`
+const keeper = { name: 'keeper', wants: ['memory'], body }
+
+async function two() {
+  const house = await House.open(['hub', 'cellar'], {
     hub: { replicate: { to: ['cellar'], everyS: 5 } },
     cellar: { takeOver: { from: ['hub'], after: 'by-hand' } },
   })
@@ -13,18 +18,22 @@ test('an agent goes on from its copy, with what it remembers, on the device that
     }
     return agents
   }
-  const body = `
-    await ctx.memory.set('begun', await ctx.device())
-    for (;;) { ctx.log((await ctx.device()) + ' after ' + (await ctx.memory.get('begun'))); await ctx.sleep('1s') }`
-  await house.run('hub', { name: 'keeper', wants: ['memory'], body })
+  await house.run('hub', keeper)
   await house.until('hub', 'keeper', (line) => line === 'hub after hub')
   await house.eventually('a copy that has taken steps', async () => {
     const [copy] = await states('cellar')
     if (copy?.state !== 'standby') return false
     return (await house.said('cellar', 'keeper')).includes('hub after hub')
   })
+  const begin = () => house.call('cellar', 'agent', { ask: 'resume', name: 'keeper', here: true, by: 'Ada' })
+  return { house, states, begin }
+}
+
+test('an agent goes on from its copy, with what it remembers, on the device that was configured for it; its own gives way', async () => {
+  const { house, states, begin } = await two()
+  await using _house = house
   await house.stop('hub')
-  await house.call('cellar', 'agent', { ask: 'resume', name: 'keeper', here: true, by: 'Ada' })
+  await begin()
   await house.until('cellar', 'keeper', (line) => line === 'cellar after hub')
 
   await house.start('hub')
@@ -32,5 +41,16 @@ test('an agent goes on from its copy, with what it remembers, on the device that
   expect(await states('hub')).toMatchObject([
     { name: 'keeper', reason: expect.stringMatching(/^it went on on cellar/) },
   ])
+  expect(await states('cellar')).toMatchObject([{ name: 'keeper', state: 'running' }])
+}, 120_000)
+
+test('an agent that was begun elsewhere while its device had no network gives way as soon as it has', async () => {
+  const { house, states, begin } = await two()
+  await using _house = house
+  house.cut('hub')
+  await begin()
+  await house.until('cellar', 'keeper', (line) => line === 'cellar after hub')
+  house.mend('hub')
+  await house.eventually('the hub gives way', async () => (await states('hub'))[0]?.state === 'ended')
   expect(await states('cellar')).toMatchObject([{ name: 'keeper', state: 'running' }])
 }, 120_000)
