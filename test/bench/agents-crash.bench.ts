@@ -21,7 +21,7 @@ const bare = `
   process.stdout.write('ready')`
 
 export const agentsCrash: Benchmark = {
-  name: 'agents-crash.back-ms',
+  name: 'agents.crash',
   async run({ quick, signal, progress }) {
     const killsWanted = quick ? 20 : 1_000
     const directory = mkdtempSync(join(tmpdir(), 'ganglion-bench-crash-'))
@@ -53,7 +53,7 @@ export const agentsCrash: Benchmark = {
     }
     return [
       {
-        name: 'agents-crash.back-ms',
+        name: 'agents.crash',
         value: median(ours),
         unit: 'ms',
         baseline: median(theirs),

@@ -30,7 +30,7 @@ const traveller = stepping(
 const topic = 'ganglion/site/bench/cellar/hub'
 
 export const agentsMove: Benchmark = {
-  name: 'agents-move',
+  name: 'agents.move',
   async run({ quick, signal, progress }) {
     await using stack = new AsyncDisposableStack()
     const broker = stack.use(await startAedes())
@@ -76,10 +76,10 @@ export const agentsMove: Benchmark = {
     }
     const note = `${Math.round(bytes / 1024)} KB: image, program, guest; both devices and the broker share one process`
     return [
-      { ...shared, name: 'agents-move.ms', value: median(ours), baseline: median(theirs), note },
+      { ...shared, name: 'agents.move', value: median(ours), baseline: median(theirs), note },
       {
         ...shared,
-        ...{ name: 'agents-move.p95-ms', value: quantile(ours, 0.95), baseline: quantile(theirs, 0.95) },
+        ...{ name: 'agents.move-p95', value: quantile(ours, 0.95), baseline: quantile(theirs, 0.95) },
       },
     ]
   },

@@ -6,7 +6,7 @@ import type { Benchmark } from './benchmark.ts'
 const limit = 'what its sensors tell, and when'
 
 export const agentsNightWatch: Benchmark = {
-  name: 'agents-shipped.night-watch',
+  name: 'agents.night-watch',
   async run({ quick, signal }) {
     const nights = quick ? 2 : 14
     const ours = await nightsOf('agent', nights, 5)
@@ -14,7 +14,7 @@ export const agentsNightWatch: Benchmark = {
     const plain = await nightsOf('automation', nights, 5)
     return [
       {
-        name: 'agents-shipped.night-watch-wasted',
+        name: 'agents.night-watch-wasted',
         value: ours.wastedMinutes,
         unit: 'min/night',
         baseline: plain.wastedMinutes,
@@ -27,7 +27,7 @@ export const agentsNightWatch: Benchmark = {
 }
 
 export const agentsLeakGuard: Benchmark = {
-  name: 'agents-shipped.leak-guard',
+  name: 'agents.leak-guard',
   async run({ quick, signal, progress }) {
     const list = troubles(quick ? 8 : 40, 3)
     const sums: Record<Guard, { litres: number; leaks: number; falsely: number }> = {
@@ -52,11 +52,11 @@ export const agentsLeakGuard: Benchmark = {
     const note = `${list.length} times 2.5 hours, ${ours.leaks} with a leak, most with a sensor, meter or valve that lies; with nobody ${perLeak(nobody).toFixed(0)} l are lost`
     return [
       {
-        ...{ name: 'agents-shipped.leak-guard-lost', unit: 'l/leak', against, limit, note },
+        ...{ name: 'agents.leak-guard-lost', unit: 'l/leak', against, limit, note },
         ...{ value: perLeak(ours), baseline: perLeak(plain) },
       },
       {
-        ...{ name: 'agents-shipped.leak-guard-false', unit: 'closings', against, limit, note },
+        ...{ name: 'agents.leak-guard-false', unit: 'closings', against, limit, note },
         ...{ value: ours.falsely, baseline: plain.falsely },
       },
     ]
