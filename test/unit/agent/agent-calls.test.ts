@@ -52,10 +52,12 @@ async function device() {
   const mover = { move: async (name: string) => ({ bytes: moved.push(name), pending: false }) }
   const deps = { ...shared, agents, audit: { record }, mover: mover as never } satisfies AgentCallsDeps
   const calls = new AgentCalls(deps, config)
-  await using pool = new MachinePool(shared, { threadsMax: 1 })
-  const { text } = await contentOf(pool, { entry: './a.ts', modules: { './a.ts': source } })
-  await calls.answer({ ask: 'run', bundle: text, grants: both, ...proof }, signal)
-  return { agents, calls, entries, gate, moved }
+  const text = async (program: string) => {
+    await using pool = new MachinePool(shared, { threadsMax: 1 })
+    return (await contentOf(pool, { entry: './a.ts', modules: { './a.ts': program } })).text
+  }
+  await calls.answer({ ask: 'run', bundle: await text(source), grants: both, ...proof }, signal)
+  return { agents, calls, entries, gate, moved, text }
 }
 
 test('[agent-calls-5] what is taken back stays so, also where another change is under way that was judged before', async () => {
@@ -88,6 +90,20 @@ test('[agent-calls-4] nobody but a person of the device sends an agent elsewhere
   expect(moved).toEqual([])
   await calls.answer({ ask: 'move', name: 'waiter', to: 'cellar', ...proof }, signal)
   expect(moved).toEqual(['waiter'])
+})
+
+test('[agent-calls-4] nobody but a person of the device puts another program in the place of one that remembers', async () => {
+  const { calls, text } = await device()
+  const run = async (program: string, more: object = {}) => {
+    const bundle = await text(program)
+    return await calls.answer({ ask: 'run', bundle, grants: '[]', by: 'Eve', ...more }, signal)
+  }
+  await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
+  const other = source.replace("'1d'", "'2d'")
+  await expect(run(other)).rejects.toThrow('only a person of this device may: Ada')
+  expect(await run(source)).toMatchObject({ grants: '[]' })
+  await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
+  expect(await run(other, proof)).toMatchObject({ name: 'waiter' })
 })
 
 test('[agent-calls-3] of two answers at once one is on record, and what is no answer is not', async () => {
