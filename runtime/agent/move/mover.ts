@@ -14,7 +14,6 @@ import { CodedError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
-import type { StoredMove } from '../store/move-store.ts'
 import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { type AgentMoves, type Leaving, moveReason } from './agent-moves.ts'
@@ -57,6 +56,10 @@ const stalledMsMax = 20_000
 const windowMax = 8
 /** How long whoever asked for a move waits for the other's last word. */
 const begunMsMax = 10_000
+/** Words that wait for those before them: all that is said about moves is said again. */
+const queuedMax = 256
+/** Phases of moves that have brought an agent here for good. */
+const brought: ReadonlySet<string | undefined> = new Set(['begun', 'seized', 'stayed'])
 const urgeDelays = { firstMs: 2_000, maxMs: 60_000 }
 /** A device that is started again asks the other before it goes on with an agent that was on its way. */
 const restartMsMax = 10_000
@@ -73,6 +76,7 @@ export class Mover implements AsyncDisposable {
   /** Of agents that were begun here: what is said of it, retained, until the other device has let go of its own. */
   readonly #retained = new Map<string, string>()
   #tail: Promise<void> = Promise.resolve()
+  #queued = 0
   #urging: Cancel | undefined
   #urged = 0
   /** Since when what was on its way when this device started is asked about. */
@@ -334,7 +338,7 @@ export class Mover implements AsyncDisposable {
       this.#say(from, { kind: 'got', id: body.id, at: body.at })
       const whole = this.#coming.whole(body.id)
       if (whole) this.#later(() => this.#keep(from, body.id, whole))
-    } else this.#later(() => this.#do(from, body))
+    } else if (this.#queued < queuedMax) this.#later(() => this.#do(from, body))
   }
 
   /** A word that somebody here waits for. */
@@ -349,9 +353,13 @@ export class Mover implements AsyncDisposable {
   /** One word after the other. */
   #later(work: () => Promise<void>): void {
     const { log } = this.#deps
-    this.#tail = this.#tail.then(work).catch((error) => {
-      if (!this.#stop.signal.aborted) log.warn('a move was not taken further', { reason: moveReason(error) })
-    })
+    this.#queued += 1
+    const over = (error?: unknown) => {
+      this.#queued -= 1
+      if (error !== undefined && !this.#stop.signal.aborted)
+        log.warn('a move was not taken further', { reason: moveReason(error) })
+    }
+    this.#tail = this.#tail.then(work).then(() => over(), over)
   }
 
   async #do(from: string, body: MoveBody): Promise<void> {
@@ -367,11 +375,11 @@ export class Mover implements AsyncDisposable {
     const now = () => (phase === undefined ? undefined : moves?.move(id))
     if (body.kind === 'chunk') {
       if (phase === 'arriving' || phase === 'kept') this.#say(from, { kind: 'kept', id })
-      else if (!isOurs(phase))
+      else if (!brought.has(phase))
         this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
     } else if (body.kind === 'begin') {
       if (phase === 'arriving') await moves?.begin(id, body.token)
-      this.#say(from, { kind: isOurs(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
+      this.#say(from, { kind: brought.has(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
     } else if (body.kind === 'drop') {
       this.#coming.forget(id)
       if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)
@@ -488,9 +496,4 @@ export class Mover implements AsyncDisposable {
       this.#carrying.delete(id)
     }
   }
-}
-
-/** Whether a move brought the agent here for good. */
-function isOurs(phase: StoredMove['phase'] | undefined): boolean {
-  return phase === 'begun' || phase === 'seized' || phase === 'stayed'
 }
