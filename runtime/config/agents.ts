@@ -77,7 +77,15 @@ export const agentsSchema = v.strictObject({
       from: v.pipe(v.array(deviceId), v.minLength(1), v.maxLength(64)),
       /** Seconds for which the other device is away, or when a person says so. */
       after: v.union(
-        [v.literal('by-hand'), v.pipe(v.number(), v.integer(), v.minValue(30), v.maxValue(86_400))],
+        [
+          v.literal('by-hand'),
+          v.pipe(
+            v.number(),
+            v.integer(),
+            v.minValue(30, 'must be "by-hand", or 30 at least'),
+            v.maxValue(86_400),
+          ),
+        ],
         'must be "by-hand", or whole seconds from 30 on',
       ),
     }),

@@ -71,6 +71,15 @@ test('a device that has no majority holds nothing, and its agent is told why [le
   })
 })
 
+test('no agent claims what the devices claim among themselves', async () => {
+  const [attic] = (await site()) as [SiteDevice]
+  const service = leaseService({ leases: leasesOf(attic), nowMs: realClock.nowMs })
+  const call = { id: 1, op: 'lease', args: { name: 'agent.comfort', ttlMs: 1_000 } } as const
+  const caller = { agent: 'leak-guard', token: 1 }
+  const asked = { caller, call, resumed: false, askedMs: 0, emit: () => true }
+  expect(await service.perform(asked, forever)).toMatchObject({ error: { code: 'bad-request' } })
+}, 60_000)
+
 test('devices that restart keep to what they granted, and tokens go on growing [lease-8]', async () => {
   const devices = await site()
   const before = devices.map((device) => leasesOf(device))

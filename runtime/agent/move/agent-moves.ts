@@ -378,14 +378,14 @@ export class AgentMoves {
   }
 
   async #giveWay(move: StoredMove, token: number, at = move.peer): Promise<void> {
-    const { store, log, removed, halt } = this.#deps
+    const { clock, store, log, removed, halt } = this.#deps
     const { agent } = move
     this.#held.get(agent)?.()
     this.#held.delete(agent)
     if (!this.has(agent) && store.agent(agent)?.state !== 'failed') return
     await halt(agent)
     const reason = `it went on on ${at} while this device was away: what it did here after its last copy is not known there`
-    store.moves.wentOn(move, token, reason)
+    store.moves.wentOn(move, token, clock.nowMs(), reason)
     await store.durable()
     removed(agent)
     log.warn('an agent went on elsewhere while this device was away: it gives way', { agent, device: at })

@@ -157,12 +157,13 @@ export class MoveStore {
   }
 
   /** It went on with the other device, of which it was told too late to stop here: what is here of it goes, and its row says so. */
-  wentOn({ id, agent, peer }: StoredMove, token: number, reason: string): void {
+  wentOn({ id, agent, peer }: StoredMove, token: number, atMs: number, reason: string): void {
     this.#file.transaction(() => {
       this.#phase(id, 'gone', token)
       this.#file.run(`DELETE FROM move WHERE phase = 'copied' AND agent = ? AND peer = ?`, agent, peer)
       for (const table of ['image', 'turn', 'call', 'luggage'])
         this.#file.run(`DELETE FROM ${table} WHERE agent = ?`, agent)
+      this.#line(agent, atMs, 'error', reason)
       this.#state(agent, 'ended', reason)
     })
   }

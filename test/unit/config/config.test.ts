@@ -41,6 +41,11 @@ describe('loadDeviceConfig', () => {
     ['device: {voice: {threads: 99}}', 'device.voice.threads'],
     ['device: {voice: {privacy: nowhere}}', 'device.voice.privacy'],
     ['device: {broker: {url: "http://x"}}', 'must start with mqtt://'],
+    [
+      'device: {agents: {takeOver: {from: [hub], after: 20}}}',
+      'device.agents.takeOver.after: must be "by-hand", or 30 at least',
+    ],
+    ['device: {agents: {replicate: {to: []}}}', 'device.agents.replicate.to'],
     ['device: 7', 'device must hold keys and values'],
     ['devise: {}', 'unknown section "devise"'],
     ['- a', 'must hold the sections'],
