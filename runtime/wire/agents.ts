@@ -147,14 +147,17 @@ export type AgentLogs = v.InferOutput<typeof agentLogs>
 /** What of a request somebody at the device signs (`localBytes`): all that decides what it does. `bundle`: of `run`, its text. */
 export function signedParts(ask: AgentAsk, bundle = ''): readonly string[] {
   if (ask.ask === 'run')
-    return [ask.ask, bundle, ask.grants ?? '', ...(ask.record === undefined ? [] : [String(ask.record)])]
+    return [ask.ask, bundle, given(ask.grants), ...(ask.record === undefined ? [] : [String(ask.record)])]
   if (ask.ask === 'approve') return [ask.ask, ask.approval, ask.answer]
   if (ask.ask === 'grant') {
-    const { name: agent, set = '', allow = '', deny = [], beyond = false } = ask
-    return [ask.ask, agent, set, allow, String(beyond), ...deny]
+    const { name: agent, set, allow, deny = [], beyond = false } = ask
+    return [ask.ask, agent, given(set), given(allow), String(beyond), ...deny]
   }
   if (ask.ask === 'move') return [ask.ask, ask.name, ask.to]
   if (ask.ask === 'forget') return [ask.ask, ask.about]
   if (ask.ask === 'resume' && ask.here) return [ask.ask, ask.name, 'here']
   return 'name' in ask ? [ask.ask, String(ask.name)] : [ask.ask]
 }
+
+/** Absent is not empty: one leaves what an agent may do, or to the policy; the other takes it all. */
+const given = (text: string | undefined) => (text === undefined ? '' : `=${text}`)

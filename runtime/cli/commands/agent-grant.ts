@@ -2,7 +2,7 @@
 import { plainWords } from '../../agent/bundle/plain-words.ts'
 import { parseGrants } from '../../agent/permissions/grant.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
-import type { AgentMay } from '../../wire/agents.ts'
+import { type AgentMay, signedParts } from '../../wire/agents.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import { onlyDevice } from '../only-device.ts'
@@ -36,9 +36,7 @@ export async function agentGrant(
     show(await hub.get<AgentMay>(path), device, context.terminal)
     return 0
   }
-  const { set = '', allow = '', deny = [], beyond = false } = change
-  const what = ['grant', name, set, allow, String(beyond), ...deny]
-  const person = await personFor(options, device, what, context)
+  const person = await personFor(options, device, signedParts({ ask: 'grant', name, ...change }), context)
   show(await hub.post<AgentMay>(path, { ...change, ...person }, grantMsMax), device, context.terminal)
   return 0
 }
@@ -46,7 +44,7 @@ export async function agentGrant(
 interface Change {
   readonly set?: string
   readonly allow?: string
-  readonly deny?: readonly string[]
+  readonly deny?: string[]
   readonly beyond?: true
 }
 
@@ -59,7 +57,7 @@ function changeOf({ allow, limits, deny, set, beyond }: AgentGrantOptions): Chan
   return {
     ...(set === undefined ? {} : { set: grantsIn(set) }),
     ...(allow ? { allow: grantsText(allow, limits) } : {}),
-    ...(deny ? { deny } : {}),
+    ...(deny ? { deny: [...deny] } : {}),
     ...(beyond ? { beyond } : {}),
   }
 }

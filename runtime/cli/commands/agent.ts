@@ -10,7 +10,7 @@ import {
 } from '../../agent/permissions/grant.ts'
 import { realClock, sleep } from '../../base/clock.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
-import type { AgentDone, AgentLogs, AgentView } from '../../wire/agents.ts'
+import { type AgentDone, type AgentLogs, type AgentView, signedParts } from '../../wire/agents.ts'
 import { confirm } from '../confirm.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
@@ -60,17 +60,14 @@ export async function agentRun(file: string, options: AgentRunOptions, context: 
     return 1
   }
   terminal.progress(`  ${device} looks at it`, 'install')
+  const asked = { ...(grants === undefined ? {} : { grants }), ...(options.record ? { record: true } : {}) }
   const person = await personFor(
     options,
     device,
-    ['run', content.text, grants ?? '', ...(options.record ? ['true'] : [])],
+    signedParts({ ask: 'run', ...asked }, content.text),
     context,
   )
-  const done = await hub.post<AgentDone>(
-    path,
-    { ...{ bundle: content.text, grants, ...person }, ...(options.record ? { record: true } : {}) },
-    installMsMax,
-  )
+  const done = await hub.post<AgentDone>(path, { bundle: content.text, ...asked, ...person }, installMsMax)
   const given = done.grants ?? '[]'
   terminal.progressEnd()
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, grants: JSON.parse(given) }))

@@ -7,6 +7,7 @@ import { People } from '../../../../runtime/agent/permissions/people.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { hashPassword } from '../../../../runtime/base/password.ts'
+import { signedParts } from '../../../../runtime/wire/agents.ts'
 import { localBytes } from '../../../../runtime/wire/person.ts'
 
 let directory: string
@@ -97,5 +98,11 @@ describe('who asks', () => {
     const restarted = new People({ clock, identity }, [{ name: 'Ada', pin }])
     await expect(restarted.whoIs(request, what)).rejects.toThrow('at another time')
     expect((await restarted.whoIs(signed(), what)).proven).toBe(true)
+  })
+  it('[people-3] has signed what is left as it is, or all of it taken: one is not the other', () => {
+    const change = { ask: 'grant', name: 'a', allow: '[]' } as const
+    expect(signedParts({ ...change, set: '' })).not.toEqual(signedParts(change))
+    // Nothing, and what the policy allows.
+    expect(signedParts({ ask: 'run', grants: '' }, 'x')).not.toEqual(signedParts({ ask: 'run' }, 'x'))
   })
 })
