@@ -11,6 +11,7 @@ export const agentStates: Readonly<Record<string, string>> = {
   moving: 'Moving away',
   moved: 'Moved away',
   arriving: 'Arriving',
+  standby: 'Standing by',
 }
 
 const waits: Readonly<Record<string, string>> = {
