@@ -72,8 +72,8 @@ describe('facts', () => {
   test('that ran out are cleared from the broker by their author [board-8]', async () => {
     const { boards: all } = await boards('attic')
     const [attic] = all as [Board]
-    await attic.set('short', 1, { ttlMs: 300 })
     const peer = stack.use(await Peer.connect(broker.url, ['ganglion/site/board/short']))
+    await attic.set('short', 1, { ttlMs: 300 })
     await peer.hear('the fact', ({ payload }) => payload.byteLength > 0)
     await peer.hear('that it is cleared', ({ payload }) => payload.byteLength === 0)
     expect(attic.get('short')).toBeUndefined()
