@@ -5,8 +5,8 @@
  * Invariants: [agent-calls-1] nothing that is not an agent's own bundle is kept; [agent-calls-2] an agent is never given more than
  * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
  * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
- * they are before an agent may do more than before, goes elsewhere, or takes the place (and the memory) of another program of its
- * name; what makes it do less needs nobody's leave;
+ * they are before an agent may do more than before, goes elsewhere, takes the place (and the memory) of another program of its
+ * name, or is removed with all it remembers; what makes it do less needs nobody's leave;
  * [agent-calls-5] a change is judged by what the one before it has left: of two at once neither undoes the other.
  */
 import type { Clock } from '../base/clock.ts'
@@ -174,7 +174,7 @@ export class AgentCalls {
     if (ask.ask === 'grant') return await this.#grant(known, ask)
     if (ask.ask === 'move') return await this.#move(ask, signal)
     const person = await this.#people.whoIs(ask, signedParts(ask))
-    if (ask.ask === 'resume' && ask.here) this.#people.require(person, ask)
+    if (ask.ask === 'remove' || (ask.ask === 'resume' && ask.here)) this.#people.require(person, ask)
     // What is begun here by hand the other device is to hear of.
     const here = ask.ask === 'resume' && ask.here === true
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))

@@ -359,8 +359,9 @@ function addAgentCommands(program: Command, run: Run): void {
   for (const [change, description] of Object.entries(changes) as [keyof typeof changes, string][]) {
     const command = ofDevice(agent.command(change).argument('<name>', 'an agent')).description(description)
     if (change === 'resume')
+      command.option('--here', 'one that was left on its way: the other device of its move is gone for good')
+    if (change !== 'stop')
       command
-        .option('--here', 'one that was left on its way: the other device of its move is gone for good')
         .option('--by <name>', 'who says so; default: who is logged in here')
         .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
     command.action((name: string, options) =>

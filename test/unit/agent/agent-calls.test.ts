@@ -92,6 +92,17 @@ test('[agent-calls-4] nobody but a person of the device sends an agent elsewhere
   expect(moved).toEqual(['waiter'])
 })
 
+test('[agent-calls-4] nobody but a person of the device erases what an agent remembers; anybody stops it', async () => {
+  const { agents, calls } = await device()
+  await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
+  await expect(calls.answer({ ask: 'remove', name: 'waiter', by: 'Eve' }, signal)).rejects.toThrow(
+    'only a person of this device may: Ada',
+  )
+  expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'stopped' }])
+  await calls.answer({ ask: 'remove', name: 'waiter', ...proof }, signal)
+  expect((await agents.get()).list()).toEqual([])
+})
+
 test('[agent-calls-4] nobody but a person of the device puts another program in the place of one that remembers', async () => {
   const { calls, text } = await device()
   const run = async (program: string, more: object = {}) => {
