@@ -4,10 +4,10 @@
  */
 import { Decisions, type Opening } from '../../runtime/agent/decide/decisions.ts'
 import type { Intent } from '../../runtime/agent/decide/process.ts'
-import type { Bus } from '../../runtime/agent/together/bus.ts'
 import { seal, unseal } from '../../runtime/agent/together/envelope.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
+import type { Bus } from '../../runtime/link/bus.ts'
 import { decideBody, decideLimits, type OpenBody, type WordBody } from '../../runtime/wire/decide.ts'
 import { openSite, type SiteDevice } from '../fixtures/site.ts'
 import { alternate } from './alternate.ts'

@@ -1,8 +1,8 @@
 /** Agents that move between two devices over a real broker. */
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Bus } from '../../runtime/agent/together/bus.ts'
 import { seal } from '../../runtime/agent/together/envelope.ts'
+import type { Bus } from '../../runtime/link/bus.ts'
 import type { Link } from '../../runtime/link/session.ts'
 import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
 import { ScriptedService } from '../fixtures/agent/scripted-service.ts'

@@ -5,10 +5,10 @@
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import type { Bus } from '../../link/bus.ts'
 import { type AgentCallBody, agentCallBody, agentCallBytesMax } from '../../wire/agent-call.ts'
 import { callErrorCodes, type Json } from '../contract.ts'
 import { failed, type Outcome } from '../service.ts'
-import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 
 export interface AcrossDeps {

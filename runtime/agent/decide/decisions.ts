@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import type { Bus } from '../../link/bus.ts'
 import {
   type DecideBody,
   type DecisionKind,
@@ -22,7 +23,6 @@ import {
   wordBody,
 } from '../../wire/decide.ts'
 import type { Json } from '../contract.ts'
-import type { Bus } from '../together/bus.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { Agree } from './agree.ts'
 import { ContractNet } from './contract-net.ts'

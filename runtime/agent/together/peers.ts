@@ -18,9 +18,9 @@ import { messageOf } from '../../base/errors.ts'
 import type { Identity } from '../../base/identity.ts'
 import type { Log } from '../../base/log.ts'
 import { makeDirectory } from '../../base/state-dir.ts'
+import type { Bus } from '../../link/bus.ts'
 import { check, parseJson } from '../../wire/messages.ts'
 import { identityBody, identityBytesMax, signedMessage } from '../../wire/signed.ts'
-import type { Bus } from './bus.ts'
 import { seal, signedBytes } from './envelope.ts'
 
 export interface PeersDeps {

@@ -8,28 +8,15 @@
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { sleep } from '../../base/clock.ts'
-import type { Topics } from '../../wire/topics.ts'
+import type { Bus } from '../../link/bus.ts'
 import { isTopicId } from '../../wire/topics.ts'
 import type { Entity } from '../entity.ts'
 import { placed } from './ids.ts'
 import { RemoteDevice, type ReportListener } from './remote-device.ts'
 import { remoteLimits } from './remote-limits.ts'
 
-/** Of the bus of a site. */
-export interface RemoteBus {
-  readonly topics: Topics
-  readonly connected: boolean
-  onChange(listener: (connected: boolean) => void): Cancel
-  subscribe(
-    filter: string,
-    taker: (message: {
-      readonly topic: string
-      readonly payload: Uint8Array
-      readonly retained?: boolean
-    }) => string | undefined,
-  ): Cancel
-  publish(topic: string, payload: string | Uint8Array): Promise<void>
-}
+/** Of the bus of a site: nothing of it is retained. */
+export type RemoteBus = Pick<Bus, 'topics' | 'connected' | 'onChange' | 'subscribe' | 'publish'>
 
 export interface RemoteThingsDeps {
   readonly clock: Clock

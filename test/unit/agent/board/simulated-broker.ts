@@ -1,7 +1,7 @@
 /** A broker on a virtual clock, replayed from its seed: messages are late and overtake each other, arrive twice, are lost; links are cut. */
 import type { BoardDisk, Kept, KeptRegister } from '../../../../runtime/agent/board/board-store.ts'
-import type { Bus } from '../../../../runtime/agent/together/bus.ts'
 import type { VirtualClock } from '../../../../runtime/base/clock.ts'
+import type { Bus } from '../../../../runtime/link/bus.ts'
 import { Topics } from '../../../../runtime/wire/topics.ts'
 
 type Taker = Parameters<Bus['subscribe']>[1]

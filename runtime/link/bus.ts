@@ -1,6 +1,6 @@
-/** What the devices of a site need of their link to each other; `Link` has it. */
-import type { Cancel } from '../../base/clock.ts'
-import type { Topics } from '../../wire/topics.ts'
+/** What rooms that talk to other devices need of the link; `Link` has it. */
+import type { Cancel } from '../base/clock.ts'
+import type { Topics } from '../wire/topics.ts'
 
 export interface Bus {
   readonly topics: Topics
