@@ -224,7 +224,7 @@ describe('agents on a hub', () => {
     const card = agentOf(page, 'doorman')
     await card.getByRole('button', { name: 'Stop', exact: true }).focus()
     await page.keyboard.press('Enter')
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Keep running')
+    await card.getByRole('button', { name: 'Keep running' }).and(page.locator(':focus')).waitFor()
     expect(await card.getAttribute('data-state')).toBe('running')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')

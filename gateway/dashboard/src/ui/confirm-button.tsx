@@ -1,5 +1,5 @@
 /** A button for what should not happen by a slip: asks once more, with the focus on the way back. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 export function ConfirmButton(props: {
   readonly label: string
@@ -13,7 +13,8 @@ export function ConfirmButton(props: {
   const start = useRef<HTMLButtonElement>(null)
   const cancel = useRef<HTMLButtonElement>(null)
   const asked = useRef(false)
-  useEffect(() => {
+  // In the same step as the swap of the buttons: a key pressed right after it must not find the focus on the page.
+  useLayoutEffect(() => {
     if (asking) cancel.current?.focus()
     else if (asked.current) start.current?.focus()
     asked.current = asking
