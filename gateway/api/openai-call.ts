@@ -42,6 +42,16 @@ export function modelOf(inference: InferenceService, name: unknown, task: Task):
     throw new InferError('unavailable', `model ${name} is not ready: ${knower.id} cannot serve it now`, {
       retryable: true,
     })
+  // Said with 503, since it may be there: a client that tries again is right to.
+  const silent = inference
+    .health()
+    .backends.find(({ state, models: had }) => state === 'away' && had.length === 0)
+  if (silent)
+    throw new InferError(
+      'unavailable',
+      `${silent.id}, which may have model ${name.slice(0, 200)}, cannot be asked now: ${silent.reason ?? 'it is away'}`,
+      { retryable: true },
+    )
   const others = models.filter((one) => one.task === task).map((one) => one.name)
   const line =
     others.length > 0

@@ -41,7 +41,11 @@ beforeAll(async () => {
     },
   })
   openai = client(gateway.httpUrl)
-  await until('the models are there', async () => (await listed()).length === 6)
+  const wanted = ['moonshine-tiny-en', 'use-lite', 'scripted-chat', 'scripted-embeddings', 'scripted-whisper']
+  await until('the models are there', async () => {
+    const there = await listed()
+    return wanted.every((name) => there.includes(name))
+  })
 })
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
@@ -237,6 +241,18 @@ describe('[openai-2] chat completions', () => {
       expect.stringMatching(/gateway\.upstreams: \{id, kind: openai, url, reach\}/),
     ])
     expect((await client(bare.httpUrl).models.list()).data).toEqual([])
+  })
+
+  test('a server that is configured and away is named, not asked for', async () => {
+    const gone = { id: 'gone', kind: 'openai', url: 'http://127.0.0.1:9/v1', reach: 'site' }
+    await using lonely = await openGateway({ section: { upstreams: [gone] } })
+    const api = client(lonely.httpUrl)
+    await until('it was found away', async () => {
+      const error = await failure(api.chat.completions.create(chat()))
+      return (
+        error.status === 503 && /gone, which may have model scripted-chat,.*ECONNREFUSED/.test(error.message)
+      )
+    })
   })
 })
 
