@@ -5,8 +5,8 @@
  * Invariants: [agent-calls-1] nothing that is not an agent's own bundle is kept; [agent-calls-2] an agent is never given more than
  * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
  * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
- * they are before an agent may do more than before, goes elsewhere, takes the place (and the memory) of another program of its
- * name, or is removed with all it remembers; what makes it do less needs nobody's leave;
+ * they are before an agent begins, goes on, goes elsewhere, may do more than before or is removed; what makes it do less needs nobody's
+ * leave, and so does what the policy lets begin (the table in `permissions/README.md`);
  * [agent-calls-5] a change is judged by what the one before it has left: of two at once neither undoes the other.
  */
 import type { Clock } from '../base/clock.ts'
@@ -44,7 +44,7 @@ import type { DeviceAgents } from './device-agents.ts'
 import type { Mover } from './move/mover.ts'
 import { changed, narrows } from './permissions/change.ts'
 import { type Grant, grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
-import { People, PersonError } from './permissions/people.ts'
+import { claimedBy, People, type Person, PersonError } from './permissions/people.ts'
 import { effective, grantedBy, priorityOf, refuseNever } from './permissions/policy.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
@@ -173,13 +173,28 @@ export class AgentCalls {
     if (ask.ask === 'grants') return this.#may(known, name)
     if (ask.ask === 'grant') return await this.#grant(known, ask)
     if (ask.ask === 'move') return await this.#move(ask, signal)
-    const person = await this.#people.whoIs(ask, signedParts(ask))
-    if (ask.ask === 'remove' || (ask.ask === 'resume' && ask.here)) this.#people.require(person, ask)
+    const { person, require } = await this.#whoever(ask)
+    // In an emergency nobody is asked for a PIN, nor sent away with a wrong one.
+    if (ask.ask !== 'stop') require()
     // What is begun here by hand the other device is to hear of.
     const here = ask.ask === 'resume' && ask.here === true
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))
     await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, work)
     return { name }
+  }
+
+  /** Who asks for what anybody may, also where what they prove it with is wrong; `require` throws PersonError where they may not. */
+  async #whoever(ask: Changing | GrantAsk): Promise<{ person: Person; require: () => void }> {
+    try {
+      const person = await this.#people.whoIs(ask, signedParts(ask))
+      return { person, require: () => this.#people.require(person, ask) }
+    } catch (error) {
+      if (!(error instanceof PersonError)) throw error
+      const refuse = () => {
+        throw error
+      }
+      return { person: claimedBy(ask), require: refuse }
+    }
   }
 
   /** On record before it is done, and how it ended. Where the second cannot be recorded the first says so: it has no end. */
@@ -229,12 +244,12 @@ export class AgentCalls {
 
   async #grant(known: Agents, ask: GrantAsk): Promise<AgentMay> {
     const { name, beyond = false } = ask
-    const person = await this.#people.whoIs(ask, signedParts(ask))
+    const { person, require } = await this.#whoever(ask)
     return await this.#inLine(`agent ${name}`, async () => {
       const { wants, grants } = this.#installed(known, name)
       const after = changed(grants, wants, ask)
       refuseNever(this.#deps.agents.policy, after)
-      if (!narrows(grants, after)) this.#people.require(person, ask)
+      if (!narrows(grants, after)) require()
       const text = printGrants(after)
       const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
       await this.#recorded(beyond ? { ...entry, beyond } : entry, () => known.grant(name, text))
@@ -266,10 +281,10 @@ export class AgentCalls {
     refuseNever(agents.policy, granted)
     const person = await this.#people.whoIs(ask, signedParts(ask, text))
     const before = (await agents.known())?.list().find(({ name }) => name === content.manifest.name)
-    // What another program of its name was told and remembers becomes its own.
-    const takesOver = before !== undefined && before.program !== content.hash
+    // It takes the place, and the memory, of another program of its name; or begins what somebody has stopped.
+    const instead = before !== undefined && (before.program !== content.hash || before.state !== 'ended')
     // Without a person: what the policy grants holds only as long as it does.
-    if (takesOver || (asked && granted.length > 0)) this.#people.require(person, ask)
+    if (instead || asked) this.#people.require(person, ask)
     signal.throwIfAborted()
     const bundle = sealed(content, identity)
     const grants = printGrants(granted)

@@ -22,6 +22,11 @@ export interface Person {
   readonly proven: boolean
 }
 
+/** Whoever says that they are this. */
+export function claimedBy({ by }: Pick<PersonParams, 'by'>): Person {
+  return { shown: `claimed:${by || 'nobody'}`, proven: false }
+}
+
 export interface PeopleDeps {
   readonly clock: Clock
   readonly identity: Pick<Identity, 'device' | 'verify'>
@@ -72,7 +77,7 @@ export class People {
     if (local) return this.#atDevice(by ?? '', local, what)
     if (pin !== undefined) return await this.#byPin(by ?? '', pin)
     if (gateway !== undefined) return { shown: `gateway:${gateway}`, proven: false }
-    return { shown: `claimed:${by ?? 'nobody'}`, proven: false }
+    return claimedBy({ by })
   }
 
   /** Where this device, or the gateway, knows its people, one of them it must be. Throws PersonError `unproven`. */
@@ -93,7 +98,7 @@ export class People {
     const used = signature.toString('hex')
     const valid = identity.verify(identity.device, bytes, signature) === 'valid'
     // The key of another device: it proves nothing.
-    if (!valid || by === '') return { shown: `claimed:${by === '' ? 'nobody' : by}`, proven: false }
+    if (!valid || by === '') return claimedBy({ by })
     if (
       Math.abs(nowMs - atMs) > freshMs ||
       this.#seen.has(used) ||

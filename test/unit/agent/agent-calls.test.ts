@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { AgentCalls, type AgentCallsDeps } from '../../../runtime/agent/agent-calls.ts'
 import { contentOf } from '../../../runtime/agent/bundle/bundle.ts'
 import { DeviceAgents } from '../../../runtime/agent/device-agents.ts'
+import { sleepService } from '../../../runtime/agent/services/sleep.service.ts'
 import { MachinePool } from '../../../runtime/agent/vm/machine-pool.ts'
 import { realClock } from '../../../runtime/base/clock.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
@@ -28,7 +29,7 @@ const both = '[{"capability":"light.*:command"},{"capability":"lock.*:command"}]
 const proof = { by: 'Ada', pin: '2468' }
 
 /** A device that knows Ada, and runs one agent. `recorded` is told before each line of the audit log. */
-async function device() {
+async function device(policy?: { allow: string[] }) {
   const stateDir = mkdtempSync(join(tmpdir(), 'agent-calls-'))
   onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }))
   const identity = Identity.open('hub', stateDir)
@@ -36,10 +37,11 @@ async function device() {
   const audit = new DeviceAudit(shared, stateDir)
   onTestFinished(() => audit[Symbol.asyncDispose]())
   const people = [{ name: 'Ada', pin: await hashPassword('2468') }]
-  const config = loadDeviceConfig({ id: 'hub', stateDir, people })
+  const config = loadDeviceConfig({ id: 'hub', stateDir, people, agents: policy ? { policy } : {} })
   const models = { modelsFor: () => [], infer: () => Readable.from([]) }
+  const services = [sleepService(shared)]
   const told = { publishApproval: () => {}, publishAgents: () => {} }
-  const agents = await DeviceAgents.open({ ...shared, audit, services: [], models, ...told }, config, signal)
+  const agents = await DeviceAgents.open({ ...shared, audit, services, models, ...told }, config, signal)
   onTestFinished(() => agents[Symbol.asyncDispose]())
   const entries: AuditEntry[] = []
   const gate = { recorded: async (_entry: AuditEntry) => {} }
@@ -92,7 +94,47 @@ test('[agent-calls-4] nobody but a person of the device sends an agent elsewhere
   expect(moved).toEqual(['waiter'])
 })
 
-test('[agent-calls-4] nobody but a person of the device erases what an agent remembers; anybody stops it', async () => {
+test('[agent-calls-4] anybody stops an agent; nobody but a person of the device lets it go on', async () => {
+  const { agents, calls, text } = await device()
+  const bundle = await text(source)
+  await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
+  for (const ask of [
+    { ask: 'resume', name: 'waiter' },
+    // From its beginning, with as little as can be granted.
+    { ask: 'run', bundle, grants: '[]' },
+  ])
+    await expect(calls.answer({ ...ask, by: 'Ada' }, signal)).rejects.toThrow('only a person of this device')
+  expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'stopped' }])
+  await calls.answer({ ask: 'resume', name: 'waiter', ...proof }, signal)
+  expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'running' }])
+})
+
+test('[agent-calls-4] a wrong PIN keeps nobody from stopping an agent, nor from taking back what it may do', async () => {
+  const { agents, calls, entries } = await device()
+  const wrong = { by: 'Ada', pin: '1111' }
+  const change = (more: object) => calls.answer({ name: 'waiter', ...more, ...wrong }, signal)
+  await change({ ask: 'grant', deny: ['all'] })
+  await expect(change({ ask: 'grant', allow: both })).rejects.toThrow('not the PIN of Ada')
+  await change({ ask: 'stop' })
+  await expect(change({ ask: 'resume' })).rejects.toThrow('not the PIN of Ada')
+  expect((await agents.get()).list()).toMatchObject([{ state: 'stopped', grants: '[]' }])
+  expect(entries.findLast(({ ask }) => ask === 'stop')).toMatchObject({ kind: 'done' })
+  expect(entries.findLast(({ ask, kind }) => ask === 'stop' && kind === 'asked-for')).toMatchObject({
+    by: 'claimed:Ada',
+  })
+})
+
+test('[agent-calls-4] what the policy grants begins without a person, and not again what somebody has stopped', async () => {
+  const { agents, calls, text } = await device({ allow: ['light.*:command'] })
+  const bundle = await text(source.replace("'waiter'", "'of-the-fleet'"))
+  const run = () => calls.answer({ ask: 'run', bundle }, signal)
+  expect(await run()).toMatchObject({ name: 'of-the-fleet' })
+  await calls.answer({ ask: 'stop', name: 'of-the-fleet' }, signal)
+  await expect(run()).rejects.toThrow('only a person of this device')
+  expect((await agents.get()).list()).toMatchObject([{ name: 'of-the-fleet', state: 'stopped' }, {}])
+})
+
+test('[agent-calls-4] nobody but a person of the device erases what an agent remembers', async () => {
   const { agents, calls } = await device()
   await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
   await expect(calls.answer({ ask: 'remove', name: 'waiter', by: 'Eve' }, signal)).rejects.toThrow(
@@ -112,8 +154,6 @@ test('[agent-calls-4] nobody but a person of the device puts another program in 
   await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
   const other = source.replace("'1d'", "'2d'")
   await expect(run(other)).rejects.toThrow('only a person of this device may: Ada')
-  expect(await run(source)).toMatchObject({ grants: '[]' })
-  await calls.answer({ ask: 'stop', name: 'waiter', by: 'Eve' }, signal)
   expect(await run(other, proof)).toMatchObject({ name: 'waiter' })
 })
 
