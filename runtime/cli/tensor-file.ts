@@ -35,7 +35,7 @@ export function tensorFrom(text: string, specs: readonly TensorSpec[]): Tensor {
     )
   if (content.endsWith('.npy')) return npyTensor(name, content, read(content))
   const json = content.endsWith('.json') ? read(content).toString() : content
-  return jsonTensor(name, spec?.datatype ?? 'FP32', json)
+  return jsonTensor(name, spec?.datatype, json)
 }
 
 function read(file: string): Buffer {
@@ -50,7 +50,8 @@ function read(file: string): Buffer {
 
 const fault = (line: string) => new InferError('bad-input', line)
 
-function jsonTensor(name: string, datatype: Datatype, text: string): Tensor {
+/** Of a model that only another gateway knows, the values say what they are: text, or numbers. */
+function jsonTensor(name: string, wanted: Datatype | undefined, text: string): Tensor {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -59,11 +60,16 @@ function jsonTensor(name: string, datatype: Datatype, text: string): Tensor {
   }
   const nested = Array.isArray(value) ? value : [value]
   const shape = Array.isArray(value) ? shapeOf(value) : []
+  const datatype = wanted ?? (typeof firstOf(value) === 'string' ? 'BYTES' : 'FP32')
   return mistaken(() => tensorOfJson({ name, datatype, shape }, nested, { side: 'input', fault }))
 }
 
 function shapeOf(value: unknown): number[] {
   return Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : []
+}
+
+function firstOf(value: unknown): unknown {
+  return Array.isArray(value) ? firstOf(value[0]) : value
 }
 
 function npyTensor(name: string, file: string, bytes: Buffer): Tensor {

@@ -54,6 +54,7 @@ describe('--input', () => {
     })
     writeFileSync(join(dir, 'x.json'), '[1.5, 2.5]')
     expect(tensorFrom(`x=${join(dir, 'x.json')}`, [])).toMatchObject({ datatype: 'FP32', shape: [2] })
+    expect(tensorFrom('text=["hello"]', [])).toMatchObject({ datatype: 'BYTES', shape: [1] })
     expect(tensorFrom('[1]', [spec('only', 'FP32', ['n'])])).toMatchObject({ name: 'only' })
   })
 
