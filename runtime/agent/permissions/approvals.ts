@@ -2,8 +2,8 @@
  * What waits for a person: for their yes, or for their answer to a question.
  *
  * Invariants: [permit-7] an approval is for one call and is answered once, with one of its choices, by somebody whose name is kept: a
- * second answer, an answer after it expired and one without a name are refused; [permit-8] no more wait than a person will read, and of
- * one agent no more than a few; [permit-11] after a restart it is the same one with the same id, and an answer that was given stands.
+ * second answer, an answer after it expired and one without a name are refused; [permit-8] no more wait than a person will read, of one
+ * agent no more than a few, and where no place is left whoever has most makes room for who has less, with the newest of its own; [permit-11] after a restart it is the same one with the same id, and an answer that was given stands.
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
@@ -31,6 +31,7 @@ const overMax = 256
 interface Waiting {
   readonly approval: Approval
   readonly settle: (answer: Answer) => void
+  readonly refuse: (error: ApprovalError) => void
 }
 
 export interface ApprovalsDeps {
@@ -69,28 +70,36 @@ export class Approvals {
     return [...this.#waiting.values()].map(({ approval }) => approval)
   }
 
-  /** Resolves when a person answers, at `expiresMs`, or when `signal` aborts; at once where one has. Throws ApprovalError `limit`. */
+  /**
+   * Resolves when a person answers, at `expiresMs`, or when `signal` aborts; at once where one has. Throws ApprovalError `limit`, also
+   * later: where another agent that has fewer needs the place.
+   */
   ask(approval: Approval, signal: AbortSignal): Promise<Answer> {
     const { clock, answers } = this.#deps
     const { id, agent, expiresMs } = approval
     const before = answers.answer(id)
     if (before) return Promise.resolve({ state: 'answered', ...before })
     if (signal.aborted) return Promise.resolve({ state: 'withdrawn' })
-    const own = this.waiting().filter((one) => one.agent === agent).length
-    if (own >= perAgentMax || this.#waiting.size >= approvalsMax || this.#waiting.has(id))
-      throw new ApprovalError('limit', 'too many questions wait for a person already')
-    return new Promise((resolve) => {
+    if (this.#waiting.has(id) || !this.#hasRoomFor(agent)) throw tooMany()
+    return new Promise((resolve, reject) => {
       const onAbort = () => this.#end(id, { state: 'withdrawn' })
       const cancel = clock.after(Math.max(0, expiresMs - clock.nowMs()), () =>
         this.#end(id, { state: 'expired' }),
       )
       signal.addEventListener('abort', onAbort, { once: true })
-      const settle = (answer: Answer) => {
+      const over = () => {
         cancel()
         signal.removeEventListener('abort', onAbort)
+      }
+      const settle = (answer: Answer) => {
+        over()
         resolve(answer)
       }
-      this.#waiting.set(id, { approval, settle })
+      const refuse = (error: ApprovalError) => {
+        over()
+        reject(error)
+      }
+      this.#waiting.set(id, { approval, settle, refuse })
       this.#tell(approval, { state: 'asked' })
     })
   }
@@ -122,6 +131,23 @@ export class Approvals {
     return approval
   }
 
+  /** Makes it, where another agent has at least two more than this one: no number of hostile agents leaves none to the next. */
+  #hasRoomFor(agent: string): boolean {
+    const byAgent = Map.groupBy(this.waiting(), (one) => one.agent)
+    const own = byAgent.get(agent)?.length ?? 0
+    if (own >= perAgentMax) return false
+    if (this.#waiting.size < approvalsMax) return true
+    const [most = []] = [...byAgent.values()].sort((one, other) => other.length - one.length)
+    const newest = most.at(-1)
+    if (!newest || most.length <= own + 1) return false
+    const { refuse } = this.#waiting.get(newest.id) as Waiting
+    this.#waiting.delete(newest.id)
+    this.#overNow(newest.id, 'withdrawn')
+    this.#tell(newest, { state: 'withdrawn' })
+    refuse(tooMany())
+    return true
+  }
+
   #end(id: string, answer: Answer): void {
     const waiting = this.#waiting.get(id)
     if (!waiting) return
@@ -144,6 +170,8 @@ export class Approvals {
     this.#deps.publish({ approval: id, ...approval, ...over })
   }
 }
+
+const tooMany = () => new ApprovalError('limit', 'too many questions wait for a person already')
 
 const overWords = { expired: 'expired', withdrawn: 'been withdrawn' } as const
 

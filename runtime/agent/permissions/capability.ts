@@ -5,6 +5,7 @@
  *     mcp:<server>/<tool>  think  memory  ask  priority:control
  */
 import type { Json } from '../contract.ts'
+import { hostName } from '../service.ts'
 import type { Call, CallOp } from '../turn.ts'
 import { covers, overlaps, patternLimits } from './pattern.ts'
 
@@ -172,6 +173,8 @@ export function describeCapability({ kind, pattern }: Capability): string {
     const [name, device = ''] = pattern.split('@')
     return `${describeCapability({ kind, pattern: name ?? '' })} ${devicesInWords(device)}`
   }
+  if (kind === 'agent' && pattern === hostName)
+    return 'be told what is said to it, and what that means in this home'
   if (kind === 'agent') return pattern.includes('*') ? `call agents ${named}` : `call the agent ${named}`
   const [server = '', ...tool] = pattern.split('/')
   const where = server.includes('*') ? `servers called ${server}` : server

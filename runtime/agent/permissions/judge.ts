@@ -9,7 +9,7 @@ import type { Json } from '../contract.ts'
 import type { Call } from '../turn.ts'
 import { type Capability, covering, describeCapability, type Need, needsOf } from './capability.ts'
 import type { Grant } from './grant.ts'
-import { isWithin, minuteOfDay, parseRate, parseTimes, valueRefused } from './limits.ts'
+import { isWithin, minuteOfDay, parseRate, parseTimes, type Rate, valueRefused } from './limits.ts'
 
 export interface Circumstances {
   readonly nowMs: number
@@ -109,7 +109,10 @@ export function commandOf(args: Call['args']): { readonly [field: string]: Json 
   return command as { readonly [field: string]: Json }
 }
 
-export function timeRefused({ limits }: Grant, { nowMs, timezone }: Circumstances): string | undefined {
+export function timeRefused(
+  { limits }: Grant,
+  { nowMs, timezone }: Pick<Circumstances, 'nowMs' | 'timezone'>,
+): string | undefined {
   if (!limits.times) return undefined
   const minute = minuteOfDay(nowMs, timezone)
   const inside = limits.times.some((text) => {
@@ -123,9 +126,13 @@ function rateRefused(grant: Grant, { nowMs, used }: Circumstances): string | und
   const text = rateOf(grant)
   const rate = text === undefined ? undefined : parseRate(text)
   if (!rate) return undefined
-  // A use that seems to come was before the clock was set back: it counts.
-  const recent = used(grant).filter((atMs) => atMs > nowMs - rate.perMs).length
+  const recent = withinRate(rate, used(grant), nowMs)
   return recent < rate.most ? undefined : `it was done ${recent} times already, and ${text} are allowed`
+}
+
+function withinRate({ perMs }: Rate, times: readonly number[], nowMs: number): number {
+  // One that seems to come was before the clock was set back: it counts.
+  return times.filter((atMs) => atMs > nowMs - perMs).length
 }
 
 /** People are not asked without end, also where nobody has set a rate. */
@@ -134,4 +141,11 @@ const askRate = '12/h'
 /** How often it may be used; undefined: as often as it likes. */
 export function rateOf({ capability, limits }: Grant): string | undefined {
   return limits.rate ?? (capability.kind === 'ask' ? askRate : undefined)
+}
+
+/** Why people are not asked once more for what the grant allows only with their yes; undefined: they are. */
+export function askedTooOften(grant: Grant, times: readonly number[], nowMs: number): string | undefined {
+  const rates = [askRate, rateOf(grant) ?? askRate].flatMap((text) => parseRate(text) ?? [])
+  if (rates.some((rate) => withinRate(rate, times, nowMs) < rate.most)) return undefined
+  return `people were asked often enough: ${rates.map(({ most, unit }) => `${most}/${unit}`).join(' or ')}`
 }

@@ -17,7 +17,15 @@ import type { Call } from '../turn.ts'
 import { type Answer, ApprovalError, type Approvals, approvalIdOf, plainLine } from './approvals.ts'
 import { type Capability, describeCapability, needsOf, printCapability } from './capability.ts'
 import { type Grant, parseGrants } from './grant.ts'
-import { commandOf, isStillGranted, type Judgement, judge, rateOf, timeRefused } from './judge.ts'
+import {
+  askedTooOften,
+  commandOf,
+  isStillGranted,
+  type Judgement,
+  judge,
+  rateOf,
+  timeRefused,
+} from './judge.ts'
 import { covers } from './pattern.ts'
 import { effective, type Policy, priorityOf, touchesNever } from './policy.ts'
 import type { Uses } from './uses.ts'
@@ -78,32 +86,44 @@ export class Permissions {
 
   async #decide(caller: Caller, call: AskedCall, text: string, signal: AbortSignal): Promise<Verdict> {
     const { clock, timezone, uses, audit } = this.#deps
-    const grants = this.#grants(text)
-    const key = `${caller.token}.${call.id}`
-    const nowMs = clock.nowMs()
-    const used = ({ capability }: Grant) => uses.times(caller.agent, printCapability(capability), key, nowMs)
-    const judgement = judge(call, grants, { nowMs, timezone, used, never: this.#never })
+    const key = keyOf(caller, call)
+    let judgement = this.#judge(caller, call, text)
     if (judgement.verdict === 'deny') return this.#denied(caller, call, judgement)
+    let by: string | undefined
+    if (judgement.verdict === 'ask') {
+      const capability = printCapability(judgement.grant.capability)
+      if (!uses.isApproved(caller.agent, capability, key)) {
+        const answer = await this.#ask(caller, call, judgement.grant, signal)
+        if ('outcome' in answer) return { allow: false, outcome: answer.outcome }
+        by = answer.by
+        // While somebody thought about it its hours may have ended, or its rate been used up, or the policy changed.
+        judgement = this.#judge(caller, call, text)
+        if (judgement.verdict === 'deny') return this.#denied(caller, call, judgement, by)
+      }
+    }
     const { grant } = judgement
     // Asks nothing of anybody.
     if (!grant) return { allow: true }
     const capability = printCapability(grant.capability)
-    if (grant.limits.ask || rateOf(grant) !== undefined) uses.add(caller.agent, capability, key, nowMs)
-    let by: string | undefined
-    if (judgement.verdict === 'ask' && !uses.isApproved(caller.agent, capability, key)) {
-      const answer = await this.#ask(caller, call, grant, signal)
-      if ('outcome' in answer) return { allow: false, outcome: answer.outcome }
-      uses.approve(caller.agent, capability, key)
-      by = answer.by
-    }
+    // Nothing is waited for since it was judged: of two at once one has the last of a rate.
+    if (grant.limits.ask || rateOf(grant) !== undefined)
+      uses.add(caller.agent, capability, key, clock.nowMs(), by !== undefined)
     const more = { capability, verdict: 'allow', ...(by === undefined ? {} : { by }) }
     this.#record('decision', caller, call, more, grant)
     await audit.durable()
     return {
       allow: true,
-      passes: () => timeRefused(grant, { nowMs: clock.nowMs(), timezone, used }) === undefined,
-      over: (outcome) => this.#over(caller, call, grants, outcome),
+      passes: () => timeRefused(grant, { nowMs: clock.nowMs(), timezone }) === undefined,
+      over: (outcome) => this.#over(caller, call, this.#grants(text), outcome),
     }
+  }
+
+  #judge(caller: Caller, call: AskedCall, text: string): Judgement {
+    const { clock, timezone, uses } = this.#deps
+    const nowMs = clock.nowMs()
+    const key = keyOf(caller, call)
+    const used = ({ capability }: Grant) => uses.times(caller.agent, printCapability(capability), key, nowMs)
+    return judge(call, this.#grants(text), { nowMs, timezone, used, never: this.#never })
   }
 
   readonly #never = (capability: Capability) => touchesNever(this.#deps.policy, capability)
@@ -112,8 +132,9 @@ export class Permissions {
     caller: Caller,
     call: AskedCall,
     { code, reason }: Extract<Judgement, { verdict: 'deny' }>,
-  ): Verdict {
-    this.#record('decision', caller, call, { verdict: 'deny', reason: code })
+    by?: string,
+  ): Extract<Verdict, { allow: false }> {
+    this.#record('decision', caller, call, { verdict: 'deny', reason: code, ...(by && { by }) })
     return { allow: false, outcome: failed(code, `${call.op}: ${reason}`) }
   }
 
@@ -123,9 +144,15 @@ export class Permissions {
     call: AskedCall,
     grant: Grant,
     signal: AbortSignal,
-  ): Promise<{ by: string } | { outcome: Outcome }> {
-    const { approvals, clock } = this.#deps
+  ): Promise<{ readonly by: string } | { readonly outcome: Outcome }> {
+    const { approvals, clock, uses } = this.#deps
     const capability = printCapability(grant.capability)
+    // Counted beside what was done: no agent asks without end because the answer is no.
+    const asked = { as: `${capability} asked`, key: keyOf(caller, call), nowMs: clock.nowMs() }
+    const before = uses.times(caller.agent, asked.as, asked.key, asked.nowMs)
+    const tooOften = askedTooOften(grant, before, asked.nowMs)
+    if (tooOften) return this.#denied(caller, call, { verdict: 'deny', code: 'permission', reason: tooOften })
+    uses.add(caller.agent, asked.as, asked.key, asked.nowMs)
     const { deadlineMs } = call.args
     const expiresMs = Math.min(
       typeof deadlineMs === 'number' ? deadlineMs : call.askedMs + approvalMs,
@@ -207,6 +234,11 @@ export class Permissions {
       .durable()
       .catch((error) => log.error('the audit log cannot be written', { reason: messageOf(error) }))
   }
+}
+
+/** The same for a call that is performed again after a crash. */
+function keyOf({ token }: Caller, { id }: AskedCall): string {
+  return `${token}.${id}`
 }
 
 function mayRead(id: unknown, grants: readonly Grant[]): id is string {

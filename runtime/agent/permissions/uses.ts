@@ -32,7 +32,7 @@ const keptMs = 86_400_000
 interface Use {
   readonly call: string
   atMs: number
-  approved: boolean
+  readonly approved: boolean
 }
 
 export class Uses implements Disposable {
@@ -68,11 +68,14 @@ export class Uses implements Disposable {
     return this.#of(agent, capability).some((use) => use.call === call && use.approved)
   }
 
-  add(agent: string, capability: string, call: string, nowMs: number): void {
+  /** `approved`: by a person, for this call. */
+  add(agent: string, capability: string, call: string, nowMs: number, approved = false): void {
     const uses = this.#of(agent, capability)
     if (uses.some((use) => use.call === call)) return
-    uses.push({ call, atMs: nowMs, approved: false })
-    this.#db.prepare('INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, 0)').run(agent, capability, call, nowMs)
+    uses.push({ call, atMs: nowMs, approved })
+    this.#db
+      .prepare('INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, ?)')
+      .run(agent, capability, call, nowMs, Number(approved))
     while (uses.length > rateMostMax || (uses[0]?.atMs ?? nowMs) < nowMs - keptMs) {
       const [gone] = uses.splice(0, 1)
       if (!gone) break
@@ -80,13 +83,6 @@ export class Uses implements Disposable {
         .prepare('DELETE FROM used WHERE agent = ? AND capability = ? AND call = ?')
         .run(agent, capability, gone.call)
     }
-  }
-
-  approve(agent: string, capability: string, call: string): void {
-    for (const use of this.#of(agent, capability)) if (use.call === call) use.approved = true
-    this.#db
-      .prepare('UPDATE used SET approved = 1 WHERE agent = ? AND capability = ? AND call = ?')
-      .run(agent, capability, call)
   }
 
   answer(id: string): Answered | undefined {

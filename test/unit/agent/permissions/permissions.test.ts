@@ -267,10 +267,79 @@ describe('an approval', () => {
     for (let agent = 0; agent < 4; agent += 1)
       for (let call = 0; call < 8; call += 1)
         all.push(permissions.decide({ agent: `a${agent}`, token: 1 }, unlock(), asking, signal))
-    expect(await code(all.at(-1) as Promise<unknown>)).toBe('limit')
     expect(approvals.waiting()).toHaveLength(approvalsMax)
     clock.advance(600_000)
     await Promise.all(all)
     expect(approvals.waiting()).toEqual([])
+  })
+  it('[permit-8] always has a place, however many others ask: the newest of who has most makes room', async () => {
+    const ask = (agent: string, id?: number) =>
+      permissions.decide({ agent, token: 1 }, unlock(id), asking, signal)
+    const hostile = ['h1', 'h2', 'h3', 'h4'].flatMap((agent) => Array.from({ length: 8 }, () => ask(agent)))
+    await expect.poll(() => approvals.waiting().length).toBe(approvalsMax)
+    const numberOf = (name: string) => approvals.waiting().filter(({ agent }) => agent === name).length
+    const good = ask('doorman')
+    await expect.poll(() => numberOf('doorman')).toBe(1)
+    expect(approvals.waiting()).toHaveLength(approvalsMax)
+    // The newest of the first that has most; what was asked before stays.
+    expect(await code(hostile[7] as Promise<unknown>)).toBe('limit')
+    expect(events.filter(({ state }) => state === 'withdrawn')).toMatchObject([{ agent: 'h1' }])
+    expect(numberOf('h1')).toBe(7)
+    // Whoever has as many as the others gets no more of their places.
+    const more = Array.from({ length: 8 }, () => ask('doorman'))
+    await expect.poll(() => numberOf('doorman')).toBe(6)
+    expect(['h1', 'h2', 'h3', 'h4'].map(numberOf)).toEqual([6, 6, 7, 7])
+    const mine = approvals.waiting().find(({ agent }) => agent === 'doorman')
+    approvals.answer(mine?.id ?? '', 'yes', 'Ada')
+    expect(await code(good)).toBe('allow')
+    clock.advance(600_000)
+    await Promise.all([...hostile, ...more])
+  })
+  it('[permit-2] is good only for what is still allowed when it comes: at the same time of day', async () => {
+    // The clock shows 12:00.
+    const limits = { times: ['11:00-12:05'], ask: true }
+    const text = grants({ capability: 'lock.*:command', limits })
+    const [early, late] = [unlock(), unlock()].map((call) => permissions.decide(caller, call, text, signal))
+    await expect.poll(() => approvals.waiting().length).toBe(2)
+    clock.advance(240_000)
+    approvals.answer(approvals.waiting()[0]?.id ?? '', 'yes', 'Ada')
+    expect(await code(early as Promise<unknown>)).toBe('allow')
+    clock.advance(120_000)
+    approvals.answer(approvals.waiting()[0]?.id ?? '', 'yes', 'Ada')
+    const verdict = (await late) as { outcome: { error: { code: string; message: string } } }
+    expect(verdict.outcome.error).toMatchObject({
+      code: 'permission',
+      message: expect.stringContaining('only 11:00-12:05'),
+    })
+    expect(lines.at(-1)).toMatchObject({ verdict: 'deny', by: 'Ada' })
+  })
+  it('[permit-6] counts where it was given, not where it was asked for', async () => {
+    const text = grants({ capability: 'lock.*:command', limits: { rate: '1/h', ask: true } })
+    const ask = () => permissions.decide(caller, unlock(), text, signal)
+    const refused = ask()
+    approvals.answer(await waitingId(), 'no', 'Ada')
+    expect(await code(refused)).toBe('permission')
+    // Nothing was done yet: it may ask again, and of two that a person allows one is.
+    const both = [ask(), ask()]
+    await expect.poll(() => approvals.waiting().length).toBe(2)
+    for (const { id } of approvals.waiting()) approvals.answer(id, 'yes', 'Ada')
+    expect(await Promise.all(both.map(code))).toEqual(['allow', 'permission'])
+    expect(await code(ask())).toBe('permission')
+    expect(approvals.waiting()).toEqual([])
+  })
+  it('[permit-13] is not asked for more than twelve times an hour, where the answer is always no', async () => {
+    const ask = () => permissions.decide(caller, unlock(), asking, signal)
+    for (let at = 0; at < 12; at += 1) {
+      const refused = ask()
+      approvals.answer(await waitingId(), 'no', 'Ada')
+      await refused
+    }
+    const verdict = await ask()
+    expect(verdict).toMatchObject({ outcome: { error: { code: 'permission' } } })
+    expect(approvals.waiting()).toEqual([])
+    clock.advance(3_600_000)
+    const again = ask()
+    approvals.answer(await waitingId(), 'yes', 'Ada')
+    expect(await code(again)).toBe('allow')
   })
 })
