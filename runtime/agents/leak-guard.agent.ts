@@ -90,10 +90,15 @@ export default agent({
 })
 
 async function hear(ctx: Context, water: Water, pattern: string): Promise<void> {
-  for await (const one of ctx.on(pattern)) {
-    note(water, one)
-    void attend(ctx, water, 'wet')
-    void attend(ctx, water, 'runs')
+  try {
+    for await (const one of ctx.on(pattern)) {
+      note(water, one)
+      void attend(ctx, water, 'wet')
+      void attend(ctx, water, 'runs')
+    }
+  } catch (error) {
+    // What is read every while tells the same, later.
+    ctx.log('does not hear', pattern, error)
   }
 }
 

@@ -46,8 +46,12 @@ export default agent({
 
 /** A light that goes out before its time was turned off by somebody: what becomes of it next is theirs. */
 async function leaveToPeople(ctx: Context, rooms: ReadonlyMap<string, Room>): Promise<void> {
-  for await (const { entity } of ctx.on('light.*', { to: 'off' }))
-    for (const { lit } of rooms.values()) lit.delete(entity)
+  try {
+    for await (const { entity } of ctx.on('light.*', { to: 'off' }))
+      for (const { lit } of rooms.values()) lit.delete(entity)
+  } catch (error) {
+    ctx.log('does not hear which lights people turn off:', error)
+  }
 }
 
 /** From the first move in a room until it is dark again. */

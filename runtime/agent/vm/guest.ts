@@ -1,7 +1,8 @@
 /**
  * The half of an agent's machine that runs inside it: the context that agents see, and the table of promises that wait for
  * answers. The host calls three functions: `load` with the agent's module, `take` with what happened, `drain` for what the
- * turn asks for. It calls nothing of the host: there is nothing to call.
+ * turn asks for. It calls nothing of the host: there is nothing to call. What promises were rejected without anybody who waits for
+ * them only the engine knows: the host hands that to `load` and `drain`.
  *
  * It runs before the agent and keeps the built-ins it needs, so that an agent that changes them changes only its own. What a
  * call is given is checked here, where the program can still catch it; the host checks again. It imports nothing but
@@ -405,8 +406,12 @@ function say(level: LogLine['level'], text: string): void {
   log[log.length] = { level, text }
 }
 
-/** Takes the agent's module; returns its manifest as JSON. Throws where the module is none of an agent. */
-export function load(module: { readonly default?: unknown }): string {
+/**
+ * Takes the agent's module; returns its manifest as JSON. Throws where the module is none of an agent. `lost`: what promises were
+ * rejected with that nothing waits for.
+ */
+export function load(module: { readonly default?: unknown }, ...lost: unknown[]): string {
+  if (lost.length > 0) throw new Error(lostWords(lost))
   const found = module.default as AgentDefinition | undefined
   if (found === null || typeof found !== 'object' || typeof found.run !== 'function')
     throw new TypeError(
@@ -470,8 +475,26 @@ function placeOf(error: unknown): string {
   }
 }
 
-/** What the turn asks for, as JSON; the next turn starts with nothing. */
-export function drain(): string {
+/** As of several errors that nothing caught: the first in words, and how many there are. */
+function lostWords(lost: readonly unknown[]): string {
+  const first = lost[0]
+  const more = lost.length > 1 ? ` (and ${lost.length - 1} more)` : ''
+  return `nothing awaits or catches what failed${more}: ${textOf(first)}${placeOf(first)}`.slice(
+    0,
+    errorCharsMax,
+  )
+}
+
+/**
+ * What the turn asks for, as JSON; the next turn starts with nothing. `lost`: what promises were rejected with in this turn that
+ * nothing waits for now. It ends the agent, as it ends a program elsewhere, also one that has come to its end in this turn.
+ */
+export function drain(...lost: unknown[]): string {
+  if (lost.length > 0 && end?.ok !== false) {
+    const error = lostWords(lost)
+    end = { ok: false, error }
+    say('error', error)
+  }
   const output: TurnOutput = { calls, cancels, log, ...(end ? { end } : {}) }
   const text = stringify(output)
   calls = []

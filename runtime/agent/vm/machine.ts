@@ -63,6 +63,8 @@ class Fault extends Error {
 const guestStackBytesMax = 128 * 1024
 /** So short a turn was most likely not interrupted: to ask the kernel would cost more than it tells. */
 const wallIsCpuMsMax = 5
+/** Promises that are rejected without anybody who waits for them, told to the guest at a turn's end; more are not looked at. */
+const lostMax = 1_024
 /** What an agent may import besides its own modules. */
 const sdkName = 'ganglion'
 const sdk = 'export const agent = (definition) => definition\n'
@@ -80,6 +82,8 @@ export class Machine implements Disposable {
   #startMs = 0
   #startCpu = process.threadCpuUsage()
   #cpuMsMax: number = turnLimits.cpuMsMax
+  /** Promises rejected in this turn that nothing waits for yet, by their address. Empty between turns. */
+  readonly #lost = new Map<number, { readonly promise: JSValueHandle; readonly reason: JSValueHandle }>()
   /** Why the turn under way must end: thrown through the engine, which is then worth nothing. */
   #fault: Fault | undefined
 
@@ -166,9 +170,37 @@ export class Machine implements Disposable {
 
   #run(inputs: string): string {
     const vm = this.#vm
-    vm.withScope(() => vm.callFunction(this.#take, this.#take, vm.newString(inputs)))
+    vm.newString(inputs).consume((text) => vm.callFunction(this.#take, this.#take, text).dispose())
     vm.executePendingJobs()
-    return vm.withScope(() => vm.callFunction(this.#drain, this.#drain).toString())
+    return this.#withLost((lost) =>
+      vm.callFunction(this.#drain, this.#drain, ...lost).consume((text) => text.toString()),
+    )
+  }
+
+  /** Guests of before take no notice of what they are handed. */
+  #withLost<T>(use: (reasons: readonly JSValueHandle[]) => T): T {
+    const lost = [...this.#lost.values()]
+    this.#lost.clear()
+    const result = use(lost.map(({ reason }) => reason))
+    for (const { promise, reason } of lost) {
+      promise.dispose()
+      reason.dispose()
+    }
+    return result
+  }
+
+  /** The promise is kept: another one would have its address. */
+  #rejected(promise: JSValueHandle, reason: JSValueHandle, isHandled: boolean): void {
+    const { identity } = promise
+    if (!isHandled) {
+      if (this.#lost.size < lostMax)
+        this.#lost.set(identity, { promise: promise.dup(), reason: reason.dup() })
+      return
+    }
+    const found = this.#lost.get(identity)
+    this.#lost.delete(identity)
+    found?.promise.dispose()
+    found?.reason.dispose()
   }
 
   async #load(): Promise<void> {
@@ -181,7 +213,9 @@ export class Machine implements Disposable {
     const source = textOf(program, program.entry)
     if (source === undefined) throw new ProgramError(`there is no ${program.entry} in the program`)
     const module = await this.#evaluate(program.entry, source)
-    this.#manifest = this.#vm.callFunction(load, load, module).consume((text) => text.toString())
+    this.#manifest = this.#withLost((lost) =>
+      this.#vm.callFunction(load, load, module, ...lost).consume((text) => text.toString()),
+    )
     if (this.#manifest.length > turnLimits.argsBytesMax)
       throw new ProgramError(
         `the manifest has ${this.#manifest.length} bytes, more than the ${turnLimits.argsBytesMax} allowed`,
@@ -211,6 +245,7 @@ export class Machine implements Disposable {
       maxStackSize: guestStackBytesMax,
       timezoneOffset: 0,
       interruptHandler: () => this.#tick(),
+      onUnhandledRejection: (...rejection) => this.#rejected(...rejection),
       moduleLoader: {
         normalize: (from, specifier) => resolveModule(from, specifier),
         load: (name) => this.#module(name),

@@ -11,12 +11,14 @@ import { TurnQueue } from '../../../fixtures/agent/turn-queue.ts'
 
 /** It says which guest it has: each has its own words for what is no duration. */
 const telling = `for (const key of ['a', 'b', 'c']) {
-  try { ctx.sleep('soon') } catch (error) { ctx.log(error.message.split(':')[0]) }
   await ctx.sleep('soon').catch((error) => ctx.log(error.message.split(':')[0]))
+  Promise.reject(new Error('that nobody waits for'))
   await ctx.memory.get(key)
 }`
 const now = 'not a duration'
 const older = 'no time that we know'
+/** Guests of before [vm-10] took no notice of promises that nothing waits for. */
+const [heard, unheard] = ['lost.length > 0', 'false']
 
 const said = (agents: Agents) => agents.log('one', 99).map(({ text }) => text)
 
@@ -28,7 +30,9 @@ async function begunBefore(world: AgentsWorld): Promise<void> {
   await agents.run(world.bundle('one', telling), '*')
   await agents[Symbol.asyncDispose]()
   const db = new DatabaseSync(join(world.directory, agentsFile))
-  db.prepare(`INSERT INTO guest SELECT 'older', replace(text, ?, ?) FROM guest`).run(now, older)
+  db.prepare(`INSERT INTO guest SELECT 'older', replace(replace(text, ?, ?), ?, ?) FROM guest`).run(
+    ...[now, older, heard, unheard],
+  )
   db.exec(`UPDATE agent SET guest = 'older'; DELETE FROM guest WHERE hash <> 'older'`)
   db.close()
 }
@@ -69,6 +73,7 @@ test('an agent without an image goes on by its turns under that guest, and a new
   await until(after, 'one', 'ended')
   expect(said(after)).toEqual([older, older, older])
   await after.run(world.bundle('one', telling), '*')
-  await world.service.nth(4)
-  expect(said(after)).toEqual([now])
+  const { reason } = await until(after, 'one', 'failed')
+  expect(reason).toMatch(/^nothing awaits or catches what failed: Error: that nobody waits for\n.*a\.js:/s)
+  expect(said(after)).toEqual([now, reason])
 })

@@ -208,6 +208,78 @@ describe('a hostile program', () => {
   })
 })
 
+describe('a promise that is rejected and that nothing waits for', () => {
+  const lost: [string, string, RegExp][] = [
+    ['a call that is not awaited', `ctx.sleep('soon'); await ctx.sleep(1)`, /not a duration: soon/],
+    [
+      'an own error',
+      `Promise.reject(new TypeError('lost')); await ctx.sleep(1)`,
+      /TypeError: lost\n.*a\.js:1/s,
+    ],
+    ['a text', `Promise.reject('only words'); await ctx.sleep(1)`, /: "only words"$/],
+    ['nothing at all', 'Promise.reject(); await ctx.sleep(1)', /nothing awaits or catches what failed: /],
+    [
+      'an async function that throws late',
+      `(async () => { await 1; throw new Error('late') })(); await ctx.sleep(1)`,
+      /Error: late/,
+    ],
+    [
+      'what a handler threw',
+      `Promise.resolve().then(() => { throw new Error('then') }); await ctx.sleep(1)`,
+      /Error: then/,
+    ],
+    ['the end of run in the same turn', `Promise.reject(new Error('behind')); return 5`, /Error: behind/],
+    ['what has no words', 'Promise.reject({ toJSON() { throw 1 } }); await ctx.sleep(1)', /cannot be shown/],
+    [
+      'many others',
+      `for (let i = 0; i < 2e3; i++) Promise.reject(new Error('n' + i)); await ctx.sleep(1)`,
+      /\(and 1023 more\): Error: n0/,
+    ],
+  ]
+  test.each(lost)('ends the agent, and its log says so: %s [vm-10]', async (_, body, message) => {
+    const said = await firstTurn(body)
+    const text = expect.stringMatching(message)
+    expect(said).toMatchObject({
+      output: { end: { ok: false, error: text }, log: [{ level: 'error', text }] },
+    })
+  })
+
+  test('in a later turn ends it as well, also after a restore [vm-2] [vm-10]', async () => {
+    const body = `(async () => { await ctx.memory.get('k'); throw new Error('later') })(); for (;;) await ctx.sleep(1)`
+    using machine = await begun(body)
+    expect(machine.turn(nowMs, start)).toMatchObject({ output: { log: [] } })
+    using restored = await Machine.restore(optionsFor(running(body)), machine.image())
+    const input = [{ kind: 'settle', id: 1, ok: true, value: 1 }] as const
+    for (const one of [machine, restored])
+      expect(one.turn(nowMs, input)).toMatchObject({
+        output: { end: { ok: false, error: expect.stringMatching('Error: later') } },
+      })
+    expect(Buffer.compare(restored.image().memory, machine.image().memory)).toBe(0)
+  })
+
+  test('is forgiven where something waits for it before the turn is over [vm-10]', async () => {
+    const body = `const late = Promise.reject(new Error('late')); await 1; await 2; await late.catch(() => {})
+      const both = await Promise.allSettled([Promise.reject(1), ctx.sleep('soon')])
+      await Promise.race([ctx.sleep('never'), 5]).catch(() => {}); return both.length`
+    expect(await firstTurn(body)).toMatchObject({ output: { end: { ok: true, value: 2 }, log: [] } })
+  })
+
+  test('of tasks is what `ctx.tasks` throws, once [vm-10]', async () => {
+    const body = `const fails = async () => { throw new Error('no') }
+      try { await ctx.tasks({ a: { run: fails }, b: { after: ['a'], run() {} }, c: { after: ['a', 'b'], run: fails }, d: { run: fails, within: '5s' } }) }
+      catch (error) { return error.message }`
+    expect(await firstTurn(body)).toMatchObject({ output: { end: { ok: true, value: 'no' } } })
+  })
+
+  test('while the program is loaded is why it is not [vm-10]', async () => {
+    const source = `Promise.reject(new Error('at the top')); ${running('')}`
+    await expect(Machine.create(optionsFor(source), nowMs)).rejects.toThrow(/at the top/)
+    const caught = `Promise.reject(1).catch(() => {}); await Promise.reject(2).catch(() => {}); ${running('')}`
+    using machine = await Machine.create(optionsFor(caught), nowMs)
+    expect(machine.turn(nowMs, start)).toMatchObject({ output: { end: { ok: true } } })
+  })
+})
+
 describe('a wrong argument', () => {
   const wrong: [string, RegExp][] = [
     ['ctx.entity(5)', /entity's id is a text, not a number/],
