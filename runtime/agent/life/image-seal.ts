@@ -67,11 +67,16 @@ export class ImageSeal {
     if (createHash('sha256').update(bytes).digest('hex') !== sha256)
       throw new SealError('tampered', 'the image is not as it was signed')
     if (engine !== this.#options.engine)
-      throw new SealError('other-engine', 'the image was made by another version of the machine')
+      throw new SealError(
+        'other-engine',
+        `the image was made by another version of the machine (${short(engine)}, here is ${short(this.#options.engine)}): go back to that version, or run the agent anew`,
+      )
     if (of !== program) throw new SealError('other-program', 'the image is of another program')
     return { bytes, sha256, take, drain }
   }
 }
+
+const short = (hash: string) => hash.slice(0, 12)
 
 function parseOrUndefined(text: string): unknown {
   try {
