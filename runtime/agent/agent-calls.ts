@@ -58,7 +58,7 @@ export interface AgentCallsDeps {
 }
 
 /** `gateway`: its HTTP address; large bundles are fetched from there and nowhere else. */
-export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people'>
+export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people' | 'stateDir'>
 
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
@@ -88,7 +88,7 @@ export class AgentCalls {
   constructor(deps: AgentCallsDeps, config: AgentCallsConfig) {
     this.#deps = deps
     this.#config = config
-    this.#people = new People(deps, config.people)
+    this.#people = new People(deps, config)
   }
 
   /** Throws RpcError. */
@@ -223,7 +223,7 @@ export class AgentCalls {
     signal.throwIfAborted()
     let moved = { bytes: 0, pending: false }
     await this.#recorded({ ask: ask.ask, agent: name, to, by: person.shown }, async () => {
-      moved = await this.#deps.mover.move(name, to)
+      moved = await this.#deps.mover.move(name, to, person)
     })
     return { name, device: to, bytes: moved.bytes, pending: moved.pending }
   }

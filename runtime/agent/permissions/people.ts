@@ -2,14 +2,16 @@
  * Who asks: what a name is worth.
  *
  * Invariants: [people-1] a name that nothing proves is recorded as `claimed:NAME`, never as the name; [people-2] after a few wrong PINs
- * in a row a name is refused for a while that doubles, whatever PIN comes; [people-3] what somebody at the device has signed is good
+ * in a row a name is refused for a while that doubles, whatever PIN comes, also after a restart (`pin-guesses.ts`); [people-3] what somebody at the device has signed is good
  * for that one request, and for a minute.
  */
 import type { Clock } from '../../base/clock.ts'
-import { CodedError } from '../../base/errors.ts'
+import { CodedError, messageOf } from '../../base/errors.ts'
 import type { Identity } from '../../base/identity.ts'
+import type { Log } from '../../base/log.ts'
 import { isPassword, type PasswordHash, parseHash } from '../../base/password.ts'
 import { localBytes, type PersonParams } from '../../wire/person.ts'
+import { PinGuesses } from './pin-guesses.ts'
 
 export type PersonErrorCode = 'unproven' | 'wrong' | 'wait' | 'forged'
 export class PersonError extends CodedError<PersonErrorCode> {
@@ -29,7 +31,14 @@ export function claimedBy({ by }: Pick<PersonParams, 'by'>): Person {
 
 export interface PeopleDeps {
   readonly clock: Clock
+  readonly log: Log
   readonly identity: Pick<Identity, 'device' | 'verify'>
+}
+
+interface PeopleOptions {
+  readonly people: readonly { readonly name: string; readonly pin: string }[]
+  /** Where it is kept how often somebody was wrong. */
+  readonly stateDir: string
 }
 
 const freshMs = 60_000
@@ -41,10 +50,15 @@ const lockMsMax = 3_600_000
 const checksMax = 16
 
 interface Known {
+  readonly name: string
+  readonly pin: string
   readonly hash: PasswordHash
-  wrong: number
-  /** On the monotonic clock. */
-  lockedUntilMs: number
+  /** Nothing: not read from the disk yet. */
+  guesses?: {
+    readonly wrong: number
+    /** On the monotonic clock. */
+    readonly lockedUntilMs: number
+  }
 }
 
 export class People {
@@ -54,17 +68,19 @@ export class People {
   readonly #seen = new Map<string, number>()
   /** Since when signatures that were used are remembered. */
   readonly #since: { readonly atMs: number; readonly monotonicMs: number }
+  readonly #guesses: PinGuesses
   #checks = 0
   #last: Promise<unknown> = Promise.resolve()
 
   /** `pin`: `scrypt$…`, as the configuration has checked. */
-  constructor(deps: PeopleDeps, people: readonly { readonly name: string; readonly pin: string }[]) {
+  constructor(deps: PeopleDeps, { people, stateDir }: PeopleOptions) {
     this.#deps = deps
+    this.#guesses = new PinGuesses(stateDir, deps.log, { wrong: wrongMax - 1, untilMs: 0 })
     const { clock } = deps
     this.#since = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
     for (const { name, pin } of people) {
       const hash = parseHash(pin)
-      if (hash) this.#known.set(name, { hash, wrong: 0, lockedUntilMs: Number.NEGATIVE_INFINITY })
+      if (hash) this.#known.set(name, { name, pin, hash })
     }
   }
 
@@ -123,7 +139,7 @@ export class People {
     if (this.#checks >= checksMax) throw new PersonError('wait', 'too many PINs are being looked at')
     this.#checks += 1
     // One after the other: a lock that a wrong one brings holds for the next.
-    const turn = this.#last.then(() => this.#check(by, known, pin))
+    const turn = this.#last.then(() => this.#check(known, pin))
     this.#last = turn.catch(() => {})
     try {
       await turn
@@ -133,21 +149,49 @@ export class People {
     return { shown: by, proven: true }
   }
 
-  async #check(by: string, known: Known, pin: string): Promise<void> {
+  async #check(known: Known, pin: string): Promise<void> {
     const { clock } = this.#deps
-    const leftMs = known.lockedUntilMs - clock.monotonicMs()
+    const { name } = known
+    const { wrong, lockedUntilMs } = this.#guessesOf(known)
+    const leftMs = lockedUntilMs - clock.monotonicMs()
     if (leftMs > 0)
       throw new PersonError(
         'wait',
-        `too many wrong PINs for ${by}: try again in ${Math.ceil(leftMs / 1_000)} s`,
+        `too many wrong PINs for ${name}: try again in ${Math.ceil(leftMs / 1_000)} s`,
       )
-    if (await isPassword(Buffer.from(pin), known.hash)) {
-      known.wrong = 0
-      return
-    }
-    known.wrong += 1
-    const over = known.wrong - wrongMax
-    if (over >= 0) known.lockedUntilMs = clock.monotonicMs() + Math.min(lockMs * 2 ** over, lockMsMax)
-    throw new PersonError('wrong', `that is not the PIN of ${by}`)
+    await this.#count(known, wrong + 1).catch((error) => {
+      const reason = `it cannot be kept that one was shown (${messageOf(error)})`
+      throw new PersonError('wait', `no PIN can be looked at: ${reason}`, { cause: error })
+    })
+    if (!(await isPassword(Buffer.from(pin), known.hash)))
+      throw new PersonError('wrong', `that is not the PIN of ${name}`)
+    // Where the disk does not take it, it is one guess less after a restart.
+    await this.#count(known, 0).catch((error) =>
+      this.#deps.log.error('a right PIN could not be kept', { reason: messageOf(error) }),
+    )
   }
+
+  #guessesOf(known: Known): NonNullable<Known['guesses']> {
+    if (known.guesses) return known.guesses
+    const { clock } = this.#deps
+    const { wrong, untilMs } = this.#guesses.of(known.name, known.pin)
+    // A clock that was set back makes none longer than it was.
+    const leftMs = Math.min(untilMs - clock.nowMs(), lockedMs(wrong))
+    known.guesses = { wrong, lockedUntilMs: clock.monotonicMs() + leftMs }
+    return known.guesses
+  }
+
+  /** It holds at once, and is on the disk when this settles. */
+  async #count(known: Known, wrong: number): Promise<void> {
+    const { clock } = this.#deps
+    const forMs = lockedMs(wrong)
+    known.guesses = { wrong, lockedUntilMs: clock.monotonicMs() + forMs }
+    await this.#guesses.keep(known.name, known.pin, { wrong, untilMs: clock.nowMs() + forMs })
+  }
+}
+
+/** How long a name is refused after so many wrong PINs in a row. */
+function lockedMs(wrong: number): number {
+  const over = wrong - wrongMax
+  return over < 0 ? 0 : Math.min(lockMs * 2 ** over, lockMsMax)
 }

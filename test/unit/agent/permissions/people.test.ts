@@ -1,11 +1,12 @@
 /** What a name is worth: nothing by itself, with a PIN a person, with the device's own key somebody at the device. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { People } from '../../../../runtime/agent/permissions/people.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
+import { silentLog } from '../../../../runtime/base/log.ts'
 import { hashPassword } from '../../../../runtime/base/password.ts'
 import { signedParts } from '../../../../runtime/wire/agents.ts'
 import { localBytes } from '../../../../runtime/wire/person.ts'
@@ -15,6 +16,7 @@ let identity: Identity
 let pin: string
 let clock: VirtualClock
 let people: People
+let stateDir: string
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'people-'))
   identity = Identity.open('hub', directory)
@@ -23,8 +25,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(directory, { recursive: true }))
 beforeEach(() => {
   clock = new VirtualClock()
-  people = new People({ clock, identity }, [{ name: 'Ada', pin }])
+  stateDir = mkdtempSync(join(directory, 'state-'))
+  people = start()
 })
+/** As after a restart. */
+const start = (configured = [{ name: 'Ada', pin }]) =>
+  new People({ clock, log: silentLog, identity }, { people: configured, stateDir })
 const what = ['approve', 'a1', 'yes']
 const signed = (more: readonly string[] = what, by = 'root', atMs = clock.nowMs(), key = identity) => ({
   by,
@@ -36,10 +42,10 @@ describe('who asks', () => {
     const claimed = await people.whoIs({ by: 'Ada' }, what)
     expect(claimed).toEqual({ shown: 'claimed:Ada', proven: false })
     expect(() => people.require(claimed)).toThrow('only a person of this device may: Ada')
-    expect(() => new People({ clock, identity }, []).require(claimed)).not.toThrow()
+    expect(() => start([]).require(claimed)).not.toThrow()
   })
   it('[people-1] is not a claim where the gateway asks for more, also on a device that knows nobody', async () => {
-    const nobody = new People({ clock, identity }, [])
+    const nobody = start([])
     const forged = { ...signed(), by: 'Ada' }
     expect(() => nobody.require({ shown: 'claimed:Ada', proven: false }, { prove: true })).toThrow(
       'of this household',
@@ -70,6 +76,59 @@ describe('who asks', () => {
     await expect(attempt('1111')).rejects.toThrow('not the PIN')
     expect((await attempt('2468')).proven).toBe(true)
   })
+  it('[people-4] has no new guesses after a restart, and waits as long as before', async () => {
+    const attempt = (value: string) => people.whoIs({ by: 'Ada', pin: value }, what)
+    for (const wrong of ['0000', '0001', '0002', '0003']) {
+      await expect(attempt(wrong)).rejects.toThrow('not the PIN')
+      people = start()
+    }
+    await expect(attempt('0004')).rejects.toThrow('not the PIN')
+    clock.advance(10_000)
+    people = start()
+    await expect(attempt('2468')).rejects.toThrow('try again in 20 s')
+    clock.advance(20_000)
+    // The next one locks it for longer, also if it came before the restart.
+    await expect(attempt('0005')).rejects.toThrow('not the PIN')
+    // A board without a battery begins in the past: it is no longer than it was.
+    clock = new VirtualClock({ startMs: clock.nowMs() - 86_400_000 })
+    people = start()
+    await expect(attempt('2468')).rejects.toThrow('try again in 60 s')
+    clock.advance(60_000)
+    expect((await attempt('2468')).proven).toBe(true)
+    people = start()
+    for (const wrong of ['0000', '0001', '0002', '0003'])
+      await expect(attempt(wrong)).rejects.toThrow('not the PIN')
+    expect((await attempt('2468')).proven).toBe(true)
+    const kept = readFileSync(join(stateDir, 'pin-guesses.json'), 'utf8')
+    expect(kept).not.toContain('scrypt')
+  })
+  it('[people-4] is counted before it is looked at: a kill in between gives no guess, and a full disk none at all', async () => {
+    const attempts = ['0000', '0001', '0002', '0003', '0004'].map((value) =>
+      people.whoIs({ by: 'Ada', pin: value }, what).catch((error) => error.code),
+    )
+    const kept = () => {
+      const file = join(stateDir, 'pin-guesses.json')
+      return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).people.Ada.wrong : 0
+    }
+    // None was answered when it is on the disk.
+    let answered = 0
+    for (const attempt of attempts) void attempt.then(() => (answered += 1))
+    while (answered < attempts.length) {
+      expect(kept()).toBeGreaterThanOrEqual(answered)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    stateDir = join(stateDir, 'is-gone')
+    people = start()
+    await expect(people.whoIs({ by: 'Ada', pin: '2468' }, what)).rejects.toThrow('no PIN can be looked at')
+  })
+  it('[people-4] has one guess left where nobody can read how many there were, and all with another PIN', async () => {
+    writeFileSync(join(stateDir, 'pin-guesses.json'), '{"v":1,"peo')
+    const attempt = (value: string) => people.whoIs({ by: 'Ada', pin: value }, what)
+    await expect(attempt('0000')).rejects.toThrow('not the PIN')
+    await expect(attempt('2468')).rejects.toThrow('try again in 30 s')
+    people = start([{ name: 'Ada', pin: await hashPassword('1357') }])
+    expect((await attempt('1357')).proven).toBe(true)
+  })
   it('[people-3] is somebody at the device who signed this request, just now, once', async () => {
     const request = signed()
     expect(await people.whoIs(request, what)).toEqual({ shown: 'local:root', proven: true })
@@ -95,7 +154,7 @@ describe('who asks', () => {
     expect(Buffer.from(again.local.sig, 'base64')).toEqual(Buffer.from(sig, 'base64'))
     await expect(people.whoIs(again, what)).rejects.toThrow('at another time')
     clock.advance(1_000)
-    const restarted = new People({ clock, identity }, [{ name: 'Ada', pin }])
+    const restarted = start()
     await expect(restarted.whoIs(request, what)).rejects.toThrow('at another time')
     expect((await restarted.whoIs(signed(), what)).proven).toBe(true)
   })
