@@ -3,7 +3,7 @@
  * lowland central Europe (mean 10 °C, coldest and warmest month some 0 and 19 °C; DWD, reference period 1991 to 2020); it is no
  * record of any place.
  */
-import { hourOf, season } from './calendar.ts'
+import { hourOf, season, warmthLagMs } from './calendar.ts'
 import { smooth } from './noise.ts'
 
 const hourMs = 3_600_000
@@ -17,10 +17,13 @@ export function outsideC(seed: number, atMs: number): number {
   return 10 + 9.5 * summer + day + 6 * smooth(seed, 1, atMs, frontMs) + 2 * smooth(seed, 2, atMs, changeMs)
 }
 
-/** Sun on a vertical window, W/m²: nothing at night, up to 550 on a clear day. */
+/** Sun on a vertical window, W/m²: nothing at night, which is 16 hours in the middle of winter and 8 in that of summer; up to 550. */
 export function sunWPerM2(seed: number, atMs: number): number {
-  const height = Math.sin(((hourOf(atMs) - 6) / 12) * Math.PI)
-  return Math.max(0, height) * (350 + 100 * season(atMs)) * (0.15 + 1.1 * sunshine(seed, atMs))
+  const halfDay = 6 + 2 * season(atMs + warmthLagMs)
+  const fromNoon = Math.abs(hourOf(atMs) - 12)
+  if (fromNoon >= halfDay) return 0
+  const height = Math.cos((fromNoon / halfDay) * (Math.PI / 2))
+  return height * (350 + 100 * season(atMs)) * (0.15 + 1.1 * sunshine(seed, atMs))
 }
 
 /** What a forecast of `aheadMs` says: off by a quarter of a degree for each hour ahead, two at most. °C. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { HomeShare } from '../../../hal/contract/board.ts'
 import { sharedHomeUrl } from '../../../hal/index.ts'
 import { Compressor, pumpPower, pumpTimes } from '../../../hal/sim/heating/heat-pump.ts'
+import { sunWPerM2 } from '../../../hal/sim/heating/weather.ts'
 import { parseHome } from '../../../hal/sim/home.ts'
 import { shareOf } from '../../../hal/sim/home-share.ts'
 import { type SimulatedHome, simulateHome } from '../../../hal/sim/sim-board.ts'
@@ -132,8 +133,20 @@ describe('the compressor [hal-sim-8]', () => {
     expect(at(-15)).toBeLessThan(at(-7))
     expect(at(-7)).toBeLessThan(at(2))
     expect(at(2)).toBeLessThan(at(12))
-    expect(pumpPower('cool', 30, 2_000).heatW).toBe(-2_000)
   })
+
+  test('takes half of what it gives: water to cool with is less far from the room', () => {
+    expect(pumpPower('heat', 2, 2_000).heatW).toBe(2_000)
+    expect(pumpPower('cool', 30, 2_000).heatW).toBe(-1_000)
+  })
+})
+
+test('the sun shines for half a day in spring, for a third of one in winter, at noon', () => {
+  const hours = (month: number) =>
+    Array.from({ length: 24 }, (_, hour) => Date.UTC(2026, month, 21, hour, 30)).filter(
+      (atMs) => sunWPerM2(1, atMs) > 0,
+    ).length
+  expect([hours(11), hours(2), hours(5)]).toEqual([8, 12, 16])
 })
 
 describe('a home that several devices share', () => {
