@@ -29,6 +29,7 @@ import { type DeviceInference, openInference } from './inference/device-inferenc
 import { voiceModels, wakeModel } from './inference/models/index.ts'
 import { Outbox } from './link/outbox.ts'
 import { Link } from './link/session.ts'
+import type { AuditEntry } from './observe/audit-chain.ts'
 import { DeviceAudit } from './observe/device-audit.ts'
 import { deviceStatus } from './observe/status.ts'
 import { Perception, perceptionModels } from './perception/perception.ts'
@@ -297,7 +298,7 @@ async function openTogether(
   const copies: { changed?: () => void } = {}
   const changed = () => copies.changed?.()
   agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents, changed }, config, signal))
-  const here = { ...shared, link, registry, inference }
+  const here = { ...shared, link, registry, inference, audit, people: config.people }
   const mover = stack.use(await openMover(here, agents, { identity, config: config.agents }, signal))
   const replicator = openCopies({ ...shared, link, site, mover }, agents, config.agents, stack)
   copies.changed = () => void replicator?.changed().catch(() => {})
@@ -312,7 +313,11 @@ function openMover(
     link,
     registry,
     inference,
-  }: Pick<TogetherDeps, 'clock' | 'log' | 'link' | 'registry' | 'inference'>,
+    audit,
+    people,
+  }: Pick<TogetherDeps, 'clock' | 'log' | 'link' | 'registry' | 'inference'> &
+    Pick<Together, 'audit'> &
+    Pick<DeviceConfig, 'people'>,
   agents: DeviceAgents,
   { identity, config }: { readonly identity: Identity; readonly config: DeviceConfig['agents'] },
   signal: AbortSignal,
@@ -333,7 +338,10 @@ function openMover(
   const known = async () => (await agents.known())?.moves
   const missing = (grants: string, from: string) => lacks(here, grants, from)
   const deps = { clock, log, bus: link, signer: identity, lacks: missing }
-  return Mover.open({ ...deps, open: moves, known, keepsFor: config.takeOver?.from }, signal)
+  const { acceptFrom, takeOver } = config
+  const accepts = { acceptFrom, keepsFor: takeOver?.from ?? [], proven: people.length > 0 }
+  const record = (entry: AuditEntry) => audit.record(entry)
+  return Mover.open({ ...deps, open: moves, known, accepts, record }, signal)
 }
 
 /** Copies of this device's agents for others, and of others' for this one. */

@@ -151,6 +151,7 @@ function addServerCommands(program: Command, run: Run): void {
     .option('--config <file>', 'configuration, YAML with the sections device and gateway')
     .addOption(logLevel())
     .addOption(new Option('--share <part>', 'of the simulated home, as 2/3:DIRECTORY').hideHelp())
+    .addOption(new Option('--accept-from <devices...>', 'their agents may move here').hideHelp())
     .addOption(new Option('--first-home', 'simulate the home that is shipped').hideHelp())
     .addOption(new Option('--supervised', 'end when standard input ends').hideHelp())
     .action((options) =>

@@ -8,6 +8,8 @@ export interface DeviceInputOptions {
   readonly id?: string
   /** `2/3:DIRECTORY`: which part of the simulated home, and where the parts meet. */
   readonly share?: string
+  /** Devices of whose agents some may move here. */
+  readonly acceptFrom?: readonly string[]
   readonly microphone?: string
   readonly modelsDir?: string
   /** False: no speech models, no engine. */
@@ -35,6 +37,7 @@ export function deviceInput(options: DeviceInputOptions, place: Place): DeviceCo
     id: options.id,
     home: options.home || undefined,
     share: options.share === undefined ? undefined : shareOf(options.share),
+    agents: options.acceptFrom === undefined ? undefined : { acceptFrom: options.acceptFrom },
     gateway: place.gateway,
     broker: place.broker === undefined ? undefined : { url: place.broker },
     voice: {

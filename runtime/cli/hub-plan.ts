@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readConfigSection } from '../base/config-file.ts'
+import { isRecord, readConfigSection } from '../base/config-file.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { type DeviceConfig, loadDeviceConfig } from '../config/config.ts'
 import { gatewayDir } from './commands/gateway.ts'
@@ -26,6 +26,8 @@ export interface DevicePlan {
   readonly id: string
   /** Of the simulated home, as `deviceInput` takes it; undefined: all of it. */
   readonly share: string | undefined
+  /** Of whose agents some may move to it; empty: of those that the configuration names. */
+  readonly acceptFrom: readonly string[]
 }
 
 interface Options extends DeviceInputOptions {
@@ -53,7 +55,7 @@ export function planHub(options: Options, context: Context): HubPlan {
   }
   return {
     gatewayDir: gatewayDir(ofGateway, context),
-    devices: devicesOf(devices, device, deviceDir(ofDevice, context), context),
+    devices: accepting(devicesOf(devices, device, deviceDir(ofDevice, context), context), ofDevice),
     token: gatewayToken() ?? tokenOf(ofGateway),
   }
 }
@@ -64,13 +66,20 @@ function countOf(text: string): number {
   throw new UsageError(`--devices ${text}: must be 1 to 16`)
 }
 
+/** Several devices that one person starts on one machine take each other's agents, unless the configuration says whose. */
+function accepting(devices: readonly Omit<DevicePlan, 'acceptFrom'>[], { agents }: Section): DevicePlan[] {
+  const isSaid = isRecord(agents) && agents['acceptFrom'] !== undefined
+  const ids = devices.map(({ id }) => id)
+  return devices.map((one) => ({ ...one, acceptFrom: isSaid ? [] : ids.filter((id) => id !== one.id) }))
+}
+
 /** The first is the one that there is without `--devices`; what it keeps and is called stays the same. */
 function devicesOf(
   devices: number,
   { id }: DeviceConfig,
   stateDir: string | undefined,
   { hubDir }: Context,
-): DevicePlan[] {
+): Omit<DevicePlan, 'acceptFrom'>[] {
   const directory = join(hubDir, 'home')
   return Array.from({ length: devices }, (_, at) => {
     const part = at + 1

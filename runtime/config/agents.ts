@@ -40,6 +40,17 @@ export const agentsSchema = v.strictObject({
     [],
   ),
   /**
+   * Devices from which agents may be moved here, `*` for all that are believed: whoever grants an agent sits at its device, not at
+   * this one. By default from none.
+   */
+  acceptFrom: v.optional(
+    v.pipe(
+      v.array(v.union([v.literal('*'), deviceId], 'must be the name of a device, or "*"')),
+      v.maxLength(64, 'must be 64 at most'),
+    ),
+    [],
+  ),
+  /**
    * What happens to agents is kept so that it can be run once more: of those that are run with `--record`, or of all. It is as
    * personal as what they hear.
    */

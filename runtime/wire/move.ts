@@ -22,6 +22,8 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** Far beyond any clock, and far from where numbers end: the device that it is said to counts on from there. */
 const token = v.pipe(count, v.maxValue(2 ** 52, 'is higher than any token'))
 const reason = v.pipe(v.string(), v.maxLength(400))
+export const byCharsMax = 100
+const by = v.pipe(v.string(), v.maxLength(byCharsMax))
 const chunks = v.pipe(
   count,
   v.minValue(1),
@@ -35,6 +37,8 @@ export const moveBody = v.variant('kind', [
   v.object({
     ...{ kind: v.literal('ask'), to: deviceId, n: id, agent: name, engine: hash, bytes: count },
     grants: agentGrants,
+    // Who asked there for this, and whether they have proved to that device who they are. It is that device's word, as all of this is.
+    ...{ by: v.optional(by), proven: v.optional(v.boolean()) },
     // It stays where it is, and the other keeps a copy for the day on which it is not.
     copy: v.optional(v.boolean()),
   }),

@@ -1,4 +1,5 @@
 /** Agents that move between two devices over a real broker. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { seal } from '../../runtime/agent/together/envelope.ts'
@@ -169,6 +170,45 @@ describe('a move that cannot be', () => {
     expect(running.signal.aborted).toBe(false)
   })
 
+  test('to a device that takes no agents of this one is refused, and nothing is opened there for it [move-9]', async () => {
+    const [hub, cellar] = await two({ accepts: { acceptFrom: ['attic'] } })
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow(
+      'cellar does not take it: agents of hub do not come there: name hub in device.agents.acceptFrom of its configuration',
+    )
+    expect(await states(hub)).toEqual(['traveller running'])
+    expect(existsSync(join(cellar.site.stateDir, 'agents'))).toBe(false)
+  })
+
+  test('is refused by a device that knows its people, unless one of them proved here who they are; both are on record there [move-9]', async () => {
+    const recorded: object[] = []
+    const record = async (entry: object) => void recorded.push(entry)
+    const [hub, cellar] = await two({ accepts: { proven: true }, record })
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    const { mover } = hub.device
+    await expect(mover.move('traveller', 'cellar', { shown: 'claimed:Ada', proven: false })).rejects.toThrow(
+      /nobody has proved to hub who they are/,
+    )
+    await mover.move('traveller', 'cellar', { shown: 'local:ada', proven: true })
+    expect(await states(cellar)).toEqual(['traveller running'])
+    expect(recorded).toEqual([
+      { kind: 'agent-comes', agent: 'traveller', from: 'hub', by: 'local:ada', grants: [] },
+    ])
+  })
+
+  test('to a device that cannot put on record what comes is refused there, and it goes on here [move-3]', async () => {
+    const record = () => Promise.reject(new Error('the audit log cannot be written'))
+    const [hub, cellar] = await two({ record })
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow(
+      'cellar does not take it: the audit log cannot be written',
+    )
+    expect([await states(hub), await states(cellar)]).toEqual([['traveller running'], []])
+  })
+
   test('says why: the name is taken, nobody of that name is known, it is here already, there is no such agent', async () => {
     const [hub, cellar] = await two()
     for (const { device } of [hub, cellar]) await device.run(traveller)
@@ -191,12 +231,14 @@ describe('a move that cannot be', () => {
     await hub.service.nth(1)
     // It says yes, and takes no piece of it.
     cellar.deaf.add('chunk')
+    const peer = stack.use(await Peer.connect(broker.url, ['ganglion/site/move/cellar/hub']))
     const moving = hub.device.mover.move('traveller', 'cellar')
     const failed = expect(moving).rejects.toThrow('cellar has not answered for 20 s')
     await until('it is on its way', async () => (await states(hub))[0] === 'traveller moving')
     await expect((async () => (await hub.device.agents()).stop('traveller'))()).rejects.toThrow(
       /on its way to cellar/,
     )
+    await peer.hear('a piece', saysKind('chunk'))
     clock.advance(30_000)
     await failed
     expect(await states(hub)).toEqual(['traveller running'])

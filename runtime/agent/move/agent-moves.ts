@@ -53,6 +53,8 @@ export interface Leaving {
   readonly engine: string
   readonly bytes: number
   readonly grants: string
+  /** Who asked for it on the device that it leaves. */
+  readonly by?: string | undefined
 }
 
 /** An agent of which another device is to have a copy. */

@@ -8,17 +8,20 @@
  * reason; [move-4] only what a believed device signed, to this one, about a move that both know, does anything; [move-5] what comes is
  * bounded, and what stops coming is forgotten; [move-6] at rest there is no timer and no file.
  */
-import { createHash } from 'node:crypto'
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Bus } from '../../link/bus.ts'
-import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
+import type { AuditEntry } from '../../observe/audit-chain.ts'
+import { byCharsMax, type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
+import type { Person } from '../permissions/people.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
-import { type AgentMoves, type Leaving, moveReason } from './agent-moves.ts'
+import { type AcceptOptions, acceptRefusal } from './accept.ts'
+import { type AgentMoves, moveReason } from './agent-moves.ts'
 import { Coming } from './coming.ts'
 import { MoveError } from './package.ts'
+import { againMs, send } from './sending.ts'
 
 export interface MoverDeps {
   readonly clock: Clock
@@ -31,9 +34,15 @@ export interface MoverDeps {
   readonly known: () => Promise<AgentMoves | undefined>
   /** What an agent of another device that may do this would find missing on this one, or may not do here, in a line. */
   readonly lacks: (grants: string, from: string) => string | undefined
-  /** Devices of which copies of agents are kept here. Absent: of none. */
-  readonly keepsFor?: readonly string[] | undefined
+  /** Whose agents and copies are taken. */
+  readonly accepts: AcceptOptions
+  /** Puts on record what comes here, before it is kept. Rejects where it cannot. */
+  readonly record: (entry: AuditEntry) => Promise<void>
 }
+
+/** Who asked for a move, as far as this device knows. */
+type Asker = Pick<Person, 'shown' | 'proven'>
+const nobody: Asker = { shown: 'claimed:nobody', proven: false }
 
 /** What became of a move. `pending`: the other device has it, and has not said yet that it goes on there. */
 export interface Moved {
@@ -47,13 +56,8 @@ type Said<Kind extends MoveBody['kind']> = Extract<MoveBody, { kind: Kind }>
 /** Without whom it is said to. */
 type Word = MoveBody extends infer Body ? (Body extends MoveBody ? Omit<Body, 'to'> : never) : never
 
-/** A question is said again this often, and given up after so long. */
-const againMs = 1_500
+/** A question is given up after so long. */
 const answerMsMax = 8_000
-/** Without a piece that arrives for so long, the other device counts as gone. */
-const stalledMsMax = 20_000
-/** Pieces on their way at a time: half a megabyte. */
-const windowMax = 8
 /** How long whoever asked for a move waits for the other's last word. */
 const begunMsMax = 10_000
 /** Words that wait for those before them: all that is said about moves is said again. */
@@ -113,7 +117,7 @@ export class Mover implements AsyncDisposable {
   }
 
   /** Throws MoveError: then the agent is where it was. */
-  async move(agent: string, device: string): Promise<Moved> {
+  async move(agent: string, device: string, by = nobody): Promise<Moved> {
     const { signer, open, bus } = this.#deps
     if (device === signer.device) throw new MoveError('refused', `${agent} is on ${device} already`)
     if (!signer.trusted.includes(device))
@@ -121,7 +125,11 @@ export class Mover implements AsyncDisposable {
     if (!bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
     const moves = await open()
     const leaving = moves.leavable(agent)
-    const { id } = await this.#asked(device, leaving)
+    const { id } = await this.#asked(device, {
+      ...leaving,
+      by: by.shown.slice(0, byCharsMax),
+      proven: by.proven,
+    })
     this.#carrying.add(id)
     try {
       const whole = await moves.leave(agent, id, device)
@@ -166,7 +174,7 @@ export class Mover implements AsyncDisposable {
   }
 
   /** With the move's id. Throws MoveError `refused`, `failed`. */
-  async #asked(to: string, leaving: Leaving): Promise<Said<'yes'>> {
+  async #asked(to: string, leaving: Omit<Said<'ask'>, 'kind' | 'to' | 'n'>): Promise<Said<'yes'>> {
     const n = this.#deps.clock.newId()
     const said = await this.#ask(
       to,
@@ -193,54 +201,16 @@ export class Mover implements AsyncDisposable {
     }
   }
 
-  async #send(to: string, id: string, whole: Uint8Array): Promise<void> {
-    const { clock } = this.#deps
-    const { signal } = this.#stop
-    const { chunkBytes } = moveLimits
-    const sha256 = createHash('sha256').update(whole).digest('hex')
-    const of = Math.ceil(whole.byteLength / chunkBytes)
-    const left = new Set(Array.from({ length: of }, (_, at) => at))
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    let lastMs = clock.monotonicMs()
-    let next = 0
-    const say = (at: number) => {
-      const part = Buffer.from(whole.subarray(at * chunkBytes, (at + 1) * chunkBytes)).toString('base64')
-      this.#say(to, { kind: 'chunk', id, at, of, sha256, part })
-    }
-    const more = () => {
-      while (next < of && next - (of - left.size) < windowMax) {
-        say(next)
-        next += 1
+  #send(to: string, id: string, whole: Uint8Array): Promise<void> {
+    const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
+    const hear = (heard: (body: MoveBody) => void) => {
+      for (const word of words) this.#waiting.set(word, heard)
+      return () => {
+        for (const word of words) this.#waiting.delete(word)
       }
     }
-    // The last piece is said again until the whole is kept.
-    const again = () => {
-      if (clock.monotonicMs() - lastMs > stalledMsMax)
-        reject(new MoveError('failed', `${to} has not answered for ${stalledMsMax / 1000} s`))
-      const missing = [...left].filter((at) => at < next).slice(0, windowMax)
-      for (const at of missing.length > 0 ? missing : [of - 1]) say(at)
-      timer = clock.after(againMs, again)
-    }
-    let timer = clock.after(againMs, again)
-    const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
-    const hear = (body: MoveBody) => {
-      if (body.kind === 'got' && left.delete(body.at)) lastMs = clock.monotonicMs()
-      if (body.kind === 'kept') resolve()
-      if (body.kind === 'refused') reject(new MoveError('refused', `${to} does not take it: ${body.reason}`))
-      more()
-    }
-    for (const word of words) this.#waiting.set(word, hear)
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      signal.throwIfAborted()
-      more()
-      await promise
-    } finally {
-      timer()
-      signal.removeEventListener('abort', abort)
-      for (const word of words) this.#waiting.delete(word)
-    }
+    const say = (chunk: Word) => this.#say(to, chunk)
+    return send({ clock: this.#deps.clock, say, hear }, { id, to, whole }, this.#stop.signal)
   }
 
   /** Lets go of it, and tells the other device to begin. False where that has not answered yet. */
@@ -300,11 +270,10 @@ export class Mover implements AsyncDisposable {
 
   #take(topic: string, payload: Uint8Array): string | undefined {
     const { bus, signer } = this.#deps
-    const [, , , from, at] = bus.topics.levels(topic) ?? []
+    const [, , , from = '', at] = bus.topics.levels(topic) ?? []
     if (payload.byteLength === 0) return undefined
-    const said = unseal(signer, 'move', moveBody, payload, moveLimits.bytesMax)
+    const said = unseal(signer, 'move', moveBody, payload, moveLimits.bytesMax, { on: from })
     if (!said.ok) return said.reason
-    if (said.from !== from) return `it is signed by ${said.from}`
     if (this.#stop.signal.aborted) return undefined
     if (at !== undefined) return this.#takeKept(topic, at, said.from, said.body)
     if (said.body.to !== signer.device) return `it was said to ${said.body.to}`
@@ -334,7 +303,10 @@ export class Mover implements AsyncDisposable {
 
   #hear(from: string, body: MoveBody): void {
     if (this.#answered(from, body)) return
-    if (body.kind === 'chunk' && this.#coming.takes(from, body)) {
+    const refusal = body.kind === 'ask' ? acceptRefusal(this.#deps.accepts, from, body) : undefined
+    if (body.kind === 'ask' && refusal !== undefined)
+      this.#say(from, { kind: 'no', n: body.n, reason: refusal })
+    else if (body.kind === 'chunk' && this.#coming.takes(from, body)) {
       this.#say(from, { kind: 'got', id: body.id, at: body.at })
       const whole = this.#coming.whole(body.id)
       if (whole) this.#later(() => this.#keep(from, body.id, whole))
@@ -402,13 +374,11 @@ export class Mover implements AsyncDisposable {
       await moves?.stay(id, 'the device was started again while it was on its way')
   }
 
-  async #consider(from: string, { n, agent, engine, bytes, grants, copy }: Said<'ask'>): Promise<void> {
-    const { lacks, open, clock, keepsFor = [] } = this.#deps
-    const leaving = { agent, engine, bytes, grants, copy }
+  async #consider(from: string, { n, agent, engine, bytes, grants, copy, by }: Said<'ask'>): Promise<void> {
+    const { lacks, open, clock } = this.#deps
+    const leaving = { agent, engine, bytes, grants, copy, by }
     const refused = (reason: string) => this.#say(from, { kind: 'no', n, reason })
     try {
-      if (copy && !keepsFor.includes(from))
-        return refused(`it keeps no copies of agents of ${from} (device.agents.takeOver)`)
       const missing = lacks(grants, from)
       if (missing !== undefined) return refused(missing)
       const moves = await open()
@@ -424,9 +394,13 @@ export class Mover implements AsyncDisposable {
 
   async #keep(from: string, id: string, whole: ReturnType<Coming['whole']>): Promise<void> {
     if (!whole) return
+    const { open, record } = this.#deps
+    const { agent, grants, copy, by = nobody.shown } = whole.leaving
     this.#coming.forget(id)
     try {
-      await (await this.#deps.open()).arrive(id, from, whole.bytes, whole.leaving)
+      // Of copies it is that they are begun.
+      if (!copy) await record({ kind: 'agent-comes', agent, from, by, grants: JSON.parse(grants) })
+      await (await open()).arrive(id, from, whole.bytes, whole.leaving)
       this.#say(from, { kind: 'kept', id })
       this.#soon()
     } catch (error) {

@@ -103,7 +103,7 @@ async function fetchVoice(options: UpOptions, { terminal, signal }: Context): Pr
 function openDevice(
   options: UpOptions,
   gateway: { http: string; mqtt: string },
-  { id, stateDir, share }: DevicePlan,
+  { id, stateDir, share, acceptFrom }: DevicePlan,
   signal: AbortSignal,
 ) {
   const args = ['device', '--json', '--supervised', '--gateway', gateway.http, '--broker', gateway.mqtt]
@@ -118,6 +118,7 @@ function openDevice(
     '--log-level': options.logLevel,
   }
   for (const [flag, value] of Object.entries(flags)) if (value !== undefined) args.push(flag, value)
+  if (acceptFrom.length > 0) args.push('--accept-from', ...acceptFrom)
   if (options.home === undefined) args.push('--first-home')
   if (!options.voice) args.push('--no-voice')
   return Child.open<DeviceReady>(

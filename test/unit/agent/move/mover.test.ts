@@ -30,7 +30,8 @@ test('words that wait for a slow disk are bounded: what is left out is said agai
   const mover = await Mover.open(
     {
       ...{ clock, log: silentLog, bus, signer: own, lacks: () => undefined },
-      ...{ open: () => disk.promise, known: async () => undefined },
+      ...{ open: () => disk.promise, known: async () => undefined, record: async () => {} },
+      accepts: { acceptFrom: ['eve'], keepsFor: [], proven: false },
     },
     new AbortController().signal,
   )
