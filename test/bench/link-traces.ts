@@ -1,21 +1,22 @@
 /**
- * Links as the router's benchmark knows them: a rate for each of 100 seconds. They are made, from a seed, and not recorded: no recording
- * was found that says under which licence it may be passed on. Made so that they behave as measured ones do: the logarithm of the
- * rate wanders around its usual value and remembers most of it from one second to the next, which is what walks through a building
- * show (median, spread and memory below are of that order); round trips, losses and outages are chosen.
+ * Links as the router's benchmark knows them: a rate for each second, round trips, losses and stalls. The made ones come from a
+ * seed, and behave as measured ones do: the logarithm of the rate wanders around its usual value and remembers most of it from
+ * one second to the next, which is what walks through a building show (median, spread and memory below are of that order);
+ * round trips, losses and outages are chosen. Those put together from recordings are in `recorded-traces.ts`.
  */
 import { VirtualClock } from '../../runtime/base/clock.ts'
 
 export interface LinkTrace {
   readonly name: string
-  /** kB/s in each second, both ways; at 0 nothing moves. */
+  /** kB/s in each second, both ways; at 0 nothing moves. They repeat after their end. */
   readonly rates: readonly number[]
-  /** Round trip of a small message without a queue, milliseconds; and how far it strays, as a share. */
-  readonly rttMs: number
-  readonly jitter: number
+  /** Round trip of a small message that is sent then, without a queue, milliseconds; `luck` in [0, 1). */
+  readonly tripMs: (atMs: number, luck: number) => number
+  /** When something moves again, milliseconds; `atMs` itself where it does. */
+  readonly movesFrom: (atMs: number) => number
   /**
    * Share of messages that lose a packet, which costs a retransmission timeout (RFC 6298; 200 ms at least on Linux).
-   * Radio links repeat by themselves, so little of it is left on a good one.
+   * Radio links repeat by themselves, so little of it is left on a good one. In recorded round trips losses are contained.
    */
   readonly loss: number
 }
@@ -33,23 +34,28 @@ interface Wander {
   readonly outages?: readonly (readonly [number, number])[]
 }
 
+interface MadeLink {
+  readonly name: string
+  readonly rttMs: number
+  /** How far a round trip strays, as a share of it. */
+  readonly jitter: number
+  readonly loss: number
+  readonly wander: Omit<Wander, 'seed' | 'outages'>
+}
+
 const seconds = 100
 const wifi = { max: 8_000, memory: 0.8 }
+/** Near the access point; and further away. */
+const nearWifi = { ...wifi, median: 5_200, spread: 0.4 }
+const farWifi = { ...wifi, median: 3_200, spread: 0.8 }
 
-const kinds: readonly (Omit<LinkTrace, 'rates'> & { readonly wander: Omit<Wander, 'seed' | 'outages'> })[] = [
-  {
-    ...{ name: 'wifi-good', rttMs: 4, jitter: 0.5, loss: 0.002 },
-    wander: { ...wifi, median: 5_200, spread: 0.4 },
-  },
+const kinds: readonly MadeLink[] = [
+  { name: 'wifi-good', rttMs: 4, jitter: 0.5, loss: 0.002, wander: nearWifi },
   {
     ...{ name: '4g', rttMs: 50, jitter: 0.4, loss: 0.005 },
     wander: { median: 850, max: 4_500, spread: 0.95, memory: 0.85 },
   },
-  {
-    // Far from the access point.
-    ...{ name: 'wifi-lossy', rttMs: 8, jitter: 1, loss: 0.08 },
-    wander: { ...wifi, median: 3_200, spread: 0.8 },
-  },
+  { name: 'wifi-lossy', rttMs: 8, jitter: 1, loss: 0.08, wander: farWifi },
   {
     // Out of reach of it for a fifth of the time.
     ...{ name: 'wifi-outage', rttMs: 6, jitter: 0.6, loss: 0.01 },
@@ -58,14 +64,19 @@ const kinds: readonly (Omit<LinkTrace, 'rates'> & { readonly wander: Omit<Wander
 ]
 
 /** Those that the router was made with. */
-export const linkTraces = tracesOf([11, 13, 7, 8], [34, 80])
+export const madeTraces = tracesOf([11, 13, 7, 8], [34, 80])
 
 /** The same kinds of links, drawn anew for each seed: nothing in the router was chosen by them. */
-export function heldOutTraces(seed: number): readonly LinkTrace[] {
+export function heldOutMadeTraces(seed: number): readonly LinkTrace[] {
   const clock = new VirtualClock({ seed })
   const seedOf = () => Math.floor(1e6 * clock.random())
   const starts = [10 + Math.floor(30 * clock.random()), 60 + Math.floor(30 * clock.random())] as const
   return tracesOf([seedOf(), seedOf(), seedOf(), seedOf()], starts)
+}
+
+/** Rates of Wi-Fi for recordings that have only its round trips, kB/s. */
+export function madeWifiRates(place: 'near' | 'far', seed: number): number[] {
+  return wander({ ...(place === 'near' ? nearWifi : farWifi), seed })
 }
 
 /** `starts`: of the last one's outages of 12 and 8 seconds. */
@@ -74,8 +85,10 @@ function tracesOf(seeds: readonly number[], [first, second]: readonly [number, n
     [first, first + 12],
     [second, second + 8],
   ] as const
-  return kinds.map(({ wander: walk, ...link }, at) => ({
+  return kinds.map(({ wander: walk, rttMs, jitter, ...link }, at) => ({
     ...link,
+    tripMs: (_, luck) => rttMs * (1 + jitter * luck),
+    movesFrom: (atMs) => atMs,
     rates: wander({ ...walk, seed: seeds[at] ?? 0, ...(link.name === 'wifi-outage' && { outages }) }),
   }))
 }

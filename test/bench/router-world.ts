@@ -7,6 +7,7 @@ import { type Clock, sleep, VirtualClock } from '../../runtime/base/clock.ts'
 import type { Route } from '../../runtime/inference/router/route.ts'
 import { type InferChunk, InferError, type InferRequest, type Tensor } from '../../runtime/wire/infer.ts'
 import type { LinkTrace } from './link-traces.ts'
+import { type LoadTrace, throttlesAtC } from './recorded-traces.ts'
 
 type Request = Omit<InferRequest, 'id'>
 
@@ -22,18 +23,13 @@ export const models = [
   { name: 'text', bytes: 921_600, deviceMs: 1_800, gatewayMs: 180, share: 0.05 },
 ] as const
 
-/** How much slower the board is, by time. Made up: a Raspberry Pi 4 that throttles from 1.5 to about 0.8 GHz at 80 °C. */
-export const loadTraces = [
-  { name: 'idle', slower: () => 1 },
-  { name: 'hot', slower: (atMs: number) => (atMs >= 20_000 ? 1.9 : 1) },
-] as const
-export type LoadTrace = (typeof loadTraces)[number]
-
 /** Energy of the board above idling: watts while a model runs on one core, and while the radio moves something. */
 const computeW = 1.5
 const radioW = 0.9
 /** A packet that was lost is sent again after this long. */
 const retransmitMs = 200
+/** How finely a link is looked at while something moves. */
+const stepMs = 50
 export const deadlineMs = 5_000
 
 /** Of `work` below: 0.9 and a quarter of 0.3. */
@@ -104,8 +100,8 @@ export class World {
 
   /** State of the board, as its sensors would say. */
   conditions() {
-    const hot = this.#load.slower(this.clock.monotonicMs()) > 1
-    return { tempC: hot ? 82 : 55, throttled: hot }
+    const { tempC } = this.#load.at(this.clock.monotonicMs())
+    return { tempC, throttled: tempC >= throttlesAtC }
   }
 
   /** What a request that comes now would take here and there, milliseconds: nobody but an oracle knows. */
@@ -126,13 +122,13 @@ export class World {
   present(at: number): { readonly device: number; readonly gateway: number } {
     const nowMs = this.clock.monotonicMs()
     const { model } = this.#arrivals[at] as Arrival
-    const { rttMs, jitter, loss } = this.#link
-    const rate = this.#rate(nowMs)
-    const lostMs = loss * (rate < 500 ? 3 : 1) * (retransmitMs + rttMs)
-    const wayMs = rttMs * (1 + jitter / 2) + lostMs + (rate > 0 ? model.bytes / rate : Infinity)
+    const { loss, tripMs, movesFrom } = this.#link
+    const rate = movesFrom(nowMs) > nowMs ? 0 : this.#rate(nowMs)
+    const lostMs = loss * (rate < 500 ? 3 : 1) * (retransmitMs + tripMs(nowMs, 0))
+    const wayMs = tripMs(nowMs, 0.5) + lostMs + (rate > 0 ? model.bytes / rate : Infinity)
     const waitMs = Math.max(0, this.#boardFreeMs - nowMs)
     return {
-      device: waitMs + model.deviceMs * meanWork * this.#load.slower(nowMs),
+      device: waitMs + model.deviceMs * meanWork * this.#load.at(nowMs).slower,
       gateway: wayMs + model.gatewayMs * meanWork,
     }
   }
@@ -203,16 +199,17 @@ export class World {
   }
 
   #workMs({ model, luck }: Arrival, startMs: number): number {
-    return model.deviceMs * luck.work * this.#load.slower(startMs)
+    return model.deviceMs * luck.work * this.#load.at(startMs).slower
   }
 
   #away({ model, luck }: Arrival, startMs: number): { readonly totalMs: number; readonly sendMs: number } {
-    const { rttMs, jitter, loss } = this.#link
+    const { loss, tripMs, movesFrom } = this.#link
     // A weak signal loses more.
     const weak = this.#rate(startMs) < 500 ? 3 : 1
-    const lostMs = luck.loss < loss * weak ? retransmitMs + rttMs : 0
+    const lostMs = luck.loss < loss * weak ? retransmitMs + tripMs(startMs, 0) : 0
     const sendMs = this.#moveMs(model.bytes, startMs) + lostMs
-    return { sendMs, totalMs: rttMs * (1 + jitter * luck.jitter) + sendMs + model.gatewayMs * luck.work }
+    const wayMs = tripMs(movesFrom(startMs), luck.jitter)
+    return { sendMs, totalMs: wayMs + sendMs + model.gatewayMs * luck.work }
   }
 
   /** Time to move so many bytes from `startMs` on, at the rates of the trace; it repeats after its end. */
@@ -220,7 +217,8 @@ export class World {
     let left = bytes
     let atMs = startMs
     while (left > 0 && atMs - startMs < 4 * deadlineMs) {
-      const untilMs = (Math.floor(atMs / 1000) + 1) * 1000
+      atMs = this.#link.movesFrom(atMs)
+      const untilMs = (Math.floor(atMs / stepMs) + 1) * stepMs
       // kB/s are bytes a millisecond.
       const needMs = left / Math.max(1e-6, this.#rate(atMs))
       if (atMs + needMs <= untilMs) return atMs + needMs - startMs
