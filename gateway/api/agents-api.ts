@@ -14,6 +14,7 @@ import {
   agentLogs,
   agentMay,
   agentMoved,
+  agentPolicy,
   grantParams,
 } from '../../runtime/wire/agents.ts'
 import { approvalsResult, approveParams, approveResult } from '../../runtime/wire/approvals.ts'
@@ -85,6 +86,14 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
       placeOf(request).id,
       { ask: 'run', ...body, ...whoAsks(request, body, people) },
       agentDone,
+    )
+  })
+  app.post('/api/devices/:id/policy', (request) => {
+    const body = checked(changeBody, request.body ?? {})
+    return devices.agent(
+      placeOf(request).id,
+      { ask: 'policy', ...whoAsks(request, body, people) },
+      agentPolicy,
     )
   })
   app.post('/api/devices/:id/forget', (request) => {

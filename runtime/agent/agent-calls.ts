@@ -26,6 +26,7 @@ import {
   type AgentLogs,
   type AgentMay,
   type AgentMoved,
+  type AgentPolicy,
   type AgentView,
   agentPageMax,
   agentParams,
@@ -66,6 +67,7 @@ type Changing = Extract<AgentAsk, { ask: 'stop' | 'resume' | 'remove' }>
 type Move = Extract<AgentAsk, { ask: 'move' }>
 type GrantAsk = Extract<AgentAsk, { ask: 'grant' }>
 type Approve = Extract<AgentAsk, { ask: 'approve' }>
+type ReadPolicy = Extract<AgentAsk, { ask: 'policy' }>
 type Forget = Extract<AgentAsk, { ask: 'forget' }>
 type Result =
   | AgentList
@@ -74,6 +76,7 @@ type Result =
   | AgentLogs
   | AgentMoved
   | AgentMay
+  | AgentPolicy
   | ApprovalsResult
   | ApproveResult
 
@@ -102,6 +105,7 @@ export class AgentCalls {
       if (ask.ask === 'run') return await this.#run(agents, ask, signal)
       if (ask.ask === 'approvals') return await this.#approvals(agents)
       if (ask.ask === 'approve') return await this.#approve(agents, ask)
+      if (ask.ask === 'policy') return await this.#readPolicy(agents, ask)
       if (ask.ask === 'forget') return await this.#forget(agents, ask)
       return await this.#named(agents, ask, signal)
     } catch (error) {
@@ -146,6 +150,17 @@ export class AgentCalls {
     return went
   }
 
+  /** Anybody may: what holds is what the file says, and who may write there. */
+  async #readPolicy(agents: DeviceAgents, ask: ReadPolicy): Promise<AgentPolicy> {
+    const { person } = await this.#whoever(ask)
+    let held = 0
+    await this.#recorded({ ask: ask.ask, by: person.shown }, async () => {
+      held = await agents.readPolicy()
+    })
+    const { allow, never, priority } = agents.policy
+    return { allow: allow.length, never: never.length, priority, agents: held }
+  }
+
   /** One after the other for each key. */
   #inLine<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#lines.get(key) ?? Promise.resolve()).then(work)
@@ -184,7 +199,7 @@ export class AgentCalls {
   }
 
   /** Who asks for what anybody may, also where what they prove it with is wrong; `require` throws PersonError where they may not. */
-  async #whoever(ask: Changing | GrantAsk): Promise<{ person: Person; require: () => void }> {
+  async #whoever(ask: Changing | GrantAsk | ReadPolicy): Promise<{ person: Person; require: () => void }> {
     try {
       const person = await this.#people.whoIs(ask, signedParts(ask))
       return { person, require: () => this.#people.require(person, ask) }

@@ -13,13 +13,18 @@ import type { Approval } from '../wire/approvals.ts'
 import type { AgentStatus, Turns } from './agents.ts'
 import { plainWords } from './bundle/plain-words.ts'
 import { parseGrants } from './permissions/grant.ts'
+import { effective, type Policy } from './permissions/policy.ts'
 
 export interface AgentsToldDeps {
   readonly clock: Clock
   readonly log: Log
   /** Nothing: they are being opened. */
   readonly read: () =>
-    | { readonly agents: readonly AgentStatus[]; readonly approvals: readonly Approval[] }
+    | {
+        readonly agents: readonly AgentStatus[]
+        readonly approvals: readonly Approval[]
+        readonly policy: Policy
+      }
     | undefined
   /** Keeps the message as the topic's value. Throws where it cannot. */
   readonly publish: (message: AgentsNow) => void
@@ -79,8 +84,7 @@ export class AgentsTold implements Disposable {
     try {
       const now = read()
       if (!now) return
-      const { agents, approvals } = now
-      const told = toldOf(agents, approvals)
+      const told = toldOf(now)
       const text = JSON.stringify(told)
       if (text !== this.#last) {
         publish({ v: 1, ts: clock.nowMs(), ...told })
@@ -96,15 +100,16 @@ export class AgentsTold implements Disposable {
 }
 
 /** As much as fits, by name. */
-function toldOf(
-  agents: readonly AgentStatus[],
-  approvals: readonly Approval[],
-): Pick<AgentsNow, 'agents' | 'more' | 'approvals'> {
+function toldOf({
+  agents,
+  approvals,
+  policy,
+}: NonNullable<ReturnType<AgentsToldDeps['read']>>): Pick<AgentsNow, 'agents' | 'more' | 'approvals'> {
   let left = agentsNowLimits.bytesMax - Buffer.byteLength(JSON.stringify(approvals)) - 256
   const told: AgentNow[] = []
   for (const agent of agents.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     if (told.length >= agentsNowLimits.agentsMax) break
-    const now = agentOf(agent)
+    const now = agentOf(agent, policy)
     const whole = Buffer.byteLength(JSON.stringify(now))
     const bare = { ...now, grants: [], moreGrants: now.grants.length + now.moreGrants }
     const taken = whole <= left ? whole : Buffer.byteLength(JSON.stringify(bare))
@@ -115,9 +120,9 @@ function toldOf(
   return { agents: told, more: agents.length - told.length, approvals: [...approvals] }
 }
 
-function agentOf({ name, state, reason, problem, ...rest }: AgentStatus): AgentNow {
+function agentOf({ name, state, reason, problem, ...rest }: AgentStatus, policy: Policy): AgentNow {
   const { token, startedMs, program, turns, waiting, inMemory } = rest
-  const words = grantWords(rest.grants)
+  const words = grantWords(rest.grants, policy)
   const { grantsMax } = agentsNowLimits
   return {
     ...{ name, state, token, startedMs, program, turns, inMemory },
@@ -132,9 +137,12 @@ function agentOf({ name, state, reason, problem, ...rest }: AgentStatus): AgentN
   }
 }
 
-function grantWords(grants: string): readonly string[] {
+/** What holds: not what the policy allowed once, nor what it never allows. */
+function grantWords(grants: string, policy: Policy): readonly string[] {
   try {
-    return parseGrants(grants).map((grant) => cut(plainWords(grant), agentsNowLimits.grantCharsMax))
+    return effective(policy, parseGrants(grants)).map((grant) =>
+      cut(plainWords(grant), agentsNowLimits.grantCharsMax),
+    )
   } catch {
     // What nobody can read allows nothing.
     return []

@@ -219,14 +219,17 @@ export class Agents implements AsyncDisposable {
   /** What it may do from now on: a call that waits and may no longer be is ended. Throws AgentError `not-found`. */
   grant(name: string, grants: string): Promise<void> {
     return this.#next(name, async () => {
-      const known = this.#known(name)
-      refuseOnItsWay(known)
-      const { token } = known
+      refuseOnItsWay(this.#known(name))
       this.#store.setGrants(name, grants)
-      const { revoked } = this.#deps
-      this.#lives.get(name)?.reconsider((call) => revoked({ agent: name, token }, call, grants))
+      this.reconsider(name)
       await this.#store.durable()
     })
+  }
+
+  /** Ends calls of it that wait and may no longer be. Throws AgentError `not-found`. */
+  reconsider(name: string): void {
+    const { token, grants } = this.#known(name)
+    this.#lives.get(name)?.reconsider((call) => this.#deps.revoked({ agent: name, token }, call, grants))
   }
 
   /** Agents that go to other devices and come from them. */

@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, UsageError } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceConfig } from '../config/config.ts'
@@ -79,7 +79,8 @@ export class DeviceAgents implements AsyncDisposable {
   #contractor: Contractor | undefined
   #schedule: DeviceSchedule | undefined
   #permissions: DevicePermissions | undefined
-  readonly policy: Policy
+  #told: AgentsTold | undefined
+  #policy: Policy
   #parts: AsyncDisposable | undefined
   #forget: ((about: string) => Promise<Forgotten>) | undefined
 
@@ -104,9 +105,32 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   private constructor(deps: DeviceAgentsDeps, config: DeviceConfig, policy: Policy) {
-    this.policy = policy
+    this.#policy = policy
     this.#deps = deps
     this.#config = config
+  }
+
+  get policy(): Policy {
+    return this.#policy
+  }
+
+  /** Reads the policy's file anew; says against how many agents it was held. Throws UsageError, and then the old one holds. */
+  async readPolicy(): Promise<number> {
+    const { policy } = this.#config.agents
+    if (typeof policy !== 'string')
+      throw new UsageError(
+        policy
+          ? 'the policy of this device is in its configuration, which is read when it starts'
+          : 'this device has no policy: device.agents.policy names its file',
+      )
+    this.#policy = readPolicy(policy)
+    const agents = await this.known()
+    if (!agents || !this.#permissions) return 0
+    this.#permissions.permissions.policy = this.#policy
+    const all = agents.list()
+    for (const { name } of all) agents.reconsider(name)
+    this.#told?.changed()
+    return all.length
   }
 
   /** The agents of this device, opened if they are not yet. Throws where the disk cannot be used, or the device is stopping. */
@@ -184,7 +208,11 @@ export class DeviceAgents implements AsyncDisposable {
     )
     let running: Agents | undefined
     const read = () =>
-      running && { agents: running.list(), approvals: this.#permissions?.approvals.waiting() ?? [] }
+      running && {
+        agents: running.list(),
+        approvals: this.#permissions?.approvals.waiting() ?? [],
+        policy: this.#policy,
+      }
     const told = parts.use(new AgentsTold({ clock, log, read, publish: publishAgents }))
     const kept = parts.use(await this.#openPermissions(told.changed, signal))
     const ready = Promise.withResolvers<Agents>()
@@ -239,6 +267,7 @@ export class DeviceAgents implements AsyncDisposable {
     this.#contractor = calling && agentContractor({ clock, agents: () => opened.list(), calling })
     this.#schedule = schedule
     this.#permissions = kept
+    this.#told = told
     this.#parts = parts.move()
     this.#forget = async (about) => ({
       erased: await mind.forget(about),

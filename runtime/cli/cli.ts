@@ -2,7 +2,7 @@
  * The `ganglion` command: its commands and options, and what becomes of an error. A person's mistake is one line and exit
  * code 2, an operating error one line and exit code 1; only a bug shows a stack.
  */
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { logLevels } from '../base/log.ts'
 import { watchOutput } from '../base/output.ts'
@@ -339,6 +339,19 @@ function addAgentCommands(program: Command, run: Run): void {
         (await import('./commands/agent-move.ts')).agentMove(name, to, options, context),
       ),
     )
+  ofDevice(
+    agent
+      .command('policy')
+      .addArgument(
+        new Argument('<what>', 'read the file that device.agents.policy names').choices(['reload']),
+      ),
+  )
+    .description('let a changed policy hold now: what it no longer allows is taken back at once')
+    .action((_: string, options) =>
+      run(options, async (context) =>
+        (await import('./commands/agent-policy.ts')).agentPolicyReload(options, context),
+      ),
+    )
   shared(
     agent
       .command('replay')
@@ -486,7 +499,8 @@ function addToolCommands(program: Command, run: Run): void {
       run({}, async ({ terminal }) => {
         const { shippedAgents } = await import('../agents/index.ts')
         const agents = shippedAgents.map(({ definition }) => definition.name)
-        terminal.out(completionScript(program, shell, { 'agent check': agents, 'agent run': agents }))
+        const given = { 'agent check': agents, 'agent run': agents, 'agent policy': ['reload'] }
+        terminal.out(completionScript(program, shell, given))
         return exitCodes.done
       }),
     )

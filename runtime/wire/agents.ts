@@ -60,6 +60,8 @@ export const agentParams = v.variant('ask', [
   /** What waits for a person's yes; a person's answer. */
   v.looseObject({ ask: v.literal('approvals') }),
   v.looseObject({ ask: v.literal('approve'), ...approveParams }),
+  /** Reads the device's policy anew: what it no longer allows is gone at once, also for calls that wait. */
+  v.looseObject({ ask: v.literal('policy'), ...personParams }),
   /** Erases what agents remember about a person. */
   v.looseObject({ ask: v.literal('forget'), about: v.pipe(line(200), v.minLength(1)), ...personParams }),
   /** The last lines of its log. */
@@ -118,6 +120,13 @@ export type AgentDone = v.InferOutput<typeof agentDone>
 /** Answer to `forget`: things that were remembered, and recorded runs, which went whole. */
 export const agentForgot = v.object({ erased: count, runs: count })
 export type AgentForgot = v.InferOutput<typeof agentForgot>
+
+/** Answer to `policy`: how much the one that holds now allows and forbids, and how many agents it was held against. */
+export const agentPolicy = v.object({
+  ...{ allow: count, never: count, agents: count },
+  priority: v.picklist(['control', 'interactive', 'background']),
+})
+export type AgentPolicy = v.InferOutput<typeof agentPolicy>
 
 /** Answer to `grants` and to `grant`: JSON as grants are. */
 export const agentMay = v.object({

@@ -9,12 +9,14 @@ import { openHub, type TestHub } from '../fixtures/hub.ts'
 let dir: string
 let hub: TestHub
 let file: string
+let policy: string
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'cli-policy-'))
   file = join(dir, 'waiter.ts')
   writeFileSync(file, waiter)
   const config = join(dir, 'config.json')
-  const policy = { allow: ['light.hall*:read', 'memory'], never: ['siren.*:command'] }
+  policy = join(dir, 'policy.yaml')
+  writeFileSync(policy, "{ allow: ['light.hall*:read', memory], never: ['siren.*:command'] }")
   const people = [{ name: 'Ada', pin: await hashPassword('2468') }]
   writeFileSync(config, JSON.stringify({ device: { people, agents: { policy } } }))
   hub = await openHub(['--no-voice', '--no-demo', '--config', config])
@@ -69,4 +71,21 @@ test('[policy-2] nobody grants what the policy never allows', () => {
   const refused = hub.run('agent', 'grant', 'waiter', '--allow', 'siren.*:command')
   expect(refused.status).not.toBe(0)
   expect(refused.stderr).toContain('the policy of this device lets no agent command every siren')
+})
+
+test('[policy-3] a changed policy holds when the device is told to read it, without a restart', () => {
+  const reload = (...more: string[]) => hub.run('agent', 'policy', 'reload', ...more)
+  writeFileSync(policy, '{ allow: [light.hall*:reed] }')
+  const wrong = reload()
+  expect(wrong.status).not.toBe(0)
+  expect(wrong.stderr.trim().split('\n')).toHaveLength(1)
+  expect(wrong.stderr).toContain('policy.yaml: allow')
+  writeFileSync(policy, '{ allow: [], never: [] }')
+  const read = reload('--json')
+  expect(JSON.parse(read.stdout || '{}'), read.stderr).toMatchObject({ allow: 0, never: 0, agents: 1 })
+  // What a person granted stays.
+  expect(JSON.parse(hub.run('agent', 'grant', 'waiter', '--json').stdout).grants).toEqual([
+    { capability: 'light.kitchen*:read' },
+  ])
+  expect(hub.run('agent', 'policy', 'revert').stderr).toContain('Allowed choices are reload')
 })

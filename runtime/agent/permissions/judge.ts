@@ -52,9 +52,15 @@ export function judge(
 }
 
 /** Whether a capability is granted at all, whatever the time, the rate and who must be asked: what is under way may go on. */
-export function isStillGranted(call: Pick<Call, 'op' | 'args'>, grants: readonly Grant[]): boolean {
+export function isStillGranted(
+  call: Pick<Call, 'op' | 'args'>,
+  grants: readonly Grant[],
+  never?: Circumstances['never'],
+): boolean {
   const needs = needsOf(call)
   if (typeof needs === 'string') return false
+  const [first] = needs
+  if (first && !first.any && never?.(first.capability)) return false
   return needs.every((need) => grants.some((grant) => isFor(grant, need) && !valuesRefused(grant, call)))
 }
 
@@ -92,7 +98,9 @@ function valuesRefused({ limits }: Grant, { op, args }: Pick<Call, 'op' | 'args'
   const command = commandOf(args)
   if (!command) return 'the command is no object'
   const { values, others } = limits
-  for (const [field, value] of Object.entries(command)) {
+  // What it goes back to when it expires is commanded as well.
+  const { to } = (args['expires'] ?? {}) as { to?: object }
+  for (const [field, value] of [...Object.entries(command), ...Object.entries(to ?? {})]) {
     const limit = Object.hasOwn(values, field) ? values[field] : undefined
     const refused = limit ? valueRefused(field, limit, value) : others ? undefined : unnamed(field, values)
     if (refused !== undefined) return refused

@@ -53,9 +53,17 @@ const parsedMax = 512
 export class Permissions {
   readonly #deps: PermissionsDeps
   readonly #parsed = new Map<string, readonly Grant[]>()
+  #policy: Policy
 
   constructor(deps: PermissionsDeps) {
     this.#deps = deps
+    this.#policy = deps.policy
+  }
+
+  /** From now on this policy holds, for what was granted before too; what waits is asked about with `revoked`. */
+  set policy(policy: Policy) {
+    this.#policy = policy
+    this.#parsed.clear()
   }
 
   /** Settles with the verdict; where a person must be asked, when they answer or their time is over. Never throws. */
@@ -74,14 +82,14 @@ export class Permissions {
 
   /** What to answer a call that was allowed and under these grants no longer is. */
   readonly revoked = (caller: Caller, call: AskedCall, grants: string): Outcome | undefined => {
-    if (isStillGranted(call, this.#grants(grants))) return undefined
+    if (isStillGranted(call, this.#grants(grants), this.#never)) return undefined
     this.#record('revoked', caller, call, {})
-    return failed('permission', `${call.op}: a person has taken this back`)
+    return failed('permission', `${call.op}: this was taken back`)
   }
 
   /** How soon an agent is served that asks for this: as far as it was granted. */
   priorityOf(asked: Priority, grants: string): Priority {
-    return priorityOf(asked, this.#grants(grants), this.#deps.policy)
+    return priorityOf(asked, this.#grants(grants), this.#policy)
   }
 
   async #decide(caller: Caller, call: AskedCall, text: string, signal: AbortSignal): Promise<Verdict> {
@@ -126,7 +134,7 @@ export class Permissions {
     return judge(call, this.#grants(text), { nowMs, timezone, used, never: this.#never })
   }
 
-  readonly #never = (capability: Capability) => touchesNever(this.#deps.policy, capability)
+  readonly #never = (capability: Capability) => touchesNever(this.#policy, capability)
 
   #denied(
     caller: Caller,
@@ -194,7 +202,7 @@ export class Permissions {
     let grants = this.#parsed.get(text)
     if (!grants) {
       try {
-        grants = effective(this.#deps.policy, parseGrants(text))
+        grants = effective(this.#policy, parseGrants(text))
       } catch (error) {
         this.#deps.log.error('grants that nobody can read allow nothing', { reason: messageOf(error) })
         grants = []

@@ -3,7 +3,7 @@
  *
  * Invariants: [policy-1] what the policy grants is what an agent wants and the policy allows, both; [policy-2] what it never allows is
  * denied at each call, whoever granted it and when; [policy-3] what was granted by the policy is gone when the policy no longer allows
- * it: the device reads it when it starts; [policy-4] an agent is served before others only as far as somebody allowed that.
+ * it, also from calls that wait: the device reads it when it starts, and when it is told to; [policy-4] an agent is served before others only as far as somebody allowed that.
  */
 import * as v from 'valibot'
 import type { Priority } from '../contract.ts'
@@ -97,7 +97,11 @@ function bothOf(want: Grant, allow: Grant): Grant | undefined {
 
 /** Grants that hold under this policy. */
 export function effective(policy: Policy, grants: readonly Grant[]): readonly Grant[] {
-  return grants.filter((grant) => grant.from !== 'policy' || policy.allow.some((one) => isWithin(grant, one)))
+  return grants.filter(
+    (grant) =>
+      !isNever(policy, grant) &&
+      (grant.from !== 'policy' || policy.allow.some((one) => isWithin(grant, one))),
+  )
 }
 
 /** Whether it touches what may never be. */

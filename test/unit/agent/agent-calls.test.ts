@@ -1,7 +1,7 @@
 /** What a device answers about its agents, asked by several at once and by those who may not. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
@@ -29,7 +29,7 @@ const both = '[{"capability":"light.*:command"},{"capability":"lock.*:command"}]
 const proof = { by: 'Ada', pin: '2468' }
 
 /** A device that knows Ada, and runs one agent. `recorded` is told before each line of the audit log. */
-async function device(policy?: { allow: string[] }) {
+async function device(policy?: { allow: string[] } | string) {
   const stateDir = mkdtempSync(join(tmpdir(), 'agent-calls-'))
   onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }))
   const identity = Identity.open('hub', stateDir)
@@ -124,11 +124,47 @@ test('[agent-calls-4] a wrong PIN keeps nobody from stopping an agent, nor from 
   })
 })
 
+test('[policy-3] a policy that is read anew takes back at once, also from what waits; one with a mistake changes nothing', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'policy-')), 'policy.yaml')
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }))
+  const write = (policy: object) => writeFileSync(file, JSON.stringify(policy))
+  write({ allow: ['ask'] })
+  const { agents, calls, text, entries } = await device(file)
+  const asker = source
+    .replace("'waiter'", "'asker'")
+    .replace("'light.*:command', 'lock.*:command'", "'ask'")
+    .replace("await ctx.sleep('1d')", "return await ctx.ask('may I?').catch((error) => error.code)")
+  expect(await calls.answer({ ask: 'run', bundle: await text(asker) }, signal)).toMatchObject({
+    grants: '[{"capability":"ask","from":"policy"}]',
+  })
+  const approvals = await agents.approvals()
+  await expect.poll(() => approvals?.waiting().length, { timeout: 20_000 }).toBe(1)
+  const reload = () => calls.answer({ ask: 'policy', by: 'Eve' }, signal)
+  writeFileSync(file, '{"allow": ["ask"], "never": [')
+  await expect(reload()).rejects.toThrow('policy.yaml')
+  write({ allow: ['ask'], nevr: [] })
+  await expect(reload()).rejects.toThrow('nevr')
+  expect(approvals?.waiting()).toHaveLength(1)
+  write({ allow: ['light.*:read'], never: ['lock.*:command'] })
+  expect(await reload()).toEqual({ allow: 1, never: 1, priority: 'background', agents: 2 })
+  await expect.poll(() => approvals?.waiting(), { timeout: 20_000 }).toEqual([])
+  const stateOf = async (name: string) => (await agents.get()).list().find((one) => one.name === name)
+  await expect
+    .poll(() => stateOf('asker'), { timeout: 20_000 })
+    .toMatchObject({ state: 'ended', reason: '"permission"' })
+  expect(entries.findLast(({ ask }) => ask === 'policy')).toMatchObject({ kind: 'done', outcome: 'ok' })
+  // What a person granted and nobody may any more is in the way of no other change.
+  expect(
+    await calls.answer({ ask: 'grant', name: 'waiter', deny: ['light.*:command'] }, signal),
+  ).toMatchObject({ grants: '[]' })
+})
+
 test('[agent-calls-4] what the policy grants begins without a person, and not again what somebody has stopped', async () => {
   const { agents, calls, text } = await device({ allow: ['light.*:command'] })
   const bundle = await text(source.replace("'waiter'", "'of-the-fleet'"))
   const run = () => calls.answer({ ask: 'run', bundle }, signal)
   expect(await run()).toMatchObject({ name: 'of-the-fleet' })
+  await expect(calls.answer({ ask: 'policy' }, signal)).rejects.toThrow('in its configuration')
   await calls.answer({ ask: 'stop', name: 'of-the-fleet' }, signal)
   await expect(run()).rejects.toThrow('only a person of this device')
   expect((await agents.get()).list()).toMatchObject([{ name: 'of-the-fleet', state: 'stopped' }, {}])

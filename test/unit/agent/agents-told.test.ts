@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { AgentStatus, Turns } from '../../../runtime/agent/agents.ts'
 import { AgentsTold } from '../../../runtime/agent/agents-told.ts'
+import { noPolicy, type Policy, policyOf } from '../../../runtime/agent/permissions/policy.ts'
 import { VirtualClock } from '../../../runtime/base/clock.ts'
 import { silentLog } from '../../../runtime/base/log.ts'
 import { type AgentsNow, agentsNow, agentsNowLimits } from '../../../runtime/wire/agents-now.ts'
@@ -23,13 +24,15 @@ let agents: AgentStatus[]
 let approvals: Approval[]
 let messages: AgentsNow[]
 let told: AgentsTold
+let policy: Policy
 beforeEach(() => {
   clock = new VirtualClock()
   agents = [status('b'), status('a')]
   approvals = []
+  policy = noPolicy
   messages = []
   told = new AgentsTold({
-    ...{ clock, log: silentLog, read: () => ({ agents, approvals }) },
+    ...{ clock, log: silentLog, read: () => ({ agents, approvals, policy }) },
     publish: (message) => messages.push(message),
   })
 })
@@ -116,9 +119,22 @@ test('grants that nobody can read allow nothing, and are told as nothing', () =>
   expect(messages[0]?.agents[0]).toMatchObject({ grants: [], moreGrants: 0 })
 })
 
+test('what the policy granted and no longer allows is not told as allowed, nor what it never allows', () => {
+  const given = [
+    { capability: 'light.*:command', from: 'policy' },
+    { capability: 'lock.*:command' },
+    { capability: 'think', from: 'policy' },
+  ]
+  agents = [status('a', { grants: JSON.stringify(given) })]
+  policy = policyOf({ allow: ['think'], never: ['lock.*:command'] })
+  told.changed()
+  clock.advance(1_000)
+  expect(messages[0]?.agents[0]?.grants).toEqual(['have a language model think'])
+})
+
 test('a link that is closing, and one that is being opened, hurt nobody', () => {
   const failing = new AgentsTold({
-    ...{ clock, log: silentLog, read: () => ({ agents, approvals }) },
+    ...{ clock, log: silentLog, read: () => ({ agents, approvals, policy }) },
     publish: () => {
       throw new Error('closed')
     },

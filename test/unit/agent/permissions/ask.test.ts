@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { AgentsTold } from '../../../../runtime/agent/agents-told.ts'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { askService } from '../../../../runtime/agent/permissions/ask.service.ts'
+import { noPolicy } from '../../../../runtime/agent/permissions/policy.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { type AgentsNow, agentsNow, agentsNowLimits } from '../../../../runtime/wire/agents-now.ts'
@@ -36,7 +37,7 @@ test('[permit-8] [agents-told-2] as many of the longest questions as may wait ar
   for (let from = 0; from < approvals.length; from += approvalsMax) {
     const messages: AgentsNow[] = []
     const waiting = approvals.slice(from, from + approvalsMax)
-    const read = () => ({ agents: [], approvals: waiting })
+    const read = () => ({ agents: [], approvals: waiting, policy: noPolicy })
     using told = new AgentsTold({ clock, log: silentLog, read, publish: (now) => messages.push(now) })
     told.changed()
     clock.advance(60_000)
