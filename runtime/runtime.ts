@@ -161,7 +161,9 @@ export class Runtime implements AsyncDisposable {
       : undefined
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
-    const status = () => deviceStatus({ clock, config, board, link, voice, perception, inference, openedMs })
+    const top = together && (() => together.agents.top())
+    const observed = { clock, config, board, link, voice, perception, inference, top, openedMs }
+    const status = () => deviceStatus(observed)
     const calls = new Calls({
       ...{ clock, assistant, voice, sim: board.sim, status, router },
       agents: together && new AgentCalls({ clock, log, ...together }, config),

@@ -3,7 +3,7 @@
  *
  * Host: against DNS rebinding a request must name this gateway by a loopback name, an IP address or a configured name.
  * Origin: against cross-site requests one that changes something must come from the gateway's own page or from no page.
- * Token: beyond loopback every API request (/api, /v1, /v2) but a ticket (its id is a secret itself) needs the bearer token, that of
+ * Token: beyond loopback every API request (/api, /v1, /v2, /metrics) but a ticket (its id is a secret itself) needs the bearer token, that of
  * a person (`people.ts`), or the cookie that `POST /api/session` gives a page for it. What only a person may do needs a person's.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -118,7 +118,7 @@ export class Access {
   }
 }
 
-const isApi = (place: string) => /^\/(?:api|v1|v2)(?:\/|$)/.test(place)
+const isApi = (place: string) => /^\/(?:api|v1|v2|metrics)(?:\/|$)/.test(place)
 
 function checkOrigin(headers: IncomingHttpHeaders, host: string): void {
   const { origin } = headers

@@ -19,6 +19,7 @@ import { addAgentsApi } from './agents-api.ts'
 import { ApiError, toApiError } from './api-error.ts'
 import { BodyBudget } from './body-budget.ts'
 import { addInferApi } from './infer-api.ts'
+import { addMetrics } from './metrics.ts'
 import { addOffloadApi } from './offload-api.ts'
 import { addOipApi } from './oip-api.ts'
 import { addOpenAiApi } from './openai-api.ts'
@@ -87,6 +88,7 @@ export class HttpApi implements AsyncDisposable {
     app.server.maxConnections = connectionsMax
     addRules(app, deps)
     addRoutes(app, deps)
+    addMetrics(app, deps)
     addOffloadApi(app, deps.offload)
     const bodies = new BodyBudget(bodiesBytesMax)
     addAgentsApi(app, deps)
@@ -125,7 +127,7 @@ function addRules(app: FastifyInstance, { access, log }: HttpApiDeps): void {
   app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
-    if (/^\/(?:api|v1|v2)\b/.test(request.url)) reply.header('cache-control', 'no-store')
+    if (/^\/(?:api|v1|v2|metrics)\b/.test(request.url)) reply.header('cache-control', 'no-store')
     const path = request.url.split('?', 1)[0] as string
     const route = request.routeOptions.url
     const { method, headers, ip: address } = request

@@ -11,6 +11,7 @@ import { type Access, noSession, securityHeaders } from './access.ts'
 import { ApiError } from './api-error.ts'
 import { runsMax } from './command-timeline.ts'
 import type { Devices } from './devices.ts'
+import type { Health } from './health.ts'
 import { sendAnswer } from './offload-api.ts'
 import type { Site } from './site.ts'
 import type { Tickets } from './tickets.ts'
@@ -21,7 +22,7 @@ export interface RoutesDeps {
   readonly tickets: Tickets
   readonly offload: { readonly tickets: OffloadTickets }
   readonly access: Access
-  readonly health: () => unknown
+  readonly health: () => Health
 }
 
 const name = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128)))

@@ -9,6 +9,7 @@ import type { Link } from '../link/session.ts'
 import type { Perception } from '../perception/perception.ts'
 import type { Voice } from '../perception/voice.ts'
 import type { StatusResult } from '../wire/messages.ts'
+import type { TopResult } from '../wire/top.ts'
 import { inferenceStatus } from './inference-status.ts'
 import { pssMb } from './memory.ts'
 
@@ -21,6 +22,8 @@ export interface StatusDeps {
   readonly voice: Voice | undefined
   readonly perception: Perception
   readonly inference: DeviceInference
+  /** What its agents use; absent where no agents may run. */
+  readonly top: (() => Promise<TopResult>) | undefined
   /** Monotonic time at which the device was up. */
   readonly openedMs: number
 }
@@ -53,6 +56,7 @@ export async function deviceStatus(deps: StatusDeps): Promise<StatusResult> {
     link: { connected, broker, outboxEvents, outboxBytes, outboxDropped },
     ...(board.camera ? { camera: { id: board.camera.info.id, name: board.camera.info.name } } : {}),
     ...(safety ? { safety: safetyOnTheWire(safety) } : {}),
+    ...accountsOf(await deps.top?.()),
     problems,
   }
 }
@@ -65,6 +69,15 @@ function safetyProblems(safety: SafetyStatus | undefined): string[] {
     ? []
     : [`actuators are not armed: ${safety.notArmedBecause.join('; ') || 'no reason is given'}`]
   return [...stopped, ...disarmed, ...safety.faults.map(({ message }) => `fault: ${message}`)]
+}
+
+/** In the order of their names: what is left out where there are too many does not change with every look. */
+function accountsOf(top: TopResult | undefined): Pick<StatusResult, 'agents'> {
+  if (!top || top.agents.length === 0) return {}
+  const list = top.agents.map(({ name, state, turns, memoryBytes, used }) => ({
+    ...{ name, state, turns, memoryBytes, used },
+  }))
+  return { agents: { list: list.toSorted((one, other) => (one.name < other.name ? -1 : 1)), more: top.more } }
 }
 
 function safetyOnTheWire(safety: SafetyStatus): NonNullable<StatusResult['safety']> {

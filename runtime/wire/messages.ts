@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { tensorSpec } from './engine-protocol.ts'
 import { privacies } from './infer.ts'
+import { agentAccounts } from './top.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
@@ -267,6 +268,8 @@ export const statusResult = v.object({
   camera: v.optional(v.object({ id: text, name: text })),
   /** There where actuators are attached: what the safety kernel says. */
   safety: v.optional(safetyStatus),
+  /** There where an agent is installed: what each has used. */
+  agents: v.optional(agentAccounts),
   /** One line for each thing that is not as it should be. */
   problems: v.array(text),
 })

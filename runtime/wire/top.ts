@@ -34,6 +34,15 @@ export const topAgent = v.object({
   over: v.pipe(v.array(word), v.maxLength(16)),
 })
 export type TopAgent = v.InferOutput<typeof topAgent>
+/** What agents have used, as a device's own account of itself has it: of the same agents. */
+export const agentAccounts = v.object({
+  list: v.pipe(
+    v.array(v.pick(topAgent, ['name', 'state', 'turns', 'memoryBytes', 'used'])),
+    v.maxLength(topAgentsMax),
+  ),
+  /** Agents that did not fit. */
+  more: amount,
+})
 
 export const topResult = v.object({
   /** The busiest first. */

@@ -15,6 +15,10 @@ test('what agents of a device use is shown, counted through the schedule, and st
   expect(agents[0].turns).toBeGreaterThan(0)
   expect(agents[0].used.cpuMs).toBeGreaterThan(0)
   expect(resources.map(({ name }: { name: string }) => name)).toContain('processor')
+  const metrics = await (await fetch(`${hub.ready.http}/metrics`)).text()
+  const cpu = /^ganglion_agent_cpu_seconds_total\{device="(.+)",agent="counter"\} ([\d.e-]+)$/m.exec(metrics)
+  expect(cpu?.[1]).toBe(hub.ready.device)
+  expect(Number(cpu?.[2])).toBeGreaterThan(0)
   // In a pipe it is shown once.
   expect(hub.run('top').stdout).toMatch(/^processor .*\nAGENT .*\ncounter /)
   expect(hub.run('top', '--once', '--device', 'nonesuch')).toMatchObject({ status: 2 })
