@@ -1,10 +1,12 @@
 /** Agents that move between two devices over a real broker. */
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { seal } from '../../runtime/agent/together/envelope.ts'
 import type { Bus } from '../../runtime/link/bus.ts'
 import type { Link } from '../../runtime/link/session.ts'
+import { moveLimits } from '../../runtime/wire/move.ts'
 import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
 import { ScriptedService } from '../fixtures/agent/scripted-service.ts'
 import { Peer, startAedes, type TestBroker } from '../fixtures/broker.ts'
@@ -65,6 +67,7 @@ async function two(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here]> 
   return [await opened(hub as SiteDevice), await opened(cellar as SiteDevice, more)]
 }
 
+const pieceBytes = moveLimits.chunkBytes
 const saysKind =
   (kind: string) =>
   ({ payload }: { readonly payload: Uint8Array }) =>
@@ -114,6 +117,8 @@ describe('an agent that moves', () => {
 
   test('comes back in the middle of the same await, and with 2 MB of its own', async () => {
     const [hub, cellar] = await two()
+    const hashed = vi.spyOn(Object.getPrototypeOf(createHash('sha256')), 'update')
+    stack.defer(() => hashed.mockRestore())
     const heavy = stepping(
       'heavy',
       `let seed = 1
@@ -124,6 +129,9 @@ describe('an agent that moves', () => {
     )
     await hub.device.run(heavy)
     await hub.service.nth(0)
+    // The engine is hashed when it is opened.
+    await cellar.device.agents()
+    hashed.mockClear()
     const there = await hub.device.mover.move('heavy', 'cellar')
     expect(there.bytes).toBeGreaterThan(500_000)
     await cellar.service.nth(0)
@@ -135,6 +143,10 @@ describe('an agent that moves', () => {
     const [ended] = (await hub.device.agents()).list()
     expect(JSON.parse(ended?.reason ?? '')).toEqual(['kept', 200_000, expect.any(Number), 'hub'])
     expect(await states(cellar)).toEqual([])
+    // Whatever is larger than a piece is hashed beside the control loop: no step of it takes longer where an agent has more.
+    const sizes = hashed.mock.calls.map(([bytes]) => (bytes as Uint8Array).length)
+    expect(sizes.filter((size) => size > pieceBytes)).toEqual([])
+    expect(sizes.filter((size) => size === pieceBytes).length).toBeGreaterThan(8)
   })
 
   test('moves although it is stopped, and is stopped there', async () => {

@@ -5,10 +5,10 @@
  * Format: a line of JSON `{v, engine, program, sha256, take, drain, device}`, a line with its Ed25519 signature (RFC 8032) in base64, then the image
  * as zstd (RFC 8878). The signed line holds the digest of what follows.
  */
-import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import { CodedError } from '../../base/errors.ts'
 import type { Identity } from '../../base/identity.ts'
+import { sha256 } from '../../base/sha256.ts'
 import type { PackedImage } from '../vm/machine-pool.ts'
 
 export type SealErrorCode = 'malformed' | 'foreign' | 'tampered' | 'other-engine' | 'other-program'
@@ -49,7 +49,7 @@ export class ImageSeal {
   }
 
   /** Throws SealError. */
-  open(sealed: Uint8Array, program: string): PackedImage {
+  async open(sealed: Uint8Array, program: string): Promise<PackedImage> {
     const whole = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
     const first = whole.indexOf(newline)
     const second = whole.indexOf(newline, first + 1)
@@ -57,22 +57,21 @@ export class ImageSeal {
     const line = whole.subarray(0, first)
     const parsed = v.safeParse(header, parseOrUndefined(line.toString()))
     if (!parsed.success) throw new SealError('malformed', 'the image has no header that this version reads')
-    const { engine, sha256, take, drain, device, program: of } = parsed.output
+    const { engine, sha256: signed, take, drain, device, program: of } = parsed.output
     const signature = Buffer.from(whole.subarray(first + 1, second).toString(), 'base64')
     const known = this.#options.identity.verify(device, line, signature)
     if (known === 'unknown')
       throw new SealError('foreign', `the image was made by ${device}, whom nobody here knows`)
     if (known !== 'valid') throw new SealError('tampered', `the image is not as ${device} signed it`)
     const bytes = whole.subarray(second + 1)
-    if (createHash('sha256').update(bytes).digest('hex') !== sha256)
-      throw new SealError('tampered', 'the image is not as it was signed')
+    if ((await sha256(bytes)) !== signed) throw new SealError('tampered', 'the image is not as it was signed')
     if (engine !== this.#options.engine)
       throw new SealError(
         'other-engine',
         `the image was made by another version of the machine (${short(engine)}, here is ${short(this.#options.engine)}): go back to that version, or run the agent anew`,
       )
     if (of !== program) throw new SealError('other-program', 'the image is of another program')
-    return { bytes, sha256, take, drain }
+    return { bytes, sha256: signed, take, drain }
   }
 }
 

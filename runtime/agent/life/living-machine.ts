@@ -119,7 +119,7 @@ export class LivingMachine {
     )
       throw new ReplayError('diverged', 'some of its turns are not on the disk')
     const machine = sealed
-      ? await pool.restore(this.#run, seal.open(sealed, program))
+      ? await pool.restore(this.#run, await seal.open(sealed, program))
       : await pool.create({ ...this.#run, ...this.#ownGuest() }, startedMs)
     try {
       for (const turn of turns) {

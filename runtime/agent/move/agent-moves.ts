@@ -139,7 +139,7 @@ export class AgentMoves {
       const { state, token } = store.agent(name) as StoredAgent
       const was = state === 'running' ? 'running' : 'stopped'
       try {
-        const bytes = packed(this.#whole(name))
+        const bytes = packed(await this.#whole(name))
         store.moves.leaving({ id, agent: name, peer, was, token, atMs: clock.nowMs() })
         await store.durable()
         return bytes
@@ -205,7 +205,7 @@ export class AgentMoves {
       const { image } = arrival
       const own: Arrival = {
         ...{ ...arrival, bundle: bytes },
-        image: image && { turn: image.turn, sealed: this.#resealed(image.sealed, hash) },
+        image: image && { turn: image.turn, sealed: await this.#resealed(image.sealed, hash) },
       }
       await this.#deps.halt(name)
       const {
@@ -253,7 +253,7 @@ export class AgentMoves {
     const { store, clock } = this.#deps
     return this.#deps.next(name, async () => {
       this.leavable(name)
-      const whole = this.#whole(name)
+      const whole = await this.#whole(name)
       const bytes = packed(whole)
       const { token } = whole.agent
       store.moves.copied({ id, agent: name, peer, was: whole.was, token, atMs: clock.nowMs() }, holds)
@@ -435,7 +435,8 @@ export class AgentMoves {
     return Math.max(token + 1, Math.floor(this.#deps.clock.nowMs()))
   }
 
-  #whole(name: string): Arrival {
+  /** All of it is read in one go: the agent may take a turn meanwhile. */
+  async #whole(name: string): Promise<Arrival> {
     const { store, belongings } = this.#deps
     const { guest, ...agent } = store.agent(name) as StoredAgent
     const bundle = store.program(agent.program)
@@ -443,18 +444,18 @@ export class AgentMoves {
     if (!bundle || text === undefined) throw new MoveError('refused', `${name} is not whole on this disk`)
     const sealed = store.image(name)
     const turn = store.imageTurn(name)
-    return {
-      ...{ agent, was: agent.state === 'running' ? 'running' : 'stopped', bundle, guest: text },
-      // An image may have been made on a third device, of which the other has never heard.
-      image: sealed && { turn, sealed: this.#resealed(sealed, agent.program) },
+    const was: Arrival['was'] = agent.state === 'running' ? 'running' : 'stopped'
+    const rest = {
+      ...{ agent, was, bundle, guest: text, luggage: belongings.pack(name) },
       ...{ turns: store.turns(name), calls: store.calls(name), log: store.log(name, packedLogLines) },
-      luggage: belongings.pack(name),
     }
+    // An image may have been made on a third device, of which the other has never heard.
+    return { ...rest, image: sealed && { turn, sealed: await this.#resealed(sealed, agent.program) } }
   }
 
-  #resealed(sealed: Uint8Array, program: string): Uint8Array {
+  async #resealed(sealed: Uint8Array, program: string): Promise<Uint8Array> {
     const { seal } = this.#deps
-    return seal.close(seal.open(sealed, program), program)
+    return seal.close(await seal.open(sealed, program), program)
   }
 }
 

@@ -1,23 +1,40 @@
 /**
- * Agents that are coming in pieces: kept in memory until each is whole, and then handed on. [move-5] Few at a time, none larger than
- * was said, each forgotten where nothing more of it comes.
+ * Agents that are coming in pieces: each is put in its place and hashed as it comes, so that nothing is left to be done with the whole
+ * when the last one is there. [move-5] Few at a time, none larger than was said, each forgotten where nothing new of it comes; a piece
+ * that is here already is acknowledged and costs no more than that.
  */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { type MoveBody, moveLimits } from '../../wire/move.ts'
 import type { Leaving } from './agent-moves.ts'
 
 type Chunk = Extract<MoveBody, { kind: 'chunk' }>
 
+/** What has come of one, from its first piece on. */
+interface Pieces {
+  readonly of: number
+  readonly sha256: string
+  /** Room for all of them; what is not written takes no memory. */
+  readonly bytes: Buffer
+  readonly here: Set<number>
+  readonly hash: Hash
+  /** Pieces that are hashed: all up to here have come. */
+  hashed: number
+  lastBytes: number
+}
+
 interface Expected {
   readonly from: string
   /** The question that it came with: asked again, it is answered the same. */
   readonly n: string
   readonly leaving: Leaving
-  readonly parts: Map<number, Buffer>
-  of: number
-  sha256: string
+  pieces: Pieces | undefined
   over: Cancel
+}
+
+export interface Whole {
+  readonly bytes: Uint8Array
+  readonly leaving: Leaving
 }
 
 const comingMax = 4
@@ -48,34 +65,28 @@ export class Coming implements Disposable {
       if (one.from === from && one.n === n) return id
       if (one.from === from && one.leaving.agent === leaving.agent) this.forget(id)
     }
-    const expected: Expected = { from, n, leaving, parts: new Map(), of: 0, sha256: '', over: () => {} }
+    const expected: Expected = { from, n, leaving, pieces: undefined, over: () => {} }
     this.#expected.set(fresh, expected)
     this.#watch(fresh, expected)
     return fresh
   }
 
-  /** False where it is a piece of nothing that is expected. */
-  takes(from: string, { id, at, of, sha256, part }: Chunk): boolean {
+  /** `unknown`: a piece of nothing that is expected, any more. The whole, with the piece that makes it so. */
+  take(from: string, chunk: Chunk): 'unknown' | 'taken' | Whole {
+    const { id, at, of, sha256 } = chunk
     const expected = this.#expected.get(id)
-    if (!expected || expected.from !== from || at >= of) return false
-    if (expected.parts.size === 0) Object.assign(expected, { of, sha256 })
-    if (expected.of !== of || expected.sha256 !== sha256) return false
-    const bytes = Buffer.from(part, 'base64')
-    if (bytes.byteLength > moveLimits.chunkBytes) return false
-    expected.parts.set(at, bytes)
+    if (!expected || expected.from !== from || at >= of) return 'unknown'
+    expected.pieces ??= piecesOf(of, sha256)
+    const { pieces, leaving } = expected
+    if (pieces.of !== of || pieces.sha256 !== sha256) return 'unknown'
+    if (pieces.here.has(at)) return 'taken'
+    if (!put(pieces, chunk)) return 'unknown'
     this.#watch(id, expected)
-    return true
-  }
-
-  /** Once each piece is here and together they are what was said. */
-  whole(id: string): { readonly bytes: Uint8Array; readonly leaving: Leaving } | undefined {
-    const expected = this.#expected.get(id)
-    if (!expected || expected.parts.size < expected.of) return undefined
-    const { parts, of, sha256, leaving } = expected
-    const bytes = Buffer.concat(Array.from({ length: of }, (_, at) => parts.get(at) ?? Buffer.alloc(0)))
-    if (createHash('sha256').update(bytes).digest('hex') === sha256) return { bytes, leaving }
-    parts.clear()
-    return undefined
+    if (pieces.hashed < of) return 'taken'
+    this.forget(id)
+    if (pieces.hash.digest('hex') !== sha256) return 'unknown'
+    const length = (of - 1) * moveLimits.chunkBytes + pieces.lastBytes
+    return { bytes: pieces.bytes.subarray(0, length), leaving }
   }
 
   forget(id: string): void {
@@ -91,4 +102,29 @@ export class Coming implements Disposable {
     expected.over()
     expected.over = this.#clock.after(silentMsMax, () => this.#expected.delete(id))
   }
+}
+
+function piecesOf(of: number, sha256: string): Pieces {
+  const bytes = Buffer.allocUnsafeSlow(of * moveLimits.chunkBytes)
+  return { of, sha256, bytes, here: new Set(), hash: createHash('sha256'), hashed: 0, lastBytes: 0 }
+}
+
+/** False where it is too short or too long: all but the last are of one size. */
+function put(pieces: Pieces, { at, of, part }: Chunk): boolean {
+  const { chunkBytes } = moveLimits
+  const { bytes, here, hash } = pieces
+  const piece = Buffer.from(part, 'base64')
+  const isLast = at === of - 1
+  if (piece.byteLength > chunkBytes || piece.byteLength === 0) return false
+  if (!isLast && piece.byteLength < chunkBytes) return false
+  piece.copy(bytes, at * chunkBytes)
+  here.add(at)
+  if (isLast) pieces.lastBytes = piece.byteLength
+  while (here.has(pieces.hashed)) {
+    const begin = pieces.hashed * chunkBytes
+    const length = pieces.hashed === of - 1 ? pieces.lastBytes : chunkBytes
+    hash.update(bytes.subarray(begin, begin + length))
+    pieces.hashed += 1
+  }
+  return true
 }

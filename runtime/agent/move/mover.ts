@@ -19,7 +19,7 @@ import type { Person } from '../permissions/people.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { type AcceptOptions, acceptRefusal } from './accept.ts'
 import { type AgentMoves, moveReason } from './agent-moves.ts'
-import { Coming } from './coming.ts'
+import { Coming, type Whole } from './coming.ts'
 import { MoveError } from './package.ts'
 import { againMs, send } from './sending.ts'
 
@@ -306,11 +306,20 @@ export class Mover implements AsyncDisposable {
     const refusal = body.kind === 'ask' ? acceptRefusal(this.#deps.accepts, from, body) : undefined
     if (body.kind === 'ask' && refusal !== undefined)
       this.#say(from, { kind: 'no', n: body.n, reason: refusal })
-    else if (body.kind === 'chunk' && this.#coming.takes(from, body)) {
-      this.#say(from, { kind: 'got', id: body.id, at: body.at })
-      const whole = this.#coming.whole(body.id)
-      if (whole) this.#later(() => this.#keep(from, body.id, whole))
-    } else if (this.#queued < queuedMax) this.#later(() => this.#do(from, body))
+    else if (body.kind === 'chunk') this.#hearPiece(from, body)
+    else this.#doLater(from, body)
+  }
+
+  #hearPiece(from: string, piece: Said<'chunk'>): void {
+    const { id, at } = piece
+    const taken = this.#coming.take(from, piece)
+    if (taken === 'unknown') this.#doLater(from, piece)
+    else this.#say(from, { kind: 'got', id, at })
+    if (typeof taken === 'object') this.#later(() => this.#keep(from, id, taken))
+  }
+
+  #doLater(from: string, body: MoveBody): void {
+    if (this.#queued < queuedMax) this.#later(() => this.#do(from, body))
   }
 
   /** A word that somebody here waits for. */
@@ -392,11 +401,9 @@ export class Mover implements AsyncDisposable {
     }
   }
 
-  async #keep(from: string, id: string, whole: ReturnType<Coming['whole']>): Promise<void> {
-    if (!whole) return
+  async #keep(from: string, id: string, whole: Whole): Promise<void> {
     const { open, record } = this.#deps
     const { agent, grants, copy, by = nobody.shown } = whole.leaving
-    this.#coming.forget(id)
     try {
       // Of copies it is that they are begun.
       if (!copy) await record({ kind: 'agent-comes', agent, from, by, grants: JSON.parse(grants) })

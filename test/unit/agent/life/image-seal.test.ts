@@ -30,8 +30,8 @@ function changed(from: string, to: string): Buffer {
   return Buffer.from(text.replace(from, to), 'latin1')
 }
 
-test('an image comes out as it went in', () => {
-  expect(sealOf().open(sealed, 'p')).toEqual(image)
+test('an image comes out as it went in', async () => {
+  expect(await sealOf().open(sealed, 'p')).toEqual(image)
 })
 
 test.each<[string, () => Uint8Array, string, RegExp]>([
@@ -54,8 +54,8 @@ test.each<[string, () => Uint8Array, string, RegExp]>([
   ['without its end', () => sealed.subarray(0, -1), 'tampered', /as it was signed/],
   ['without its signature', () => sealed.subarray(0, 20), 'malformed', /no image/],
   ['that is none', () => Buffer.from('{}\n\n'), 'malformed', /header/],
-])('an image %s is refused', (_what, make, code, message) => {
-  expect(() => sealOf().open(make(), 'p')).toThrow(
+])('an image %s is refused', async (_what, make, code, message) => {
+  await expect(sealOf().open(make(), 'p')).rejects.toThrow(
     expect.objectContaining({ code, message: expect.stringMatching(message) }),
   )
 })
@@ -69,25 +69,25 @@ test('an agent whose image another engine made is not run, says why, and goes on
   await before[Symbol.asyncDispose]()
   const own = Identity.open('hub', world.directory)
   const ours = digest(readEngineFiles().wasm)
-  reseal(world, sealOf(own, ours), sealOf(own, 'f'.repeat(64)))
+  await reseal(world, sealOf(own, ours), sealOf(own, 'f'.repeat(64)))
   const after = await world.open()
   ;(await world.service.nth(2)).answer()
   const { reason, turns } = await until(after, 'one', 'failed')
   expect(reason).toMatch(/another version of the machine \(f{12}, here is/)
   expect(turns).toBe(2)
   await after[Symbol.asyncDispose]()
-  reseal(world, sealOf(own, 'f'.repeat(64)), sealOf(own, ours))
+  await reseal(world, sealOf(own, 'f'.repeat(64)), sealOf(own, ours))
   const back = await world.open()
   await back.resume('one')
   ;(await world.service.nth(3)).answer()
   await until(back, 'one', 'ended')
 })
 
-function reseal(world: AgentsWorld, from: ImageSeal, to: ImageSeal): void {
+async function reseal(world: AgentsWorld, from: ImageSeal, to: ImageSeal): Promise<void> {
   const db = new DatabaseSync(join(world.directory, agentsFile))
   const { program, sealed: kept } = db
     .prepare('SELECT program, sealed FROM image JOIN agent ON agent.name = image.agent')
     .get() as { program: string; sealed: Uint8Array }
-  db.prepare('UPDATE image SET sealed = ?').run(to.close(from.open(kept, program), program))
+  db.prepare('UPDATE image SET sealed = ?').run(to.close(await from.open(kept, program), program))
   db.close()
 }
