@@ -28,6 +28,7 @@ import {
   type AgentMoved,
   type AgentPolicy,
   type AgentView,
+  agentMayLinesMax,
   agentPageMax,
   agentParams,
   signedParts,
@@ -40,11 +41,20 @@ import type { TopResult } from '../wire/top.ts'
 import type { AgentError, AgentStatus, Agents } from './agents.ts'
 import { openBundle, readContent, sealed } from './bundle/bundle.ts'
 import type { Manifest } from './bundle/manifest.ts'
+import { plainWords } from './bundle/plain-words.ts'
 import type { Want } from './contract.ts'
 import type { DeviceAgents } from './device-agents.ts'
 import type { Mover } from './move/mover.ts'
+import { printCapability } from './permissions/capability.ts'
 import { changed, narrows } from './permissions/change.ts'
-import { type Grant, grantsOfWants, parseGrants, printGrants, refuseWider } from './permissions/grant.ts'
+import {
+  type Grant,
+  grantsOfWants,
+  isWithin,
+  parseGrants,
+  printGrants,
+  refuseWider,
+} from './permissions/grant.ts'
 import { claimedBy, People, type Person, PersonError } from './permissions/people.ts'
 import { effective, grantedBy, priorityOf, refuseNever } from './permissions/policy.ts'
 import { MachinePool } from './vm/machine-pool.ts'
@@ -245,7 +255,9 @@ export class AgentCalls {
 
   #may(known: Agents, name: string): AgentMay {
     const { wants, grants, priority } = this.#installed(known, name)
-    return { name, wants: printGrants(grantsOfWants(wants)), grants: printGrants(grants), priority }
+    const wanted = grantsOfWants(wants)
+    const lines = linesOf(grants, effective(this.#deps.agents.policy, wanted))
+    return { name, wants: printGrants(wanted), grants: printGrants(grants), lines, priority }
   }
 
   #installed(known: Agents, name: string) {
@@ -371,6 +383,21 @@ const viewOf = ({
 const oneLine = (text: string) => {
   const [first = ''] = text.split('\n')
   return first.length > 300 ? `${first.slice(0, 299)}…` : first
+}
+
+/** What it may do, and what of its wants it may not: as far as that fits. */
+function linesOf(grants: readonly Grant[], wanted: readonly Grant[]): NonNullable<AgentMay['lines']> {
+  const lineOf = (grant: Grant) => {
+    const words = plainWords(grant)
+    const cut = words.length > 400 ? `${words.slice(0, 399)}…` : words
+    return { capability: printCapability(grant.capability), words: cut }
+  }
+  const missing = wanted.filter((want) => !grants.some((grant) => isWithin(want, grant)))
+  const lines = [
+    ...grants.map(lineOf),
+    ...missing.map((want) => ({ ...lineOf(want), allow: printGrants([want]) })),
+  ]
+  return lines.slice(0, agentMayLinesMax)
 }
 
 /** The newest lines that fit into an answer; text of other scripts takes three bytes a character. */

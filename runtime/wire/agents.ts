@@ -17,6 +17,8 @@ const ms = v.pipe(v.number(), v.finite())
 export const agentLogLinesMax = 200
 export const agentPageMax = 100
 const grantsCharsMax = 64 * 1024
+/** Of what an agent may do and what it asks for, together. */
+export const agentMayLinesMax = 128
 
 const bundle = v.pipe(v.string(), v.maxLength(wireLimits.bundleBytesMax))
 /** JSON of what the agent may do, as `runtime/agent/permissions` reads it. */
@@ -135,6 +137,21 @@ export const agentMay = v.object({
   wants: agentGrants,
   /** What it may do now; `from: "policy"` where no person granted it. */
   grants: agentGrants,
+  /** Both as a person reads them: what it may do, then what it asks for besides. Absent: the device is older. */
+  lines: v.optional(
+    v.pipe(
+      v.array(
+        v.object({
+          /** As `deny` takes it. */
+          capability: line(200),
+          words: line(400),
+          /** What `allow` takes: it wants this, and may not. Absent: it may do this. */
+          allow: v.optional(line(8 * 1024)),
+        }),
+      ),
+      v.maxLength(agentMayLinesMax),
+    ),
+  ),
   /** Who goes first: what it asks for, as far as it was granted. */
   priority: v.picklist(['control', 'interactive', 'background']),
 })

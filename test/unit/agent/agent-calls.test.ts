@@ -109,6 +109,20 @@ test('[agent-calls-4] anybody stops an agent; nobody but a person of the device 
   expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'running' }])
 })
 
+test('what an agent may do and what it asks for besides is said in words, each with what gives it or takes it back', async () => {
+  const { calls } = await device()
+  const may = (ask: object) => calls.answer({ name: 'waiter', ...ask, ...proof }, signal)
+  expect(await may({ ask: 'grant', deny: ['lock.*:command'] })).toMatchObject({
+    lines: [
+      { capability: 'light.*:command', words: expect.stringContaining('turn all lights on and off') },
+      { words: 'lock and unlock all locks', allow: '[{"capability":"lock.*:command"}]' },
+    ],
+  })
+  const given = await may({ ask: 'grant', allow: '[{"capability":"lock.*:command"}]' })
+  expect(given).toMatchObject({ lines: [{}, { capability: 'lock.*:command' }] })
+  expect(JSON.stringify(given)).not.toContain('"allow"')
+})
+
 test('[agent-calls-4] a wrong PIN keeps nobody from stopping an agent, nor from taking back what it may do', async () => {
   const { agents, calls, entries } = await device()
   const wrong = { by: 'Ada', pin: '1111' }
