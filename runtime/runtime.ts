@@ -285,14 +285,14 @@ async function openTogether(
   others.remote = stack.use(
     new Remote(
       {
-        ...{ clock, log, bus: link, signer: identity, registry, actuation },
+        ...{ clock, log, bus: link, signer: site.signer, registry, actuation },
         record: (entry) => audit.record(entry),
         onNew: (listener) => site.peers.onNew(listener),
       },
       config.agents,
     ),
   )
-  const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: identity }))
+  const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: site.signer }))
   const deps = { ...shared, identity, audit, across, services: [...services, ...site.services] }
   const topic = link.topics.agents(id)
   const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
@@ -301,7 +301,9 @@ async function openTogether(
   const changed = () => copies.changed?.()
   agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents, changed }, config, signal))
   const here = { ...shared, link, registry, inference, audit, people: config.people }
-  const mover = stack.use(await openMover(here, agents, { identity, config: config.agents }, signal))
+  const mover = stack.use(
+    await openMover(here, agents, { signer: site.signer, config: config.agents }, signal),
+  )
   const replicator = openCopies({ ...shared, link, site, mover }, agents, config.agents, stack)
   copies.changed = () => void replicator?.changed().catch(() => {})
   const open = stack.move()
@@ -321,12 +323,12 @@ function openMover(
     Pick<Together, 'audit'> &
     Pick<DeviceConfig, 'people'>,
   agents: DeviceAgents,
-  { identity, config }: { readonly identity: Identity; readonly config: DeviceConfig['agents'] },
+  { signer, config }: { readonly signer: Site['signer']; readonly config: DeviceConfig['agents'] },
   signal: AbortSignal,
 ): Promise<Mover> {
   const { router, served, routes } = inference
   const here = {
-    device: identity.device,
+    device: signer.device,
     entities: () => registry.view().entities.map(({ info }) => info.id),
     runs: (model: string) => routes.some((route) => route.offer(model).usable),
     models: () => served.list().map(({ name }) => name),
@@ -339,7 +341,7 @@ function openMover(
   const moves = async () => (await agents.get()).moves
   const known = async () => (await agents.known())?.moves
   const missing = (grants: string, from: string) => lacks(here, grants, from)
-  const deps = { clock, log, bus: link, signer: identity, lacks: missing }
+  const deps = { clock, log, bus: link, signer, lacks: missing }
   const { acceptFrom, takeOver } = config
   const accepts = { acceptFrom, keepsFor: takeOver?.from ?? [], proven: people.length > 0 }
   const record = (entry: AuditEntry) => audit.record(entry)

@@ -21,6 +21,8 @@ import { eventOf } from './decide/record.ts'
 import { leaseService } from './leader/lease-service.ts'
 import { Leases } from './leader/leases.ts'
 import type { Service } from './service.ts'
+import { Checking } from './together/checking.ts'
+import type { Signer } from './together/envelope.ts'
 import { Peers } from './together/peers.ts'
 
 export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto' | 'interested'> {
@@ -39,7 +41,8 @@ export interface SiteOptions {
 }
 
 export class Site implements AsyncDisposable {
-  readonly identity: Identity
+  /** Checks what the others say, as much as there is time for. */
+  readonly signer: Signer
   readonly bus: Bus
   readonly peers: Peers
   readonly decisions: Decisions
@@ -61,6 +64,7 @@ export class Site implements AsyncDisposable {
     await using stack = new AsyncDisposableStack()
     const peers = stack.use(openPeers(deps, { path: join(stateDir, 'peers.json'), ...(keys && { keys }) }))
     const { contractor, veto, interested } = deps
+    const signer = new Checking(identity, clock)
     const recent: DecisionEvent[] = []
     const record: DecisionsDeps['record'] = (decision) => {
       recent.push(eventOf(decision))
@@ -74,15 +78,15 @@ export class Site implements AsyncDisposable {
       ...(veto && { veto }),
       ...(interested && { interested }),
     }
-    const decisions = stack.use(new Decisions({ clock, log, bus, signer: identity, ...asked }))
+    const decisions = stack.use(new Decisions({ clock, log, bus, signer, ...asked }))
     const leases = stack.use(
       Leases.open(
-        { clock, log, bus, signer: identity, lives: deps.runs },
+        { clock, log, bus, signer, lives: deps.runs },
         { path: join(stateDir, 'granted-leases.json') },
       ),
     )
     const onPeer = (listener: () => void) => peers.onNew(listener)
-    const shared = { clock, log, bus, signer: identity, onPeer }
+    const shared = { clock, log, bus, signer, onPeer }
     const board = stack.use(await Board.open(shared, { path: join(stateDir, 'board.db') }, signal))
     const nowMs = () => clock.nowMs()
     const services = [
@@ -90,16 +94,16 @@ export class Site implements AsyncDisposable {
       leaseService({ leases, nowMs }),
       boardService({ board, after: (delayMs, work) => clock.after(delayMs, work) }),
     ]
-    return new Site({ identity, bus, peers, decisions, leases, board, services }, recent, stack.move())
+    return new Site({ signer, bus, peers, decisions, leases, board, services }, recent, stack.move())
   }
 
   private constructor(
-    parts: Pick<Site, 'identity' | 'bus' | 'peers' | 'decisions' | 'leases' | 'board' | 'services'>,
+    parts: Pick<Site, 'signer' | 'bus' | 'peers' | 'decisions' | 'leases' | 'board' | 'services'>,
     recent: readonly DecisionEvent[],
     stack: AsyncDisposableStack,
   ) {
     this.#recent = recent
-    this.identity = parts.identity
+    this.signer = parts.signer
     this.bus = parts.bus
     this.peers = parts.peers
     this.decisions = parts.decisions

@@ -3,19 +3,27 @@
  * others answer. All of it signed.
  */
 import * as v from 'valibot'
-import { deviceId } from './signed.ts'
+import { deviceId, signature } from './signed.ts'
 
 export const leaseLimits = {
   bytesMax: 2 * 1024,
+  /** Who holds a lease, with the signatures of those who granted it. */
+  heldBytesMax: 24 * 1024,
   /** A lease that its holder does not renew ends by itself within this. */
   ttlMsMax: 10 * 60_000,
   ttlMsMin: 100,
   /** Names that a device keeps in mind. */
   namesMax: 512,
+  /** Of them held by one device: one that lies must not use them up. */
+  namesOfDeviceMax: 128,
+  /** Clocks of a site may be so far apart. What is numbered by a time further ahead is not believed. */
+  aheadMsMax: 24 * 3_600_000,
   /** Leases that are told of, of those that are held. */
   toldMax: 64,
 } as const
 
+/** As many devices believe each other. */
+const membersMax = 64
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const ttlMs = v.pipe(
   v.number(),
@@ -29,8 +37,17 @@ export const leaseName = deviceId
 export const leaseBody = v.variant('kind', [
   v.object({ kind: v.literal('claim'), name: leaseName, token: count, ttlMs, at: count }),
   v.object({ kind: v.literal('grant'), name: leaseName, token: count, at: count, to: deviceId }),
-  v.object({ kind: v.literal('refuse'), name: leaseName, highest: count, at: count, to: deviceId }),
+  v.object({
+    ...{ kind: v.literal('refuse'), name: leaseName, highest: count, at: count, to: deviceId },
+    /** The claim is of a time to come; too many leases are held. Absent: another holds it, or the claim is an old one. */
+    why: v.optional(v.picklist(['clock', 'many'])),
+  }),
   v.object({ kind: v.literal('release'), name: leaseName, token: count, at: count }),
-  v.object({ kind: v.literal('held'), name: leaseName, token: count, ttlMs, at: count }),
+  v.object({
+    ...{ kind: v.literal('held'), name: leaseName, token: count, ttlMs, at: count },
+    /** The claim that was granted, and by whom: the signature of each under its grant, of more than half of the devices. */
+    claim: count,
+    grants: v.pipe(v.array(v.tuple([deviceId, signature])), v.maxLength(membersMax)),
+  }),
 ])
 export type LeaseBody = v.InferOutput<typeof leaseBody>

@@ -6,7 +6,7 @@ import * as v from 'valibot'
 
 export const deviceId = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_.-]{0,127}$/i, 'is not an id'))
 /** A signature of 64 bytes in base64. */
-const signature = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{86}==$/, 'is not a signature'))
+export const signature = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{86}==$/, 'is not a signature'))
 
 export const signedMessage = v.object({
   v: v.literal(1),

@@ -4,14 +4,16 @@
  *
  * Invariants: [compare-1] without more than half of the known devices nothing is set, and the answer says so; [compare-2] what may
  * have been set although no answer came is `uncertain`, never `conflict`; [compare-3] words that a device did not sign, or that were
- * said under another's topic or key, change nothing.
+ * said under another's topic or key, change nothing; [compare-4] no other device makes this one keep more than so many promises on its
+ * disk, nor keeps others from comparing with them.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
 import { type Ballot, type BoardWord, boardLimits, boardWord, factBody } from '../../wire/board.ts'
-import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { Bucket } from '../scheduler/bucket.ts'
+import { type Heard, type Signer, seal, unseal } from '../together/envelope.ts'
 import type { BoardDisk } from './board-store.ts'
 import { type Register, type Registers, Round, type SignedFact, type Told } from './register.ts'
 
@@ -44,10 +46,14 @@ interface Live {
 const phaseMsMax = 1_500
 const roundsMsMax = 6_000
 const againMs = { least: 20, most: 250 }
+/** What one device makes this one keep: a thousand words at once, then 128 a second, with two to a comparison. */
+const keeps = { max: 1_024, perMs: 8_000 }
 
 export class Comparisons implements Disposable {
   readonly #deps: ComparisonsDeps
   readonly #live = new Map<string, Live>()
+  /** Of devices that are believed. */
+  readonly #keeps = new Map<string, Bucket>()
   readonly #cancel: Cancel
   #refused = 0
 
@@ -241,18 +247,27 @@ export class Comparisons implements Disposable {
 
   #hear(key: string, device: string, payload: Uint8Array): string | undefined {
     const { signer } = this.#deps
-    const said = unseal(signer, 'board-word', boardWord, payload, boardLimits.wordBytesMax)
+    const said = unseal(signer, 'board-word', boardWord, payload, boardLimits.wordBytesMax, { on: device })
     if (!said.ok) return said.reason
     const { from, body } = said
-    if (from !== device) return `it is signed by ${from}`
     if (body.key !== key) return `it is about ${body.key}`
     if (body.kind === 'prepare' || body.kind === 'propose') {
       if (body.ballot.device !== from) return `it is a round of ${body.ballot.device}`
+      if (!this.#mayKeep(from)) return `${from} compares more than is kept`
       if (body.kind === 'prepare') return this.#answer(this.#promise(key, body.ballot))
-      const fact = this.#read(key, body.envelope)
+      const fact = this.#read(key, body.envelope, from)
       return typeof fact === 'string' ? fact : this.#answer(this.#accept(key, body.ballot, fact))
     }
     return this.#answered(from, body)
+  }
+
+  #mayKeep(device: string): boolean {
+    const nowMs = this.#deps.clock.monotonicMs()
+    const bucket = this.#keeps.get(device) ?? new Bucket(keeps, nowMs)
+    this.#keeps.set(device, bucket)
+    if (bucket.waitMs(1, nowMs) > 0) return false
+    bucket.take(1, nowMs)
+    return true
   }
 
   #answer(answer: Promise<BoardWord>): undefined {
@@ -269,8 +284,8 @@ export class Comparisons implements Disposable {
     if (body.kind === 'refuse') live.round.refuse(from, body)
     else if (body.kind === 'accept') live.round.accept(from)
     else {
-      const accepted = body.accepted && this.#read(body.key, body.accepted.envelope)
-      const place = body.place === undefined ? undefined : this.#read(body.key, body.place)
+      const accepted = body.accepted && this.#read(body.key, body.accepted.envelope, from)
+      const place = body.place === undefined ? undefined : this.#read(body.key, body.place, from)
       if (typeof accepted === 'string') return accepted
       if (typeof place === 'string') return place
       live.round.promise(from, {
@@ -282,8 +297,8 @@ export class Comparisons implements Disposable {
     return undefined
   }
 
-  #read(key: string, encoded: string): SignedFact | string {
-    const fact = readFact(this.#deps.signer, Buffer.from(encoded, 'base64'))
+  #read(key: string, encoded: string, beside: string): SignedFact | string {
+    const fact = readFact(this.#deps.signer, Buffer.from(encoded, 'base64'), { beside })
     if (!fact.ok) return fact.reason
     return fact.fact.body.key === key ? fact.fact : `it is about ${fact.fact.body.key}`
   }
@@ -294,11 +309,15 @@ type Waiter = { readonly heard: () => Promise<void> }
 
 type Read =
   | { readonly ok: true; readonly fact: SignedFact }
-  | { readonly ok: false; readonly code: 'malformed' | 'unknown' | 'forged'; readonly reason: string }
+  | {
+      readonly ok: false
+      readonly code: 'malformed' | 'unknown' | 'forged' | 'busy'
+      readonly reason: string
+    }
 
-/** A fact that its author signed. Never throws. */
-export function readFact(signer: Signer, payload: Uint8Array): Read {
-  const said = unseal(signer, 'board', factBody, payload, boardLimits.factBytesMax)
+/** A fact that its author signed. Never throws. Without `heard`: of the own disk. */
+export function readFact(signer: Signer, payload: Uint8Array, heard?: Heard): Read {
+  const said = unseal(signer, 'board', factBody, payload, boardLimits.factBytesMax, heard)
   if (!said.ok) return said
   const envelope = Buffer.from(payload).toString()
   return { ok: true, fact: { author: said.from, body: said.body, text: said.text, envelope } }

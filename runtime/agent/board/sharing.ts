@@ -36,6 +36,8 @@ interface Waiting {
   readonly payload: Uint8Array
   /** When it may be taken; infinite: when its author is believed. */
   readonly dueMs: number
+  /** Nobody knows yet whether it is any good. */
+  readonly unread?: true
 }
 
 /** Somebody else may say it first: after a wrong word of the broker, and after a new connection, where the author goes first. */
@@ -46,6 +48,8 @@ const mendDoublingsMax = 8
 const mendForgottenMs = 10 * 60_000
 /** Facts that wait until their author is believed or their time has come. */
 const waitingMax = 256
+/** A fact that could not be checked, as its author says too much, is looked at again after this. */
+const busyMs = 2_000
 
 export class Sharing implements Disposable {
   readonly #deps: SharingDeps
@@ -128,9 +132,14 @@ export class Sharing implements Disposable {
       this.#mendSoon(key, mendMs)
       return undefined
     }
+    return this.#hear(key, payload)
+  }
+
+  #hear(key: string, payload: Uint8Array): string | undefined {
     const complaint = this.#look(key, payload)
     if (complaint !== undefined) {
       this.#refused += 1
+      if (this.#waiting.get(key)?.unread) return complaint
       // It stands where the fact should: whoever comes later finds nothing else.
       this.#atBroker.set(key, complaint)
       this.#mendSoon(key, mendMs)
@@ -141,8 +150,16 @@ export class Sharing implements Disposable {
   /** In one line why it is refused, if it is. */
   #look(key: string, payload: Uint8Array): string | undefined {
     const { bus, signer, facts, clock } = this.#deps
-    const read = readFact(signer, payload)
+    const known = facts.place(key)
+    // The very message that is known need not be checked again: after a reconnect most are.
+    const isKnown = known !== undefined && Buffer.from(payload).toString() === known.envelope
+    const read = isKnown ? { ok: true as const, fact: known } : readFact(signer, payload, 'open')
     if (!read.ok) {
+      if (read.code === 'busy') {
+        const isFirst = !this.#waiting.has(key)
+        this.#wait(key, { payload, dueMs: clock.nowMs() + busyMs, unread: true })
+        if (isFirst) this.#deps.due()
+      }
       if (read.code === 'unknown') this.#wait(key, { payload, dueMs: Number.POSITIVE_INFINITY })
       return read.reason
     }
@@ -177,7 +194,8 @@ export class Sharing implements Disposable {
     for (const [key, waiting] of [...this.#waiting]) {
       if (!isDue(waiting)) continue
       this.#waiting.delete(key)
-      this.#look(key, waiting.payload)
+      if (waiting.unread) this.#hear(key, waiting.payload)
+      else this.#look(key, waiting.payload)
     }
   }
 

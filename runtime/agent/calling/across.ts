@@ -57,7 +57,9 @@ export class CallsAcross implements Disposable {
   constructor(deps: AcrossDeps) {
     this.#deps = deps
     const { bus, signer } = deps
-    this.#cancel = bus.subscribe(bus.topics.call(signer.device, '+'), ({ payload }) => this.#take(payload))
+    this.#cancel = bus.subscribe(bus.topics.call(signer.device, '+'), ({ topic, payload }) =>
+      this.#take(topic, payload),
+    )
   }
 
   get device(): string {
@@ -142,9 +144,10 @@ export class CallsAcross implements Disposable {
       .catch((error) => log.debug('a call could not be said', { device, reason: messageOf(error) }))
   }
 
-  #take(payload: Uint8Array): string | undefined {
-    const { signer } = this.#deps
-    const said = unseal(signer, 'call', agentCallBody, payload, agentCallBytesMax)
+  #take(topic: string, payload: Uint8Array): string | undefined {
+    const { bus, signer } = this.#deps
+    const [, , , on = ''] = bus.topics.levels(topic) ?? []
+    const said = unseal(signer, 'call', agentCallBody, payload, agentCallBytesMax, { on })
     if (!said.ok) return said.reason
     const { from, body } = said
     if (body.to !== signer.device) return `it is for ${body.to}`

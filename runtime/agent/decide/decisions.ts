@@ -227,7 +227,7 @@ export class Decisions implements Disposable {
       ...{ self: signer.device, opener, open: open as never, startMs },
       ...(away && { away }),
       nonce: () => randomBytes(32).toString('hex'),
-      read: (envelope) => checked.get(envelope) ?? this.#read(envelope),
+      read: (envelope) => checked.get(envelope) ?? this.#read(envelope, opener),
     }
     const process = this.#processOf(open, setting)
     const { againMs } = this.#options
@@ -322,10 +322,9 @@ export class Decisions implements Disposable {
     const live = this.#live.get(id)
     const envelope = Buffer.from(payload).toString()
     if (live?.checked.has(envelope)) return undefined
-    const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax)
+    const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax, { on: device })
     if (!said.ok) return said.reason
     const { from, body } = said
-    if (from !== device) return `it is signed by ${from}`
     if (body.id !== id) return 'it belongs to another decision'
     if (payload.byteLength > decideLimits.bytesMax && body.kind !== 'result') return 'it is too large'
     if (body.kind === 'open') return this.#heardOpen(from, body)
@@ -363,9 +362,11 @@ export class Decisions implements Disposable {
     this.#advance(begun)
   }
 
-  readonly #read = (envelope: string): Word | undefined => {
+  /** A word that its opener shows beside a result. */
+  #read(envelope: string, opener: string): Word | undefined {
     const { signer } = this.#deps
-    const said = unseal(signer, 'decide', wordBody, Buffer.from(envelope), decideLimits.bytesMax)
+    const { bytesMax } = decideLimits
+    const said = unseal(signer, 'decide', wordBody, Buffer.from(envelope), bytesMax, { beside: opener })
     return said.ok ? { from: said.from, body: said.body, envelope } : undefined
   }
 

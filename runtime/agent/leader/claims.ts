@@ -5,13 +5,19 @@
  * it, until its time has run out as counted from when it first claimed.
  *
  * Invariants: [lease-1] two devices never hold one name at a time, as any two majorities share a device; [lease-2] a later
- * holder's token is higher; [lease-3] a claim said again, or an old answer, prolongs nothing. They rest on: clocks whose rates differ by
+ * holder's token is higher; [lease-3] a claim said again, or an old answer, prolongs nothing; [lease-12] one device does not use up the
+ * names. They rest on: clocks whose rates differ by
  * less than a tenth; devices that do not lie; devices that remember over a restart what they granted. Where that fails, the token
  * still tells the old holder from the new one.
  */
 import { type LeaseBody, leaseLimits } from '../../wire/lease.ts'
 
-type Said<Kind extends LeaseBody['kind']> = Extract<LeaseBody, { kind: Kind }>
+export type Said<Kind extends LeaseBody['kind']> = Extract<LeaseBody, { kind: Kind }>
+
+/** As it is signed: the order of its fields is part of it. */
+export function grantOf({ name, token, at }: Pick<Said<'claim'>, 'name' | 'token' | 'at'>, to: string) {
+  return { kind: 'grant', name, token, at, to } as const satisfies LeaseBody
+}
 
 /** What is left of a time to live for its holder: others count it later, on clocks that may be faster. */
 const holderShare = 0.9
@@ -51,7 +57,7 @@ export class Grants {
   /** What must be kept. */
   get kept(): readonly KeptGrant[] {
     return [...this.#granted]
-      .filter(([, { holder }]) => holder !== '')
+      .filter(([, { token }]) => token > 0)
       .map(([name, { holder, token, ttlMs }]) => ({ name, holder, token, ttlMs }))
   }
 
@@ -67,19 +73,9 @@ export class Grants {
     return this.#granted.get(name)?.highest ?? 0
   }
 
-  /** Somebody knows of a higher one. */
-  heardOf(name: string, token: number, nowMs: number): void {
-    const granted = this.#of(name, nowMs)
-    if (granted) granted.highest = Math.max(granted.highest, token)
-  }
-
-  claim(
-    from: string,
-    { name, token, ttlMs, at }: Said<'claim'>,
-    nowMs: number,
-  ): Said<'grant' | 'refuse'> | undefined {
-    const granted = this.#of(name, nowMs)
-    if (!granted) return undefined
+  claim(from: string, { name, token, ttlMs, at }: Said<'claim'>, nowMs: number): Said<'grant' | 'refuse'> {
+    const granted = this.#of(name, from, nowMs)
+    if (!granted) return { kind: 'refuse', name, highest: 0, at, to: from, why: 'many' }
     const newest = granted.newest.get(from) ?? -1
     const refusal = {
       kind: 'refuse',
@@ -94,40 +90,59 @@ export class Grants {
     const free = nowMs >= granted.untilMs || granted.holder === from
     const renews = granted.holder === from && granted.token === token && nowMs < granted.untilMs
     if (!renews && !(free && token > granted.highest)) return refusal
+    if (granted.holder !== from && !this.#hasRoom(from, nowMs)) return { ...refusal, why: 'many' }
     Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
-    return { kind: 'grant', name, token, at, to: from }
+    return grantOf({ name, token, at }, from)
   }
 
   release(from: string, { name, token, at }: Said<'release'>, nowMs: number): void {
-    const granted = this.#of(name, nowMs)
+    const granted = this.#of(name, from, nowMs)
     if (!granted || at <= (granted.newest.get(from) ?? -1)) return
     // A claim that it overtook is over too.
     granted.newest.set(from, at)
     if (granted.holder === from && granted.token === token) granted.untilMs = 0
   }
 
-  /** The holder says that it holds: for a device that was not there when it was granted. */
-  heardHeld(from: string, { name, token, ttlMs }: Said<'held'>, nowMs: number): void {
-    const granted = this.#of(name, nowMs)
+  /** More than half have granted it: for a device that was not there. */
+  heardHeld(
+    from: string,
+    { name, token, ttlMs }: Pick<Said<'held'>, 'name' | 'token' | 'ttlMs'>,
+    nowMs: number,
+  ): void {
+    const granted = this.#of(name, from, nowMs)
     if (granted && token > granted.highest)
       Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
   }
 
-  /** Where too many are known, the one that is free the longest is forgotten: its tokens grow on with the clock. */
-  #of(name: string, nowMs: number): Granted | undefined {
+  #hasRoom(device: string, nowMs: number): boolean {
+    let held = 0
+    for (const { holder, untilMs } of this.#granted.values())
+      if (holder === device && nowMs < untilMs) held += 1
+    return held < leaseLimits.namesOfDeviceMax
+  }
+
+  /**
+   * Where too many are known, the one that is free the longest is forgotten: its tokens grow on with the clock. Who has had too
+   * many has its own forgotten. Undefined: none is free.
+   */
+  #of(name: string, from: string, nowMs: number): Granted | undefined {
     const known = this.#granted.get(name)
     if (known) return known
-    if (this.#granted.size >= leaseLimits.namesMax) {
-      const [oldest] = [...this.#granted]
-        .filter(([, { untilMs }]) => untilMs <= nowMs)
-        .toSorted(([, a], [, b]) => a.untilMs - b.untilMs)
-      if (!oldest) return undefined
-      this.#granted.delete(oldest[0])
-    }
+    const own = [...this.#granted].filter(([, { holder }]) => holder === from)
+    if (own.length >= leaseLimits.namesOfDeviceMax && !this.#forgetOne(own, nowMs)) return undefined
+    if (this.#granted.size >= leaseLimits.namesMax && !this.#forgetOne([...this.#granted], nowMs))
+      return undefined
     const newest = new Map<string, number>()
-    const fresh = { holder: '', token: 0, ttlMs: 0, untilMs: 0, highest: 0, newest }
+    const fresh = { holder: from, token: 0, ttlMs: 0, untilMs: 0, highest: 0, newest }
     this.#granted.set(name, fresh)
     return fresh
+  }
+
+  #forgetOne(among: readonly (readonly [string, Granted])[], nowMs: number): boolean {
+    const [oldest] = among
+      .filter(([, { untilMs }]) => untilMs <= nowMs)
+      .toSorted(([, a], [, b]) => a.untilMs - b.untilMs)
+    return oldest !== undefined && this.#granted.delete(oldest[0])
   }
 }
 
@@ -136,9 +151,12 @@ export class Claim {
   readonly body: Said<'claim'>
   readonly #members: readonly string[]
   readonly #sentMs: number
-  readonly #grants = new Set<string>()
-  readonly #refusals = new Set<string>()
-  #highest = 0
+  /** The signatures of those who granted it. */
+  readonly #grants = new Map<string, string>()
+  /** What they know of, of those who refused it. */
+  readonly #refusals = new Map<string, Said<'refuse'>>()
+  /** The claim of this device that they know of and that is later than this one, as its clock was set back. */
+  readonly #later = new Map<string, number>()
 
   /** `sentMs`: before it is said to anybody. */
   constructor(body: Said<'claim'>, members: readonly string[], sentMs: number) {
@@ -147,18 +165,32 @@ export class Claim {
     this.#sentMs = sentMs
   }
 
-  answer(from: string, body: Said<'grant' | 'refuse'>): void {
-    if (body.at !== this.body.at || !this.#members.includes(from)) return
-    if (body.kind === 'grant' && body.token === this.body.token) this.#grants.add(from)
-    if (body.kind === 'refuse') {
-      this.#refusals.add(from)
-      this.#highest = Math.max(this.#highest, body.highest)
-    }
+  answer(from: string, body: Said<'grant' | 'refuse'>, sig: string): void {
+    if (!this.#members.includes(from)) return
+    if (body.kind === 'refuse' && body.at > this.body.at) this.#later.set(from, body.at)
+    if (body.at !== this.body.at) return
+    if (body.kind === 'grant' && body.token === this.body.token) this.#grants.set(from, sig)
+    if (body.kind === 'refuse') this.#refusals.set(from, body)
   }
 
-  /** The highest token that a device which refused knows of. */
+  /** The highest token that must be outdone. */
   get highest(): number {
-    return this.#highest
+    return this.#mostKnow((device) => this.#refusals.get(device)?.highest)
+  }
+
+  /** The claim of this device that the next must be later than. */
+  get latest(): number {
+    return this.#mostKnow((device) => this.#later.get(device))
+  }
+
+  /**
+   * Of what those who answered want outdone the least that is enough for a majority: one that lies, and says whatever it likes,
+   * must not drive it up.
+   */
+  #mostKnow(wanted: (device: string) => number | undefined): number {
+    const answered = new Set([...this.#grants.keys(), ...this.#refusals.keys(), ...this.#later.keys()])
+    const all = [...answered].map((device) => wanted(device) ?? 0).toSorted((a, b) => a - b)
+    return all[Math.min(Math.floor(this.#members.length / 2), all.length - 1)] ?? 0
   }
 
   /** When the holder must have let go; undefined where it does not hold. */
@@ -172,7 +204,14 @@ export class Claim {
     return this.#refusals.size * 2 >= this.#members.length
   }
 
-  get grants(): number {
-    return this.#grants.size
+  /** Who granted it, with the signature of each. */
+  get grants(): readonly (readonly [string, string])[] {
+    return [...this.#grants]
+  }
+
+  /** Why most of those who refused did, where they say so. */
+  get why(): Said<'refuse'>['why'] {
+    const said = [...this.#refusals.values()].map(({ why }) => why)
+    return said.find((why) => said.filter((one) => one === why).length * 2 > said.length)
   }
 }

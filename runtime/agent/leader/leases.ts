@@ -6,15 +6,17 @@
  * lease; [lease-6] words that a device did not sign, or that were said under another's topic, change nothing; [lease-7] a lease is
  * prolonged as long as its holder runs, and let go when it does not; one that ran out is not taken again; [lease-8] a device that
  * restarts keeps to what it granted, and tokens go on growing when all of them restart; [lease-9] no other device makes this one write
- * more than a few times a second; [lease-10] nothing is prolonged once it is disposed of.
+ * more than a few times a second; [lease-10] nothing is prolonged once it is disposed of; [lease-11] one device that lies, fewer than half
+ * of them, makes nobody believe in a holder whom more than half did not grant it, nor in numbers that nobody can outdo; [lease-12] nor does
+ * it use up the names.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
 import { type LeaseBody, leaseBody, leaseLimits } from '../../wire/lease.ts'
-import { type Signer, seal, unseal } from '../together/envelope.ts'
-import { Claim, Grants } from './claims.ts'
+import { type Signer, seal, signedBytes, unseal } from '../together/envelope.ts'
+import { Claim, Grants, grantOf, type Said } from './claims.ts'
 import { GrantsFile } from './grants-file.ts'
 
 export interface LeasesDeps {
@@ -48,6 +50,11 @@ export interface Held {
 export type Claimed =
   | { readonly ok: true; readonly held: Held }
   | { readonly ok: false; readonly reason: string }
+
+/** `highest`: the token that the next try must outdo. */
+type Tried =
+  | Extract<Claimed, { ok: true }>
+  | { readonly ok: false; readonly reason: string; readonly highest: number }
 
 interface Own extends Held {
   readonly holder: string
@@ -146,6 +153,8 @@ export class Leases implements Disposable {
     const { clock } = this.#deps
     const endMs = clock.monotonicMs() + withinMs
     let reason = 'another on this device asks for it'
+    /** The highest token that the others know of. */
+    let highest = 0
     do {
       signal.throwIfAborted()
       const other = this.#own.get(name)
@@ -153,9 +162,10 @@ export class Leases implements Disposable {
         reason = `${other.holder} on this device holds it`
       else if (!this.#busy.has(name)) {
         this.#busy.add(name)
-        const tried = await this.#try(name, holder, ttlMs).finally(() => this.#busy.delete(name))
+        const tried = await this.#try(name, holder, { ttlMs, highest }).finally(() => this.#busy.delete(name))
         if (tried.ok) return tried
         reason = tried.reason
+        highest = tried.highest
       }
       const waitMs = againMs.least + clock.random() * (againMs.most - againMs.least)
       await sleep(clock, Math.min(waitMs, Math.max(0, endMs - clock.monotonicMs())), signal)
@@ -172,40 +182,40 @@ export class Leases implements Disposable {
     return true
   }
 
-  async #try(name: string, holder: string, ttlMs: number): Promise<Claimed> {
+  async #try(
+    name: string,
+    holder: string,
+    { ttlMs, highest }: { readonly ttlMs: number; readonly highest: number },
+  ): Promise<Tried> {
     const { clock, signer } = this.#deps
     const members = signer.trusted
     const sentMs = clock.monotonicMs()
     // The clock too: a site whose devices have all forgotten goes on where it was, or later.
-    const token = this.held(name, holder)?.token ?? Math.max(this.#grants.highest(name) + 1, clock.nowMs())
+    const known = Math.max(this.#grants.highest(name), highest)
+    const token = this.held(name, holder)?.token ?? Math.max(known + 1, clock.nowMs())
     const claim = new Claim({ kind: 'claim', name, token, ttlMs, at: this.#next() }, members, sentMs)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#claims.set(name, { claim, changed: resolve })
     const cancel = clock.after(Math.min(answerMsMax, ttlMs / 2), resolve)
     // Of a site of one, no broker is needed.
-    this.#hear(signer.device, claim.body)
+    this.#hear(signer.device, claim.body, '')
     this.#say(claim.body)
     await promise
     cancel()
     this.#claims.delete(name)
-    if (this.#stopped) return { ok: false, reason: 'the device is stopping' }
+    this.#at = Math.max(this.#at, Math.min(claim.latest, this.#aheadMax()))
+    if (this.#stopped) return { ok: false, reason: 'the device is stopping', highest }
     const untilMs = claim.heldUntilMs(clock.monotonicMs())
     if (untilMs !== undefined) {
-      this.#hold({ name, token, untilMs, holder, ttlMs })
+      this.#hold({ name, token, untilMs, holder, ttlMs }, claim)
       return { ok: true, held: { name, token, untilMs } }
     }
     // What it still holds it holds on, until its time is over.
     if (!this.held(name, holder)) this.#letGo(name, token)
-    this.#grants.heardOf(name, claim.highest, clock.monotonicMs())
-    return {
-      ok: false,
-      reason: claim.lost
-        ? 'another holds it'
-        : `${claim.grants} of ${members.length} devices granted it, more than half must`,
-    }
+    return { ok: false, reason: whyNot(claim, members), highest: claim.highest }
   }
 
-  #hold(held: Omit<Own, 'cancel'>): void {
+  #hold(held: Omit<Own, 'cancel'>, { body, grants }: Claim): void {
     const { clock, bus, signer } = this.#deps
     const { name, token, ttlMs } = held
     const before = this.#own.get(name)
@@ -213,7 +223,10 @@ export class Leases implements Disposable {
     const cancel = clock.after(ttlMs * prolongShare, () => void this.#prolong(name, token))
     this.#own.set(name, { ...held, cancel })
     if (before?.token === token) return
-    const said = { kind: 'held', name, token, ttlMs, at: this.#next() } satisfies LeaseBody
+    const granted = grants.map(([device, sig]): [string, string] => [device, sig])
+    const said = {
+      ...{ kind: 'held', name, token, ttlMs, at: this.#next(), claim: body.at, grants: granted },
+    } satisfies LeaseBody
     bus.setRetained(bus.topics.lease(name), seal(signer, 'lease', said))
   }
 
@@ -233,7 +246,9 @@ export class Leases implements Disposable {
     }
     if (!this.#busy.has(name)) {
       this.#busy.add(name)
-      const tried = await this.#try(name, holder, ttlMs).finally(() => this.#busy.delete(name))
+      const tried = await this.#try(name, holder, { ttlMs, highest: 0 }).finally(() =>
+        this.#busy.delete(name),
+      )
       if (tried.ok || this.#stopped) return
     }
     const still = this.#own.get(name)
@@ -250,7 +265,7 @@ export class Leases implements Disposable {
 
   #letGo(name: string, token: number): void {
     const release = { kind: 'release', name, token, at: this.#next() } satisfies LeaseBody
-    this.#hear(this.#deps.signer.device, release)
+    this.#hear(this.#deps.signer.device, release, '')
     this.#say(release)
   }
 
@@ -272,35 +287,74 @@ export class Leases implements Disposable {
     const { bus, signer } = this.#deps
     if (payload.byteLength === 0) return undefined
     const [, , name, device] = bus.topics.levels(topic) ?? []
-    const said = unseal(signer, 'lease', leaseBody, payload, leaseLimits.bytesMax)
+    const [bytesMax, heard] =
+      device === undefined
+        ? ([leaseLimits.heldBytesMax, 'open'] as const)
+        : ([leaseLimits.bytesMax, { on: device }] as const)
+    const said = unseal(signer, 'lease', leaseBody, payload, bytesMax, heard)
     if (!said.ok) return said.reason
-    if (said.body.name !== name) return `it is about ${said.body.name}`
-    if ((device ?? said.from) !== said.from) return `it is signed by ${said.from}`
-    if ((device === undefined) !== (said.body.kind === 'held')) return 'it was said elsewhere'
+    const { from, body, sig } = said
+    if (body.name !== name) return `it is about ${body.name}`
+    if ((device === undefined) !== (body.kind === 'held')) return 'it was said elsewhere'
     // The broker keeps it: said again after a reconnect it could hide a newer one.
-    if (said.from === signer.device && device === undefined) bus.forgetRetained(topic)
-    if (said.from !== signer.device) this.#hear(said.from, said.body)
+    if (from === signer.device && device === undefined) bus.forgetRetained(topic)
+    return from === signer.device ? undefined : this.#hear(from, body, sig)
+  }
+
+  /** In one line why it is not believed, if it is not. */
+  #hear(from: string, body: LeaseBody, sig: string): string | undefined {
+    const { clock, signer } = this.#deps
+    const nowMs = clock.monotonicMs()
+    if (from !== signer.device && numberOf(body) > this.#aheadMax()) {
+      const { name, kind, at } = body
+      if (kind === 'claim') this.#say({ kind: 'refuse', name, highest: 0, at, to: from, why: 'clock' })
+      return `${from} counts far ahead of the clock`
+    }
+    if (body.kind === 'release') this.#grants.release(from, body, nowMs)
+    else if (body.kind === 'held') return this.#heardHeld(from, body, nowMs)
+    else if (body.kind === 'claim') {
+      const answer = this.#answerTo(from, body, nowMs)
+      if (!answer) return undefined
+      if (from !== signer.device) this.#say(answer)
+      else this.#answered(from, answer, answer.kind === 'grant' ? this.#signed(answer) : '')
+    } else if (body.to === signer.device) this.#answered(from, body, sig)
     return undefined
   }
 
-  #hear(from: string, body: LeaseBody): void {
-    const { clock, signer } = this.#deps
-    const nowMs = clock.monotonicMs()
-    if (body.kind === 'release') this.#grants.release(from, body, nowMs)
-    else if (body.kind === 'held') this.#grants.heardHeld(from, body, nowMs)
-    else if (body.kind === 'claim') {
-      const answer = this.#answerTo(from, body, nowMs)
-      if (!answer) return
-      if (from === signer.device) this.#answered(from, answer)
-      else this.#say(answer)
-    } else if (body.to === signer.device) this.#answered(from, body)
+  /** What is said to be held is believed where more than half of the devices that are known here have signed that they granted it. */
+  #heardHeld(from: string, body: Said<'held'>, nowMs: number): string | undefined {
+    if (body.token <= this.#grants.highest(body.name)) return undefined
+    const { signer } = this.#deps
+    const { trusted } = signer
+    const { name, token, claim } = body
+    const bytes = signedBytes('lease', JSON.stringify(grantOf({ name, token, at: claim }, from)))
+    const granted = new Set<string>()
+    for (const [device, sig] of body.grants) {
+      if (granted.size * 2 > trusted.length) break
+      if (granted.has(device) || !trusted.includes(device)) continue
+      if (!(signer.admits?.(`beside lease ${from}`) ?? true)) return `${from} says more than is checked`
+      if (signer.verify(device, bytes, Buffer.from(sig, 'base64')) === 'valid') granted.add(device)
+    }
+    if (granted.size * 2 <= trusted.length) return `${from} does not show that more than half granted it`
+    this.#grants.heardHeld(from, body, nowMs)
+    return undefined
+  }
+
+  #signed(grant: Said<'grant'>): string {
+    const { signer } = this.#deps
+    return Buffer.from(signer.sign(signedBytes('lease', JSON.stringify(grant)))).toString('base64')
+  }
+
+  /** What is numbered higher is of a clock that is wrong, or of a lie. */
+  #aheadMax(): number {
+    return this.#deps.clock.nowMs() + leaseLimits.aheadMsMax
   }
 
   /** What is granted is on the disk before anybody hears of it. */
-  #answerTo(from: string, body: Extract<LeaseBody, { kind: 'claim' }>, nowMs: number) {
+  #answerTo(from: string, body: Said<'claim'>, nowMs: number) {
     if (nowMs < this.#quietUntilMs) return undefined
     const answer = this.#grants.claim(from, body, nowMs)
-    if (answer?.kind !== 'grant' || this.#file.has({ ...body, holder: from })) return answer
+    if (answer.kind !== 'grant' || this.#file.has({ ...body, holder: from })) return answer
     if (from !== this.#deps.signer.device && !this.#mayWrite(from, nowMs)) return undefined
     try {
       this.#file.keep(this.#grants.kept)
@@ -319,12 +373,23 @@ export class Leases implements Disposable {
     return now >= 1
   }
 
-  #answered(from: string, body: Extract<LeaseBody, { kind: 'grant' | 'refuse' }>): void {
-    this.#at = Math.max(this.#at, body.at)
+  #answered(from: string, body: Said<'grant' | 'refuse'>, sig: string): void {
     const waiting = this.#claims.get(body.name)
     if (!waiting) return
-    waiting.claim.answer(from, body)
+    waiting.claim.answer(from, body, sig)
     if (waiting.claim.lost || waiting.claim.heldUntilMs(this.#deps.clock.monotonicMs()) !== undefined)
       waiting.changed()
   }
+}
+
+/** The higher of its numbers, which others would have to outdo; of what is refused the claimant judges (`Claim`). */
+function numberOf(body: LeaseBody): number {
+  return body.kind === 'refuse' ? 0 : Math.max(body.token, body.at)
+}
+
+function whyNot({ lost, why, grants }: Claim, members: readonly string[]): string {
+  if (why === 'clock') return 'the clock of this device is ahead of another'
+  if (why === 'many') return 'too many leases are held'
+  if (lost) return 'another holds it'
+  return `${grants.length} of ${members.length} devices granted it, more than half must`
 }

@@ -5,7 +5,7 @@
  * Invariants: [peers-1] a key that was believed is never replaced by another: that is refused, counted and logged;
  * [peers-2] where the configuration names keys, nobody else is believed; [peers-3] who publishes a key has it; [peers-4] what was
  * believed is believed after a restart; a file that cannot be read is put aside, and nobody it named is believed until
- * seen again.
+ * seen again; [peers-6] keys of strangers are checked so many at a time, and those of devices that are known or not wanted never.
  */
 
 import { createPublicKey, verify } from 'node:crypto'
@@ -21,6 +21,7 @@ import { makeDirectory } from '../../base/state-dir.ts'
 import type { Bus } from '../../link/bus.ts'
 import { check, parseJson } from '../../wire/messages.ts'
 import { identityBody, identityBytesMax, signedMessage } from '../../wire/signed.ts'
+import { Bucket } from '../scheduler/bucket.ts'
 import { seal, signedBytes } from './envelope.ts'
 
 export interface PeersDeps {
@@ -40,6 +41,8 @@ export interface PeersOptions {
 
 const peersFile = v.object({ v: v.literal(1), keys: v.record(v.string(), identityBody.entries.key) })
 const logEveryMs = 60_000
+/** Signatures of strangers that are checked: twice a whole site's at once, then 8 a second. */
+const strangers = { max: 128, perMs: 16_000 }
 /** Devices that are away and remembered: there may be more on a broker than are believed. */
 const awayMax = 256
 
@@ -50,6 +53,7 @@ export class Peers implements Disposable {
   readonly #cancel: Cancel
   readonly #away = new Set<string>()
   readonly #listeners = new Set<(device: string) => void>()
+  readonly #strangers: Bucket
   #refused = 0
   #loggedMs = Number.NEGATIVE_INFINITY
 
@@ -58,6 +62,7 @@ export class Peers implements Disposable {
     const { bus, identity } = deps
     this.#deps = { ...deps, log: deps.log.named('peers') }
     this.#options = { keys: {}, peersMax: 64, ...options }
+    this.#strangers = new Bucket(strangers, deps.clock.monotonicMs())
     this.#keys = this.#pinned ? { ...this.#options.keys } : this.#read()
     for (const [device, key] of Object.entries(this.#keys))
       if (!identity.trust(device, key))
@@ -121,16 +126,20 @@ export class Peers implements Disposable {
     const said = readIdentity(payload)
     if (!said.ok) return said.reason
     if (said.value.device !== device) return `it names ${said.value.device}`
-    return this.#believe(device, said.value.key)
+    return this.#believe(device, said.value.key, said.isSigned)
   }
 
-  #believe(device: string, key: string): string | undefined {
-    const { identity, log } = this.#deps
+  #believe(device: string, key: string, isSigned: () => boolean): string | undefined {
+    const { identity, log, clock } = this.#deps
     if (identity.trusted.includes(device))
       return identity.trust(device, key) ? undefined : this.#refuse(device, 'it has another key than before')
     if (this.#pinned) return this.#refuse(device, 'the configuration does not name it')
     if (identity.trusted.length >= this.#options.peersMax)
       return this.#refuse(device, `${this.#options.peersMax} devices are believed already`)
+    const nowMs = clock.monotonicMs()
+    if (this.#strangers.waitMs(1, nowMs) > 0) return 'more strangers show their keys than are checked'
+    this.#strangers.take(1, nowMs)
+    if (!isSigned()) return 'it is not signed by the key that it names'
     identity.trust(device, key)
     this.#keys[device] = key
     try {
@@ -174,7 +183,7 @@ export class Peers implements Disposable {
   }
 }
 
-/** A key, signed by itself. */
+/** A key, and whether it signed that itself: to find out costs time. */
 function readIdentity(payload: Uint8Array) {
   const message = parseJson(signedMessage, payload, identityBytesMax)
   if (!message.ok) return message
@@ -187,7 +196,9 @@ function readIdentity(payload: Uint8Array) {
   }
   const body = check(identityBody, parsed)
   if (!body.ok) return body
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: body.value.key }, format: 'jwk' })
-  const signed = verify(null, signedBytes('identity', text), key, Buffer.from(sig, 'base64'))
-  return signed ? body : ({ ok: false, reason: 'it is not signed by the key that it names' } as const)
+  const isSigned = () => {
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: body.value.key }, format: 'jwk' })
+    return verify(null, signedBytes('identity', text), key, Buffer.from(sig, 'base64'))
+  }
+  return { ...body, isSigned }
 }

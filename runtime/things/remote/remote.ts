@@ -106,13 +106,14 @@ export class Remote implements AsyncDisposable {
     if (payload.byteLength === 0) return undefined
     const { bus, signer } = this.#deps
     const [, , , sender = ''] = bus.topics.levels(topic) ?? []
-    const said = unseal(signer, 'command', remoteCommandBody, payload, remoteCommandLimits.bytesMax)
+    const said = unseal(signer, 'command', remoteCommandBody, payload, remoteCommandLimits.bytesMax, {
+      on: sender,
+    })
     if (!said.ok) {
       if (said.code === 'unknown') this.#tellStranger(sender, payload)
       return said.reason
     }
     const { from, body } = said
-    if (from !== sender) return `it is signed by ${from}`
     if (body.to !== signer.device) return `it was said to ${body.to}`
     if (body.kind === 'ask' || body.kind === 'leave') return this.#answering.take(from, body)
     this.#asking.take(from, body)

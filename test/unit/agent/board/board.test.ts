@@ -247,6 +247,35 @@ describe('comparing and setting', () => {
     })
   })
 
+  test('one device that compares without end does not fill the disk, the table or the time of another [compare-4]', async () => {
+    const clock = new VirtualClock({ seed: 13 })
+    const broker = new SimulatedBroker(clock, calm)
+    const [attic, bath] = names.slice(0, 3).map((name) => new Device(broker, name)) as [Device, Device]
+    const eve = identities.get('east') as Identity
+    const evesBus = new SimulatedBus(broker)
+    let promised = 0
+    evesBus.onWord((word) => {
+      if (word.includes('promise') && word.includes('"from":"attic"')) promised += 1
+    })
+    const prepare = (key: string, n: number) => {
+      const word = { kind: 'prepare', key, ballot: { n, device: 'east', id: `${n}` } }
+      attic.bus.deliver(`ganglion/site/board/${key}/east`, Buffer.from(seal(eve, 'board-word', word)))
+    }
+    await clock.run(async () => {
+      for (let n = 1; n <= 300; n += 1) prepare(`junk-${n}`, n)
+      await sleep(clock, 100)
+      expect(promised).toBe(boardLimits.keysOfAuthorMax)
+      // And again and again, each time with a higher number.
+      for (let n = 1_000; n < 2_000; n += 1) prepare('junk-1', n)
+      await sleep(clock, 100)
+      expect(promised).toBeLessThan(1_050)
+      expect(attic.board.refused).toBeGreaterThan(200)
+      expect(await bath.board.compareAndSet('turn', 0, 1, {}, forever)).toMatchObject({ value: 1 })
+      await sleep(clock, 5_000)
+      expect(attic.board.get('turn')).toMatchObject({ value: 1 })
+    })
+  })
+
   test('of two that were written at once only who saw the one that stands can set [board-12]', async () => {
     const clock = new VirtualClock({ seed: 9 })
     const broker = new SimulatedBroker(clock, calm)
@@ -336,6 +365,36 @@ describe('writing', () => {
       wrongMs = 0
       await sleep(clock, 5 * 60_000)
       expect(bath.board.get('mode')?.value).toBe('now')
+    })
+  })
+
+  test('that there was no time to check is looked at again [checks-3]', async () => {
+    const clock = new VirtualClock({ seed: 14 })
+    const broker = new SimulatedBroker(clock, calm)
+    const attic = new Device(broker, 'attic')
+    const bath = identities.get('bath') as Identity
+    const time = { left: false }
+    const signer = {
+      device: 'bath',
+      trusted: names,
+      sign: (bytes: Uint8Array) => bath.sign(bytes),
+      verify: (...word: Parameters<Identity['verify']>) => bath.verify(...word),
+      admits: () => time.left,
+    }
+    const bus = new SimulatedBus(broker)
+    const deps = { clock, log: silentLog, bus, signer, onPeer: () => () => {} }
+    const disk = new SimulatedDisk()
+    await using board = new Board(deps, disk, disk.kept())
+    await clock.run(async () => {
+      await attic.board.set('mode', 'eco')
+      await sleep(clock, 10_000)
+      expect(board.get('mode')).toBeUndefined()
+      expect(board.refused).toBeGreaterThan(0)
+      // It stands at the broker still: who had no time to read it does not say that it is wrong.
+      expect(Buffer.from(broker.retained.get('ganglion/site/board/mode') ?? '').toString()).toContain('eco')
+      time.left = true
+      await sleep(clock, 10_000)
+      expect(board.get('mode')).toMatchObject({ value: 'eco' })
     })
   })
 

@@ -29,7 +29,7 @@ describe('a lease', () => {
         }
         const asked = claims.get(self)
         if ((body.kind !== 'grant' && body.kind !== 'refuse') || body.to !== self || !asked) return
-        asked.claim.answer(from, body)
+        asked.claim.answer(from, body, '')
         const untilMs = asked.claim.heldUntilMs(nowMs)
         if (untilMs !== undefined && !asked.held) {
           asked.held = true
@@ -89,7 +89,7 @@ describe('a lease', () => {
 
   test('is not granted beside a holder that a device heard of after its restart', () => {
     const grants = new Grants()
-    grants.heardHeld('attic', { kind: 'held', name, token: 7, ttlMs: 1_000, at: 1 }, 0)
+    grants.heardHeld('attic', { name, token: 7, ttlMs: 1_000 }, 0)
     const claim = { kind: 'claim', name, token: 8, ttlMs: 1_000, at: 1 } as const
     expect(grants.claim('bath', claim, 500)).toMatchObject({ kind: 'refuse', highest: 7 })
     expect(grants.claim('bath', { ...claim, at: 2 }, 1_000)).toMatchObject({ kind: 'grant' })
@@ -103,5 +103,31 @@ describe('a lease', () => {
     expect(grants.claim('bath', { ...claim, token: 2 }, 1)).toMatchObject({ kind: 'grant' })
     grants.release('cellar', { kind: 'release', name: 'other', token: 1, at: 2 }, 0)
     expect(grants.claim('cellar', { ...claim, name: 'other' }, 1)).toMatchObject({ kind: 'refuse' })
+  })
+
+  test('is not to be had for one device that has very many, by whatever names, and for others it is [lease-12]', () => {
+    const grants = new Grants()
+    const claim = { kind: 'claim', name, token: 1, ttlMs: 60_000, at: 1 } as const
+    // Names that others have let go of count as well as new ones.
+    for (let n = 0; n < 100; n += 1) {
+      grants.claim(`d${n % 8}`, { ...claim, name: `old-${n}` }, 0)
+      grants.release(`d${n % 8}`, { ...claim, kind: 'release', name: `old-${n}`, at: 2 }, 0)
+    }
+    let granted = 0
+    const eve = (wanted: string, token: number) => {
+      const answer = grants.claim('eve', { ...claim, name: wanted, token }, 1)
+      if (answer.kind === 'grant') granted += 1
+      return answer
+    }
+    for (let n = 0; n < 100; n += 1) eve(`old-${n}`, 2)
+    for (let n = 0; n < 700; n += 1) eve(`new-${n}`, 1)
+    expect(granted).toBe(128)
+    expect(eve('one-more', 1)).toMatchObject({ kind: 'refuse', why: 'many' })
+    expect(grants.held(1)).toHaveLength(128)
+    expect(grants.claim('bath', claim, 1)).toMatchObject({ kind: 'grant' })
+    // When her time is over she forgets her own names for new ones, nobody else's.
+    for (let n = 0; n < 700; n += 1)
+      grants.claim('eve', { ...claim, name: `later-${n}` }, 60_000 + n * 60_000)
+    expect(grants.highest(name)).toBe(1)
   })
 })

@@ -22,6 +22,38 @@ afterEach(() => rmSync(directory, { recursive: true }))
 
 const identityOf = (name: string) => Identity.open(name, join(directory, name))
 const path = () => join(directory, 'granted-leases.json')
+const forever = new AbortController().signal
+const farAhead = Number.MAX_SAFE_INTEGER
+
+/** Devices that believe each other. */
+function site(...names: string[]) {
+  const identities = names.map(identityOf)
+  for (const one of identities) for (const other of identities) one.trust(other.device, other.publicKey)
+  return identities.map((identity) => ({ identity, bus: new SimulatedBus(broker) }))
+}
+type Member = ReturnType<typeof site>[number]
+
+const leasesOf = ({ identity, bus }: Member) =>
+  Leases.open(
+    { clock, log: silentLog, bus, signer: identity, lives: () => true },
+    { path: join(directory, `${identity.device}.json`) },
+  )
+
+const says = ({ identity, bus }: Member, body: object & { name: string }) =>
+  bus.publish(bus.topics.lease(body.name, identity.device), seal(identity, 'lease', body))
+
+/** Time passes until it has settled. */
+async function passing<T>(promise: Promise<T>): Promise<T> {
+  let over = false
+  const end = promise.finally(() => {
+    over = true
+  })
+  while (!over) {
+    clock.advance(5)
+    await settle()
+  }
+  return await end
+}
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
 test('a device that claims without end makes the other write a few times a second [lease-9]', async () => {
@@ -76,4 +108,76 @@ test('what is prolonged at the moment of stopping is not prolonged on [lease-10]
   clock.advance(120_000)
   await settle()
   expect(asked).toBe(1)
+})
+
+test('one that lies about what it knows keeps nobody from a lease [lease-11]', async () => {
+  const [attic, bath, eve] = site('attic', 'bath', 'eve') as [Member, Member, Member]
+  using first = leasesOf(attic)
+  using second = leasesOf(bath)
+  // Whatever is claimed, it knows of a later claim of that device, and of a higher token.
+  eve.bus.subscribe(eve.bus.topics.lease('+', '+'), ({ topic, payload }) => {
+    const [, , name = '', to = ''] = eve.bus.topics.levels(topic) ?? []
+    const { kind, at } = JSON.parse(JSON.parse(Buffer.from(payload).toString()).body)
+    if (kind !== 'claim') return undefined
+    for (const known of [at, clock.nowMs() + 3_600_000, farAhead])
+      void says(eve, { kind: 'refuse', name, highest: farAhead, at: known, to } as never)
+    return undefined
+  })
+  const ask = { ttlMs: 60_000, withinMs: 8_000 }
+  for (const [n, leases] of [first, second, first, second].entries()) {
+    const claimed = await passing(leases.claim('pump', `agent-${n}`, ask, forever))
+    expect(claimed).toMatchObject({ ok: true })
+    const token = claimed.ok ? claimed.held.token : 0
+    expect(token).toBeLessThan(clock.nowMs() + 60_000)
+    expect(first.highest('pump')).toBe(token)
+    leases.release('pump', `agent-${n}`, token)
+    clock.advance(10)
+    await settle()
+  }
+})
+
+test('who says that it holds what more than half did not grant it is not believed [lease-11]', async () => {
+  const [attic, bath, eve] = site('attic', 'bath', 'eve') as [Member, Member, Member]
+  using first = leasesOf(attic)
+  using second = leasesOf(bath)
+  const claimed = await passing(first.claim('pump', 'comfort', { ttlMs: 60_000, withinMs: 8_000 }, forever))
+  const token = claimed.ok ? claimed.held.token : 0
+  const own = { kind: 'grant', name: 'pump', token: token + 1, at: 5, to: 'eve' }
+  const { sig } = JSON.parse(seal(eve.identity, 'lease', own))
+  // Its own grant is one of three; said three times, or under others' names, it is no more.
+  const grants = [
+    ['eve', sig],
+    ['eve', sig],
+    ['bath', sig],
+    ['attic', sig],
+  ]
+  const held = { kind: 'held', name: 'pump', token: token + 1, ttlMs: 60_000, at: 6, claim: 5, grants }
+  eve.bus.setRetained(eve.bus.topics.lease('pump'), seal(eve.identity, 'lease', held))
+  clock.advance(10)
+  for (const leases of [first, second]) {
+    expect(leases.highest('pump')).toBe(token)
+    expect(leases.known()).toMatchObject([{ holder: 'attic', token }])
+  }
+  // Nor are numbers from far ahead, also where it is the only one that wants it.
+  await says(eve, { kind: 'claim', name: 'valve', token: farAhead, ttlMs: 60_000, at: 7 } as never)
+  await says(eve, { kind: 'claim', name: 'valve', token: 8, ttlMs: 60_000, at: farAhead } as never)
+  clock.advance(10)
+  expect(second.highest('valve')).toBe(0)
+  expect(
+    await passing(second.claim('valve', 'leak-guard', { ttlMs: 60_000, withinMs: 8_000 }, forever)),
+  ).toMatchObject({ ok: true })
+})
+
+test('a device that was not there when it was granted hears who holds it [lease-11]', async () => {
+  const [attic, bath, cellar] = site('attic', 'bath', 'cellar') as [Member, Member, Member]
+  using first = leasesOf(attic)
+  using _ = leasesOf(bath)
+  cellar.bus.connect(false)
+  const claimed = await passing(first.claim('pump', 'comfort', { ttlMs: 60_000, withinMs: 8_000 }, forever))
+  const token = claimed.ok ? claimed.held.token : 0
+  using late = leasesOf(cellar)
+  expect(late.highest('pump')).toBe(0)
+  cellar.bus.connect(true)
+  clock.advance(10)
+  expect(late.known()).toMatchObject([{ name: 'pump', holder: 'attic', token }])
 })
