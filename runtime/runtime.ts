@@ -35,6 +35,7 @@ import { deviceStatus } from './observe/status.ts'
 import { Perception, perceptionModels } from './perception/perception.ts'
 import { Voice } from './perception/voice.ts'
 import { Actuation } from './things/actuation.ts'
+import { Expiries } from './things/expiries.ts'
 import { Fences } from './things/fences.ts'
 import { attachBoard } from './things/hal-source.ts'
 import { Leases } from './things/leases.ts'
@@ -89,8 +90,12 @@ export class Runtime implements AsyncDisposable {
     const fence = stack.use(new Fences({ clock, log }, config.stateDir))
     const others: Others = {}
     const leaseRefusal = (name: string, token: number) => others.site?.leaseRefusal(name, token)
-    const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal })
+    const expiries = stack.use(
+      new Expiries({ clock, log, record: (entry) => others.audit?.record(entry) }, config.stateDir),
+    )
+    const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal, expiries })
     stack.defer(attachBoard(board, registry, actuation))
+    expiries.begin(actuation)
 
     const outbox = stack.use(await Outbox.open({ clock, log }, outboxOptions(config), signal))
     const link = stack.use(await Link.open({ clock, log, outbox }, linkOptions(config), signal))
@@ -236,6 +241,7 @@ interface Together extends AsyncDisposable {
 /** What agents reach of the other devices, once it is open: calls that were under way at a crash are performed before all is. */
 interface Others {
   site?: Site
+  audit?: DeviceAudit
   remote?: Remote
 }
 
@@ -282,6 +288,7 @@ async function openTogether(
     ),
   )
   others.site = site
+  others.audit = audit
   others.remote = stack.use(
     new Remote(
       {

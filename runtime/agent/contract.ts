@@ -118,6 +118,13 @@ export interface Entity {
       readonly within?: Duration
       /** Only as long as this is held: refused when it is not, and by the entity when it has heard of a later holder. */
       readonly lease?: Pick<Lease, 'name' | 'token'>
+      /**
+       * Unless the entity is commanded again before, it goes back so long after, a day at most: also when this agent was stopped or
+       * removed, has failed or lost its grant, and after a restart of the device that has the entity.
+       */
+      readonly expires?: { readonly after: Duration; readonly to: { readonly [field: string]: Json } }
+      /** Of an assistant: what somebody asked for, by its id. Given once, while they wait for it, and counts as theirs. */
+      readonly request?: string
     },
   ): Promise<Done>
   /** The first report that fits; throws `timeout` after `within`. */

@@ -32,8 +32,22 @@ export interface ActuationRequest {
   readonly lineage?: string | undefined
   /** Of something that only one in the site may do: refused where a later holder is known. */
   readonly lease?: { readonly name: string; readonly token: number }
+  /** Unless something is commanded of the entity before, it goes back so long after. */
+  readonly expires?: Expires
   /** Called at the moment the command leaves for the hardware. */
   readonly onSent?: () => void
+}
+
+export interface Expires {
+  readonly afterMs: number
+  /** The command that brings it back. */
+  readonly to: Readonly<Record<string, unknown>>
+}
+
+/** Brings back what was commanded for a while. */
+export interface Expiring {
+  /** Told of every command as it leaves. Why it must not, undefined: it may. */
+  handedOver(request: ActuationRequest): string | undefined
 }
 
 /** Refuses whoever has been replaced. */
@@ -107,6 +121,7 @@ export class Actuation {
   readonly #authority: Authority | undefined
   readonly #fence: Fence | undefined
   readonly #leaseRefusal: ((name: string, token: number) => string | undefined) | undefined
+  readonly #expiries: Expiring | undefined
   readonly #actuators = new Map<string, Actuator>()
   readonly #lanes = new Map<string, Lane>()
 
@@ -118,6 +133,7 @@ export class Actuation {
       fence?: Fence | undefined
       /** Why a command under this token of a lease is refused, by what was heard of its holders. */
       leaseRefusal?: ((name: string, token: number) => string | undefined) | undefined
+      expiries?: Expiring | undefined
     },
     options: ActuationOptions = actuationDefaults,
   ) {
@@ -125,6 +141,7 @@ export class Actuation {
     this.#authority = deps.authority
     this.#fence = deps.fence
     this.#leaseRefusal = deps.leaseRefusal
+    this.#expiries = deps.expiries
     this.#registry = deps.registry
     this.#options = options
   }
@@ -264,6 +281,8 @@ export class Actuation {
       // While it waited another may have taken over.
       const fenced = this.#fenced(request)
       if (fenced !== undefined) return end(attempts === 1 ? 'refused' : 'failed', attempts - 1, fenced)
+      const unkept = attempts === 1 ? this.#unkept(request) : undefined
+      if (unkept !== undefined) return end('refused', 0, unkept)
       if (attempts === 1) request.onSent?.()
       const meta = { id, ttlMs: leftMs, ...asked }
       const attempt = await this.#attempt(actuator, command, effect, meta, signal)
@@ -272,6 +291,11 @@ export class Actuation {
       if (!attempt.again) return end('failed', attempts, missed)
     }
     return end('failed', attemptsMax, missed)
+  }
+
+  #unkept(request: ActuationRequest): string | undefined {
+    if (this.#expiries) return this.#expiries.handedOver(request)
+    return request.expires && 'commands do not expire here'
   }
 
   /** Hands the command over once and waits for its effect. */

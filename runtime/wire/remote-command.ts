@@ -13,6 +13,8 @@ export const remoteCommandLimits = {
   /** A command of 8 KiB as JSON in JSON in JSON. */
   bytesMax: 32 * 1024,
   ttlMsMax: 600_000,
+  /** A day: longer than anything that an agent does for a while. */
+  expiresMsMax: 86_400_000,
 } as const
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -57,6 +59,13 @@ export const remoteCommandBody = v.variant('kind', [
     /** It may have been carried out before: look first. */
     resumed: v.boolean(),
     lease: v.exactOptional(v.object({ name: leaseName, token: count })),
+    /** Unless the entity is commanded again before, it goes back. */
+    expires: v.exactOptional(
+      v.object({
+        afterMs: v.pipe(v.number(), v.minValue(0), v.maxValue(remoteCommandLimits.expiresMsMax)),
+        to: jsonRecord,
+      }),
+    ),
   }),
   /** Nobody waits for it any more. */
   v.object({ kind: v.literal('leave'), ...said, session }),

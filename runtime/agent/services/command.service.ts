@@ -11,7 +11,7 @@ import { type Actuation, actuationDefaults } from '../../things/actuation.ts'
 import { commandOnce } from '../../things/once.ts'
 import type { Things } from '../../things/things.ts'
 import { jsonRecord } from '../../wire/messages.ts'
-import type { CommandOnce } from '../../wire/remote-command.ts'
+import { type CommandOnce, remoteCommandLimits } from '../../wire/remote-command.ts'
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { entityId } from './entity-reports.ts'
@@ -20,9 +20,13 @@ import { deadline, leftOf } from './waiting.ts'
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null
 
+const record = v.pipe(v.custom<object>(isObject, 'must be an object such as { state: "on" }'), jsonRecord)
+const afterMs = v.pipe(v.number(), v.minValue(1_000), v.maxValue(remoteCommandLimits.expiresMsMax))
+
 const schema = v.object({
   entity: entityId,
-  command: v.pipe(v.custom<object>(isObject, 'must be an object such as { state: "on" }'), jsonRecord),
+  command: record,
+  expires: v.optional(v.object({ afterMs, to: record })),
   lease: v.optional(v.object({ name: v.string(), token: v.number() })),
   deadlineMs: deadline,
 })
@@ -66,7 +70,7 @@ const leaseRefusal = ({ holds }: CommandDeps, { args: { lease }, performing: { c
 async function here(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
   const { things, actuation } = deps
   const { args, performing, ttlMs, id } = request
-  const { command, lease } = args
+  const { command, lease, expires } = args
   const { caller, resumed } = performing
   const found = await things.find(args.entity, signal)
   if (!found.ok) return notFound(found)
@@ -74,6 +78,7 @@ async function here(deps: CommandDeps, request: Request, signal: AbortSignal): P
     ...{ entity: things.ownId(args.entity), command, ttlMs, id },
     ...{ principal: `agent:${caller.agent}`, token: caller.token, lineage: caller.lineage },
     ...(lease && { lease }),
+    ...(expires && { expires }),
   }
   const refusal = () => leaseRefusal(deps, request)
   return outcomeOf(args.entity, await commandOnce(actuation, asked, { resumed, refusal }, signal))
@@ -81,7 +86,7 @@ async function here(deps: CommandDeps, request: Request, signal: AbortSignal): P
 
 async function there(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
   const { args, performing, ttlMs, id } = request
-  const { command, lease } = args
+  const { command, lease, expires } = args
   const { caller, resumed } = performing
   const { entity, device, remote } = deps.things.elsewhere(args.entity) ?? {}
   if (!remote || entity === undefined || device === undefined)
@@ -94,6 +99,7 @@ async function there(deps: CommandDeps, request: Request, signal: AbortSignal): 
     // Under a lease that is gone it is looked for, and not asked for again.
     ttlMs: refused === undefined ? Math.max(0, ttlMs) : 0,
     ...(lease && { lease }),
+    ...(expires && { expires }),
   }
   return outcomeOf(args.entity, await remote.command(asked, signal))
 }

@@ -59,7 +59,13 @@ export const shapes: { readonly [op in CallOp]: Shapes } = {
   on: { pattern: text, filter },
   entities: { pattern: text },
   read: { entity: text },
-  command: { entity: text, command: record, lease: maybe(fields({ name: text, token: count })), deadlineMs },
+  command: {
+    entity: text,
+    command: record,
+    lease: maybe(fields({ name: text, token: count })),
+    expires: maybe(fields({ afterMs: number, to: record })),
+    deadlineMs,
+  },
   until: { entity: text, filter, deadlineMs },
   infer: {
     model: text,

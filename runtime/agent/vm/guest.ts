@@ -206,11 +206,19 @@ function entity(id: string): Entity {
     read: () => call('read', () => ({ entity: id })),
     command: (command, options) =>
       call('command', () => {
-        const { lease: held, ...rest } = timed(options)
-        return { ...rest, entity: id, command, ...(held === undefined ? {} : { lease: tokenOf(held) }) }
+        const { lease: held, expires, ...rest } = timed(options)
+        const lease = held === undefined ? {} : { lease: tokenOf(held) }
+        return { ...rest, entity: id, command, ...lease, ...expiring(expires) }
       }),
     until: (filter, options) => call('until', () => ({ entity: id, filter, ...timed(options) })),
   } satisfies Entity)
+}
+
+function expiring(expires: unknown): { expires?: { afterMs: number; to: unknown } } {
+  if (expires === undefined) return {}
+  if (!isRecord(expires))
+    throw failure('bad-request', `command: expires is ${kindOf(expires)}, not { after, to }`)
+  return { expires: { afterMs: millis(expires['after'] as Duration), to: expires['to'] } }
 }
 
 /** Of a lease, or of what was kept of one. */

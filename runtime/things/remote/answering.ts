@@ -152,7 +152,7 @@ export class Answering implements AsyncDisposable {
 
   async #carriedOut(from: string, ask: Ask, signal: AbortSignal): Promise<CommandOnce> {
     const { registry, actuation } = this.#deps
-    const { agent, lineage, token, entity, command, ttlMs, lease, id } = ask
+    const { agent, lineage, token, entity, command, ttlMs, lease, expires, id } = ask
     const info = registry.get(entity)?.info
     if (!info) return { outcome: 'not-found', reason: `there is no ${entity}` }
     const refusal = remoteRefusal(this.#rule, from, info)
@@ -165,6 +165,7 @@ export class Answering implements AsyncDisposable {
     const request = {
       ...{ entity, command, ttlMs, principal, lineage, token, viaNetwork: true },
       ...(lease && { lease }),
+      ...(expires && { expires }),
       id: `${from}/${id}`,
     }
     const result = await commandOnce(actuation, request, ask, signal)
@@ -213,7 +214,7 @@ export class Answering implements AsyncDisposable {
   }
 }
 
-const whatOf = ({ agent, entity, command }: Ask) => JSON.stringify([agent, entity, command])
+const whatOf = ({ agent, entity, command, expires }: Ask) => JSON.stringify([agent, entity, command, expires])
 
 function shortened(result: CommandOnce): CommandOnce {
   if (result.outcome === 'done') return { ...result, shown: result.shown.slice(0, limits.wordsMax) }

@@ -18,6 +18,7 @@ export interface RemoteRequest
   readonly device: string
   readonly ttlMs: number
   readonly lease?: { readonly name: string; readonly token: number }
+  readonly expires?: Exclude<Ask['expires'], undefined>
   /** It may have been said before this device restarted. */
   readonly resumed: boolean
 }

@@ -26,6 +26,21 @@ const command = (entity: Json, fields: Json = { state: 'on' }): Pick<Call, 'op' 
 })
 const grants = (...list: object[]) => parseGrants(JSON.stringify(list))
 
+describe('a command that expires', () => {
+  it('is allowed only where what it goes back to is', () => {
+    const expiring = (to: Json) => ({
+      op: 'command' as const,
+      args: { entity: 'light.hall', command: { state: 'on' }, expires: { afterMs: 60_000, to } },
+    })
+    const onlyOn = grants({ capability: 'light.hall:command', limits: { values: { state: ['on'] } } })
+    expect(judge(expiring({ state: 'on' }), onlyOn, now()).verdict).toBe('allow')
+    expect(judge(expiring({ state: 'off' }), onlyOn, now()).verdict).toBe('deny')
+    expect(
+      judge(expiring({ state: 'off' }), grants({ capability: 'light.hall:command' }), now()).verdict,
+    ).toBe('allow')
+  })
+})
+
 describe('patterns', () => {
   /** Every text of at most three characters over a small alphabet. */
   const texts = [''].concat(
