@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Gateway } from '../../gateway/gateway.ts'
-import type { Json, Privacy, Thought } from '../../runtime/agent/contract.ts'
+import type { Json, Priority, Privacy, Thought } from '../../runtime/agent/contract.ts'
 import { memoryService } from '../../runtime/agent/memory/memory.service.ts'
 import { MemoryStore } from '../../runtime/agent/memory/memory-store.ts'
 import { parseGrants } from '../../runtime/agent/permissions/grant.ts'
@@ -55,7 +55,10 @@ beforeAll(async () => {
   gateway = await openGateway({
     section: {
       upstreams: [
-        { id: 'llm', kind: 'openai', url: `${upstream.url}/v1`, reach: 'site', models: ['scripted-chat'] },
+        {
+          ...{ id: 'llm', kind: 'openai', url: `${upstream.url}/v1`, reach: 'site' },
+          ...{ models: ['scripted-chat'], priority: true },
+        },
       ],
     },
   })
@@ -147,16 +150,27 @@ interface Asking {
   readonly resumed?: boolean
   readonly change?: Partial<ThinkServiceDeps>
   readonly sharing?: Sharing
+  readonly priority?: Priority
 }
 function think(
   args: { readonly [name: string]: Json },
-  { signal = new AbortController().signal, id, resumed = false, change, sharing = unshared }: Asking = {},
+  {
+    signal = new AbortController().signal,
+    id,
+    resumed = false,
+    change,
+    sharing = unshared,
+    ...who
+  }: Asking = {},
 ): Promise<Outcome> {
   nextId += 1
   const service = thinkService({ clock: realClock, chat: chatBy(router), store, perform, ...change })
   const call = { id: id ?? nextId, op: 'think' as const, args: { goal: 'Do what is needed.', ...args } }
   const askedMs = realClock.nowMs()
-  return service.perform({ caller, call, resumed, askedMs, emit: () => true, sharing }, signal)
+  return service.perform(
+    { caller: { ...caller, ...who }, call, resumed, askedMs, emit: () => true, sharing },
+    signal,
+  )
 }
 async function thought(args: { readonly [name: string]: Json }, asking?: Asking): Promise<Thought> {
   const outcome = await think(args, asking)
@@ -193,6 +207,20 @@ describe('a thought', () => {
     expect(second.messages.at(-2).tool_calls[0].function.name).toBe('list_entities')
     expect(JSON.parse(second.messages.at(-1).content).result).toContain('light.hall')
     expect(told().result).toMatchObject({ entity: 'light.hall', shown: 'state on' })
+  })
+
+  it('is asked for as urgently as its agent is: the server hears of it [think-5]', async () => {
+    for (const [priority, sent] of [
+      ['control', -10],
+      ['interactive', 0],
+      ['background', 10],
+      [undefined, 10],
+    ] as const) {
+      script = [answer('Done.')]
+      await thought({}, priority && { priority })
+      // As vLLM has it: lower is handled earlier.
+      expect(requests().at(-1).priority).toBe(sent)
+    }
   })
 
   it('notes and finds what was noted, under the label of what was seen', async () => {

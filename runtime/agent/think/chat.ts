@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot'
 import type { Inference } from '../../inference/inference.ts'
-import { InferError, mayTravel, type Privacy } from '../../wire/infer.ts'
+import { InferError, mayTravel, type Priority, type Privacy } from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
 
 /** What a model wants done. `arguments` is JSON as the model wrote it, or what it took for JSON. */
@@ -30,6 +30,8 @@ export interface ChatRequest {
   readonly schema?: Json | undefined
   /** Of everything in the messages: the strictest. */
   readonly privacy: Privacy
+  /** Of the agent: who is served first, here and at the server. */
+  readonly priority: Priority
   readonly tokensMax: number
   readonly deadlineMs: number
 }
@@ -84,10 +86,10 @@ const answerSchema = v.object({
 export function chatBy(models: ChatModels, preferred?: string): Chat {
   return async (request, signal) => {
     const model = chosen(models, request.privacy, preferred)
-    const { privacy, deadlineMs } = request
+    const { privacy, priority, deadlineMs } = request
     const text = JSON.stringify({ model, ...bodyOf(request) })
     const asked = {
-      ...{ model, privacy, deadlineMs, priority: 'interactive' as const },
+      ...{ model, privacy, priority, deadlineMs },
       inputs: [{ name: 'request', datatype: 'BYTES' as const, shape: [1], data: [text] }],
     }
     for await (const chunk of models.infer(asked, signal)) {

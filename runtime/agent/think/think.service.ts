@@ -74,7 +74,7 @@ async function thinkOnce(
   if (typeof named === 'string') return failed('bad-request', `think: tools: ${named}`)
   const wrong = args.schema === undefined ? undefined : schemaFault(args.schema)
   if (wrong !== undefined) return failed('bad-request', `think: schema: ${wrong}`)
-  const { agent } = caller
+  const { agent, priority = 'background' } = caller
   const writer = { agent, call: `${call.id}@${askedMs}` }
   const ended = store.thoughtEnd(writer)
   if (ended !== undefined) return ended as unknown as Outcome
@@ -97,7 +97,10 @@ async function thinkOnce(
             until,
           ),
       },
-      { goal, tools, schema: form, privacy, tokensMax: budget.tokens, stepsMax: budget.steps, deadlineMs },
+      {
+        ...{ goal, tools, schema: form, privacy, priority, deadlineMs },
+        ...{ tokensMax: budget.tokens, stepsMax: budget.steps },
+      },
       signal,
     )
   })

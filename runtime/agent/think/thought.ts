@@ -5,7 +5,7 @@
 import { type Clock, sleep } from '../../base/clock.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import { InferError, type InferErrorCode, strictest } from '../../wire/infer.ts'
-import type { CallErrorCode, Json, Privacy, Thought } from '../contract.ts'
+import type { CallErrorCode, Json, Priority, Privacy, Thought } from '../contract.ts'
 import type { Outcome, Sharing } from '../service.ts'
 import type { CallOp } from '../turn.ts'
 import type { Chat, ChatAnswer, Message, ToolCall } from './chat.ts'
@@ -21,6 +21,7 @@ export interface Goal {
   readonly tools: readonly Tool[]
   readonly schema: Json | undefined
   readonly privacy: Privacy
+  readonly priority: Priority
   readonly tokensMax: number
   readonly stepsMax: number
   /** Milliseconds since the Unix epoch. */
@@ -156,7 +157,7 @@ class UnderWay {
   }
 
   async #ask(): Promise<void> {
-    const { stepsMax, tokensMax, tools, schema, deadlineMs } = this.#goal
+    const { stepsMax, tokensMax, tools, schema, priority, deadlineMs } = this.#goal
     const { sharing } = this.#deps
     if (this.#steps >= stepsMax)
       throw new ThinkError(
@@ -176,7 +177,7 @@ class UnderWay {
     const asked = {
       messages,
       tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
-      ...{ schema, privacy: this.#privacy, tokensMax: answerMax },
+      ...{ schema, privacy: this.#privacy, priority, tokensMax: answerMax },
     }
     const answer = await this.#chat(() => ({
       ...asked,

@@ -6,7 +6,7 @@ import { type Goal, think } from '../../../../runtime/agent/think/thought.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 
 const goal: Goal = {
-  ...{ goal: 'say hello', tools: [], schema: undefined, privacy: 'site' },
+  ...{ goal: 'say hello', tools: [], schema: undefined, priority: 'background', privacy: 'site' },
   ...{ tokensMax: 16_000, stepsMax: 8, deadlineMs: 60_000 },
 }
 
