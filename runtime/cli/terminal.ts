@@ -48,7 +48,7 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
     rows: streams.stdout.isTTY ? streams.stdout.rows : undefined,
     out: (line) => {
       clear()
-      streams.stdout.write(`${line}\n`)
+      streams.stdout.write(`${json ? escaped(line) : line}\n`)
     },
     note: (line) => {
       if (json) return
@@ -71,6 +71,18 @@ export function createTerminal(json: boolean, streams: Streams = process): Termi
     progressEnd: clear,
     style: (style, text) => styleText(style, text, { stream: streams.stdout }),
   }
+}
+
+/**
+ * JSON that says the same and moves no cursor: `JSON.stringify` escapes control characters below U+0020, and a terminal takes those
+ * from U+007F to U+009F for commands too (C1, ECMA-48), and a few others to hide text or turn its direction. None stands outside a string.
+ */
+function escaped(line: string): string {
+  return line.replace(/[\u007f-\u009f\p{Cf}\u2028\u2029]/gu, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
 }
 
 /** What others said, as text: nothing in it moves the cursor, hides text or turns its direction; further lines stand further in. */
