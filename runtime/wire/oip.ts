@@ -79,7 +79,7 @@ const reading = { side: 'input', fault: (line: string) => bad(line) } as const
 
 /** Reads an inference request. Throws InferError `bad-input` in one line that names the input. */
 export function parseOipRequest(body: Uint8Array, jsonBytes: number): OipRequest {
-  if (!(Number.isInteger(jsonBytes) && jsonBytes >= 2 && jsonBytes <= body.byteLength))
+  if (!(Number.isInteger(jsonBytes) && jsonBytes >= 0 && jsonBytes <= body.byteLength))
     throw bad('Inference-Header-Content-Length is not a length within the body')
   const { id, inputs, outputs, parameters = {} } = parsed(body.subarray(0, jsonBytes))
   const { timeout, priority, binary_data_output: binary = false, privacy, ...others } = parameters

@@ -18,6 +18,7 @@ import {
   talk,
   talker,
   tensorModel,
+  until,
   untilBusy,
   value,
   work,
@@ -117,6 +118,29 @@ test('[inference-3] an engine that hangs in native code is replaced', async () =
   expect(logged.join('\n')).toContain("silent for 300 ms after a request's deadline")
 })
 
+test('[inference-3] a model in which two engines hung is refused for a while, and others are served', async () => {
+  const supervisor = await openSupervisor({ graceMs: 500 })
+  await supervisor.preload('slow')
+  const hang = () => errorOf(answer(supervisor, work(endless, { deadlineMs: 300.4 })))
+  expect((await hang()).message).toBe('slow did not answer within 300 ms')
+  // A request may run out of time before the next engine has started.
+  let refused = await hang()
+  await until('it is refused', async () => {
+    expect(await value(supervisor, sum(2, 3))).toBe(5)
+    refused = await hang()
+    return refused.code !== 'deadline'
+  })
+  expect(refused).toMatchObject({
+    code: 'run',
+    message: 'model slow: it ran on past its deadline 2 times, and the engine was ended for it',
+  })
+  const { restarts } = await supervisor.status()
+  expect(await hang()).toMatchObject({ code: 'run' })
+  expect(supervisor.outlook('slow')).toMatchObject({ state: 'failed' })
+  expect(await value(supervisor, sum(2, 3))).toBe(5)
+  expect((await supervisor.status()).restarts).toBe(restarts)
+})
+
 test('[inference-3] an engine that was stopped by a signal is replaced', async () => {
   const supervisor = await openSupervisor({ start: 'eager', graceMs: 300 })
   kill(supervisor, 'SIGSTOP')
@@ -181,12 +205,15 @@ test('[engine-4] the most urgent request is answered first', async () => {
   }
   const running = ask('running', work(20_000, { priority: 'control' }))
   await untilBusy()
-  await Promise.all([
-    running,
+  // It reads nothing before all three are there, however long this process is kept from writing them.
+  kill(supervisor, 'SIGSTOP')
+  const others = [
     ask('background', { ...sum(1, 1), priority: 'background' }),
     ask('interactive', sum(1, 1)),
     ask('control', { ...sum(1, 1), priority: 'control' }),
-  ])
+  ]
+  kill(supervisor, 'SIGCONT')
+  await Promise.all([running, ...others])
   expect(order).toEqual(['running', 'control', 'interactive', 'background'])
 })
 

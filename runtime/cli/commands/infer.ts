@@ -40,6 +40,8 @@ interface InferAnswer {
 
 /** A first load on a small board included. */
 const inferMsMax = 120_000
+/** The device's own word on a request that came too late is worth waiting for. */
+const lateWordMs = 5_000
 
 export async function infer(model: string, options: InferOptions, context: Context): Promise<number> {
   const { terminal } = context
@@ -58,7 +60,7 @@ export async function infer(model: string, options: InferOptions, context: Conte
       `the inputs have ${body.byteLength} bytes, more than the ${wireLimits.inputsBytesMax} allowed`,
     )
   const blob = new Blob([new Uint8Array(body)])
-  const asked = hub.upload<InferAnswer>('/api/infer', blob, 'application/cbor', inferMsMax)
+  const asked = hub.upload<InferAnswer>('/api/infer', blob, 'application/cbor', inferMsMax + lateWordMs)
   const answer = await asked.catch(async (error) => {
     if (!(error instanceof HubError) || error.status !== 404) throw error
     if (!specs) throw await unknownAnywhere(hub, models, model)

@@ -16,6 +16,7 @@ import { ModelTimes } from './model-times.ts'
 /** Requests whose model was never timed are taken to last so long, milliseconds. */
 const unknownMs = 20
 const fatalLoadsMax = 2
+const hangsMax = 2
 /** A model that ends engines is refused to requests for so long: then one may try it again. */
 const fatalRestMs = 10 * 60_000
 /** One that did not load, for any other reason, is not worth a request for so long: its file may be mended. */
@@ -33,8 +34,10 @@ interface Entry {
   wanted: boolean
   /** Engines that ended while it was loading, perhaps for another's sake. */
   fatalLoads: number
-  /** It was under way, with others, when an engine took too much memory. */
+  /** It was under way, with others, when an engine took too much memory, or hung. */
   suspected: boolean
+  /** Engines that hung in it alone, without an answer between. */
+  hangs: number
   /** It ends engines; until then, monotonic milliseconds. */
   refusal: { readonly error: InferError; readonly untilMs: number } | undefined
   /** While it is `failed`: until then it would fail again. */
@@ -145,6 +148,7 @@ export class EngineModels {
     if (!entry) throw unknown(name, `there are: ${[...this.#entries.keys()].join(', ') || 'none'}`)
     entry.wanted = true
     entry.fatalLoads = 0
+    entry.hangs = 0
     entry.refusal = undefined
     this.#toLoad.add(name)
     if (entry.state === 'loaded') return { loaded: Promise.resolve(), leave: () => {} }
@@ -198,10 +202,25 @@ export class EngineModels {
 
   /** The engine took more memory than it may, and is ended for it, while these were loaded or run. */
   onOverrun(names: readonly string[], reason: string, nowMs: number): void {
+    const entry = this.#suspect(names)
+    if (entry) refuse(entry, 'memory', reason, nowMs)
+  }
+
+  /** The engine hung in native code, and is ended for it, while these were loaded or run. */
+  onHang(names: readonly string[], nowMs: number): void {
+    const entry = this.#suspect(names)
+    if (!entry) return
+    entry.hangs += 1
+    if (entry.hangs < hangsMax) return
+    const reason = `it ran on past its deadline ${entry.hangs} times, and the engine was ended for it`
+    refuse(entry, 'run', reason, nowMs)
+  }
+
+  /** The culprit, where there is only one that may be. */
+  #suspect(names: readonly string[]): Entry | undefined {
     const entries = names.flatMap((name) => this.#entries.get(name) ?? [])
     for (const entry of entries) entry.suspected = true
-    const [entry, ...others] = entries
-    if (entry && others.length === 0) refuse(entry, 'memory', reason, nowMs)
+    return entries.length === 1 ? entries[0] : undefined
   }
 
   /** It made room for another. A load that somebody waits for is answered by a message of its own. */
@@ -217,6 +236,7 @@ export class EngineModels {
     if (!entry) return
     entry.fatalLoads = 0
     entry.suspected = false
+    entry.hangs = 0
     if (modelMs !== undefined) entry.times.add(modelMs)
   }
 
@@ -289,6 +309,7 @@ function fresh(model: EngineModel): Entry {
     wanted: false,
     fatalLoads: 0,
     suspected: false,
+    hangs: 0,
     refusal: undefined,
     failedUntilMs: 0,
     waiters: new Set(),
@@ -305,7 +326,7 @@ function fail(entry: Entry, error: InferError, untilMs: number): void {
 }
 
 /** It ends engines. */
-function refuse(entry: Entry, code: 'model-load' | 'memory', reason: string, nowMs: number): void {
+function refuse(entry: Entry, code: 'model-load' | 'memory' | 'run', reason: string, nowMs: number): void {
   const untilMs = nowMs + fatalRestMs
   entry.refusal = { error: new InferError(code, `model ${entry.model.name}: ${reason}`), untilMs }
   fail(entry, new InferError(code, reason), untilMs)

@@ -21,7 +21,7 @@ import type {
   ModelOutlook,
   ModelSignature,
 } from './engines.ts'
-import { cancelled, type Flight, failureIn, newFlight, onTheWire, stopped } from './flight.ts'
+import { cancelled, type Flight, failureIn, late, newFlight, onTheWire, stopped } from './flight.ts'
 import { Flights } from './flights.ts'
 import { MemoryGuard } from './memory-guard.ts'
 import { Readings } from './readings.ts'
@@ -303,20 +303,17 @@ export class EngineSupervisor implements Engines {
   }
 
   #onExpired(flight: Flight): void {
-    const { deadlineMs, model } = flight.request
-    this.#settle(
-      flight,
-      new InferError('deadline', `${model} did not answer within ${deadlineMs} ms`, { retryable: true }),
-    )
+    this.#settle(flight, late(flight))
     if (!this.#flights.has(flight)) return
     // Another request that it may be running still has time: the engine hangs only once that is over too.
     const child = this.#child
     const lastMs = Math.max(...this.#flights.sent.map((one) => one.expiresAtMs))
     const loadMs = this.#models.loading.size > 0 ? this.#options.loadDeadlineMs : 0
     const silentMs = Math.max(lastMs - this.#nowMs, loadMs, 0) + this.#options.graceMs
-    flight.cancelTimer = this.#clock.after(silentMs, () =>
-      child?.kill(`silent for ${this.#options.graceMs} ms after a request's deadline`),
-    )
+    flight.cancelTimer = this.#clock.after(silentMs, () => {
+      this.#models.onHang([...this.#underWay], this.#nowMs)
+      child?.kill(`silent for ${this.#options.graceMs} ms after a request's deadline`)
+    })
   }
 
   #onResponse(response: InferResponse): void {

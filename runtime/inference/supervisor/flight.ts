@@ -44,6 +44,11 @@ export function failureIn({ code, message, retryAfterMs }: InferFailure['error']
   return new InferError(code, message, { retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
 }
 
+export function late({ request: { model, deadlineMs } }: Flight): InferError {
+  const line = `${model} did not answer within ${Math.round(deadlineMs)} ms`
+  return new InferError('deadline', line, { retryable: true })
+}
+
 export function cancelled(): InferError {
   return new InferError('cancelled', 'cancelled by its caller')
 }

@@ -57,3 +57,17 @@ test('[inference-10] a suspect goes alone until it has answered; having loaded i
   models.onOverrun(['a'], 'it took too much', 0)
   expect(models.refusal('a', 0)).toMatchObject({ code: 'memory', message: 'model a: it took too much' })
 })
+
+test('[inference-3] of several in which an engine hung none is refused until it is the only one, and an answer clears it', () => {
+  const models = modelsOf('a', 'b')
+  for (const _ of [1, 2, 3]) models.onHang(['a', 'b'], 0)
+  expect(models.refusal('a', 0)).toBeUndefined()
+  expect(models.mayGo('a', () => new Set(['b']))).toBe(false)
+  models.onHang(['a'], 0)
+  models.onAnswered('a', 1)
+  models.onHang(['a'], 0)
+  expect(models.refusal('a', 0)).toBeUndefined()
+  models.onHang(['a'], 0)
+  expect(models.refusal('a', 599_999)).toMatchObject({ code: 'run' })
+  expect(models.refusal('a', 600_000)).toBeUndefined()
+})
