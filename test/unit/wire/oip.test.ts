@@ -140,7 +140,8 @@ describe('requests', () => {
   test('a body that is no JSON, or shorter than its header says, is bad input', () => {
     const bad = expect.objectContaining({ code: 'bad-input' })
     expect(() => parseOipRequest(Buffer.from('<html>'), 6)).toThrow(bad)
-    for (const body of ['', '{']) expect(() => parseOipRequest(Buffer.from(body), body.length)).toThrow('no JSON')
+    for (const body of ['', '{'])
+      expect(() => parseOipRequest(Buffer.from(body), body.length)).toThrow('no JSON')
     expect(() => parseOipRequest(Buffer.from('{}'), 3)).toThrow(bad)
     expect(() => parseOipRequest(Buffer.from('{}'), Number.NaN)).toThrow(bad)
     expect(() => parseOipRequest(Buffer.from('{}'), -1)).toThrow(bad)
