@@ -14,6 +14,7 @@ import { Replicator } from './agent/move/replicate.ts'
 import { TakeOver } from './agent/move/take-over.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
+import { AgentDoor, type AgentDoorDeps } from './assistant/agent-door.ts'
 import { Assistant } from './assistant/assistant.ts'
 import { Calls } from './assistant/calls.ts'
 import { listenLive } from './assistant/live.ts'
@@ -105,13 +106,10 @@ export class Runtime implements AsyncDisposable {
         .publishEvent(kind, event, 'event')
         .catch((error) => log.warn('an event was not kept', { kind, reason: messageOf(error) }))
     }
-    const assistant = new Assistant({
-      clock,
-      registry,
-      actuation,
-      understand,
-      onEvent: tell('command'),
-    })
+    const hand: AgentDoorDeps['hand'] = async (call, s) => await others.agents?.hand(call, s)
+    const door = new AgentDoor({ registry, actuation, hand })
+    const spoken = { clock, registry, actuation, understand, onEvent: tell('command') }
+    const assistant = new Assistant({ ...spoken, toAgent: door.give })
 
     const stop = new AbortController()
     // At once: whoever sees this device online may command it. Models and perception come behind.
@@ -146,7 +144,7 @@ export class Runtime implements AsyncDisposable {
     const holds: ServicesDeps['holds'] = (agent, { name, token }) =>
       others.site?.leases.held(name, agent)?.token === token
     const services = servicesOf({
-      ...{ clock, registry, actuation, inference: router, timeZone, holds },
+      ...{ clock, registry, actuation, inference: router, timeZone, holds, askedFor: door.askedFor },
       site: { own: config.id, remote: () => others.remote },
     })
     const shared = { clock, log, services, models: router, publishApproval: tell('approval') }
@@ -155,7 +153,7 @@ export class Runtime implements AsyncDisposable {
           await openTogether(
             {
               ...shared,
-              ...{ link, registry, actuation, inference, others },
+              ...{ link, registry, actuation, inference, others, home: door.home },
               safety: board.safety,
               tellDecision: tell('decision'),
             },
@@ -238,11 +236,12 @@ interface Together extends AsyncDisposable {
   readonly audit: DeviceAudit
 }
 
-/** What agents reach of the other devices, once it is open: calls that were under way at a crash are performed before all is. */
+/** What agents reach of the other devices, and people of the agents, once it is open: calls that were under way at a crash are performed before all is. */
 interface Others {
   site?: Site
   audit?: DeviceAudit
   remote?: Remote
+  agents?: DeviceAgents
 }
 
 interface TogetherDeps extends Shared {
@@ -307,6 +306,7 @@ async function openTogether(
   const copies: { changed?: () => void } = {}
   const changed = () => copies.changed?.()
   agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents, changed }, config, signal))
+  others.agents = agents
   const here = { ...shared, link, registry, inference, audit, people: config.people }
   const mover = stack.use(
     await openMover(here, agents, { signer: site.signer, config: config.agents }, signal),

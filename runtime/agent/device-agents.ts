@@ -16,20 +16,23 @@ import type { DeviceAudit } from '../observe/device-audit.ts'
 import type { AgentsNow } from '../wire/agents-now.ts'
 import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
-import { Agents, type AgentsDeps } from './agents.ts'
+import { type AgentStatus, Agents, type AgentsDeps } from './agents.ts'
 import { AgentsTold } from './agents-told.ts'
 import { adopted, openBundle } from './bundle/bundle.ts'
 import type { CallsAcross } from './calling/across.ts'
+import type { Calling, CallingDeps, Handed, HostCall } from './calling/calling.service.ts'
 import { agentContractor, mayDecide } from './decide/contractor.ts'
 import type { Contractor } from './decide/decisions.ts'
 import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
 import { askService } from './permissions/ask.service.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
-import type { Policy } from './permissions/policy.ts'
+import { parseGrants } from './permissions/grant.ts'
+import { isStillGranted } from './permissions/judge.ts'
+import { effective, type Policy } from './permissions/policy.ts'
 import { Recordings, recordingsIn } from './replay/recordings.ts'
 import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
-import type { Service } from './service.ts'
+import { hostName, type Service } from './service.ts'
 import { agentsFile } from './store/agent-store.ts'
 import { agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
@@ -44,6 +47,14 @@ export interface Forgotten {
   readonly runs: number
 }
 
+/** What became of a call of this device to one of its agents. */
+export type HandedHere =
+  /** No agent of this name is this device's to ask: none is installed, or a person stopped it. */
+  | { readonly taken: false; readonly installed: false }
+  /** There is one, and it did not take it: in one line why. */
+  | { readonly taken: false; readonly installed: true; readonly why: string }
+  | Extract<Handed, { readonly taken: true }>
+
 export interface DeviceAgentsDeps {
   readonly clock: Clock
   readonly log: Log
@@ -52,6 +63,8 @@ export interface DeviceAgentsDeps {
   readonly services: readonly Service[]
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
+  /** What this device answers an agent that calls it. */
+  readonly home?: CallingDeps['home']
   /** The device's router. */
   readonly models: ChatModels
   /** Tells people what waits for their yes. Never throws. */
@@ -82,6 +95,7 @@ export class DeviceAgents implements AsyncDisposable {
   #told: AgentsTold | undefined
   #policy: Policy
   #parts: AsyncDisposable | undefined
+  #calling: Pick<Calling, 'hand'> | undefined
   #forget: ((about: string) => Promise<Forgotten>) | undefined
 
   /** Agents that were running when the device ended go on. Throws UsageError for a policy that cannot be read. */
@@ -179,6 +193,19 @@ export class DeviceAgents implements AsyncDisposable {
     return this.#permissions?.approvals
   }
 
+  /** Hands a call of this device to one of its agents. Never throws. */
+  async hand(call: HostCall, signal: AbortSignal): Promise<HandedHere> {
+    const agents = await this.known()
+    if (!agents) return { taken: false, installed: false }
+    const mayHear = this.#mayHear(agents.grantsOf(call.to))
+    const handed = mayHear ? await this.#calling?.hand(call, signal) : undefined
+    if (handed?.taken) return handed
+    if (this.#stop.signal.aborted) return { taken: false, installed: true, why: 'the device is stopping' }
+    const status = agents.list().find(({ name }) => name === call.to)
+    if (!status || notHere.has(status.state)) return { taken: false, installed: false }
+    return { taken: false, installed: true, why: mayHear ? whyNotTaken(status) : lacks(call.to) }
+  }
+
   /** Erases what agents remember about a person, and all recorded runs: nobody knows whom those name. */
   async forget(about: string): Promise<Forgotten> {
     await this.known()
@@ -198,7 +225,7 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   async #open(): Promise<Agents> {
-    const { clock, log, identity, services, models, publishAgents, across } = this.#deps
+    const { clock, log, identity, services, models, publishAgents, across, home } = this.#deps
     const { agents } = this.#config
     const { signal } = this.#stop
     const shared = { directory: this.#directory, ...agents }
@@ -220,7 +247,7 @@ export class DeviceAgents implements AsyncDisposable {
     const mind = parts.use(
       await openMind(
         {
-          ...{ clock, log, models, across, outside: toolServers },
+          ...{ clock, log, models, across, home, outside: toolServers },
           perform: async (...asked) => (await ready.promise).performFor(...asked),
           // Before they all are: whoever is called may still be on its way.
           runs: (agent) => running?.runs(agent) ?? true,
@@ -268,12 +295,19 @@ export class DeviceAgents implements AsyncDisposable {
     this.#schedule = schedule
     this.#permissions = kept
     this.#told = told
+    this.#calling = mind.calling
     this.#parts = parts.move()
     this.#forget = async (about) => ({
       erased: await mind.forget(about),
       runs: await recordings.forgetAll(),
     })
     return opened
+  }
+
+  /** What is said of the home is for those alone that somebody let hear it. */
+  #mayHear(grants: string): boolean {
+    const asked = { op: 'call', args: { agent: hostName } } as const
+    return grants !== '' && isStillGranted(asked, effective(this.policy, parseGrants(grants)))
   }
 
   #recordings(): Recordings {
@@ -306,4 +340,18 @@ export class DeviceAgents implements AsyncDisposable {
     const grants = this.#running?.grantsOf(agent) ?? ''
     return this.#permissions?.permissions.priorityOf(asked, grants) ?? 'background'
   }
+}
+
+/** States in which a person's word took an agent from this device, or it is not yet this device's. */
+const notHere: ReadonlySet<string> = new Set(['stopped', 'moved', 'arriving', 'standby'])
+
+const lacks = (agent: string) =>
+  `${agent} lacks the grant agent:${hostName}: "ganglion agent grant ${agent} --allow agent:${hostName}" gives it`
+
+function whyNotTaken({ name, state, reason, problem }: AgentStatus): string {
+  const [line = ''] = (reason ?? problem ?? '').split('\n')
+  const because = line === '' ? '' : `: ${line}`
+  if (state === 'running') return `${name} did not take it${because}`
+  const mend = state === 'failed' ? `; "ganglion agent resume ${name}" lets it go on` : ''
+  return `${name} ${state === 'moving' ? 'is' : 'has'} ${state}${because}${mend}`
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { parseJson } from '../wire/messages.ts'
 import type { CallsAcross } from './calling/across.ts'
-import { callingServices } from './calling/calling.service.ts'
+import { Calling, type CallingDeps } from './calling/calling.service.ts'
 import { packedMemory } from './memory/carry.ts'
 import { embedWith } from './memory/embedding.ts'
 import { memoryService } from './memory/memory.service.ts'
@@ -29,10 +29,12 @@ export interface MindDeps {
   readonly runs: (agent: string) => boolean
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
+  readonly home?: CallingDeps['home']
 }
 
 export interface Mind extends AsyncDisposable {
   readonly services: readonly Service[]
+  readonly calling: Pick<Calling, 'hand'>
   /** Erases all that an agent remembers. */
   remove(agent: string): void
   /** Erases what all of them remember about a person; how many things went. On the disk when it resolves. */
@@ -45,7 +47,7 @@ export interface Mind extends AsyncDisposable {
 
 /** Throws where the disk cannot be used. */
 export async function openMind(
-  { clock, log, models, perform, outside, runs, across }: MindDeps,
+  { clock, log, models, perform, outside, runs, across, home }: MindDeps,
   directory: string,
 ): Promise<Mind> {
   const { store, recoveredFrom } = await MemoryStore.open(directory, clock.nowMs())
@@ -53,11 +55,13 @@ export async function openMind(
     log.error('what agents remember could not be read: it was put aside, and they begin with nothing', {
       recoveredFrom,
     })
+  const calling = new Calling({ clock, store, runs, across, home })
   return {
+    calling,
     services: [
       memoryService({ clock, store, embed: embedWith(models) }),
       thinkService({ clock, chat: chatBy(models), store, perform, outside }),
-      ...callingServices({ clock, store, runs, across }),
+      ...calling.services,
     ],
     remove: (agent) => store.remove(agent),
     async forget(about) {

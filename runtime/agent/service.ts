@@ -52,6 +52,9 @@ export const unshared: Sharing = {
   spend: () => {},
 }
 
+/** By this name agents call the device itself, and it them: no agent is called so. */
+export const hostName = 'home'
+
 export interface Performing {
   readonly caller: Caller
   readonly call: Call

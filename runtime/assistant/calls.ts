@@ -52,7 +52,10 @@ export interface CallDeps {
   readonly recordingsFrom: string | undefined
 }
 
-const inferRpc = v.looseObject({ ...inferParams.entries, deadlineMs: rpcRequest.entries.deadlineMs })
+const { deadlineMs } = rpcRequest.entries
+const inferRpc = v.looseObject({ ...inferParams.entries, deadlineMs })
+const hearRpc = v.looseObject({ ...hearParams.entries, deadlineMs: v.optional(deadlineMs) })
+const sayRpc = v.looseObject({ ...sayParams.entries, deadlineMs: v.optional(deadlineMs) })
 
 /** A page or a terminal, as it says; but whoever reaches the broker can say so, hence no higher rank than the broker's. */
 const caller = { principal: 'mqtt:user', viaNetwork: true } as const
@@ -68,10 +71,11 @@ export class Calls {
   async answer(method: RpcMethod, request: unknown, signal: AbortSignal): Promise<unknown> {
     const { assistant } = this.#deps
     if (method === 'say') {
-      const { text, area } = params(sayParams, request)
-      return assistant.say(text, { ...caller, ...(area === undefined ? {} : { area }) }, signal)
+      const { text, area, deadlineMs } = params(sayRpc, request)
+      const options = { ...caller, withinMs: deadlineMs, ...(area === undefined ? {} : { area }) }
+      return assistant.say(text, options, signal)
     }
-    if (method === 'hear') return this.#hear(params(hearParams, request), signal)
+    if (method === 'hear') return this.#hear(params(hearRpc, request), signal)
     if (method === 'command') {
       const { entity, command } = params(commandParams, request)
       return assistant.command({ entity, command, ...caller }, signal)
@@ -86,10 +90,7 @@ export class Calls {
     return this.#deps.status()
   }
 
-  async #hear(
-    request: { ticket: string; area?: string | undefined },
-    signal: AbortSignal,
-  ): Promise<SayResult> {
+  async #hear(request: v.InferOutput<typeof hearRpc>, signal: AbortSignal): Promise<SayResult> {
     const { voice, assistant, recordingsFrom, clock } = this.#deps
     if (!voice) throw new RpcError('unavailable', 'voice is switched off in this device’s configuration')
     if (recordingsFrom === undefined)
@@ -97,13 +98,16 @@ export class Calls {
         'unavailable',
         'this device was given no gateway to fetch recordings from: start it with --gateway',
       )
+    const calledMs = clock.monotonicMs()
     try {
       const wav = await fetchRecording(recordingsFrom, request.ticket, wireLimits.recordingBytesMax, signal)
       const arrivedMs = clock.monotonicMs()
       const heard = await voice.hear(wav, signal)
       if (heard.text === '') return nothingHeard(clock.monotonicMs() - arrivedMs)
-      const where = request.area === undefined ? {} : { area: request.area }
-      return await assistant.say(heard.text, { ...caller, spokenAtMs: arrivedMs, ...where }, signal)
+      const { area, deadlineMs } = request
+      const leftMs = deadlineMs === undefined ? undefined : deadlineMs - (clock.monotonicMs() - calledMs)
+      const options = { ...caller, withinMs: leftMs, ...(area === undefined ? {} : { area }) }
+      return await assistant.say(heard.text, { ...options, spokenAtMs: arrivedMs }, signal)
     } catch (error) {
       throw asRpcError(error)
     }

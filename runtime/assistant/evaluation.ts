@@ -15,6 +15,7 @@ import { understand } from '../understanding/understand.ts'
 import type { Reading, SayResult } from '../wire/messages.ts'
 import { Assistant } from './assistant.ts'
 import type { HomeTest } from './home-tests.ts'
+import type { SayOptions } from './spoken.ts'
 
 export interface EvaluationFailure {
   readonly file: string
@@ -37,18 +38,38 @@ const notCompared: ReadonlySet<string> = new Set(['is_closed', 'is_opening', 'is
 
 type Snapshot = ReadonlyMap<string, Telemetry>
 
+/** A home of one sentence, in virtual time. */
+export interface HomeParts {
+  readonly clock: VirtualClock
+  readonly registry: EntityRegistry
+  readonly actuation: Actuation
+}
+/** How a sentence is carried out. */
+export type SayIn = (
+  home: HomeParts,
+  text: string,
+  options: SayOptions,
+  signal: AbortSignal,
+) => Promise<SayResult>
+
+const sayDirectly: SayIn = ({ clock, ...parts }, text, options, signal) => {
+  const assistant = new Assistant({ clock, ...parts, understand, onEvent: () => {} })
+  return clock.run(() => assistant.say(text, options, signal))
+}
+
 export async function evaluate(
   tests: readonly HomeTest[],
   hal: Hal,
   signal: AbortSignal,
   onProgress: (done: number) => void = () => {},
+  say = sayDirectly,
 ): Promise<Evaluation> {
   const categories = new Map<string, { total: number; passed: number }>()
   const failures: EvaluationFailure[] = []
   const latencies: number[] = []
   for (const [index, test] of tests.entries()) {
     signal.throwIfAborted()
-    const run = await tryOne(test, hal, signal)
+    const run = await tryOne(test, hal, say, signal)
     if (!('error' in run)) latencies.push(run.latencyMs)
     const category = categories.get(test.category) ?? { total: 0, passed: 0 }
     categories.set(test.category, category)
@@ -84,10 +105,11 @@ interface Run {
 async function tryOne(
   test: HomeTest,
   hal: Hal,
+  say: SayIn,
   signal: AbortSignal,
 ): Promise<Run | { readonly error: string }> {
   try {
-    return await runOne(test, hal, signal)
+    return await runOne(test, hal, say, signal)
   } catch (error) {
     if ((error as { code?: unknown }).code === 'malformed') return { error: messageOf(error) }
     throw error
@@ -99,17 +121,18 @@ function homeFailure(test: HomeTest, error: string): EvaluationFailure {
   return { file: test.file, sentence: test.sentence, expected, got: { error }, reading: undefined }
 }
 
-async function runOne(test: HomeTest, hal: Hal, signal: AbortSignal): Promise<Run> {
+async function runOne(test: HomeTest, hal: Hal, say: SayIn, signal: AbortSignal): Promise<Run> {
   const clock = new VirtualClock(test.nowMs === undefined ? {} : { startMs: test.nowMs })
   const host = { clock, log: silentLog, random: () => clock.random() }
   const options = { home: { name: test.file, yaml: test.home }, hostSensors: false }
   await using board = await clock.run(() => hal.openBoard(options, host, signal))
-  const { assistant, registry, detach } = assemble(board, clock)
+  const { registry, actuation, detach } = assemble(board, clock)
   using _detach = { [Symbol.dispose]: detach }
   const before = snapshot(registry)
   const startMs = performance.now()
   const where = test.area === undefined ? {} : { area: test.area }
-  const result = await clock.run(() => assistant.say(test.sentence, { principal: 'user', ...where }, signal))
+  const speaker = { principal: 'user', ...where }
+  const result = await say({ clock, registry, actuation }, test.sentence, speaker, signal)
   const latencyMs = performance.now() - startMs
   return { before, after: snapshot(registry), result, latencyMs, areaNames: areaNamesOf(registry) }
 }
@@ -117,12 +140,7 @@ async function runOne(test: HomeTest, hal: Hal, signal: AbortSignal): Promise<Ru
 function assemble(board: OpenBoard, clock: VirtualClock) {
   const registry = new EntityRegistry(board.layout.areas)
   const actuation = new Actuation({ clock, registry })
-  const detach = attachBoard(board, registry, actuation)
-  return {
-    registry,
-    detach,
-    assistant: new Assistant({ clock, registry, actuation, understand, onEvent: () => {} }),
-  }
+  return { registry, actuation, detach: attachBoard(board, registry, actuation) }
 }
 
 function snapshot(registry: EntityRegistry): Snapshot {

@@ -8,5 +8,5 @@ export const exitCodes = { done: 0, failed: 1, usage: 2, refusedOrQuestion: 3, i
 
 export function exitCodeOf(outcome: Outcome): number {
   if (outcome === 'done') return exitCodes.done
-  return outcome === 'failed' ? exitCodes.failed : exitCodes.refusedOrQuestion
+  return outcome === 'failed' || outcome === 'uncertain' ? exitCodes.failed : exitCodes.refusedOrQuestion
 }

@@ -34,6 +34,8 @@ export interface ActuationRequest {
   readonly lease?: { readonly name: string; readonly token: number }
   /** Unless something is commanded of the entity before, it goes back so long after. */
   readonly expires?: Expires
+  /** Whose wish an agent carries out: what is commanded counts as commanded by them, under the agent's token. */
+  readonly onBehalfOf?: Pick<ActuationRequest, 'principal' | 'viaNetwork'>
   /** Called at the moment the command leaves for the hardware. */
   readonly onSent?: () => void
 }
@@ -263,8 +265,9 @@ export class Actuation {
     startMs: number,
     signal: AbortSignal,
   ): Promise<{ outcome: CommandReport['outcome']; evidence: Evidence }> {
-    const { principal, id = this.#clock.newId(), ttlMs = this.#options.ttlMs } = request
-    const asked = { principal, viaNetwork: request.viaNetwork ?? false }
+    const { id = this.#clock.newId(), ttlMs = this.#options.ttlMs } = request
+    const { principal, viaNetwork = false } = request.onBehalfOf ?? request
+    const asked = { principal, viaNetwork }
     const end = (outcome: CommandReport['outcome'], attempts: number, reason?: string) => ({
       outcome,
       evidence: this.#evidence(actuator, effect, attempts, reason),

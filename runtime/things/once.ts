@@ -14,7 +14,7 @@ export type OnceRequest = ActuationRequest & { readonly ttlMs: number }
  * Never throws for an operating error.
  */
 export async function commandOnce(
-  actuation: Actuation,
+  actuation: Pick<Actuation, 'run' | 'recheck'>,
   request: OnceRequest,
   { resumed, refusal }: { readonly resumed: boolean; readonly refusal?: () => string | undefined },
   signal: AbortSignal,
@@ -29,7 +29,7 @@ export async function commandOnce(
 
 /** How a command that may have been sent before ended; undefined: it is safe to send it again. */
 async function looked(
-  actuation: Actuation,
+  actuation: Pick<Actuation, 'recheck'>,
   request: OnceRequest,
   signal: AbortSignal,
 ): Promise<CommandOnce | undefined> {

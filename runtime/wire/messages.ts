@@ -111,7 +111,8 @@ export const commandReport = v.object({
 })
 export type CommandReport = v.InferOutput<typeof commandReport>
 
-export const outcome = v.picklist(['done', 'failed', 'refused', 'question'])
+/** `uncertain`: nobody can tell what became of it, and it is not tried again. */
+export const outcome = v.picklist(['done', 'failed', 'refused', 'question', 'uncertain'])
 export type Outcome = v.InferOutput<typeof outcome>
 
 /** Which words decided, and what they were taken for. */

@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import type { AgentDefinition, Limits } from '../contract.ts'
 import { grantsOfWants, PermissionError } from '../permissions/grant.ts'
+import { hostName } from '../service.ts'
 import { type MachinePool, type Program, ProgramError } from '../vm/machine-pool.ts'
 import { BundleError, bundleLimits } from './bundle-error.ts'
 
@@ -24,6 +25,7 @@ const nameRule = 'must be a name of a-z, 0-9 and - between them, at most 64 char
 const agentName = v.pipe(
   v.string('must be a text'),
   v.regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, nameRule),
+  v.notValue(hostName, `must be another name: ${hostName} is the device itself`),
 )
 const manifest = v.strictObject({
   name: agentName,

@@ -3,7 +3,8 @@
  *
  * Invariants: [services-4] the id of a command is that of the call, so that whoever has it already knows it as a repetition;
  * [services-5] a command that may have been sent before is looked for in telemetry first: shown it is done, not shown it is sent again
- * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise.
+ * only where the kind says that is safe and it is still worth something, and is `uncertain` otherwise; [services-9] a command of what
+ * somebody asked for is given only while they wait for it, and counts as theirs.
  */
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
@@ -27,6 +28,7 @@ const schema = v.object({
   entity: entityId,
   command: record,
   expires: v.optional(v.object({ afterMs, to: record })),
+  request: v.optional(v.pipe(v.string(), v.maxLength(128))),
   lease: v.optional(v.object({ name: v.string(), token: v.number() })),
   deadlineMs: deadline,
 })
@@ -35,9 +37,11 @@ type Args = v.InferOutput<typeof schema>
 export interface CommandDeps {
   readonly clock: Clock
   readonly things: Things
-  readonly actuation: Actuation
+  readonly actuation: Pick<Actuation, 'run' | 'recheck'>
   /** Whether an agent of this device holds a lease under this token. */
   readonly holds: (agent: string, lease: { readonly name: string; readonly token: number }) => boolean
+  /** Gives the commands of what somebody has asked this agent for; undefined: nobody waits for it. */
+  readonly askedFor?: (agent: string, request: string) => Pick<Actuation, 'run' | 'recheck'> | undefined
 }
 
 export function commandService(deps: CommandDeps): Service {
@@ -67,21 +71,26 @@ interface Request {
 const leaseRefusal = ({ holds }: CommandDeps, { args: { lease }, performing: { caller } }: Request) =>
   lease && !holds(caller.agent, lease) ? `${caller.agent} does not hold ${lease.name} any more` : undefined
 
+const nobodyWaits = 'nobody waits any more for what was asked for'
+
 async function here(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
   const { things, actuation } = deps
   const { args, performing, ttlMs, id } = request
-  const { command, lease, expires } = args
+  const { command, lease, expires, request: of } = args
   const { caller, resumed } = performing
+  const wish = of === undefined ? actuation : deps.askedFor?.(caller.agent, of)
   const found = await things.find(args.entity, signal)
   if (!found.ok) return notFound(found)
   const asked = {
-    ...{ entity: things.ownId(args.entity), command, ttlMs, id },
+    // Of what nobody waits for any more it is looked for, and not asked for again.
+    ...{ entity: things.ownId(args.entity), command, ttlMs: wish ? ttlMs : 0, id },
     ...{ principal: `agent:${caller.agent}`, token: caller.token, lineage: caller.lineage },
     ...(lease && { lease }),
     ...(expires && { expires }),
   }
-  const refusal = () => leaseRefusal(deps, request)
-  return outcomeOf(args.entity, await commandOnce(actuation, asked, { resumed, refusal }, signal))
+  const refusal = () => (wish ? leaseRefusal(deps, request) : nobodyWaits)
+  const result = await commandOnce(wish ?? actuation, asked, { resumed, refusal }, signal)
+  return outcomeOf(args.entity, result)
 }
 
 async function there(deps: CommandDeps, request: Request, signal: AbortSignal): Promise<Outcome> {
@@ -91,6 +100,8 @@ async function there(deps: CommandDeps, request: Request, signal: AbortSignal): 
   const { entity, device, remote } = deps.things.elsewhere(args.entity) ?? {}
   if (!remote || entity === undefined || device === undefined)
     return failed('unavailable', inOneLine(`${args.entity}: this device is of no site`))
+  if (args.request !== undefined)
+    return failed('bad-request', 'command: what is asked for is of things of this device')
   const refused = leaseRefusal(deps, request)
   if (refused !== undefined && !resumed) return failed('refused', refused)
   const asked = {

@@ -62,6 +62,7 @@ export const shapes: { readonly [op in CallOp]: Shapes } = {
   command: {
     entity: text,
     command: record,
+    request: maybe(text),
     lease: maybe(fields({ name: text, token: count })),
     expires: maybe(fields({ afterMs: number, to: record })),
     deadlineMs,

@@ -67,6 +67,7 @@ const marks = {
   failed: ['✗', 'red'],
   refused: ['–', 'yellow'],
   question: ['?', 'cyan'],
+  uncertain: ['?', 'red'],
 } as const
 
 /** `light.living_room_lamp {"state":"on"} → state on, seen after 93 ms` */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CallsAcross } from '../../../../runtime/agent/calling/across.ts'
-import { callingServices } from '../../../../runtime/agent/calling/calling.service.ts'
+import { Calling } from '../../../../runtime/agent/calling/calling.service.ts'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { MemoryStore } from '../../../../runtime/agent/memory/memory-store.ts'
 import type { Outcome, Service } from '../../../../runtime/agent/service.ts'
@@ -32,10 +32,10 @@ class Device {
     this.bus = new SimulatedBus(broker)
     const { clock } = broker
     this.across = new CallsAcross({ clock, log: silentLog, bus: this.bus, signer: identity })
-    this.#services = callingServices({
+    this.#services = new Calling({
       ...{ clock, store, across: this.across },
       runs: (agent) => agents.includes(agent),
-    })
+    }).services
   }
 
   perform(
@@ -232,7 +232,7 @@ describe('a call to an agent of another device', () => {
     identities[1].trust('eve', eve.publicKey)
     taking()
     const ask = { kind: 'ask', to: 'bob', caller: 'asker', message: 1, leftMs: 3_600_000, resumed: false }
-    const services = callingServices({
+    const { services } = new Calling({
       ...{ clock, store: stores[1] as MemoryStore, across: bob.across },
       // To many agents: each has no more than 64 calls to answer.
       runs: () => true,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { callingLimits, callingServices } from '../../../../runtime/agent/calling/calling.service.ts'
+import { Calling, callingLimits } from '../../../../runtime/agent/calling/calling.service.ts'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { MemoryStore } from '../../../../runtime/agent/memory/memory-store.ts'
 import type { Outcome, Service } from '../../../../runtime/agent/service.ts'
@@ -18,11 +18,14 @@ interface Item {
 let directory: string
 let store: MemoryStore
 let clock: VirtualClock
+let calling: Calling
 let services: readonly Service[]
 const running = new Set(['ana', 'bob', 'eve'])
 
+const home = (agent: string, message: Json): Outcome => ({ ok: true, value: [agent, message] })
 const start = () => {
-  services = callingServices({ clock, store, runs: (agent) => running.has(agent) })
+  calling = new Calling({ clock, store, runs: (agent) => running.has(agent), home })
+  services = calling.services
 }
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'calling-'))
@@ -170,5 +173,59 @@ describe('after a crash [calling-4]', () => {
       value: 'yes',
     })
     expect(none).toEqual([])
+  })
+})
+
+describe('a call of the device itself', () => {
+  const hand = (message: Json = 'turn it on', stop = new AbortController()) =>
+    calling.hand({ to: 'bob', id: 'run-1', message, takeMs: 1_000, withinMs: 5_000 }, stop.signal)
+
+  it('is answered as a call of an agent, and nothing of it is kept [calling-9]', async () => {
+    const { items } = perform('bob', 'calls', {})
+    const handed = hand()
+    expect(items).toMatchObject([{ from: 'home', message: 'turn it on' }])
+    await reply('eve', first(items).key, 'forged')
+    await reply('bob', first(items).key, 'done')
+    expect(await handed).toEqual({ taken: true, outcome: { ok: true, value: 'done' } })
+    expect(store.reply('bob', first(items).key)).toBeUndefined()
+  })
+
+  it('that nobody takes says so, and is handed to nobody later [calling-9]', async () => {
+    running.delete('bob')
+    expect(await hand()).toEqual({ taken: false })
+    running.add('bob')
+    const handed = hand()
+    clock.advance(999)
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.advance(1)
+    expect(await handed).toEqual({ taken: false })
+    expect(perform('bob', 'calls', {}).items).toEqual([])
+  })
+
+  it('that was taken is never said to be free: late, or of an agent that was stopped [calling-9]', async () => {
+    const { stop } = perform('bob', 'calls', {})
+    const late = hand()
+    clock.advance(1_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.advance(4_000)
+    expect(await late).toMatchObject({ taken: true, outcome: { error: { code: 'timeout' } } })
+    const left = hand()
+    stop.abort()
+    expect(await left).toMatchObject({ taken: true, outcome: { error: { code: 'uncertain' } } })
+  })
+
+  it('of which nobody hears the end any more was taken all the same [calling-9]', async () => {
+    perform('bob', 'calls', {})
+    const stop = new AbortController()
+    const handed = hand('x', stop)
+    stop.abort()
+    expect(await handed).toMatchObject({ taken: true, outcome: { error: { code: 'cancelled' } } })
+    expect(await hand('x', stop)).toEqual({ taken: false })
+  })
+})
+
+it('an agent that calls home asks the device itself [calling-10]', async () => {
+  expect(await perform('bob', 'call', { agent: 'home', message: 1 }).outcome).toEqual({
+    ...{ ok: true, value: ['bob', 1] },
   })
 })
