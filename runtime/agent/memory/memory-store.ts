@@ -224,6 +224,11 @@ export class MemoryStore implements AsyncDisposable {
     })
   }
 
+  /** Those that another model made, which tells by their length: they are made again. */
+  dropVectors(agent: string, length: number): void {
+    this.#run('DELETE FROM vector WHERE agent = ? AND octet_length(bytes) <> ?', agent, length)
+  }
+
   /** The newest first. */
   withoutVector(agent: string, most: number): { readonly seq: number; readonly text: string }[] {
     const sql = `SELECT seq, text FROM episode WHERE agent = ? AND seq NOT IN (SELECT seq FROM vector WHERE agent = ?)
@@ -290,12 +295,15 @@ export class MemoryStore implements AsyncDisposable {
   // Thoughts under way: what a model said and what its tools gave, in order
 
   thought({ agent, call }: Writer): Json[] {
+    const whose = [agent, call] as const
     const rows = this.#all(
-      'SELECT entry FROM thought WHERE agent = ? AND call = ? ORDER BY step',
-      agent,
-      call,
+      'SELECT step, entry FROM thought WHERE agent = ? AND call = ? ORDER BY step',
+      ...whose,
     )
-    return rows.map(({ entry }) => JSON.parse(String(entry)))
+    if (rows.every(({ step }, at) => step === at)) return rows.map(({ entry }) => JSON.parse(String(entry)))
+    // Its beginning was forgotten with somebody: what it did afterwards means nothing.
+    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', ...whose)
+    return []
   }
 
   keepThought({ agent, call }: Writer, step: number, entry: Json): void {
@@ -362,7 +370,7 @@ export class MemoryStore implements AsyncDisposable {
       went += Number(this.#prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes)
     // What a thought holds is not known by person; one that is under way begins anew after a crash.
     const also = agent === undefined ? '' : ' WHERE agent = ?'
-    for (const table of went > 0 ? ['thought', 'thought_end', 'reply'] : [])
+    for (const table of ['thought', 'thought_end', 'reply'])
       this.#run(`DELETE FROM ${table}${also}`, ...values.slice(1))
     return went
   }
@@ -464,10 +472,15 @@ export class MemoryStore implements AsyncDisposable {
 
 const bytesOf = (text: string) => Buffer.byteLength(text)
 
-/** A person as compared: `Ana`, ` ana` and `ANA` are one. */
+/** A person as compared: `Ana`, ` ana` and `ANA` are one, also with what nobody sees in between. */
 function personOf(about: string | undefined): string | null {
   if (about === undefined) return null
-  const person = about.normalize('NFKC').trim().toLowerCase()
+  const person = about
+    .normalize('NFKC')
+    .replace(/\p{Cf}/gu, '')
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .toLowerCase()
   if (person === '' || bytesOf(about) > memoryLimits.aboutBytesMax)
     throw new MemoryError('bad-request', `about names a person in 1 to ${memoryLimits.aboutBytesMax} bytes`)
   return person

@@ -29,7 +29,7 @@ const schemas = {
   'memory.keys': v.object({ prefix: v.string() }),
   'memory.note': v.object({ text, ...labels }),
   'memory.search': v.object({
-    text,
+    text: v.pipe(text, v.maxBytes(memoryLimits.textBytesMax)),
     most: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(memoryLimits.foundMax)), 5),
   }),
   'memory.forget': v.object({ about: text }),

@@ -7,6 +7,8 @@ import { type MemoryStore, memoryLimits } from './memory-store.ts'
 const candidatesMax = 64
 /** Vectors made at one search, newest texts first: a device that just got its model catches up in some searches. */
 const vectorsPerSearch = 32
+/** Of a vector, many times what sentence models give: vectors are not counted in what an agent may keep. */
+const dimensionsMax = 4_096
 /** All that is found together, so that it fits into one answer. */
 const answerBytesMax = 96 * 1024
 
@@ -63,8 +65,9 @@ async function byMeaning(
   let asked: Int8Array
   try {
     const [query, ...made] = await embed([text, ...missing.map((one) => one.text)], signal)
-    if (!query) return undefined
+    if (!query || query.length > dimensionsMax) return undefined
     asked = quantized(query)
+    store.dropVectors(agent, asked.length)
     for (const [at, { seq }] of missing.entries()) {
       const vector = made[at]
       if (vector) store.keepVector(seq, quantized(vector))

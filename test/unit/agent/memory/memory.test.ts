@@ -141,6 +141,68 @@ describe('search', () => {
     expect(await found('lamp', { embed: broken })).toEqual(['the lamp'])
   })
 
+  it('makes vectors anew that a model of other dimensions made [memory-4]', async () => {
+    for (const text of ['the lamp', 'the gate']) await given('memory.note', { text })
+    const wide: Embed = async (texts, signal) =>
+      (await embed(texts, signal)).map((vector) => Float32Array.of(...vector, 0, 0))
+    await found('something creaky', { embed })
+    // What the first search finds to be of another model, the next has made anew.
+    expect(await found('something creaky', { embed: wide })).toEqual([])
+    expect(await found('something creaky', { embed: wide })).toEqual(['the gate', 'the lamp'])
+    expect(store.vectors('one').map(({ vector }) => vector.length)).toEqual([4, 4])
+    // A vector of a megabyte is none: search goes by words, and nothing is kept.
+    const huge: Embed = async (texts) => texts.map(() => new Float32Array(1_000_000))
+    expect(await found('lamp', { embed: huge })).toEqual(['the lamp'])
+    expect(store.vectors('one').map(({ vector }) => vector.length)).toEqual([4, 4])
+  })
+
+  it('bears whatever is searched for, in any script, and never looks at what another agent noted', async () => {
+    const texts = [
+      'cafe\u0301 ouvert',
+      'Straße gesperrt',
+      'η πόρτα',
+      '台所の電気',
+      'lone \ud800 half',
+      'nul \0 inside',
+    ]
+    for (const text of texts) await given('memory.note', { text })
+    await given('memory.note', { text: 'secret of another' }, { agent: 'two' })
+    for (const [asked, first] of [
+      ['caf\u00e9', texts[0]],
+      ['CAFÉ', texts[0]],
+      ['straße', texts[1]],
+      ['ΠΌΡΤΑ', texts[2]],
+      ['台所の電気', texts[3]],
+      ['half', 'lone \ufffd half'],
+      ['inside', texts[5]],
+    ])
+      expect((await found(String(asked)))[0], asked).toBe(first)
+    for (const asked of [
+      'text : secret',
+      'agent:two',
+      '{text} : secret',
+      '^secret',
+      'secret*',
+      'NOT cafe',
+      '"secret',
+      "a' OR 1=1 --",
+      '\ud800',
+      '\u202e',
+      '🔥',
+      '%',
+    ])
+      expect(await found(asked).then((all) => all.filter((text) => text.includes('another'))), asked).toEqual(
+        [],
+      )
+    const words = Array.from({ length: 400 }, (_, at) => `w${at}`).join(' ')
+    expect(await found(words)).toEqual([])
+    expect(await found('x'.repeat(4_096))).toEqual([])
+    expect(await ask('memory.search', { text: 'x'.repeat(4_097) })).toMatchObject({
+      ok: false,
+      error: { code: 'bad-request' },
+    })
+  })
+
   it('keeps no vector of what was forgotten while the model thought', async () => {
     await given('memory.note', { text: 'the lamp', about: 'Ana' })
     const slow: Embed = async (texts, signal) => {
@@ -242,6 +304,27 @@ describe('forgetting', () => {
     await given('memory.note', { text: 'zebulon is back' })
     await reopen()
     expect(await found('zebulon')).toEqual(['zebulon is back'])
+  })
+
+  it('knows a person by what is seen of the name [memory-6]', async () => {
+    for (const about of ['Ana Maria', ' ana  maria', 'A\u200bna\u00a0Maria\ufeff', '\uff21na Maria'])
+      await given('memory.note', { text: 'zebulon', about })
+    expect(await given('memory.forget', { about: 'ANA MARIA' })).toBe(4)
+    expect(await ask('memory.forget', { about: '\u200b' })).toMatchObject({ error: { code: 'bad-request' } })
+  })
+
+  it('takes along what thoughts held, also where nothing else was about the person [memory-6]', async () => {
+    const writer = { agent: 'one', call: '7@5' }
+    store.keepThought(writer, 0, { kind: 'gave', content: 'zebulon came' })
+    store.endThought({ agent: 'one', call: '6@5' }, { answer: 'quixotic' })
+    store.keepReply('one', 'k', 'wednesbury')
+    expect(store.forgetEverywhere('Ana')).toBe(0)
+    expect(onDisk()).not.toMatch(/zebulon|quixotic|wednesbury/)
+    // It is under way still: what it goes on with has no beginning, and is not taken for all of it after a crash.
+    store.keepThought(writer, 1, { kind: 'said' })
+    expect(store.thought(writer)).toEqual([])
+    store.keepThought(writer, 0, { kind: 'anew' })
+    expect(store.thought(writer)).toEqual([{ kind: 'anew' }])
   })
 
   it('is said again when the call is performed again, and a note from before does not come back [memory-3]', async () => {
