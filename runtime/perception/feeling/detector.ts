@@ -13,7 +13,7 @@ import { type InferChunk, type Privacy, strictest } from '../../wire/infer.ts'
 import { Presence } from '../agreement.ts'
 import { labelOf, MadeSensor } from '../made-sensor.ts'
 import type { HistoryFile } from './history-file.ts'
-import { Sampling } from './sampling.ts'
+import { numberOf, Sampling } from './sampling.ts'
 import { Window } from './window.ts'
 
 export interface DetectorOptions {
@@ -75,6 +75,7 @@ export class Detector implements AsyncDisposable {
   readonly #deps: Deps
   readonly #options: DetectorOptions
   readonly #sensor: MadeSensor | undefined
+  readonly #staleMs: number
   readonly #sampling: Sampling
   readonly #window: Window
   readonly #presence: Presence
@@ -93,7 +94,8 @@ export class Detector implements AsyncDisposable {
     const { channels, everyMs, windowRows, need, of } = options
     this.#sensor = options.model === undefined ? undefined : sensorOf(deps.clock, options)
     this.components = this.#sensor ? [this.#sensor] : []
-    this.#sampling = new Sampling(channels, Math.max(staleMsMin, stalePeriods * everyMs))
+    this.#staleMs = Math.max(staleMsMin, stalePeriods * everyMs)
+    this.#sampling = new Sampling(channels, this.#staleMs)
     this.#window = new Window(windowRows, channels.length)
     this.#presence = new Presence({ need, of, offAfterMs: 0 })
   }
@@ -123,12 +125,19 @@ export class Detector implements AsyncDisposable {
     const silent = this.#missing.filter((channel) => !unknown.includes(channel))
     return [
       ...unknown.map((channel) => `there is no entity ${channel}`),
-      ...silent.map((channel) => `${channel} gives no numbers`),
+      ...silent.map((channel) => `${channel} ${this.#silence(channel)}`),
       this.#problem,
       this.#deps.history.problem,
     ]
       .filter((line) => line !== undefined)
       .map((line) => `feeling ${id}: ${line}`)
+  }
+
+  /** Why a channel that there is has no number. */
+  #silence(channel: string): string {
+    const state = this.#deps.registry.get(channel)?.telemetry.state ?? ''
+    if (!Number.isFinite(numberOf(state))) return 'gives no numbers'
+    return `has reported nothing for over ${Math.round(this.#staleMs / 60_000)} minutes`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

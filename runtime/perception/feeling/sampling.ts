@@ -53,8 +53,8 @@ export class Sampling {
   }
 }
 
-/** A sensor's state as a number; that of a switch or a contact as 0 or 1. */
-function numberOf(state: string): number {
+/** A sensor's state as a number, NaN where it is none; that of a switch or a contact as 0 or 1. */
+export function numberOf(state: string): number {
   if (state === 'on') return 1
   if (state === 'off') return 0
   return state.trim() === '' ? Number.NaN : Number(state)

@@ -189,8 +189,8 @@ test('history goes on while a slow model judges [feeling-1]', async () => {
 test('a sensor that says nothing any more is silent, not constant [feeling-2]', async () => {
   const { problems } = await feel([...times(6, at(0.2)), ...Array(8).fill(undefined)])
   expect(problems).toEqual([
-    'feeling pump: sensor.speed gives no numbers',
-    'feeling pump: sensor.heat gives no numbers',
+    'feeling pump: sensor.speed has reported nothing for over 50 minutes',
+    'feeling pump: sensor.heat has reported nothing for over 50 minutes',
   ])
 })
 
