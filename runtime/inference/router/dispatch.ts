@@ -46,12 +46,18 @@ const elsewhere: ReadonlySet<InferErrorCode> = new Set([
   'refused',
   'deadline',
 ])
+/**
+ * The first is late after so many times its usual time, and not before this much of it: a p95 with stalls in it says how long
+ * those are, and not when one began.
+ */
+const lateFactor = 1.5
+const lateMsMin = 20
 /** A first choice that keeps silent this many times as long as it should is given up for the next one. */
 const patience = 2
 const patienceMsMin = 50
 /** Under this a second try costs more than it saves. */
 const hedgeMsMin = 2
-/** Beyond its p95 the first may take this share of what the second would need: it will often be quicker still. */
+/** A late first may take this share of what the second would need on top: it will often be quicker still. */
 const hedgeSlack = 0.25
 
 interface Tried {
@@ -191,7 +197,9 @@ export class Dispatch {
     if (!second) return Infinity
     const { startMs, on } = only.attempt
     const slackMs = Math.max(hedgeMsMin, hedgeSlack * second.estimate.p50Ms)
-    return startMs + on.estimate.p95Ms + slackMs - this.#nowMs
+    const { p50Ms, p95Ms } = on.estimate
+    const lateMs = Math.min(p95Ms, Math.max(lateFactor * p50Ms, p50Ms + lateMsMin))
+    return startMs + lateMs + slackMs - this.#nowMs
   }
 
   #hedge(): void {
@@ -221,7 +229,11 @@ export class Dispatch {
     const reserveMs = nextP95Ms < this.#request.deadlineMs / 2 ? nextP95Ms : 1.05 * nextMs
     // In time for the next one; but not before this one was waited for as long as the next one takes: that costs at most twice
     // what the next one alone would have (ski rental), and what is late now may well come before the next one would.
-    const patientMs = Math.min(Math.max(patienceMsMin, patience * p95Ms), endMs - reserveMs - startMs)
+    const usualMs = Math.max(patience * p50Ms, nextMs)
+    const patientMs = Math.min(
+      Math.max(patienceMsMin, Math.min(patience * p95Ms, usualMs)),
+      endMs - reserveMs - startMs,
+    )
     const untilMs = startMs + Math.max(p50Ms, nextMs, patientMs)
     // Too late for the next one: what was begun is the better chance.
     return Math.max(untilMs, this.#nowMs) + 0.95 * nextMs > endMs ? Infinity : untilMs - this.#nowMs

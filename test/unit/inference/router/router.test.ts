@@ -112,6 +112,24 @@ describe('failure', () => {
     expect(home.asked[0]?.ended).toBe('cancelled')
   })
 
+  it('a place that stalls now and then is waited for no longer than it usually takes, or the next one does [router-8]', async () => {
+    const gateway = place('gateway/a', 'site', { takesMs: 30, offer: { modelMs: 10 } })
+    const home = house([gateway, place('engine', 'device', { takesMs: 200, offer: { modelMs: 200 } })], {
+      hedgeShare: 0,
+    })
+    // Its p95 becomes as long as a stall, which says nothing about when one begins.
+    for (let request = 0; request < 24; request += 1) {
+      gateway.takesMs = request % 8 === 7 ? 190 : 30
+      await home.answer(ask({ deadlineMs: 5_000 }))
+      await home.clock.advance(1_000)
+    }
+    gateway.takesMs = Infinity
+    const answer = await home.answer(ask({ deadlineMs: 5_000 }))
+    const told = home.router.decision(answer.decision ?? '')
+    expect(told?.attempts.map(({ route }) => route)).toEqual(['gateway/a', 'engine'])
+    expect(told?.result?.latencyMs).toBeLessThanOrEqual(200 + 210)
+  })
+
   it('what was begun is not given up for a place that would be too late [router-6]', async () => {
     const home = house([
       place('gateway/a', 'site', { takesMs: 800, offer: { modelMs: 5, idempotent: false } }),
