@@ -5,7 +5,8 @@
  * of its room; who loses has closed its own before. So no two ever command the pump, and one device that dies takes no more than its own
  * room along: the lease ends by itself, the others go on as long as they are more than half of the home.
  *
- * Without them nothing is decided: the valves are closed, and an electric heater in the room sees to it that nothing freezes.
+ * Without them nothing is decided: the valves are closed, and an electric heater in the room sees to it that nothing freezes. All that is
+ * turned on expires a little after the next round: of an agent that was stopped, has failed or lost a grant nothing runs on.
  *
  * When people come it learns, by the half hour of the week; how fast a room warms as well. It lives by UTC: the hour that clocks are
  * moved by twice a year it learns anew.
@@ -25,17 +26,25 @@ const slotMs = hourMs / 2
 
 const rules = {
   roundMs: 5 * minuteMs,
+  /** What is turned on: until then it is said again, or goes back. */
+  expiresMs: 6.5 * minuteMs,
   /** °C while somebody is there or comes; while nobody is; above which it is cooled, and down to which. */
   wantedC: 21,
   emptyC: 17.5,
-  hotC: 26,
-  cooledC: 25,
+  hotC: 25.7,
+  cooledC: 25.2,
   /** Once a room is heated, so far above. */
   bandC: 0.5,
   /** It is asked for so early: another room may have the pump first. */
   earlyC: 0.2,
+  /** Where somebody was so often at that time, 0 to 1, somebody comes. Late in one of four is worse than in vain in one of three. */
+  likely: 0.3,
+  /** A room gets warm so much slower than while it has the pump: there are others. */
+  slower: 2,
+  /** Who is there goes before who comes, so many times. */
+  there: 8,
   /** So much more when heat is cheap and somebody comes within hours; so much less when it is dear and nobody is there yet. */
-  storeC: 0.7,
+  storeC: 1,
   spareC: 0.2,
   storeHours: 5,
   /** Below the first an electric heater comes on, above the second it goes off. */
@@ -135,8 +144,10 @@ async function serve(ctx: Context, home: Home, { room, mode }: Wish): Promise<vo
   await closeValves(ctx, home, room)
   home.lease = await leaseOf(ctx)
   if (!home.lease) return await letGo(ctx, home, 'waits until the heat pump is free')
-  await ctx.entity(await pumpOf(ctx)).command({ hvac_mode: mode }, { lease: home.lease })
-  await ctx.entity(room.valve).command({ state: 'open' })
+  const pumpOff = { expires: { after: rules.expiresMs, to: { hvac_mode: 'off' } } }
+  await ctx.entity(await pumpOf(ctx)).command({ hvac_mode: mode }, { lease: home.lease, ...pumpOff })
+  const closed = { expires: { after: rules.expiresMs, to: { state: 'closed' } } }
+  await ctx.entity(room.valve).command({ state: 'open' }, closed)
   if (room.served !== mode) room.servedFromC = room.tempC
   room.served = mode
   say(ctx, home, `${mode}s ${room.name}`)
@@ -197,10 +208,12 @@ async function closeValves(ctx: Context, home: Home, but?: Room): Promise<void> 
 
 async function guardFrost(ctx: Context, home: Home): Promise<void> {
   for (const room of home.rooms) {
-    const heater = room.tempC < (room.heater ? rules.thawedC : rules.frostC)
-    if (heater !== room.heater)
-      await ctx.entity(`switch.${room.name}_heater`).command({ state: heater ? 'on' : 'off' })
-    room.heater = heater
+    const frost = room.tempC < (room.heater ? rules.thawedC : rules.frostC)
+    const heater = ctx.entity(`switch.${room.name}_heater`)
+    const off = { expires: { after: rules.expiresMs, to: { state: 'off' } } }
+    if (frost) await heater.command({ state: 'on' }, off)
+    else if (room.heater) await heater.command({ state: 'off' })
+    room.heater = frost
   }
 }
 
@@ -218,11 +231,12 @@ function wishOf(room: Room, outlook: Outlook, nowMs: number): Wish | undefined {
   const later = outlook.price.slice(1, 1 + rules.storeHours)
   const mean = average(outlook.price)
   const mild = average(outlook.outsideC.slice(0, 6)) > rules.mildC
-  const leadHours = 0.5 + Math.max(0, (rules.wantedC - tempC) / room.warmsKPerH) * 1.5
-  const soon = occupied || (!mild && comes(room, nowMs, leadHours))
-  const weight = (occupied ? 2 : 1) * Math.sqrt(mean / price)
-  if (soon && tempC > (served === 'cool' ? rules.cooledC : rules.hotC))
+  const needed = (kelvin: number) =>
+    occupied || comes(room, nowMs, 0.5 + (rules.slower * Math.max(0, kelvin)) / room.warmsKPerH)
+  const weight = (occupied ? rules.there : 1) * Math.sqrt(mean / price)
+  if (tempC > (served === 'cool' ? rules.cooledC : rules.hotC) && needed(tempC - rules.cooledC))
     return { room, mode: 'cool', bid: (tempC - rules.cooledC) * weight }
+  const soon = mild ? occupied : needed(rules.wantedC - tempC)
   const store = !mild && price < 0.9 * average(later) && comes(room, nowMs, rules.storeHours)
   const dear = price > 1.15 * Math.min(...later.slice(0, 3), price)
   const spare = dear && !occupied ? rules.spareC : -rules.earlyC
@@ -237,7 +251,7 @@ function wishOf(room: Room, outlook: Outlook, nowMs: number): Wish | undefined {
 function comes({ week, day }: Room, nowMs: number, hours: number): boolean {
   for (let atMs = nowMs; atMs <= nowMs + hours * hourMs; atMs += slotMs) {
     const slot = Math.floor(atMs / slotMs)
-    if (((week[slot % 336] ?? 0) + (day[slot % 48] ?? 0)) / 2 >= 0.5) return true
+    if (((week[slot % 336] ?? 0) + (day[slot % 48] ?? 0)) / 2 >= rules.likely) return true
   }
   return false
 }

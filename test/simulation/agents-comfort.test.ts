@@ -1,6 +1,6 @@
 /** The shipped agent `comfort` on three devices of one simulated home, in virtual time: the heat pump is one room's at a time. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { ComfortSite, type RoomName, rooms } from '../fixtures/agent/comfort-site.ts'
+import { ComfortHome, ComfortSite, type RoomName, rooms } from '../fixtures/agent/comfort-site.ts'
 
 const [minuteMs, hourMs] = [60_000, 3_600_000]
 let site: ComfortSite
@@ -98,4 +98,62 @@ test('a holder that is cut off is followed by one with a higher token, which the
   const tokens = new Map(site.pumpCommands.map(({ from, token = 0 }) => [from, token]))
   const later = Math.max(...rooms.filter((room) => room !== holder).map((room) => tokens.get(room) ?? 0))
   expect(later).toBeGreaterThan(tokens.get(holder) ?? Number.POSITIVE_INFINITY)
+})
+
+/** Until the pump serves a room of one of these. */
+function untilServed(among: readonly RoomName[]): RoomName {
+  for (let at = 0; at < 100 && !site.openValves.some((room) => among.includes(room)); at += 1) pass(minuteMs)
+  const [room] = site.openValves as [RoomName]
+  return room
+}
+
+test('what an agent turned on that was stopped while the pump ran goes back, and the others go on [comfort-4]', () => {
+  const victim = untilServed(rooms.slice(1))
+  site.stop(victim)
+  // The valve is open for as long as was said; two may be for a moment.
+  for (let passedMs = 0; passedMs < 7 * minuteMs; passedMs += 5_000) site.clock.advance(5_000)
+  expect(site.openValves).not.toContain(victim)
+  const others = new Set<RoomName>()
+  pass(2 * hourMs, () => {
+    for (const room of site.openValves) others.add(room)
+  })
+  expect([...others].toSorted()).toEqual(rooms.filter((room) => room !== victim).toSorted())
+})
+
+test('nothing runs on when all agents are stopped: the valve is shut, the pump off, the heater cold [comfort-4]', () => {
+  site.home.control.set('sensor.office_temperature', { state: '5.0' })
+  untilServed(rooms)
+  expect(isOn('climate.heat_pump')).toBe(true)
+  expect(isOn('switch.office_heater')).toBe(true)
+  for (const room of rooms) site.stop(room)
+  for (let passedMs = 0; passedMs < 7 * minuteMs; passedMs += 5_000) site.clock.advance(5_000)
+  expect(site.openValves).toEqual([])
+  expect(isOn('climate.heat_pump')).toBe(false)
+  expect(isOn('switch.office_heater')).toBe(false)
+  // The compressor has its least time to run.
+  for (let passedMs = 0; passedMs < 10 * minuteMs; passedMs += 5_000) site.clock.advance(5_000)
+  expect(site.heated.compressor.running).toBeUndefined()
+})
+
+test('who may command no more says so, and what it had opened is shut [comfort-4]', () => {
+  const victim = untilServed(rooms.slice(1))
+  site.revoke(victim, 'command')
+  for (let passedMs = 0; passedMs < 7 * minuteMs; passedMs += 5_000) site.clock.advance(5_000)
+  expect(site.openValves).not.toContain(victim)
+  expect(site.logOf(victim).join('\n')).toContain('nobody has allowed it to command')
+})
+
+test('on a hot day rooms where somebody is are cooled, and nothing heats [comfort-1] [comfort-5]', async () => {
+  site[Symbol.dispose]()
+  const afternoon = { startMs: Date.UTC(2026, 6, 16, 16), seed: 6, insideC: 27.5 }
+  site = await ComfortSite.open(afternoon)
+  const unheeded = new ComfortHome(afternoon)
+  const modes = new Set<string>()
+  pass(5 * hourMs, () => modes.add(site.heated.compressor.running ?? 'off'))
+  expect([...modes].toSorted()).toEqual(['cool', 'off'])
+  expect(site.state('binary_sensor.living_room_occupancy')).toBe('on')
+  expect(warm('living_room')).toBeLessThan(26.2)
+  unheeded.clock.advance(5 * hourMs)
+  expect(unheeded.heated.temperatureOf('living_room')).toBeGreaterThan(26.5)
+  await unheeded.heated[Symbol.asyncDispose]()
 })
