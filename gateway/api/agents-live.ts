@@ -1,6 +1,7 @@
 /**
  * What devices tell of their agents, as it was last told: the agents of each, what waits for a person and how that ended, and what
- * devices decided together. Kept of a device that is gone too, so that a page shows what was known. Bounded.
+ * devices decided together. Kept of a device that is gone too, so that a page shows what was known. Bounded in number and bytes; where
+ * there is no more room, the oldest goes of what the device told that told most: one that tells without end hides its own.
  */
 import * as v from 'valibot'
 import { type AgentsNow, agentsNow, agentsNowLimits } from '../../runtime/wire/agents-now.ts'
@@ -19,6 +20,8 @@ export type AgentsChange =
 const devicesMax = 64
 const overMax = 64
 const decisionsMax = 100
+/** Of all accounts of decisions: of each decision that is kept, that of 15 devices that all tell something long. */
+const decisionsBytesMax = 4 * 1024 * 1024
 /** Accounts of one decision: its members. */
 const accountsMax = 64
 const eventBytesMax = 16 * 1024
@@ -33,12 +36,19 @@ const approvalEvent = v.object({
   by: v.optional(text),
 })
 
+interface Decision {
+  /** By device, in the order in which they were heard. */
+  readonly accounts: Map<string, DecisionEvent>
+  bytes: number
+}
+
 export class AgentsLive {
   readonly #devices = new Map<string, AgentsNow>()
   /** By device and id, oldest first. */
   readonly #over = new Map<string, ApprovalOver>()
   /** By id, oldest first; with what each device told of it. */
-  readonly #decisions = new Map<string, Map<string, DecisionEvent>>()
+  readonly #decisions = new Map<string, Decision>()
+  #decisionsBytes = 0
   readonly #onBad: (device: string, reason: string) => void
 
   constructor(onBad: (device: string, reason: string) => void) {
@@ -74,7 +84,7 @@ export class AgentsLive {
 
   /** Newest first. */
   decisions(): DecisionView[] {
-    return [...this.#decisions.values()].map(viewOf).reverse()
+    return [...this.#decisions.values()].map(({ accounts }) => viewOf(accounts)).reverse()
   }
 
   #agents(device: string, payload: Uint8Array): AgentsChange[] {
@@ -96,7 +106,7 @@ export class AgentsLive {
     if (state === 'asked' || this.#over.has(key)) return []
     const over = { device, atMs, state, ...rest }
     this.#over.set(key, over)
-    dropOldest(this.#over, overMax)
+    if (this.#over.size > overMax) drop(this.#over, (one) => one.device)
     return [{ kind: 'approval', over }]
   }
 
@@ -104,11 +114,16 @@ export class AgentsLive {
     const parsed = parseJson(decisionEvent, payload, eventBytesMax)
     if (!parsed.ok) return this.#bad(device, `event/decision: ${parsed.reason}`)
     const { decision } = parsed.value
-    const accounts = this.#decisions.get(decision) ?? new Map<string, DecisionEvent>()
+    const known = this.#decisions.get(decision) ?? { accounts: new Map<string, DecisionEvent>(), bytes: 0 }
+    const { accounts } = known
     if (accounts.has(device) || accounts.size >= accountsMax) return []
     accounts.set(device, parsed.value)
-    this.#decisions.set(decision, accounts)
-    dropOldest(this.#decisions, decisionsMax)
+    known.bytes += payload.byteLength
+    this.#decisionsBytes += payload.byteLength
+    this.#decisions.set(decision, known)
+    const teller = (one: Decision) => [...one.accounts.keys()][0] ?? ''
+    while (this.#decisions.size > decisionsMax || this.#decisionsBytes > decisionsBytesMax)
+      this.#decisionsBytes -= drop(this.#decisions, teller)?.bytes ?? 0
     return [{ kind: 'decision', decision: viewOf(accounts) }]
   }
 
@@ -118,9 +133,14 @@ export class AgentsLive {
   }
 }
 
-function dropOldest(kept: Map<string, unknown>, most: number): void {
-  const [oldest] = kept.keys()
-  if (kept.size > most && oldest !== undefined) kept.delete(oldest)
+/** Takes out the oldest of the device that told most. */
+function drop<One>(kept: Map<string, One>, deviceOf: (one: One) => string): One | undefined {
+  const told = new Map<string, number>()
+  for (const one of kept.values()) told.set(deviceOf(one), (told.get(deviceOf(one)) ?? 0) + 1)
+  const most = Math.max(...told.values())
+  const [key, one] = [...kept].find(([, other]) => told.get(deviceOf(other)) === most) ?? []
+  if (key !== undefined) kept.delete(key)
+  return one
 }
 
 /** As its opener tells it, or else who was heard first; and who tells it differently. */

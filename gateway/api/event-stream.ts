@@ -2,7 +2,7 @@
  * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html) for any number of pages up to a
  * maximum. The last events are kept, bounded by count and bytes, so that a page that lost its connection goes on after
  * `Last-Event-ID`; when that is too old, or of another start of the gateway, it gets `reset` and must load afresh. A page
- * that does not read is dropped: it comes back by itself.
+ * that reads slowly is given no more than it takes, out of what is kept; one that is too slow for that is dropped: it comes back by itself.
  */
 import type { ServerResponse } from 'node:http'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
@@ -21,7 +21,7 @@ export interface EventStreamOptions {
   readonly consumersMax: number
   readonly eventsMax: number
   readonly bytesMax: number
-  /** Unsent bytes after which a page is dropped. */
+  /** Unsent bytes after which a page is given no more until it has read. */
   readonly consumerBytesMax: number
   readonly heartbeatMs: number
 }
@@ -46,7 +46,8 @@ export class EventStream implements Disposable {
   readonly #clock: Clock
   readonly #options: EventStreamOptions
   readonly #epoch: string
-  readonly #consumers = new Set<ServerResponse>()
+  /** With the last event that each was given. */
+  readonly #consumers = new Map<ServerResponse, number>()
   #kept: Kept[] = []
   #keptBytes = 0
   #seq = 0
@@ -79,55 +80,64 @@ export class EventStream implements Disposable {
     this.#keptBytes += frame.length
     while (this.#kept.length > this.#options.eventsMax || this.#keptBytes > this.#options.bytesMax)
       this.#keptBytes -= this.#kept.shift()?.frame.length ?? 0
-    this.#write(frame)
+    for (const response of [...this.#consumers.keys()]) this.#give(response)
   }
 
   /** Adds a page. The response's head must be sent already. */
   attach(response: ServerResponse, lastEventId: string | undefined): void {
-    this.#consumers.add(response)
+    const last = this.#known(lastEventId)
+    this.#consumers.set(response, last ?? this.#seq)
     response.on('close', () => this.#consumers.delete(response))
     response.on('error', () => response.destroy())
+    response.on('drain', () => this.#give(response))
     response.write('retry: 1000\n\n')
-    const missed = this.#since(lastEventId)
-    if (missed) for (const { frame } of missed) response.write(frame)
-    else response.write(this.#frame('reset', {}))
+    if (last === undefined) response.write(this.#frame('reset', {}))
+    this.#give(response)
     this.#heartbeat ??= this.#beat()
   }
 
   [Symbol.dispose](): void {
     this.#heartbeat?.()
-    for (const response of this.#consumers) response.destroy()
+    for (const response of this.#consumers.keys()) response.destroy()
   }
 
   #frame(event: StreamEventName, payload: unknown): string {
     return `id: ${this.#epoch}-${this.#seq}\nevent: ${event}\ndata: ${JSON.stringify(payload)}\n\n`
   }
 
-  /** What came after an event; undefined when that is not known any more. */
-  #since(lastEventId: string | undefined): readonly Kept[] | undefined {
-    if (!lastEventId) return []
+  /** The number of an event after which all is kept; undefined where it is not known any more. */
+  #known(lastEventId: string | undefined): number | undefined {
+    if (!lastEventId) return this.#seq
     const [, epoch, digits] = /^(.{1,64})-(\d{1,15})$/.exec(lastEventId) ?? []
     const seq = Number(digits)
-    const firstKept = this.#kept[0]?.seq ?? this.#seq + 1
-    if (epoch !== this.#epoch || !(seq >= firstKept - 1 && seq <= this.#seq)) return undefined
-    return this.#kept.filter((kept) => kept.seq > seq)
+    return epoch === this.#epoch && seq >= this.#firstKept - 1 && seq <= this.#seq ? seq : undefined
+  }
+
+  get #firstKept(): number {
+    return this.#kept[0]?.seq ?? this.#seq + 1
+  }
+
+  /** What it was not given yet, as far as it reads. */
+  #give(response: ServerResponse): void {
+    for (let last = this.#consumers.get(response); last !== undefined && last < this.#seq; last += 1) {
+      const kept = this.#kept[last + 1 - this.#firstKept]
+      if (!kept) {
+        this.#dropped += 1
+        this.#consumers.delete(response)
+        response.destroy()
+        return
+      }
+      if (response.writableLength > this.#options.consumerBytesMax) return
+      response.write(kept.frame)
+      this.#consumers.set(response, kept.seq)
+    }
   }
 
   #beat(): Cancel {
     return this.#clock.after(this.#options.heartbeatMs, () => {
-      this.#write(': alive\n\n')
+      for (const response of this.#consumers.keys())
+        if (response.writableLength <= this.#options.consumerBytesMax) response.write(': alive\n\n')
       this.#heartbeat = this.#consumers.size > 0 ? this.#beat() : undefined
     })
-  }
-
-  #write(frame: string): void {
-    for (const response of this.#consumers) {
-      if (response.writableLength <= this.#options.consumerBytesMax) response.write(frame)
-      else {
-        this.#dropped += 1
-        this.#consumers.delete(response)
-        response.destroy()
-      }
-    }
   }
 }

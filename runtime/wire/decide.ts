@@ -19,10 +19,13 @@ export const decideLimits = {
   reasonCharsMax: 200,
   /** Oddities of a decision that are told. */
   notesMax: 8,
+  outcomeCharsMax: 500,
 } as const
 
 const id = deviceId
 const reason = v.pipe(v.string(), v.maxLength(decideLimits.reasonCharsMax))
+const outcomeReason = v.pipe(v.string(), v.maxLength(decideLimits.outcomeCharsMax))
+const name = v.pipe(v.string(), v.maxLength(128))
 /** An offer: money, kilowatts, seconds. */
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1e15))
 const hex32 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a digest'))
@@ -100,7 +103,7 @@ export const resultBody = v.object({
   value: v.optional(value),
   winner: v.optional(deviceId),
   price: v.optional(amount),
-  reason: v.pipe(v.string(), v.maxLength(500)),
+  reason: outcomeReason,
   words: v.pipe(v.array(v.string()), v.maxLength(4 * decideLimits.membersMax)),
 })
 export type ResultBody = v.InferOutput<typeof resultBody>
@@ -114,20 +117,20 @@ export type DecideBody = v.InferOutput<typeof decideBody>
  * with the same `decision` are one. It names no value but the winner, so that it says nothing of people.
  */
 export const decisionEvent = v.object({
-  decision: v.string(),
+  decision: name,
   kind: v.picklist(['auction', 'contract-net', 'vote', 'agree']),
-  subject: v.string(),
-  opener: v.string(),
+  subject: name,
+  opener: name,
   /** Devices that were asked, and how many of them had to take part. */
   members: count,
   quorum: count,
   decided: v.boolean(),
-  winner: v.optional(v.string()),
+  winner: v.optional(name),
   price: v.optional(v.number()),
   /** In words: why it was decided so, or why not. */
-  reason: v.string(),
+  reason: outcomeReason,
   /** What was odd: who came late, lied, fell silent. */
-  notes: v.pipe(v.array(v.string()), v.maxLength(decideLimits.notesMax)),
+  notes: v.pipe(v.array(reason), v.maxLength(decideLimits.notesMax)),
   /** When it ended, milliseconds since the Unix epoch. */
   atMs: v.number(),
 })

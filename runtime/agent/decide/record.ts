@@ -23,7 +23,8 @@ export function entryOf(record: DecisionRecord): AuditEntry {
 
 /** What people are told, on `<base>/<device>/event/decision`. */
 export function eventOf({ id, kind, ...record }: DecisionRecord): DecisionEvent {
-  const { subject, opener, members, quorum, decided, winner, price, reason, notes, atMs } = record
+  const { subject, opener, members, quorum, decided, winner, price, notes, atMs } = record
+  const reason = record.reason.slice(0, decideLimits.outcomeCharsMax)
   return {
     ...{ decision: id, kind, subject, opener, members: members.length, quorum, decided, reason, atMs },
     ...(winner !== undefined && { winner }),
