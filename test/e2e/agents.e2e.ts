@@ -7,12 +7,12 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gateway } from '../../gateway/gateway.ts'
 import { hashPassword } from '../../runtime/base/password.ts'
-import { openGateway, ScriptedDevice } from '../integration/gateway-device.ts'
+import { type Answer, type Call, openGateway, ScriptedDevice } from '../integration/gateway-device.ts'
 import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
 import { openPage, startBrowser } from './browser.ts'
 import { type Hub, startHub } from './hub.ts'
@@ -89,6 +89,8 @@ const waiting = (page: Page) => page.locator('.approval')
 const over = (page: Page, state: string) => page.locator(`[data-over="${state}"]`)
 const entity = (page: Page, id: string, state: string) =>
   page.locator(`[data-entity="${id}"][data-state="${state}"]`).waitFor()
+/** Waits until it has the focus: whoever works with the keyboard goes on from there. */
+const focusOn = (control: Locator) => control.and(control.page().locator(':focus')).waitFor()
 const shot = (page: Page, name: string) =>
   page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true })
 
@@ -164,7 +166,7 @@ describe('agents on a hub', () => {
     await card.getByText('Front Door').waitFor()
     expect(await card.locator('.approval-words').textContent()).toBe('set Front Door to unlocked')
     await page.locator('[role="status"]').getByText('doorman asks for an answer').waitFor()
-    await card.getByText('Only a person of this household may answer').waitFor()
+    await card.getByText('Only a person of this household may').waitFor()
     expect(await card.getByRole('button', { name: 'Yes' }).count()).toBe(0)
     await shot(page, 'agents-locked')
     await login(page, 'not-a-token-of-anybody')
@@ -172,7 +174,7 @@ describe('agents on a hub', () => {
     await login(page, bobToken)
     await card.getByText('Bob may not answer').waitFor()
     await login(page, adaToken)
-    await card.getByText('You answer as Ada').waitFor()
+    await card.getByText('You are Ada').waitFor()
     await shot(page, 'agents-asked')
     const answers: string[] = []
     page.on('request', (request) => {
@@ -195,7 +197,7 @@ describe('agents on a hub', () => {
     await page.getByLabel('Your own token').focus()
     await page.keyboard.type(adaToken)
     await page.keyboard.press('Enter')
-    await waiting(page).getByText('You answer as Ada').waitFor()
+    await waiting(page).getByText('You are Ada').waitFor()
     await waiting(page).getByRole('button', { name: 'Yes' }).focus()
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
@@ -218,7 +220,7 @@ describe('agents on a hub', () => {
     expect(complaints).toEqual([])
   })
 
-  it('[dashboard-12] is stopped after a second press and resumed, by keyboard', async () => {
+  it('[dashboard-12] is stopped by anybody after a second press, and resumed by a person, by keyboard', async () => {
     await using opened = await openPage(browser, hub.url)
     const { page, complaints } = opened
     const card = agentOf(page, 'doorman')
@@ -229,9 +231,22 @@ describe('agents on a hub', () => {
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await inState(page, 'doorman', 'stopped')
-    await card.getByRole('button', { name: 'Resume' }).focus()
+    await focusOn(card.getByRole('button', { name: 'Resume' }))
+    await page.keyboard.press('Enter')
+    await card.getByText('Only a person of this household may').waitFor()
+    await shot(page, 'agents-resume-locked')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type(adaToken)
+    await page.keyboard.press('Enter')
+    await card.getByText('You are Ada').waitFor()
+    await focusOn(card.getByRole('button', { name: 'Not Ada?' }))
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    await focusOn(card.getByRole('button', { name: 'Let it go on' }))
     await page.keyboard.press('Enter')
     await inState(page, 'doorman', 'running')
+    await focusOn(card.getByRole('button', { name: 'Stop', exact: true }))
+    expect(await ganglion('audit', 'show')).toMatch(/resume.*gateway:Ada/)
     expect(complaints).toEqual([])
   })
 
@@ -281,6 +296,30 @@ describe('agents of a device that says anything', () => {
       },
     ],
   })
+  const wantedLights = '[{"capability":"light.*:command"}]'
+  const lights = {
+    ...{
+      capability: 'light.*:command',
+      words: 'turn all lights on and off, and set how bright and which colour',
+    },
+  }
+  const thinks = { capability: 'think', words: 'use a language model' }
+  let lines: object[] = [lights, thinks]
+  /** As a device does: what was changed it tells again. */
+  function changes({ ask, name, deny, pin }: Call): Answer {
+    if (name === 'writer') return { error: { code: 'unavailable', message: 'not now' } }
+    if (pin !== '2468' && ask !== 'grants' && !deny)
+      return { error: { code: 'forbidden', message: 'that is not the PIN of Ada' } }
+    if (ask === 'grant') lines = deny ? [thinks, { ...lights, allow: wantedLights }] : [thinks, lights]
+    if (ask === 'grant' || ask === 'grants')
+      return { result: { name, wants: '[]', grants: '[]', lines, priority: 'background' } }
+    const now = told(Date.now())
+    const agents = now.agents.flatMap((one) =>
+      one.name !== name ? [one] : ask === 'remove' ? [] : [{ ...one, state: 'running', reason: undefined }],
+    )
+    void device.retain(device.topics.agents('hub'), { ...now, agents })
+    return { result: { name } }
+  }
   const agent = (name: string, changes: object) => ({
     ...{ name, state: 'running', program: 'a'.repeat(64), token: 1, turns: 12, inMemory: true },
     startedMs: Date.now() - 3 * hourMs,
@@ -317,13 +356,15 @@ describe('agents of a device that says anything', () => {
     gateway = await openGateway({ dashboard: join(root, 'gateway/dashboard/dist') })
     device = await ScriptedDevice.open(gateway.mqttUrl, 'hub')
     const used = { cpuMs: 900, engineMs: 0, tokens: 1204, bytes: 0, joules: 1, money: 0 }
-    device.answer = ({ method, ask }) => {
+    device.answer = (asked) => {
+      const { method, ask } = asked
       if (method === 'board')
         return {
           result: { facts: [{ ...fact, untilMs: Date.now() + hourMs }], more: false, count: 1, refused: 0 },
         }
       if (method === 'agent' && ask === 'approvals')
         return { result: { approvals: [], people: ['Ada', 'Bob'] } }
+      if (method === 'agent' && /^(grants?|resume|remove)$/.test(String(ask))) return changes(asked)
       if (method === 'agent' && ask === 'approve')
         return { error: { code: 'forbidden', message: 'that is not the PIN of Ada' } }
       if (method === 'top')
@@ -391,6 +432,81 @@ describe('agents of a device that says anything', () => {
     })
     const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href]))
     expect(kept).not.toContain('9999')
+  })
+
+  it('[dashboard-15] what an agent may do is taken back by one press, and given by a person, by keyboard', async () => {
+    await using opened = await openPage(browser, gateway.httpUrl)
+    const { page } = opened
+    const card = agentOf(page, 'comfort')
+    await card.getByText('May do 2 things').focus()
+    await page.keyboard.press('Enter')
+    const takeBack = card.getByRole('button', { name: 'Take back: turn all lights on and off' })
+    await takeBack.focus()
+    await page.keyboard.press('Enter')
+    const allow = card.getByRole('button', { name: 'Allow: turn all lights on and off' })
+    await focusOn(allow)
+    expect(device.calls.findLast(({ ask }) => ask === 'grant')).toMatchObject({ deny: ['light.*:command'] })
+    await page.keyboard.press('Enter')
+    await card.getByLabel('You are').selectOption('Ada')
+    await card.getByLabel('PIN').fill('9999')
+    await page.keyboard.press('Enter')
+    await card.getByText('Not done: that is not the PIN of Ada').waitFor()
+    await focusOn(card.getByLabel('PIN'))
+    expect(await card.getByLabel('PIN').inputValue()).toBe('')
+    await shot(page, 'agents-allow')
+    await page.keyboard.type('2468')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    await focusOn(card.getByRole('button', { name: 'Allow it' }))
+    await page.keyboard.press('Enter')
+    await focusOn(takeBack)
+    expect(device.calls.findLast(({ ask }) => ask === 'grant')).toMatchObject({
+      by: 'Ada',
+      pin: '2468',
+      allow: wantedLights,
+    })
+    expect(await contrastFaults(page)).toEqual([])
+    expect(await controlFaults(page)).toEqual([])
+  })
+
+  it('[dashboard-15] says where it cannot be changed, and shows what was told', async () => {
+    await using opened = await openPage(browser, gateway.httpUrl)
+    const { page } = opened
+    const card = agentOf(page, 'writer')
+    await card.getByText('May do 5 things').click()
+    await card.getByText('is not to be had: not now').waitFor()
+    await card.getByText('and 3 more').waitFor()
+    expect(await card.getByRole('button', { name: /^Take back/ }).count()).toBe(0)
+  })
+
+  it('[dashboard-15] an agent is let go on and removed by a person with their PIN, on a phone, and the focus stays', async () => {
+    await using opened = await openPage(browser, gateway.httpUrl, { ...phone, colorScheme: 'dark' })
+    const { page } = opened
+    const card = agentOf(page, 'night-watch')
+    await card.getByRole('button', { name: 'Resume' }).click()
+    await card.getByText('Let night-watch go on from where it was?').waitFor()
+    await page.keyboard.press('Escape')
+    await focusOn(card.getByRole('button', { name: 'Resume' }))
+    expect(device.calls.filter(({ ask }) => ask === 'resume')).toEqual([])
+    await card.getByRole('button', { name: 'Resume' }).click()
+    const goOn = card.getByRole('button', { name: 'Let it go on' })
+    expect(await goOn.getAttribute('aria-disabled')).toBe('true')
+    await card.getByLabel('You are').selectOption('Bob')
+    await card.getByLabel('PIN').fill('2468')
+    await shot(page, 'agents-resume-phone-dark')
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
+    expect(await controlFaults(page)).toEqual([])
+    await goOn.click()
+    await inState(page, 'night-watch', 'running')
+    expect(device.calls.findLast(({ ask }) => ask === 'resume')).toMatchObject({ by: 'Bob', pin: '2468' })
+    await focusOn(card.getByRole('button', { name: 'Stop', exact: true }))
+    await card.getByRole('button', { name: 'Remove' }).click()
+    await card.getByText('It cannot be undone').waitFor()
+    await card.getByLabel('You are').selectOption('Bob')
+    await card.getByLabel('PIN').fill('2468')
+    await card.getByRole('button', { name: 'Remove it' }).click()
+    await card.waitFor({ state: 'detached' })
+    await focusOn(page.locator('#agents-title'))
   })
 
   it('[dashboard-14] a device that is gone is shown as it was, and cannot be asked', async () => {

@@ -1,5 +1,5 @@
 /** The gateway's HTTP API. Every call has a deadline; a failure is an ApiError whose message is one line for a person. */
-import type { AgentLogs } from '../../../runtime/wire/agents.ts'
+import type { AgentLogs, AgentMay } from '../../../runtime/wire/agents.ts'
 import type { ApprovalsResult, ApproveResult } from '../../../runtime/wire/approvals.ts'
 import type { BoardFact } from '../../../runtime/wire/board.ts'
 import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../../runtime/wire/http.ts'
@@ -136,13 +136,29 @@ export const api = {
   agents: () => call<AgentsAnswer>('api/agents', callMs),
   decisions: () => call<{ readonly decisions: readonly DecisionView[] }>('api/decisions', callMs),
   /** Without a device nobody could say. */
-  board: () => call<{ readonly device?: string; readonly facts: readonly BoardFact[] }>('api/board', callMs),
+  board: () =>
+    call<{ readonly device?: string; readonly facts: readonly BoardFact[]; readonly more?: boolean }>(
+      'api/board',
+      callMs,
+    ),
   session: () => call<SessionAnswer>('api/session', callMs),
   top: (device: string) => call<TopResult>(devicePath(device, 'top'), callMs),
   agentLog: (device: string, agent: string, lines: number) =>
     call<AgentLogs>(`${devicePath(device, 'agents', agent, 'logs')}?lines=${lines}`, agentMs),
-  agentDo: (device: string, agent: string, what: 'stop' | 'resume') =>
-    post<unknown>(devicePath(device, 'agents', agent, what), {}, agentMs),
+  /** Anybody may. */
+  agentStop: (device: string, agent: string) =>
+    post<unknown>(devicePath(device, 'agents', agent, 'stop'), {}, agentMs),
+  agentDo: async (device: string, agent: string, what: 'resume' | 'remove', said: Said) => {
+    await post<unknown>(devicePath(device, 'agents', agent, what), said, agentMs)
+  },
+  agentMay: (device: string, agent: string) =>
+    call<AgentMay>(devicePath(device, 'agents', agent, 'grants'), agentMs),
+  agentGrant: (
+    device: string,
+    agent: string,
+    change: { readonly allow: string } | { readonly deny: readonly string[] },
+    said: Said,
+  ) => post<AgentMay>(devicePath(device, 'agents', agent, 'grants'), { ...change, ...said }, agentMs),
   /** With the people whom the device itself knows. */
   approvals: (device: string) => call<ApprovalsResult>(devicePath(device, 'approvals'), agentMs),
   answer: (device: string, approval: string, answer: string, said: Said) =>

@@ -1,12 +1,11 @@
 /** One agent: how it is, what it waits for, what it may do, what it said, and the way to stop it. */
-import { useId, useState } from 'preact/hooks'
+import { useId } from 'preact/hooks'
 import type { TopAgent } from '../../../../runtime/wire/top.ts'
-import { api } from '../api.ts'
 import type { AgentNow } from '../state/agents.ts'
-import { announce } from '../state/announce.ts'
 import { nowMs } from '../state/clock.ts'
-import { ConfirmButton } from '../ui/confirm-button.tsx'
-import { sentence, span, timeOfDay, trimmed } from '../words.ts'
+import { sentence, span, trimmed } from '../words.ts'
+import { AgentActions } from './agent-actions.tsx'
+import { AgentGrants } from './agent-grants.tsx'
 import { AgentLog } from './agent-log.tsx'
 import { agentStates, waitWords } from './agent-words.ts'
 
@@ -31,10 +30,10 @@ export function AgentCard(props: {
         <h3 id={id}>{name}</h3>
         <p class={`agent-state ${state} ${trouble ? 'trouble' : ''}`}>
           <span class="dot" aria-hidden="true" />
-          {agentStates[state] ?? sentence(state)}
+          {problem === undefined ? (agentStates[state] ?? sentence(state)) : 'Cannot go on'}
         </p>
       </div>
-      {problem !== undefined && <p class="agent-problem">It cannot go on: {problem}</p>}
+      {problem !== undefined && <p class="agent-problem">{sentence(problem)}</p>}
       {reason !== undefined && (
         <p class={state === 'failed' ? 'agent-problem' : 'quiet'}>{sentence(reason)}</p>
       )}
@@ -54,9 +53,9 @@ export function AgentCard(props: {
         )}
         {used && state === 'running' && <Uses used={used} />}
       </dl>
-      <Grants agent={agent} />
+      <AgentGrants agent={agent} device={device} online={online} />
       <AgentLog agent={name} device={device} turns={turns} online={online} />
-      <Actions agent={agent} device={device} online={online} />
+      <AgentActions agent={agent} device={device} online={online} />
     </article>
   )
 }
@@ -78,71 +77,5 @@ function Uses({ used }: { readonly used: TopAgent }) {
         )}
       </dd>
     </>
-  )
-}
-
-function Grants({ agent: { grants, moreGrants } }: { readonly agent: AgentNow }) {
-  const all = grants.length + moreGrants
-  if (all === 0) return <p class="quiet small">May do nothing but compute and wait.</p>
-  return (
-    <details class="fold">
-      <summary>
-        May do {all} {all === 1 ? 'thing' : 'things'}, and nothing else
-      </summary>
-      <ul class="bullets">
-        {grants.map((words) => (
-          <li key={words}>{words}</li>
-        ))}
-        {moreGrants > 0 && <li>and {moreGrants} more</li>}
-      </ul>
-    </details>
-  )
-}
-
-function Actions(props: { readonly agent: AgentNow; readonly device: string; readonly online: boolean }) {
-  const { agent, device, online } = props
-  const { name, state } = agent
-  const [busy, setBusy] = useState(false)
-  const [failed, setFailed] = useState<{ readonly message: string; readonly atMs: number }>()
-  const ask = async (what: 'stop' | 'resume') => {
-    setBusy(true)
-    setFailed(undefined)
-    try {
-      await api.agentDo(device, name, what)
-      announce(what === 'stop' ? `${name} is stopped` : `${name} goes on`)
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      setFailed({ message, atMs: Date.now() })
-    }
-    setBusy(false)
-  }
-  return (
-    <div class="agent-actions">
-      {state === 'running' && (
-        <ConfirmButton
-          label="Stop"
-          question={`Stop ${name}? It goes on from here when it is resumed.`}
-          confirmLabel="Stop it"
-          cancelLabel="Keep running"
-          disabled={!online || busy}
-          onConfirm={() => void ask('stop')}
-        />
-      )}
-      {(state === 'stopped' || state === 'failed') && (
-        <button type="button" disabled={!online || busy} onClick={() => void ask('resume')}>
-          {state === 'failed' ? 'Try again from there' : 'Resume'}
-        </button>
-      )}
-      {busy && (
-        <span class="quiet" role="status">
-          Asking the device…
-        </span>
-      )}
-      {failed && (
-        <p class="agent-problem" role="alert">
-          Not done at {timeOfDay(failed.atMs)}: {failed.message}
-        </p>
-      )}
-    </div>
   )
 }

@@ -40,17 +40,20 @@ export function AgentLog(props: {
       {shown.kind === 'failed' && <p class="agent-problem">Not to be had: {shown.message}</p>}
       {shown.kind === 'told' && shown.lines.length === 0 && <p class="quiet small">Nothing yet.</p>}
       {shown.kind === 'told' && shown.lines.length > 0 && (
-        <ol class="agent-log">
-          {shown.lines.map((line, at) => (
-            <li key={`${line.atMs} ${at}`} class={line.level}>
-              <time class="quiet" dateTime={new Date(line.atMs).toISOString()}>
-                {timeOfDay(line.atMs)}
-              </time>{' '}
-              {line.level === 'error' && <strong>Error: </strong>}
-              {line.text}
-            </li>
-          ))}
-        </ol>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard (WCAG 2.1.1)
+        <section class="agent-log" aria-label={`What ${agent} said lately`} tabIndex={0}>
+          <ol>
+            {shown.lines.map((line, at) => (
+              <li key={`${line.atMs} ${at}`} class={line.level}>
+                <time class="quiet" dateTime={new Date(line.atMs).toISOString()}>
+                  {timeOfDay(line.atMs)}
+                </time>{' '}
+                {line.level === 'error' && <strong>Error: </strong>}
+                {line.text}
+              </li>
+            ))}
+          </ol>
+        </section>
       )}
     </details>
   )

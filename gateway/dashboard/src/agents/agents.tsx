@@ -1,15 +1,22 @@
 /** The programs that look after this home: how each is, what it may do, what was decided together, what they share. */
+import { useRef } from 'preact/hooks'
 import { agentsLoading, agentsOf, decisions, facts } from '../state/agents.ts'
+import { useKeptFocus } from '../ui/kept-focus.ts'
 import { Board } from './board.tsx'
 import { Decisions } from './decisions.tsx'
 import { DeviceAgents } from './device-agents.tsx'
 
 export function Agents() {
   const devices = [...agentsOf.value.values()].sort((one, other) => (one.device < other.device ? -1 : 1))
+  const title = useRef<HTMLHeadingElement>(null)
+  // An agent that was removed goes, with the focus that was on it.
+  const kept = useKeptFocus<HTMLElement>(() => title.current)
   const some = devices.some(({ agents }) => agents.length > 0)
   return (
-    <section class="agents" id="agents" aria-labelledby="agents-title">
-      <h2 id="agents-title">Agents</h2>
+    <section class="agents" id="agents" aria-labelledby="agents-title" {...kept}>
+      <h2 id="agents-title" ref={title} tabIndex={-1}>
+        Agents
+      </h2>
       {!some && <NoAgents />}
       {devices.map((told) => (
         <DeviceAgents key={told.device} told={told} several={devices.length > 1} />

@@ -1,7 +1,8 @@
 /** What agents may do only after a person's yes, at the very top of the page; nothing while nothing waits. */
-import { useEffect, useRef } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import { asked, keyOfOver, over } from '../state/agents.ts'
 import { nowMs } from '../state/clock.ts'
+import { useKeptFocus } from '../ui/kept-focus.ts'
 import { timeOfDay } from '../words.ts'
 import { overWords, plainAsk } from './agent-words.ts'
 import { ApprovalCard } from './approval-card.tsx'
@@ -13,29 +14,12 @@ export function Approvals() {
   const waiting = asked.value
   const recent = over.value.filter(({ atMs }) => nowMs.value - atMs < shownMs)
   const title = useRef<HTMLHeadingElement>(null)
-  const focused = useRef(false)
-  const before = useRef(0)
-  // What was answered goes, with the focus that was on it: the next one, or what is left of this, takes it.
-  useEffect(() => {
-    if (waiting.length < before.current && focused.current && document.activeElement === document.body)
-      title.current?.focus()
-    before.current = waiting.length
-  }, [waiting.length])
+  // What was answered goes, with the focus that was on it: what is left of this takes it.
+  const kept = useKeptFocus<HTMLElement>(() => title.current)
 
   if (waiting.length === 0 && recent.length === 0) return null
   return (
-    <section
-      class="approvals"
-      id="approvals"
-      aria-labelledby="approvals-title"
-      onFocusIn={() => {
-        focused.current = true
-      }}
-      onFocusOut={(event) => {
-        // Without a next one the element itself went away.
-        if (event.relatedTarget !== null) focused.current = false
-      }}
-    >
+    <section class="approvals" id="approvals" aria-labelledby="approvals-title" {...kept}>
       <h2 id="approvals-title" ref={title} tabIndex={-1}>
         {waiting.length === 0
           ? 'Nothing waits for an answer'

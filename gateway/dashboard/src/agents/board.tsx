@@ -1,5 +1,5 @@
 /** Facts that the devices of a site share, as one of them has checked them. What has run out is not shown. */
-import { facts } from '../state/agents.ts'
+import { facts, moreFacts } from '../state/agents.ts'
 import { nowMs } from '../state/clock.ts'
 import { ago, span } from '../words.ts'
 import { valueWords } from './agent-words.ts'
@@ -38,6 +38,11 @@ export function Board() {
             </tbody>
           </table>
         </section>
+      )}
+      {moreFacts.value && (
+        <p class="quiet small">
+          More are shared than fit here: <code>ganglion board</code> shows all.
+        </p>
       )}
     </section>
   )

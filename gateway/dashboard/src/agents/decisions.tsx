@@ -1,4 +1,5 @@
 /** What devices decided together, newest first, each with its reason and what was odd about it. */
+import { Fragment } from 'preact'
 import { type DecisionView, decisions } from '../state/agents.ts'
 import { timeOfDay } from '../words.ts'
 import { decisionTitle, outcomeWords } from './agent-words.ts'
@@ -47,12 +48,12 @@ function Decision({ decision }: { readonly decision: DecisionView }) {
           <dt>Told by</dt>
           <dd>{toldBy.join(', ')}</dd>
           {differing.map((one) => (
-            <>
+            <Fragment key={one.device}>
               <dt>{one.device} says</dt>
               <dd>
                 {one.decided ? `${one.winner ?? 'it'} won` : 'nothing decided'}: {one.reason}
               </dd>
-            </>
+            </Fragment>
           ))}
           {notes.length > 0 && (
             <>

@@ -1,39 +1,58 @@
-/** Who answers: the person that is logged in, one that the device knows by a PIN, or, where nobody is known, the name that they give. */
+/** Who acts: the person that is logged in, one that the device knows by a PIN, or, where nobody is known, the name that they give. */
+import type { ComponentChildren } from 'preact'
 import { useId, useState } from 'preact/hooks'
 import { api } from '../api.ts'
 import { session } from '../state/agents.ts'
 import { loadSession } from '../state/agents-sync.ts'
+import { useKeptFocus } from '../ui/kept-focus.ts'
+import type { Who } from './who.ts'
 
-export function WhoAnswers(props: {
-  readonly people: readonly string[]
-  readonly by: string
-  readonly setBy: (name: string) => void
-  readonly pin: string
-  readonly setPin: (pin: string) => void
-  readonly locked: boolean
-  readonly named: boolean
-}) {
-  const { people, by, setBy, pin, setPin } = props
-  const id = useId()
-  const person = session.value?.person
-  if (props.locked) return <PersonLogin why={session.value?.why ?? ''} />
-  if (props.named)
+export function WhoAnswers({ who }: { readonly who: Who }) {
+  // Logging in puts other controls in the place of these.
+  const kept = useKeptFocus<HTMLDivElement>()
+  return (
+    <div class="who-answers" {...kept}>
+      {who.locked ? <PersonLogin /> : <Known who={who} />}
+    </div>
+  )
+}
+
+function Known({ who }: { readonly who: Who }) {
+  const { people, by, setBy, pin, setPin, person } = who
+  if (person !== undefined)
     return (
       <p class="who">
         <span>
-          You answer as <strong>{person}</strong>.
+          You are <strong>{person}</strong>.
         </span>
         <button type="button" class="plain" onClick={() => void api.logout().then(loadSession)}>
           Not {person}?
         </button>
       </p>
     )
-  if (people.length > 0)
+  if (people === undefined) return <p class="quiet small">Asking the device whom it knows…</p>
+  if (people.length === 0)
     return (
       <div class="who">
-        <span>
-          <label for={`${id}-by`}>You are</label>
-          <select id={`${id}-by`} value={by} onChange={(event) => setBy(event.currentTarget.value)}>
+        <Field label="Your name, for the record">
+          {(id) => (
+            <input
+              id={id}
+              type="text"
+              autocomplete="nickname"
+              maxLength={64}
+              value={by}
+              onInput={(event) => setBy(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+      </div>
+    )
+  return (
+    <div class="who">
+      <Field label="You are">
+        {(id) => (
+          <select id={id} value={by} onChange={(event) => setBy(event.currentTarget.value)}>
             <option value="">Choose</option>
             {people.map((name) => (
               <option key={name} value={name}>
@@ -41,47 +60,25 @@ export function WhoAnswers(props: {
               </option>
             ))}
           </select>
-        </span>
-        <span>
-          <label for={`${id}-pin`}>PIN</label>
-          <input
-            id={`${id}-pin`}
-            type="password"
-            inputMode="numeric"
-            autocomplete="off"
-            maxLength={64}
-            value={pin}
-            onInput={(event) => setPin(event.currentTarget.value)}
-          />
-        </span>
-      </div>
-    )
-  return (
-    <div class="who">
-      <label for={`${id}-by`}>Your name, for the record</label>
-      <input
-        id={`${id}-by`}
-        type="text"
-        autocomplete="nickname"
-        maxLength={64}
-        value={by}
-        onInput={(event) => setBy(event.currentTarget.value)}
-      />
+        )}
+      </Field>
+      <Field label="PIN">
+        {(id) => <Secret id={id} numeric value={pin} onInput={setPin} autocomplete="off" most={64} />}
+      </Field>
     </div>
   )
 }
 
 /** Where the household is known by name, one of them it must be. */
-function PersonLogin({ why }: { readonly why: string }) {
-  const id = useId()
+function PersonLogin() {
   const [token, setToken] = useState('')
   const [problem, setProblem] = useState('')
   const login = async () => {
     try {
       await api.login(token.trim())
-      await loadSession()
       setToken('')
       setProblem('')
+      await loadSession()
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error))
     }
@@ -94,22 +91,51 @@ function PersonLogin({ why }: { readonly why: string }) {
         void login()
       }}
     >
-      <p>{session.value?.person === undefined ? 'Only a person of this household may answer.' : why}</p>
-      <label for={`${id}-token`}>Your own token</label>
-      <input
-        id={`${id}-token`}
-        type="password"
-        autocomplete="current-password"
-        maxLength={1024}
-        value={token}
-        onInput={(event) => setToken(event.currentTarget.value)}
-      />
+      <p>
+        {session.value?.person === undefined ? 'Only a person of this household may.' : session.value.why}
+      </p>
+      <Field label="Your own token">
+        {(id) => (
+          <Secret id={id} value={token} onInput={setToken} autocomplete="current-password" most={1024} />
+        )}
+      </Field>
       <button type="submit" class="primary" disabled={token.trim() === ''}>
         Log in
       </button>
-      <p class="approval-failed" role="alert">
+      <p class="agent-problem" role="alert">
         {problem}
       </p>
     </form>
+  )
+}
+
+function Field(props: { readonly label: string; readonly children: (id: string) => ComponentChildren }) {
+  const id = useId()
+  return (
+    <span class="field">
+      <label for={id}>{props.label}</label>
+      {props.children(id)}
+    </span>
+  )
+}
+
+function Secret(props: {
+  readonly id: string
+  readonly value: string
+  readonly onInput: (value: string) => void
+  readonly autocomplete: 'off' | 'current-password'
+  readonly most: number
+  readonly numeric?: boolean
+}) {
+  return (
+    <input
+      id={props.id}
+      type="password"
+      inputMode={props.numeric ? 'numeric' : 'text'}
+      autocomplete={props.autocomplete}
+      maxLength={props.most}
+      value={props.value}
+      onInput={(event) => props.onInput(event.currentTarget.value)}
+    />
   )
 }

@@ -53,6 +53,7 @@ const verdicts: Readonly<Record<Outcome, string>> = {
   failed: 'It did not work',
   refused: 'Not done',
   question: 'A question',
+  uncertain: 'Nobody can tell',
 }
 
 function Result({ result, onAgain, onOption }: Handlers & { readonly result: SayResult }) {
@@ -63,7 +64,7 @@ function Result({ result, onAgain, onOption }: Handlers & { readonly result: Say
   return (
     <>
       <p class={`verdict ${result.outcome}`}>
-        <Icon name={result.outcome} />
+        <Icon name={result.outcome === 'uncertain' ? 'question' : result.outcome} />
         <span>
           <strong class="unseen">{answered ? 'Answer' : verdicts[result.outcome]}: </strong>
           {result.reply}

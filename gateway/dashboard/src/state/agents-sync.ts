@@ -7,6 +7,7 @@ import {
   agentsLoading,
   agentsOf,
   facts,
+  moreFacts,
   replaceAgents,
   session,
   takeAgents,
@@ -60,7 +61,9 @@ export async function loadSession(): Promise<void> {
 /** The facts stay as they were where nobody can say what they are now. */
 async function loadBoard(): Promise<void> {
   const told = await api.board().catch(() => undefined)
-  if (told?.device !== undefined) facts.value = told.facts
+  if (told?.device === undefined) return
+  facts.value = told.facts
+  moreFacts.value = told.more === true
 }
 
 function takeTold(now: AgentsOfDevice): void {

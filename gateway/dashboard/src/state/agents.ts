@@ -33,6 +33,8 @@ export const agentsOf = signal<ReadonlyMap<string, AgentsOfDevice>>(new Map())
 export const over = signal<readonly ApprovalOver[]>([])
 export const decisions = signal<readonly DecisionView[]>([])
 export const facts = signal<readonly BoardFact[]>([])
+/** There are more than these. */
+export const moreFacts = signal(false)
 /** Who this page is to the gateway. Undefined: not known yet. */
 export const session = signal<SessionAnswer | undefined>(undefined)
 

@@ -7,6 +7,8 @@ export function ConfirmButton(props: {
   readonly confirmLabel: string
   readonly cancelLabel: string
   readonly disabled: boolean
+  /** What was asked for is on its way: nothing is asked twice, and the focus stays. */
+  readonly busy?: boolean
   readonly onConfirm: () => void
 }) {
   const [asking, setAsking] = useState(false)
@@ -22,7 +24,13 @@ export function ConfirmButton(props: {
 
   if (!asking)
     return (
-      <button type="button" ref={start} disabled={props.disabled} onClick={() => setAsking(true)}>
+      <button
+        type="button"
+        ref={start}
+        disabled={props.disabled}
+        aria-disabled={props.busy}
+        onClick={() => !props.busy && setAsking(true)}
+      >
         {props.label}
       </button>
     )
