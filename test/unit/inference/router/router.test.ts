@@ -1,5 +1,6 @@
 /** The router as a whole, on a virtual clock: where requests go, what happens when that fails, and what is told of it. */
 import { describe, expect, it } from 'vitest'
+import { DecisionLog } from '../../../../runtime/inference/router/decision-log.ts'
 import { decision } from '../../../../runtime/wire/decisions.ts'
 import { InferError, type ServedBy } from '../../../../runtime/wire/infer.ts'
 import { check } from '../../../../runtime/wire/messages.ts'
@@ -426,12 +427,38 @@ describe('what is told', () => {
     expect(home.router.decision(id)?.result?.served).toEqual(served)
   })
 
-  it('the oldest decisions are forgotten [router-5]', async () => {
+  it('what asks twenty times a second pushes out its own decisions, and not what a person asked minutes ago [router-5]', async () => {
     const home = house([place('engine', 'device', { takesMs: 0 })])
-    const { decision: first = '' } = await home.answer()
-    for (let n = 0; n < 500; n += 1) await home.answer()
-    expect(home.router.decision(first)).toBeUndefined()
-    expect(home.router.decisions().length).toBeLessThanOrEqual(20)
+    const { decision: person = '' } = await home.answer(ask({ model: 'assistant' }))
+    const { decision: heard = '' } = await home.answer(ask({ model: 'keywords' }))
+    for (let n = 0; n < 40; n += 1) await home.answer(ask({ model: 'keywords' }))
+    expect(home.router.decisions().map(({ id }) => id)).toContain(person)
+    expect(home.router.decisions()).toHaveLength(20)
+    const log = new DecisionLog()
+    const template = home.router.decision(heard)
+    if (!template) throw new Error('the first decision is gone')
+    log.open({ ...template, id: 'person', model: 'assistant' }).note('asked')
+    const opened = 2 * 60 * 20
+    for (let n = 0; n < opened; n += 1) log.open({ ...template, id: `heard ${n}` }).note('heard')
+    expect(log.of('person')?.notes).toEqual(['asked'])
+    expect(log.latest().map(({ id }) => id)).toContain('person')
+    // A minute of the microphone's own, too.
+    expect(log.of(`heard ${opened - 60 * 20}`)).toBeDefined()
+  })
+
+  it('decisions take no more than a bounded room, and none stays longer than an hour [router-5]', () => {
+    const log = new DecisionLog()
+    const told = (id: string, ts: number, model: string) => ({
+      ...{ id, ts, model, privacy: 'site' as const, priority: 'interactive' as const, deadlineMs: 1000 },
+      ...{ bytes: 1, conditions: [], candidates: [], reason: 'x'.repeat(400) },
+    })
+    for (let n = 0; n < 20_000; n += 1) log.open(told(`a ${n}`, 0, `m${n % 7}`)).note('y'.repeat(400))
+    const kept = log.beginningWith('a ')
+    expect(kept.length).toBeGreaterThan(500)
+    expect(JSON.stringify(kept).length).toBeLessThan(2.5 * 1024 * 1024)
+    expect(log.of('a 19999')).toBeDefined()
+    log.open(told('later', 61 * 60_000, 'm0'))
+    expect(log.latest().map(({ id }) => id)).toEqual(['later'])
   })
 
   it('a refusal is a decision too', async () => {
