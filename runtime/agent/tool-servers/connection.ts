@@ -7,6 +7,7 @@ import type { Client, FetchLike, StreamableHTTPClientTransport } from '@modelcon
 import { messageOf } from '../../base/errors.ts'
 import type { ToolServerConfig } from '../../config/tool-servers.ts'
 import type { Json } from '../contract.ts'
+import { ProgramTransport } from './program-transport.ts'
 import { ToolServerError } from './tool-server-error.ts'
 
 export interface ToolAnswer {
@@ -65,7 +66,7 @@ export async function openConnection(
   const transport =
     'url' in config
       ? httpTransport(library.StreamableHTTPClientTransport, name, config)
-      : await stdioTransport(config)
+      : new ProgramTransport({ name, ...config }, new library.ReadBuffer({ maxBufferSize: messageBytesMax }))
   const closed = Promise.withResolvers<void>()
   let faults = 0
   client.onclose = () => closed.resolve()
@@ -82,7 +83,7 @@ export async function openConnection(
     signal.throwIfAborted()
   } catch (error) {
     await close()
-    throw error
+    throw (transport instanceof ProgramTransport && transport.failure) || error
   }
   return { closed: closed.promise, close, ...requestsOf(client) }
 }
@@ -102,16 +103,6 @@ function requestsOf(client: Client): Pick<Connection, 'list' | 'call'> {
       return { isError, value: texts.join('\n') }
     },
   }
-}
-
-async function stdioTransport(config: Extract<ToolServerConfig, { command: readonly string[] }>) {
-  const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio')
-  const [command = '', ...args] = config.command
-  // What it writes there may hold anything: nobody reads it.
-  return new StdioClientTransport({
-    ...{ command, args, env: config.env, stderr: 'ignore' },
-    maxBufferSize: messageBytesMax,
-  })
 }
 
 function httpTransport(
