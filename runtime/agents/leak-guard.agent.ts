@@ -1,7 +1,9 @@
 /**
  * Closes the water when it leaks, and sees to it that it is closed. No sensor is believed by itself: one wet sensor and water that
- * runs, two wet sensors, or water that runs for longer than people let it. So no single sensor that lies closes the water, nor hides
- * a leak for longer than an hour. It never opens: that is for people, and from then on it watches anew.
+ * runs, two wet sensors, or water that runs for longer than people let it. So no single leak sensor that lies closes the water, nor hides
+ * a leak for longer than an hour. A meter that lies closes it after an hour. It never opens: that is for people, and from then on it
+ * watches anew. What it closed stays closed without it; it says so again every few minutes because a valve that is attached to the device
+ * forgets a program's word after ten.
  *
  * What that costs: a leak that no sensor sees runs for an hour, or half of one where a sensor is silent; a spill beside a tap that has
  * been running closes the water although nothing leaks.
@@ -128,7 +130,11 @@ async function attend(ctx: Context, water: Water, to: 'wet' | 'runs'): Promise<v
       }
       water.closing = true
       await shut(ctx, water, why)
-      await untilOpened(ctx, water)
+      while (!(await isOpened(ctx))) {
+        await look(ctx, water)
+        await shut(ctx, water)
+      }
+      await watchAnew(ctx, water)
       water.closing = false
     }
   } catch (error) {
@@ -206,9 +212,10 @@ function noteFlow(water: Water, state: string, attributes: Telemetry['attributes
   water.runsSinceMs = runs ? (water.runsSinceMs ?? nowMs) : undefined
 }
 
-/** Until the valve says closed and no water runs. A valve that only says so is told on, and commanded again. */
-async function shut(ctx: Context, water: Water, why: string): Promise<void> {
-  say(ctx, 'closing', `the water is being closed: ${why}`)
+/** Until the valve says closed and no water runs. A valve that only says so is told on, and commanded again. No reason: once more. */
+async function shut(ctx: Context, water: Water, why?: string): Promise<void> {
+  let quiet = why === undefined
+  if (!quiet) say(ctx, 'closing', `the water is being closed: ${why}`)
   for (let waitMs = minute; ; waitMs = Math.min(2 * waitMs, 15 * minute)) {
     const valves = (await ctx.entities('valve.*')).filter(isMain)
     const closed = await Promise.all(
@@ -232,13 +239,14 @@ async function shut(ctx: Context, water: Water, why: string): Promise<void> {
     }
     const stopped = water.flow !== undefined && water.flow < rules.flowMin
     if (allClosed && stopped) {
-      ctx.log('the water is closed: no water runs')
+      if (!quiet) ctx.log('the water is closed: no water runs')
       return
     }
     if (allClosed && water.flow === undefined) {
-      say(ctx, 'closed', 'the valve says that the water is closed; no meter tells whether it is')
+      if (!quiet) say(ctx, 'closed', 'the valve says that the water is closed; no meter tells whether it is')
       return
     }
+    quiet = false
     const problem = allClosed
       ? `the valve says closed, but ${water.flow} l/min run on`
       : 'the water does not close'
@@ -248,10 +256,20 @@ async function shut(ctx: Context, water: Water, why: string): Promise<void> {
   }
 }
 
-/** A person who opens the water knows what is wet. */
-async function untilOpened(ctx: Context, water: Water): Promise<void> {
+/** Whether people open it within the next minutes. */
+async function isOpened(ctx: Context): Promise<boolean> {
   const valves = (await ctx.entities('valve.*')).filter(isMain)
-  await Promise.race(valves.map((id) => ctx.entity(id).until({ to: 'open' })))
+  try {
+    await Promise.race(valves.map((id) => ctx.entity(id).until({ to: 'open' }, { within: rules.lookMs })))
+    return true
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'timeout') throw error
+    return false
+  }
+}
+
+/** A person who opens the water knows what is wet. */
+async function watchAnew(ctx: Context, water: Water): Promise<void> {
   await look(ctx, water)
   for (const sensor of water.sensors.values()) sensor.known = sensor.wetMs !== undefined
   water.runsSinceMs = undefined

@@ -1,8 +1,9 @@
 /** The leak guard in the simulated home: pipes that break, sensors, a meter and a valve that lie, and people who only use water. */
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Agents } from '../../runtime/agent/agents.ts'
 import { Approvals } from '../../runtime/agent/permissions/approvals.ts'
 import { askService } from '../../runtime/agent/permissions/ask.service.ts'
-import { grantsOfWants } from '../../runtime/agent/permissions/grant.ts'
+import { grantsOfWants, printGrants } from '../../runtime/agent/permissions/grant.ts'
 import { judge } from '../../runtime/agent/permissions/judge.ts'
 import { shippedAgents } from '../../runtime/agents/index.ts'
 import type { ApprovalEvent } from '../../runtime/wire/approvals.ts'
@@ -11,6 +12,7 @@ import { leakSensor, mainValve, meter, Plumbing, wetHome } from '../fixtures/age
 
 const minute = 60_000
 const hour = 60 * minute
+const wants = shippedAgents.find(({ definition }) => definition.name === 'leak-guard')?.definition.wants ?? []
 const opened: AgentHouse[] = []
 afterEach(async () => {
   for (const house of opened.splice(0)) await house[Symbol.asyncDispose]()
@@ -154,18 +156,73 @@ describe('the leak guard', () => {
     water.breaks('bathroom', 20)
     await house.passes(5 * minute)
     expect(water.isOpen).toBe(false)
-    expect(house.commands.map(({ command }) => command)).toEqual([{ state: 'closed' }, { state: 'closed' }])
+    for (const { command } of house.commands) expect(command).toEqual({ state: 'closed' })
+  })
+
+  it.each([
+    ['stopped', (agents: Agents) => agents.stop('leak-guard')],
+    ['removed', (agents: Agents) => agents.remove('leak-guard')],
+    ['without a grant', (agents: Agents) => agents.grant('leak-guard', '[]')],
+  ])('leaves the water closed when it is %s [leak-guard-4]', async (_, work) => {
+    const { house, water } = await guarded()
+    water.breaks('kitchen', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+    const litres = water.leakedLitres
+    await house.handle(work)
+    await house.passes(3 * hour)
+    expect(water.isOpen).toBe(false)
+    expect(water.leakedLitres).toBe(litres)
+  })
+
+  it('says what to do where it lost its grant before it could close, and closes when it has it back', async () => {
+    const { house, water, said } = await guarded()
+    const all = grantsOfWants(wants)
+    const reading = all.filter(({ capability }) => capability.kind !== 'command')
+    await house.handle((agents) => agents.grant('leak-guard', printGrants(reading)))
+    water.breaks('kitchen', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(true)
+    expect(said()).toMatch(/valve\.water_main does not close: .*nobody has allowed it/)
+    expect(said()).toContain('the water does not close: please close it by hand')
+    await house.handle((agents) => agents.grant('leak-guard', printGrants(all)))
+    await house.passes(20 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
+  it('says again that it is closed, and is loud about water that runs once more behind it [leak-guard-3]', async () => {
+    const { house, sim, water, said } = await guarded()
+    water.breaks('kitchen', 10)
+    await house.passes(12 * minute)
+    // A valve at this device forgets what a program said after ten minutes.
+    expect(house.commands.length).toBeGreaterThan(2)
+    sim.fault(mainValve, { kind: 'lying' })
+    sim.set(mainValve, { state: 'open' })
+    await house.passes(10 * minute)
+    expect(house.state(mainValve)).toBe('closed')
+    expect(said()).toContain('the valve says closed, but 10 l/min run on: please close it by hand')
+    sim.fault(mainValve, undefined)
+    await house.passes(20 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
+  it('believes a meter that stands still while it shows water only after an hour [leak-guard-2]', async () => {
+    const { house, sim, water, said } = await guarded()
+    water.draw(8, 2 * minute)
+    await house.passes(minute)
+    sim.fault(meter, { kind: 'lying', telemetry: { state: '8' } })
+    await house.passes(57 * minute)
+    expect(water.isOpen).toBe(true)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(said()).toMatch(/water has run for 60 min without a break/)
   })
 
   it('could not open if it would: what it asks for does not allow it [leak-guard-4]', () => {
-    const wants = shippedAgents.find(({ definition }) => definition.name === 'leak-guard')?.definition.wants
     const circumstances = { nowMs: 0, timezone: 'UTC', used: () => [] }
     const verdict = (command: { [field: string]: string | number }) =>
-      judge(
-        { op: 'command', args: { entity: mainValve, command } },
-        grantsOfWants(wants ?? []),
-        circumstances,
-      ).verdict
+      judge({ op: 'command', args: { entity: mainValve, command } }, grantsOfWants(wants), circumstances)
+        .verdict
     expect(verdict({ state: 'closed' })).toBe('allow')
     for (const command of [
       { state: 'open' },
