@@ -352,7 +352,7 @@ function openMover(
   const { acceptFrom, takeOver } = config
   const accepts = { acceptFrom, keepsFor: takeOver?.from ?? [], proven: people.length > 0 }
   const record = (entry: AuditEntry) => audit.record(entry)
-  return Mover.open({ ...deps, open: moves, known, accepts, record }, signal)
+  return Mover.open({ ...deps, open: moves, known, accepts, record, copies: config.replicate }, signal)
 }
 
 /** Copies of this device's agents for others, and of others' for this one. */

@@ -23,6 +23,8 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const token = v.pipe(count, v.maxValue(2 ** 52, 'is higher than any token'))
 const reason = v.pipe(v.string(), v.maxLength(400))
 export const byCharsMax = 100
+/** As many as a configuration may name. */
+const holdersMax = 4
 const by = v.pipe(v.string(), v.maxLength(byCharsMax))
 const chunks = v.pipe(
   count,
@@ -41,6 +43,8 @@ export const moveBody = v.variant('kind', [
     ...{ by: v.optional(by), proven: v.optional(v.boolean()) },
     // It stays where it is, and the other keeps a copy for the day on which it is not.
     copy: v.optional(v.boolean()),
+    // Of a copy: all devices that may have one.
+    holders: v.optional(v.pipe(v.array(deviceId), v.maxLength(holdersMax))),
   }),
   // `holds`: the copy of it that is there already.
   v.object({ kind: v.literal('yes'), to: deviceId, n: id, id, holds: v.optional(id) }),

@@ -50,7 +50,9 @@ async function opened(name: Name, more: Partial<MovingDeviceDeps> = {}): Promise
   const clock = new JumpingClock()
   const { identity, link: bus } = site
   const directory = join(folder, 'agents')
-  const device = await MovingDevice.open({ clock, bus, identity, directory, services: [service], ...more })
+  const copies = { to: ['cellar', 'attic'] }
+  const deps = { clock, bus, identity, directory, services: [service], copies }
+  const device = await MovingDevice.open({ ...deps, ...more })
   const leases = Leases.open(
     { clock: realClock, log: silentLog, bus, signer: identity, lives: () => false },
     { path: join(folder, 'granted-leases.json') },
@@ -218,6 +220,57 @@ describe('an agent of which another device keeps copies', () => {
     const back = await opened('hub')
     expect(await back.service.nth(0)).toMatchObject({ resumed: true })
     expect([await states(back), await states(cellar)]).toEqual([['traveller running'], ['traveller standby']])
+  })
+
+  test('is not begun against the word of its own device, which meanwhile sends no copies there: that one goes on, the other lets go [move-10]', async () => {
+    const [hub, cellar] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await hub.die()
+    await (await cellar.device.agents()).resume('traveller', { here: true })
+    const there = await cellar.service.nth(0)
+    const back = await opened('hub', { copies: { to: ['attic'] } })
+    await until('the cellar lets go of it', async () => (await states(cellar)).length === 0)
+    expect(there.signal.aborted).toBe(true)
+    await until('it goes on', async () => (await back.device.agents()).runs('traveller'))
+    const [{ token = 0 } = {}] = (await back.device.agents()).list()
+    expect(token).toBeGreaterThan(there.caller.token)
+  })
+
+  test('and went on there is not stopped by a device that never was to have a copy [move-10]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await hub.die()
+    const agents = await cellar.device.agents()
+    await cellar.device.mover.begin('traveller')
+    await cellar.service.nth(0)
+    const [{ token = 0 } = {}] = agents.list()
+    const topic = 'ganglion/site/move/hub'
+    const peer = stack.use(await Peer.connect(broker.url, [`${topic}/cellar/+`]))
+    // What the cellar keeps on the broker says which agent it is.
+    const own = await peer.hear('that it goes on there', () => true)
+    const { lineage } = JSON.parse(JSON.parse(Buffer.from(own.payload).toString()).body)
+    const said = async (site: SiteDevice, id: string) => {
+      const word = { kind: 'seized', to: 'hub', id, token: token + 1, lineage }
+      await peer.say(`${topic}/${site.name}/${id}`, seal(site.identity, 'move', word))
+    }
+    const eve = stack.use(await openDevice(broker.url, 'eve'))
+    await until('eve is believed', () => cellar.site.peers.known.includes('eve'))
+    await said(eve, 'x')
+    expect(await cellar.device.mover.isThere('attic')).toBe(true)
+    expect(await states(cellar)).toEqual(['traveller running'])
+    // The attic was to have one.
+    await said(attic.site, 'z')
+    await until('it gives way', async () => (await states(cellar))[0] === 'traveller ended')
+  })
+
+  test('is forgotten there when its device is configured to send none any more [replica-2]', async () => {
+    const [hub, cellar] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await hub.die()
+    const back = await opened('hub', { copies: undefined })
+    await until('it is forgotten', async () => (await states(cellar)).length === 0)
+    await until('the hub knows', async () => (await back.device.agents()).moves.copies().length === 0)
+    expect(await states(back)).toEqual(['traveller running'])
   })
 
   test('is forgotten there when it was removed, and not begun when a person stopped it [replica-2] [replica-6]', async () => {

@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { agentsFile } from '../../runtime/agent/store/agent-store.ts'
 import { seal } from '../../runtime/agent/together/envelope.ts'
 import type { Bus } from '../../runtime/link/bus.ts'
 import type { Link } from '../../runtime/link/session.ts'
@@ -67,6 +69,11 @@ async function two(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here]> 
   return [await opened(hub as SiteDevice), await opened(cellar as SiteDevice, more)]
 }
 
+/** What the device heard. */
+async function said(peer: Peer, kind: string): Promise<{ readonly id: string }> {
+  const { payload } = await peer.hear(kind, saysKind(kind))
+  return JSON.parse(JSON.parse(Buffer.from(payload).toString()).body)
+}
 const pieceBytes = moveLimits.chunkBytes
 const saysKind =
   (kind: string) =>
@@ -352,6 +359,47 @@ describe('a device that ends in the middle of a move', () => {
   })
 })
 
+describe('a device that an agent came from, or went to and came back', () => {
+  test('has no say in it any more: that it has begun it again ends nothing [move-10]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    const topic = 'ganglion/site/move/hub/cellar'
+    const peer = stack.use(await Peer.connect(broker.url, [topic]))
+    await hub.device.mover.move('traveller', 'cellar')
+    await cellar.service.nth(1)
+    await cellar.device.mover.move('traveller', 'hub')
+    const { moves } = await hub.device.agents()
+    await until('both know that it came', async () => moves.unfinished(() => true).length === 0)
+    const { id } = await said(peer, 'begin')
+    const word = { kind: 'seized', to: 'hub', id, token: 2 ** 45 }
+    await peer.say(topic, seal(cellar.site.identity, 'move', word))
+    expect(await cellar.device.mover.isThere('hub')).toBe(true)
+    expect(await states(hub)).toEqual(['traveller running'])
+  })
+
+  test('and forgot that it stayed there says so: what was kept for it goes [move-1]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    hub.deaf.add('kept')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+    await hub.device[Symbol.asyncDispose]()
+    // As an earlier version did after 256 other moves.
+    const db = new DatabaseSync(join(hub.site.stateDir, 'agents', agentsFile))
+    db.exec(`DELETE FROM move; UPDATE agent SET state = 'running'`)
+    db.close()
+    const back = await opened(hub.site)
+    await back.service.nth(1)
+    await until('what was kept is gone', async () => {
+      cellar.clock.advance(5_000)
+      return (await states(cellar)).length === 0
+    })
+    expect(await states(back)).toEqual(['traveller running'])
+  })
+})
+
 describe('what comes', () => {
   test('does not use up the tokens of the device that it comes to', async () => {
     const [hub, cellar] = await two()
@@ -364,7 +412,7 @@ describe('what comes', () => {
     await peer.hear('that it may begin', saysKind('begin'))
     // Whatever was said before this is answered has come.
     await cellar.device.mover.isThere('hub')
-    const [move] = (await hub.device.agents()).moves.unfinished()
+    const [move] = (await hub.device.agents()).moves.unfinished(() => true)
     await hub.device[Symbol.asyncDispose]()
     cellar.deaf.delete('begin')
     const lie = { kind: 'begin', to: 'cellar', id: move?.id, n: 'n', token: Number.MAX_SAFE_INTEGER }

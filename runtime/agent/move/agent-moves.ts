@@ -8,13 +8,12 @@
  * agent, and that device lets go of the agent when it hears that the copy was begun.
  */
 import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { ImageSeal } from '../life/image-seal.ts'
 import { lineageOf } from '../life/lineage.ts'
 import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
 import type { Arrival, StoredMove } from '../store/move-store.ts'
-import { MoveError, packed, packedLogLines, unpacked } from './package.ts'
+import { MoveError, moveReason, packed, packedLogLines, unpacked } from './package.ts'
 
 /** What agents that come and go take along, besides what the store has of them. */
 export interface Belongings {
@@ -55,6 +54,8 @@ export interface Leaving {
   readonly grants: string
   /** Who asked for it on the device that it leaves. */
   readonly by?: string | undefined
+  /** Of a copy: all devices that may have one. */
+  readonly holders?: string[] | undefined
 }
 
 /** An agent of which another device is to have a copy. */
@@ -73,6 +74,13 @@ export interface Standby {
   readonly was: StoredMove['was']
 }
 
+/** Whether that device is to have copies of that agent, as the configuration of this one says now. */
+export type MayHold = (device: string, agent: string) => boolean
+
+/** Moves of which the other device has not heard how they ended: more would mean that it plays with this one. */
+const unclosedMax = 256
+/** Far above any clock. What says more is a lie: it is not to drive the tokens of this device to where numbers end. */
+const tokenMax = 2 ** 50
 /** How long an agent waits after a restart for those who have copies of it. */
 const copiesAskedMs = 3_000
 
@@ -91,14 +99,12 @@ export class AgentMoves {
     return this.#deps.store.moves.move(id)
   }
 
-  /** Moves of which the other device is still to hear. */
-  unfinished(): StoredMove[] {
-    const phases: readonly StoredMove['phase'][] = ['leaving', 'given', 'arriving', 'seized']
-    return this.#deps.store.moves
-      .all()
-      .filter(
-        (move) => phases.includes(move.phase) || (move.phase === 'copied' && this.#held.has(move.agent)),
-      )
+  /** Moves of which the other device is still to hear; also copies that it is not to have any more, and those that are waited for. */
+  unfinished(mayHold: MayHold): StoredMove[] {
+    const over: readonly StoredMove['phase'][] = ['gone', 'dropped', 'kept', 'closed']
+    const isOpen = ({ phase, agent, peer }: StoredMove) =>
+      phase === 'copied' ? this.#held.has(agent) || !mayHold(peer, agent) : !over.includes(phase)
+    return this.#deps.store.moves.all().filter(isOpen)
   }
 
   /** Throws MoveError `refused` where it is none that can move. */
@@ -120,6 +126,8 @@ export class AgentMoves {
     const kept = other?.state === 'standby' && store.moves.of(agent)?.peer === from
     if (copy && store.moves.bytesKept(agent) + bytes > copyBytesMax)
       return `its copies have ${copyBytesMax} bytes already, which is as much as it keeps`
+    if (!copy && store.moves.unclosed >= unclosedMax)
+      return `${unclosedMax} moves are not at their end: devices are to hear of them first`
     if (other && other.state !== 'ended' && !kept)
       return `there is an agent called ${agent} here already, and it is ${other.state}`
     if (!other && store.agents().length >= agentsMax) return `${agentsMax} agents are installed here already`
@@ -154,7 +162,7 @@ export class AgentMoves {
   stay(id: string, reason: string): Promise<void> {
     return this.#with(id, ['leaving'], async (move) => {
       const { store, clock } = this.#deps
-      store.moves.stayed(move, move.token, clock.nowMs(), `it stayed here: ${reason}`)
+      store.moves.stayed(move, move.token, { atMs: clock.nowMs(), reason: `it stayed here: ${reason}` })
       await store.durable()
       if (move.was === 'running') this.#live(move.agent)
     })
@@ -182,7 +190,7 @@ export class AgentMoves {
     return this.#with(id, ['given'], async (move) => {
       const { store, clock } = this.#deps
       const reason = `${move.peer} has lost it: it goes on here`
-      store.moves.stayed(move, this.#higher(move.token), clock.nowMs(), reason)
+      store.moves.stayed(move, this.#higher(move.token), { atMs: clock.nowMs(), reason })
       await store.durable()
       if (move.was === 'running') this.#live(move.agent)
     })
@@ -213,7 +221,7 @@ export class AgentMoves {
         agent: { token },
       } = arrival
       const move = { id, agent: name, peer, was, token, atMs: clock.nowMs() }
-      if (expected.copy) store.moves.keeping(move, own)
+      if (expected.copy) store.moves.keeping(move, own, expected.holders)
       else store.moves.arriving(move, own)
       await store.durable()
     })
@@ -264,6 +272,7 @@ export class AgentMoves {
 
   /** The other device has no copy under this id. */
   async uncopied(id: string): Promise<void> {
+    await this.notBegun(id)
     this.#deps.store.moves.uncopied(id)
     await this.#deps.store.durable()
   }
@@ -313,7 +322,10 @@ export class AgentMoves {
     if (!left) await this.letGo(move.agent)
   }
 
-  /** Another that had a copy of the same agent of `owner` has begun it: what is here of that goes. */
+  /**
+   * Another that had a copy of the same agent of `owner` has begun it: what is here of that goes. A copy at the word of anybody who is
+   * believed, since two must not be begun; what runs only at that of a device to which `owner` sent copies.
+   */
   async elsewhere(owner: string, from: string, lineage: string, token: number): Promise<void> {
     const { store } = this.#deps
     for (const move of store.moves.all()) {
@@ -321,7 +333,7 @@ export class AgentMoves {
       const copy = move.phase === 'kept' || move.phase === 'seized'
       if (!copy || move.peer !== owner || !stored || lineageOf(stored) !== lineage) continue
       if (move.phase === 'kept') await this.drop(move.id)
-      else await this.overtaken(move.id, token, from)
+      else if (store.moves.mayHold(move.agent, from)) await this.overtaken(move.id, token, () => true, from)
     }
   }
 
@@ -356,27 +368,36 @@ export class AgentMoves {
     })
   }
 
-  /** The other device knows that a person began it here. */
-  settled(id: string): Promise<void> {
-    return this.#with(id, ['seized'], async (move) => {
+  /** The other device has nothing of it, and never will: from now on it has no say in it. */
+  closed(id: string): Promise<void> {
+    return this.#with(id, ['seized', 'begun', 'stayed', 'reclaimed'], async (move) => {
       const { store } = this.#deps
-      store.moves.settled(move)
+      store.moves.closed(move)
       await store.durable()
     })
   }
 
-  /** It was begun on the other device, or on `at`, under this token: what is here of it goes. */
-  overtaken(id: string, token: number, at?: string): Promise<void> {
+  /** It was begun on the other device, or on `at`, under this token: what is here of it goes, where that device may. */
+  overtaken(id: string, token: number, mayHold: MayHold, at?: string): Promise<void> {
     const phases = ['leaving', 'stayed', 'given', 'arriving', 'begun', 'seized', 'copied'] as const
     return this.#with(id, phases, async (move) => {
       const stored = this.#deps.store.agent(move.agent)
-      if (!stored || token <= stored.token) return
+      if (!stored) return
+      if (move.phase === 'copied' && (token <= stored.token || !mayHold(move.peer, move.agent)))
+        return await this.#reclaim(move, token)
+      if (token <= stored.token) return
       if (move.phase === 'copied' || at !== undefined) return await this.#giveWay(move, token, at)
       // One that has begun anew since is another.
       if (token <= move.token || stored.token > move.token) return
       await this.#deps.halt(move.agent)
       await this.#forget(move, 'gone')
     })
+  }
+
+  /** Whether the agent goes on here although the other device of that move says that it has begun it. */
+  goesOn({ agent, phase, token }: StoredMove): boolean {
+    if (phase === 'seized') return this.#deps.store.agent(agent)?.token === token
+    return phase === 'reclaimed' || (phase === 'copied' && this.has(agent))
   }
 
   async #giveWay(move: StoredMove, token: number, at = move.peer): Promise<void> {
@@ -391,6 +412,26 @@ export class AgentMoves {
     await store.durable()
     removed(agent)
     log.warn('an agent went on elsewhere while this device was away: it gives way', { agent, device: at })
+  }
+
+  /** Goes on with it under a token above that of a copy that was not to be begun; the other device lets go of that. */
+  async #reclaim(move: StoredMove, token: number): Promise<void> {
+    const { store, log, halt } = this.#deps
+    const { agent, peer } = move
+    const stored = store.agent(agent)
+    if ((stored?.state !== 'running' && stored?.state !== 'stopped') || token > tokenMax) return
+    const what = { agent, device: peer }
+    log.warn('a device began a copy of an agent that it was not to begin: it goes on here', what)
+    this.#held.get(agent)?.()
+    this.#held.delete(agent)
+    await halt(agent)
+    store.moves.begun(
+      { ...move, was: stored.state },
+      this.#higher(Math.max(token, stored.token)),
+      'reclaimed',
+    )
+    await store.durable()
+    this.#live(agent)
   }
 
   async #begin(move: StoredMove, token: number, phase: 'begun' | 'seized'): Promise<void> {
@@ -445,10 +486,8 @@ export class AgentMoves {
     const sealed = store.image(name)
     const turn = store.imageTurn(name)
     const was: Arrival['was'] = agent.state === 'running' ? 'running' : 'stopped'
-    const rest = {
-      ...{ agent, was, bundle, guest: text, luggage: belongings.pack(name) },
-      ...{ turns: store.turns(name), calls: store.calls(name), log: store.log(name, packedLogLines) },
-    }
+    const [turns, calls, log] = [store.turns(name), store.calls(name), store.log(name, packedLogLines)]
+    const rest = { agent, was, bundle, guest: text, turns, calls, log, luggage: belongings.pack(name) }
     // An image may have been made on a third device, of which the other has never heard.
     return { ...rest, image: sealed && { turn, sealed: await this.#resealed(sealed, agent.program) } }
   }
@@ -457,10 +496,4 @@ export class AgentMoves {
     const { seal } = this.#deps
     return seal.close(await seal.open(sealed, program), program)
   }
-}
-
-/** What is wrong, in a line that another device may hear. */
-export function moveReason(error: unknown): string {
-  const [first = ''] = messageOf(error).split('\n')
-  return first.slice(0, 400)
 }

@@ -8,7 +8,7 @@
  * reason; [move-4] only what a believed device signed, to this one, about a move that both know, does anything; [move-5] what comes is
  * bounded, and what stops coming is forgotten; [move-6] at rest there is no timer and no file.
  */
-import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
+import type { Cancel, Clock } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
@@ -18,10 +18,11 @@ import { byCharsMax, type MoveBody, moveBody, moveLimits } from '../../wire/move
 import type { Person } from '../permissions/people.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { type AcceptOptions, acceptRefusal } from './accept.ts'
-import { type AgentMoves, moveReason } from './agent-moves.ts'
+import type { AgentMoves, MayHold } from './agent-moves.ts'
+import { Answers, againMs } from './answers.ts'
 import { Coming, type Whole } from './coming.ts'
-import { MoveError } from './package.ts'
-import { againMs, send } from './sending.ts'
+import { MoveError, moveReason } from './package.ts'
+import { send } from './sending.ts'
 
 export interface MoverDeps {
   readonly clock: Clock
@@ -36,6 +37,10 @@ export interface MoverDeps {
   readonly lacks: (grants: string, from: string) => string | undefined
   /** Whose agents and copies are taken. */
   readonly accepts: AcceptOptions
+  /** To which devices copies of agents go, and of which; without `agents` of all. Absent: to none. */
+  readonly copies?:
+    | { readonly to: readonly string[]; readonly agents?: readonly string[] | undefined }
+    | undefined
   /** Puts on record what comes here, before it is kept. Rejects where it cannot. */
   readonly record: (entry: AuditEntry) => Promise<void>
 }
@@ -63,7 +68,9 @@ const begunMsMax = 10_000
 /** Words that wait for those before them: all that is said about moves is said again. */
 const queuedMax = 256
 /** Phases of moves that have brought an agent here for good. */
-const brought: ReadonlySet<string | undefined> = new Set(['begun', 'seized', 'stayed'])
+const brought: ReadonlySet<string | undefined> = new Set(['begun', 'seized', 'closed'])
+/** Phases of those that both devices are told of by the broker. */
+const retained: ReadonlySet<string | undefined> = new Set(['seized', 'reclaimed'])
 const urgeDelays = { firstMs: 2_000, maxMs: 60_000 }
 /** A device that is started again asks the other before it goes on with an agent that was on its way. */
 const restartMsMax = 10_000
@@ -73,8 +80,7 @@ export class Mover implements AsyncDisposable {
   readonly #coming: Coming
   readonly #stop = new AbortController()
   readonly #cancels: Cancel[] = []
-  /** Who waits for a word: by who says it, its kind, and what it is about. */
-  readonly #waiting = new Map<string, (body: MoveBody) => void>()
+  readonly #answers: Answers
   /** Moves that this device carries out now. */
   readonly #carrying = new Set<string>()
   /** Of agents that were begun here: what is said of it, retained, until the other device has let go of its own. */
@@ -106,6 +112,7 @@ export class Mover implements AsyncDisposable {
   private constructor(deps: MoverDeps) {
     this.#deps = { ...deps, log: deps.log.named('moves') }
     this.#coming = new Coming(deps.clock)
+    this.#answers = new Answers(deps.clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,7 +154,8 @@ export class Mover implements AsyncDisposable {
     const { bus, known } = this.#deps
     const moves = await known()
     if (!moves || !bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
-    const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), copy: true })
+    const copy = { copy: true, holders: [...(this.#deps.copies?.to ?? [])] }
+    const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), ...copy })
     await this.#send(device, id, await moves.copy(agent, id, device, holds))
   }
 
@@ -203,12 +211,7 @@ export class Mover implements AsyncDisposable {
 
   #send(to: string, id: string, whole: Uint8Array): Promise<void> {
     const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
-    const hear = (heard: (body: MoveBody) => void) => {
-      for (const word of words) this.#waiting.set(word, heard)
-      return () => {
-        for (const word of words) this.#waiting.delete(word)
-      }
-    }
+    const hear = (heard: (body: MoveBody) => void) => this.#answers.hear(words, heard)
     const say = (chunk: Word) => this.#say(to, chunk)
     return send({ clock: this.#deps.clock, say, hear }, { id, to, whole }, this.#stop.signal)
   }
@@ -230,34 +233,16 @@ export class Mover implements AsyncDisposable {
     const n = this.#deps.clock.newId()
     const words = [`${to} begun ${n}`, `${to} lost ${n}`]
     const said = await this.#ask(to, { kind: 'begin', id, n, token }, words, msMax)
-    if (said?.kind === 'begun') await moves.gone(id)
+    if (said?.kind === 'begun') {
+      await moves.gone(id)
+      this.#say(to, { kind: 'let-go', id })
+    }
     if (said?.kind === 'lost') await moves.takeBack(id)
     return said !== undefined
   }
 
-  /** The first of these words that comes; undefined where none does. Rejects when this device stops. */
-  async #ask(
-    to: string,
-    word: Word,
-    answers: readonly string[],
-    msMax: number,
-  ): Promise<MoveBody | undefined> {
-    const { clock } = this.#deps
-    const { promise, resolve } = Promise.withResolvers<MoveBody>()
-    for (const answer of answers) this.#waiting.set(answer, resolve)
-    const over = new AbortController()
-    const until = AbortSignal.any([this.#stop.signal, over.signal])
-    try {
-      for (let leftMs = msMax; leftMs > 0; leftMs -= againMs) {
-        this.#say(to, word)
-        const said = await Promise.race([promise, sleep(clock, Math.min(againMs, leftMs), until)])
-        if (said) return said
-      }
-      return undefined
-    } finally {
-      over.abort(new Error('it was answered'))
-      for (const answer of answers) this.#waiting.delete(answer)
-    }
+  #ask(to: string, word: Word, answers: readonly string[], msMax: number): Promise<MoveBody | undefined> {
+    return this.#answers.first(answers, () => this.#say(to, word), msMax, this.#stop.signal)
   }
 
   #say(to: string, word: Word): void {
@@ -298,11 +283,11 @@ export class Mover implements AsyncDisposable {
   /** It was said before this device started. */
   async #clearOver(topic: string, id: string): Promise<void> {
     const phase = (await this.#deps.known())?.move(id)?.phase
-    if (phase !== 'seized' && !this.#stop.signal.aborted) this.#deps.bus.clearRetained(topic)
+    if (!retained.has(phase) && !this.#stop.signal.aborted) this.#deps.bus.clearRetained(topic)
   }
 
   #hear(from: string, body: MoveBody): void {
-    if (this.#answered(from, body)) return
+    if (this.#answers.take(from, body)) return
     const refusal = body.kind === 'ask' ? acceptRefusal(this.#deps.accepts, from, body) : undefined
     if (body.kind === 'ask' && refusal !== undefined)
       this.#say(from, { kind: 'no', n: body.n, reason: refusal })
@@ -320,15 +305,6 @@ export class Mover implements AsyncDisposable {
 
   #doLater(from: string, body: MoveBody): void {
     if (this.#queued < queuedMax) this.#later(() => this.#do(from, body))
-  }
-
-  /** A word that somebody here waits for. */
-  #answered(from: string, body: MoveBody): boolean {
-    const about =
-      'n' in body && body.kind !== 'ask' && body.kind !== 'begin' ? body.n : 'id' in body ? body.id : ''
-    const waiting = this.#waiting.get(`${from} ${body.kind} ${about}`)
-    waiting?.(body)
-    return waiting !== undefined
   }
 
   /** One word after the other. */
@@ -370,22 +346,53 @@ export class Mover implements AsyncDisposable {
       if (phase === 'stayed') this.#say(from, { kind: 'drop', id })
       else if (phase === 'seized') this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
       else if (phase === 'given') this.#soon()
-      else if (phase === 'kept' || (moves && phase === undefined)) this.#say(from, { kind: 'kept', id })
-    } else if (body.kind === 'seized') {
-      if (phase !== undefined) await moves?.overtaken(id, body.token)
-      this.#say(from, { kind: 'let-go', id })
-    } else if (body.kind === 'kept') await moves?.notBegun(id)
+      else if (phase === 'kept') this.#say(from, { kind: 'kept', id })
+      else if (phase === 'gone') this.#say(from, { kind: 'let-go', id })
+      // What was given away is never forgotten before the other has it: here is nothing of this, and will not be.
+      else if (moves && (phase === undefined || phase === 'dropped' || phase === 'closed'))
+        this.#say(from, { kind: 'dropped', id })
+    } else if (body.kind === 'seized') await this.#seized(moves, from, body)
+    else if (body.kind === 'kept') await moves?.notBegun(id)
     else if (body.kind === 'let-go') {
-      await moves?.settled(id)
+      await moves?.closed(id)
       this.#retire(id)
-    } else if (body.kind === 'dropped' && phase === 'copied') await moves?.uncopied(id)
-    else if (body.kind === 'dropped' && phase === 'leaving' && !this.#carrying.has(id))
-      await moves?.stay(id, 'the device was started again while it was on its way')
+    } else if (body.kind === 'dropped') await this.#dropped(moves, id, phase)
   }
 
-  async #consider(from: string, { n, agent, engine, bytes, grants, copy, by }: Said<'ask'>): Promise<void> {
+  /** The other device says that it has begun what this one has too. */
+  async #seized(moves: AgentMoves | undefined, from: string, { id, token }: Said<'seized'>): Promise<void> {
+    const mine = () => {
+      const move = moves?.move(id)
+      return move?.peer === from ? move : undefined
+    }
+    const before = mine()
+    if (before?.phase === 'kept') await moves?.drop(id)
+    else if (before) await moves?.overtaken(id, token, this.#mayHold)
+    const after = mine()
+    if (after?.phase === 'closed')
+      this.#deps.log.warn('a device says that it has an agent again which it gave away', { device: from })
+    else if (!after || !moves?.goesOn(after)) this.#say(from, { kind: 'let-go', id })
+    // Else it is said again and again already.
+    else if (after.phase !== before?.phase) this.#soon()
+  }
+
+  /** The other device has nothing under this id. */
+  async #dropped(moves: AgentMoves | undefined, id: string, phase: string | undefined): Promise<void> {
+    if (phase === 'copied') await moves?.uncopied(id)
+    if (phase === 'arriving') await moves?.drop(id)
+    if (phase === 'leaving' && !this.#carrying.has(id))
+      await moves?.stay(id, 'the device was started again while it was on its way')
+    if (phase === 'begun' || moves?.move(id)?.phase === 'stayed') await moves?.closed(id)
+  }
+
+  readonly #mayHold: MayHold = (device, agent) => {
+    const { to = [], agents } = this.#deps.copies ?? {}
+    return to.includes(device) && (agents?.includes(agent) ?? true)
+  }
+
+  async #consider(from: string, { n, kind: _, to: __, proven: ___, ...leaving }: Said<'ask'>): Promise<void> {
     const { lacks, open, clock } = this.#deps
-    const leaving = { agent, engine, bytes, grants, copy, by }
+    const { agent, grants, copy } = leaving
     const refused = (reason: string) => this.#say(from, { kind: 'no', n, reason })
     try {
       const missing = lacks(grants, from)
@@ -428,12 +435,15 @@ export class Mover implements AsyncDisposable {
   async #urge(): Promise<void> {
     const { clock, known } = this.#deps
     const moves = await known()
-    const open = moves?.unfinished().filter(({ id }) => !this.#carrying.has(id)) ?? []
+    const open = moves?.unfinished(this.#mayHold).filter(({ id }) => !this.#carrying.has(id)) ?? []
     for (const id of this.#retained.keys())
-      if (!open.some((move) => move.id === id && move.phase === 'seized')) this.#retire(id)
+      if (!open.some((move) => move.id === id && retained.has(move.phase))) this.#retire(id)
     for (const { id, peer, phase, token, agent } of open) {
-      if (phase === 'arriving' || phase === 'copied') this.#say(peer, { kind: 'how', id })
-      else if (phase === 'seized')
+      if (phase === 'stayed' || (phase === 'copied' && !this.#mayHold(peer, agent)))
+        this.#say(peer, { kind: 'drop', id })
+      else if (phase === 'arriving' || phase === 'copied' || phase === 'begun')
+        this.#say(peer, { kind: 'how', id })
+      else if (retained.has(phase))
         this.#sayKept(peer, { kind: 'seized', id, token, lineage: moves?.lineage(agent) })
       else if (phase === 'leaving') {
         if (clock.monotonicMs() - this.#openedMs < restartMsMax) this.#say(peer, { kind: 'drop', id })

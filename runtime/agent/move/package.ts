@@ -3,7 +3,7 @@
  * that it was, since turns are run again from it.
  */
 import * as v from 'valibot'
-import { CodedError } from '../../base/errors.ts'
+import { CodedError, messageOf } from '../../base/errors.ts'
 import { decodeCbor, encodeCbor } from '../../wire/cbor.ts'
 import { check } from '../../wire/messages.ts'
 import { moveLimits } from '../../wire/move.ts'
@@ -14,6 +14,12 @@ import { type CallOp, callOps, type TurnInput, turnLimits } from '../turn.ts'
 export type MoveErrorCode = 'refused' | 'failed' | 'unknown-device' | 'too-large' | 'malformed'
 export class MoveError extends CodedError<MoveErrorCode> {
   override readonly name = 'MoveError'
+}
+
+/** What is wrong, in a line that another device may hear. */
+export function moveReason(error: unknown): string {
+  const [first = ''] = messageOf(error).split('\n')
+  return first.slice(0, 400)
 }
 
 /** Lines of its log that go with it: what a person looks at. */

@@ -8,8 +8,9 @@
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
-import { type AgentMoves, moveReason } from './agent-moves.ts'
+import type { AgentMoves } from './agent-moves.ts'
 import type { Mover } from './mover.ts'
+import { moveReason } from './package.ts'
 
 export interface ReplicatorDeps {
   readonly clock: Clock

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { sha256 } from '../../base/sha256.ts'
 import { type MoveBody, moveLimits } from '../../wire/move.ts'
+import { againMs } from './answers.ts'
 import { MoveError } from './package.ts'
 
 type Chunk = Extract<MoveBody, { kind: 'chunk' }>
@@ -14,8 +15,6 @@ export interface SendingDeps {
   readonly hear: (hear: (body: MoveBody) => void) => () => void
 }
 
-/** What has not arrived is said again this often. */
-export const againMs = 1_500
 /** Without a piece that arrives for so long, the other device counts as gone. */
 const stalledMsMax = 20_000
 /** Pieces on their way at a time: half a megabyte. */

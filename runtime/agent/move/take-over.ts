@@ -10,8 +10,9 @@ import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
 import type { Leases } from '../leader/leases.ts'
-import { type AgentMoves, moveReason, type Standby } from './agent-moves.ts'
+import type { AgentMoves, Standby } from './agent-moves.ts'
 import type { Mover } from './mover.ts'
+import { moveReason } from './package.ts'
 
 export interface TakeOverDeps {
   readonly clock: Clock

@@ -29,7 +29,9 @@ export const moveSchema = `
 /**
  * Of the device that it leaves: `leaving`, then `stayed`, or `given` (from here on it is never run here), then `gone`.
  * Of the one it comes to: `arriving`, then `begun` or `dropped`. Of either: `seized`, where a person began it there by hand.
- * Of copies: `copied` at the device that has the agent, once the other may have one; at the other `kept`, then `dropped` or `seized`.
+ * Of copies: `copied` at the device that has the agent, once the other may have one; at the other `kept`, then `dropped` or `seized`;
+ * `reclaimed` where the first goes on with it although the other, which was not to have one any more, had begun it.
+ * Whoever has the agent then is `closed`, once it knows that the other has nothing of it and never will.
  */
 export type MovePhase =
   | 'leaving'
@@ -42,6 +44,8 @@ export type MovePhase =
   | 'seized'
   | 'copied'
   | 'kept'
+  | 'reclaimed'
+  | 'closed'
 
 export interface StoredMove {
   readonly id: string
@@ -71,10 +75,10 @@ export interface Arrival {
 }
 
 /**
- * Moves that are over and remembered, of each kind: more than come late. What brought an agent here is not pushed out by copies that
- * come every minute: whoever gave it away and hears that nobody knows of it takes it back.
+ * Moves that are over and remembered, of each kind: more than come late. What brought an agent here, or left it here, is remembered until
+ * the other device knows: whoever gave it away and hears that nobody knows of it takes it back.
  */
-const over = [`'begun', 'seized', 'stayed'`, `'dropped', 'gone'`]
+const over = [`'closed'`, `'dropped', 'gone'`]
 const overMax = 256
 
 export class MoveStore {
@@ -82,6 +86,11 @@ export class MoveStore {
 
   constructor(file: StoreFile) {
     this.#file = file
+    // Later than the other tables, and so in files that were there before it.
+    this.#file.run(
+      `CREATE TABLE IF NOT EXISTS holder (agent TEXT NOT NULL REFERENCES agent (name) ON DELETE CASCADE,
+        device TEXT NOT NULL, PRIMARY KEY (agent, device)) STRICT, WITHOUT ROWID`,
+    )
   }
 
   all(): StoredMove[] {
@@ -110,18 +119,28 @@ export class MoveStore {
     })
   }
 
-  /** It goes on here as before, also where it had been given away and nobody has it. */
-  stayed({ id, agent, was }: StoredMove, token: number, atMs: number, reason: string): void {
+  /** It goes on here as before, also where it had been given away and the other has lost it: that is `closed`. */
+  stayed(
+    { id, agent, was, phase }: StoredMove,
+    token: number,
+    { atMs, reason }: { readonly atMs: number; readonly reason: string },
+  ): void {
     this.#file.transaction(() => {
-      this.#phase(id, 'stayed', token)
+      this.#phase(id, phase === 'given' ? 'closed' : 'stayed', token)
       this.#own(agent, was, token, was === 'running' ? undefined : reason)
       this.#line(agent, atMs, 'error', reason)
     })
   }
 
-  /** Both devices know that a person began it here. */
-  settled({ id, token }: StoredMove): void {
-    this.#file.transaction(() => this.#phase(id, 'stayed', token))
+  /** It is here, and the other device has nothing of it and never will. */
+  closed({ id, token }: StoredMove): void {
+    this.#file.transaction(() => this.#phase(id, 'closed', token))
+  }
+
+  /** Moves of which the other device is still to hear that the agent is here. */
+  get unclosed(): number {
+    const unclosed = `SELECT count(*) AS n FROM move WHERE phase IN ('stayed', 'begun', 'seized', 'reclaimed')`
+    return Number(this.#file.get(unclosed)?.['n'])
   }
 
   given({ id, agent, peer }: StoredMove, token: number): void {
@@ -168,10 +187,12 @@ export class MoveStore {
     })
   }
 
-  /** A copy, in place of the last one. */
-  keeping(move: Omit<StoredMove, 'phase'>, arrival: Arrival): void {
+  /** A copy, in place of the last one; `holders`: who else may have one. */
+  keeping(move: Omit<StoredMove, 'phase'>, arrival: Arrival, holders: readonly string[] = []): void {
     this.#file.transaction(() => {
       this.#take({ ...move, phase: 'kept' }, arrival)
+      for (const device of new Set(holders))
+        this.#file.run('INSERT INTO holder VALUES (?, ?)', move.agent, device)
       this.#state(move.agent, 'standby', `a copy of what runs on ${move.peer}`)
     })
   }
@@ -183,6 +204,11 @@ export class MoveStore {
       WHERE state = 'standby' AND name <> ? UNION ALL SELECT coalesce(sum(length(inputs)), 0) FROM turn
       JOIN agent ON name = turn.agent WHERE state = 'standby' AND name <> ?`
     return this.#file.all(sum, agent, agent, agent).reduce((all, { n }) => all + Number(n), 0)
+  }
+
+  /** Whether `device` may have a copy of what is kept here, or was begun from it, as the device whose it was has said. */
+  mayHold(agent: string, device: string): boolean {
+    return this.#file.get('SELECT 1 FROM holder WHERE agent = ? AND device = ?', agent, device) !== undefined
   }
 
   arriving(move: Omit<StoredMove, 'phase'>, arrival: Arrival): void {
@@ -221,7 +247,7 @@ export class MoveStore {
   }
 
   /** From now on it is this device's. */
-  begun({ id, agent, was }: StoredMove, token: number, phase: 'begun' | 'seized'): void {
+  begun({ id, agent, was }: StoredMove, token: number, phase: 'begun' | 'seized' | 'reclaimed'): void {
     this.#file.transaction(() => {
       this.#phase(id, phase, token)
       this.#own(agent, was, token, undefined)

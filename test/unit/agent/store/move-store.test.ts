@@ -52,3 +52,19 @@ test('the last move of an agent is the last one also where the clock was set bac
   store.moves.arriving(moveOf('second', 'traveller', nowMs - 3_600_000), arrivalOf('traveller'))
   expect(store.moves.of('traveller')?.id).toBe('second')
 })
+
+test('nothing of a move is forgotten before the other device knows how it ended [agent-store-8]', async () => {
+  await using store = await opened('closed')
+  const { moves } = store
+  const ids = Array.from({ length: 300 }, (_, at) => `move-${at}`)
+  for (const id of ids) {
+    const move = moveOf(id, 'traveller')
+    moves.leaving(move)
+    moves.stayed({ ...move, phase: 'leaving' }, 1, { atMs: nowMs, reason: 'it stayed here' })
+  }
+  expect(moves.move('move-0')?.phase).toBe('stayed')
+  expect(moves.unclosed).toBe(300)
+  for (const id of ids) moves.closed({ ...moveOf(id, 'traveller'), phase: 'stayed' })
+  moves.leaving(moveOf('next', 'traveller'))
+  expect([moves.unclosed, moves.move('move-0'), moves.all().length]).toEqual([0, undefined, 257])
+})
