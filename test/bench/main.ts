@@ -15,6 +15,7 @@ import { agentsRemote } from './agents-remote.bench.ts'
 import { agentsSchedule } from './agents-schedule.bench.ts'
 import { agentsLeakGuard, agentsNightWatch } from './agents-shipped.bench.ts'
 import { agentsTicking } from './agents-ticking.bench.ts'
+import { assistantAgent } from './assistant-agent.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
 import { gatewayBatching } from './gateway-batching.bench.ts'
@@ -70,6 +71,7 @@ const benchmarks: readonly Benchmark[] = [
   agentsTicking,
   agentsNightWatch,
   agentsLeakGuard,
+  assistantAgent,
   agentsMachine,
   agentsMove,
   agentsDecide,

@@ -47,7 +47,7 @@ async function say(text: string, options: Parameters<typeof homes.say>[2] = atDe
 describe('the assistant', () => {
   it('does what the tests of the home say as it is done without it', async () => {
     const all = readHomeTests(fileURLToPath(new URL('../fixtures/home/intents', import.meta.url)))
-    const some = all.filter((_, at) => at % 12 === 0)
+    const some = all.filter((_, at) => at % 8 === 0)
     const through = await evaluate(some, createHal(boards), signal, () => {}, homes.say)
     const direct = await evaluate(some, createHal(boards), signal)
     expect(given.length).toBeGreaterThan(some.length / 2)
