@@ -287,7 +287,9 @@ export function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown): P
   if (result.success) return { ok: true, value: result.output }
   const issue = result.issues[0]
   const where = v.getDotPath(issue)
-  return { ok: false, reason: `${where ? `${where}: ` : ''}${issue.message}` }
+  const isUnknown = issue.type === 'strict_object' && issue.expected === 'never'
+  const words = isUnknown ? 'unknown key' : issue.message
+  return { ok: false, reason: `${where ? `${where}: ` : ''}${words}` }
 }
 
 /** Parses a JSON payload of at most `bytesMax` bytes against a schema. Never throws. */
