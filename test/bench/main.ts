@@ -16,6 +16,7 @@ import { agentsSchedule } from './agents-schedule.bench.ts'
 import { agentsLeakGuard, agentsNightWatch } from './agents-shipped.bench.ts'
 import { agentsTicking } from './agents-ticking.bench.ts'
 import { assistantAgent } from './assistant-agent.bench.ts'
+import { audit } from './audit.bench.ts'
 import { type Benchmark, judge, type Result } from './benchmark.ts'
 import { engineOverhead } from './engine-overhead.bench.ts'
 import { gatewayBatching } from './gateway-batching.bench.ts'
@@ -54,6 +55,7 @@ const benchmarks: readonly Benchmark[] = [
   slowSubscriber,
   roundTrip,
   outbox,
+  audit,
   halIo,
   sensorsBench,
   safety,
