@@ -169,7 +169,9 @@ describe('[serving-9] a server of the Open Inference Protocol', () => {
 
   test('one of whose models is not ready has the others', async () => {
     const server = await ScriptedUpstream.open(({ path }, to) => {
-      if (path === '/v2/models/ill/ready') return json(to, { error: 'it is loading' }, 503)
+      // A server of which one model is not ready is not ready either: "Server Ready" is about all of them.
+      if (path === '/v2/models/ill/ready' || path === '/v2/health/ready')
+        return json(to, { error: 'it is loading' }, 503)
       if (path === '/v2/models/m') return json(to, { name: 'm', inputs: [], outputs: [] })
       return json(to, path === '/v2' ? { name: 's' } : {})
     })

@@ -58,9 +58,12 @@ class OipProtocol implements Protocol {
     yield { id: request.id, final: true, outputs }
   }
 
-  /** Ready, what it is, and which models it has. A model that cannot be used here is left out, and why is logged once. */
+  /**
+   * Live, what it is, and which models it has. A model that cannot be used here is left out, and why is logged once. Whether the
+   * server calls itself ready does not matter: by the specification it is not while any one of its models is not.
+   */
   async look(signal: AbortSignal): Promise<readonly ServedModel[]> {
-    await this.#get('/v2/health/ready', signal)
+    await this.#get('/v2/health/live', signal)
     this.#extensions = parseServerMetadata(await this.#get('/v2', signal)).extensions
     const wanted = await this.#wanted(signal)
     const models = await Promise.all(wanted.map((declared) => this.#describe(declared, signal)))
