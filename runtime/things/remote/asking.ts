@@ -62,11 +62,14 @@ export class Asking implements Disposable {
   /** The last `at` of each device: one that lies about how high it must be spoils its own commands only. */
   readonly #ats = new Map<string, number>()
 
+  #closed = false
+
   constructor(deps: AskingDeps) {
     this.#deps = deps
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true
     for (const pending of [...this.#pending.values()]) this.#giveUp(pending)
   }
 
@@ -75,7 +78,7 @@ export class Asking implements Disposable {
     const { clock, say } = this.#deps
     const { id, device } = request
     const key = `${device} ${id}`
-    if (signal.aborted)
+    if (signal.aborted || this.#closed)
       return Promise.resolve({
         outcome: request.resumed ? 'uncertain' : 'unavailable',
         reason: 'nobody waits for it any more',

@@ -45,6 +45,7 @@ export class RemoteThings implements Disposable {
   readonly #listeners = new Set<ReportListener>()
   readonly #presence = new Set<(device: string, online: boolean | undefined) => void>()
   readonly #cancel: Cancel
+  #closed = false
 
   constructor(deps: RemoteThingsDeps) {
     this.#deps = deps
@@ -57,7 +58,9 @@ export class RemoteThings implements Disposable {
     })
   }
 
+  /** Whoever waits for a device to say what it has finds none; nothing is subscribed to from now on. */
   [Symbol.dispose](): void {
+    this.#closed = true
     this.#cancel()
     for (const id of [...this.#listened.keys()]) this.#leave(id)
     this.#listeners.clear()
@@ -72,6 +75,7 @@ export class RemoteThings implements Disposable {
   /** Waits until it is known what the device has and does, or that it is not. Rejects when `signal` aborts. */
   async find(id: string, signal: AbortSignal): Promise<Lookup> {
     const refused = (reason: string) => ({ ok: false, reason }) as const
+    if (this.#closed) return refused('this device is stopping')
     if (!isTopicId(id) || id === this.#deps.own) return refused(`${id} is no other device`)
     const device = this.#listen(id)
     if (!device) return refused(`${id}: ${remoteLimits.devicesMax} other devices are listened to already`)
@@ -81,6 +85,8 @@ export class RemoteThings implements Disposable {
     } finally {
       this.#unhold(device)
     }
+    // What was left meanwhile hears nothing more: it must not be taken for what is listened to.
+    if (this.#listened.get(id)?.device !== device) return refused('this device is stopping')
     if (device.known) return { ok: true, device }
     if (!this.#deps.bus.connected)
       return refused(`${id} is out of reach: this device is not connected to the broker`)
@@ -152,7 +158,7 @@ export class RemoteThings implements Disposable {
       return known.device
     }
     this.#leaveIdle(nowMs)
-    if (this.#listened.size >= remoteLimits.devicesMax) return undefined
+    if (this.#closed || this.#listened.size >= remoteLimits.devicesMax) return undefined
     const { clock, bus } = this.#deps
     const device = new RemoteDevice(clock, id, (entity, first) => {
       for (const listener of this.#listeners) listener(entity, first)

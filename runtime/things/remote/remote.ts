@@ -82,10 +82,11 @@ export class Remote implements AsyncDisposable {
       if (found.device.online === false) return { outcome: 'unavailable', reason: `${device} is offline` }
       if (!found.device.get(entity)) return { outcome: 'not-found', reason: `${device} has no ${entity}` }
     }
-    if (!(await this.#knowsKeyOf(device, signal)) && !resumed)
-      return { outcome: 'unavailable', reason: `${device} is not believed here: it has shown no key` }
+    // From here on: while its key is waited for, others must not push it out.
     const letGo = found.ok ? this.things.hold(found.device) : () => {}
     try {
+      if (!(await this.#knowsKeyOf(device, signal)) && !resumed)
+        return { outcome: 'unavailable', reason: `${device} is not believed here: it has shown no key` }
       return await this.#asking.command(request, signal)
     } finally {
       letGo()
