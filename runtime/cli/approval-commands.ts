@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import type { Context } from './context.ts'
 
-interface Declared {
+/** What declares commands gets. */
+export interface Declared {
   readonly program: Command
   readonly run: (options: object, action: (context: Context) => Promise<number>) => Promise<void>
   /** Adds the options of every command; of every command that talks to a hub. */
