@@ -85,18 +85,21 @@ export class DeviceShares {
     if (known && !this.#floods(known)) known.refusals += 1
   }
 
-  /** Held to the largest share that it can have been told, since a smaller one may not have reached it yet. */
-  enter(device: string, bytes: number): Entry {
+  /**
+   * Held to the largest share that it can have been told, since a smaller one may not have reached it yet. `here`: bytes of it that
+   * are in memory already; what is only announced takes from its device's share and from nobody else's room.
+   */
+  enter(device: string, bytes: number, here = bytes): Entry {
     const known = this.#devices.get(device) ?? this.#add(device)
     if (!known) {
       this.#dropped += 1
       return 'dropped'
     }
-    if (this.#fits(known, bytes)) {
+    if (this.#fits(known, bytes, here)) {
       known.requests += 1
       known.bytes += bytes
       this.#requests += 1
-      this.#bytes += bytes
+      this.#bytes += here
       return 'entered'
     }
     if (this.#floods(known)) {
@@ -108,17 +111,24 @@ export class DeviceShares {
     return 'refused'
   }
 
-  leave(device: string, bytes: number): void {
+  /** More of what was announced is in memory; false where there is no room for it. */
+  arrive(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#limits.bytesMax) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  leave(device: string, bytes: number, here = bytes): void {
     const known = this.#devices.get(device)
     if (!known) return
     known.requests -= 1
     known.bytes -= bytes
     this.#requests -= 1
-    this.#bytes -= bytes
+    this.#bytes -= here
     if (known.requests === 0 && known.refusals === 0) this.#devices.delete(device)
   }
 
-  #fits(device: Device, bytes: number): boolean {
+  #fits(device: Device, bytes: number, here: number): boolean {
     const { requestsMax, bytesMax, requestsPerDeviceMax, bytesPerDeviceMax } = this.#limits
     // One that has nothing here gets a place even when the others have taken all.
     const requestsAll = device.requests === 0 ? 2 * requestsMax : requestsMax
@@ -126,7 +136,7 @@ export class DeviceShares {
       device.requests < requestsPerDeviceMax &&
       device.bytes + bytes <= bytesPerDeviceMax &&
       this.#requests < requestsAll &&
-      this.#bytes + bytes <= bytesMax
+      this.#bytes + here <= bytesMax
     )
   }
 

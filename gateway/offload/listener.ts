@@ -65,7 +65,9 @@ export interface OffloadListenerStats {
 interface Job {
   readonly device: string
   readonly message: InferMessage
+  /** That its device's credits are short of; and those of them that are in memory. */
   readonly bytes: number
+  readonly here: number
   readonly arrivedMs: number
   readonly abort: AbortController
   /** Its device has its credits again. */
@@ -268,7 +270,8 @@ export class OffloadListener implements AsyncDisposable {
     const complaint = this.#notNew(device, message)
     if (complaint !== undefined) return complaint === '' ? undefined : complaint
     if (!this.#enter(device, message, payload.byteLength)) return undefined
-    this.#begin(device, message, payload.byteLength, this.#clock.monotonicMs())
+    const bytes = payload.byteLength
+    this.#begin(device, message, { bytes, here: bytes }, this.#clock.monotonicMs())
     return undefined
   }
 
@@ -282,13 +285,18 @@ export class OffloadListener implements AsyncDisposable {
   }
 
   /** False when the device has no credit left; it was told, or has been told often enough. */
-  #enter(device: string, { id, replyTo }: { id: string; replyTo: string }, bytes: number): boolean {
+  #enter(
+    device: string,
+    { id, replyTo }: { id: string; replyTo: string },
+    bytes: number,
+    here = bytes,
+  ): boolean {
     if (this.#closing) {
       // It never ran: whoever asks may ask elsewhere, whatever its model.
       void this.#fail(replyTo, id, new InferError('unavailable', `the gateway ${this.worker} is stopping`))
       return false
     }
-    const entry = this.#shares.enter(device, bytes)
+    const entry = this.#shares.enter(device, bytes, here)
     if (entry === 'entered') return true
     if (entry === 'dropped') this.#bad(device, 'more requests than it has credits for')
     else {
@@ -311,21 +319,27 @@ export class OffloadListener implements AsyncDisposable {
       void this.#fail(replyTo, id, new InferError('bad-input', limit))
       return undefined
     }
-    if (!this.#enter(device, parsed.value, bytes)) return undefined
+    // What is announced and not here takes no room: many who ask and never send keep nobody out.
+    if (!this.#enter(device, parsed.value, bytes, 0)) return undefined
     const key = `${device} ${id}`
+    let here = 0
     const ticket = this.tickets.expect({
       bytesMax: bytes,
+      onBytes: (more) => {
+        if (!this.#shares.arrive(more)) throw new TicketError('busy', 'too many large requests at once')
+        here += more
+      },
       onArrived: (body, tookMs) => {
         this.#arrived(device, parsed.value, body, tookMs)
         this.#awaited.delete(key)
       },
       onGone: () => {
         this.#awaited.delete(key)
-        this.#shares.leave(device, bytes)
+        this.#shares.leave(device, bytes, here)
       },
     })
     if (ticket === undefined) {
-      this.#shares.leave(device, bytes)
+      this.#shares.leave(device, bytes, 0)
       const error = new InferError('overloaded', 'too many uploads are awaited', { retryAfterMs })
       void this.#fail(replyTo, id, error)
       return undefined
@@ -348,15 +362,16 @@ export class OffloadListener implements AsyncDisposable {
     if (this.#closing || !this.connected) throw new TicketError('unknown', 'the gateway is stopping')
     if (id !== asked.id || replyTo !== asked.replyTo)
       throw new TicketError('malformed', 'not the request that the ticket is for')
-    this.#begin(device, parsed.value, asked.bytes, this.#clock.monotonicMs() - tookMs)
+    const size = { bytes: asked.bytes, here: body.byteLength }
+    this.#begin(device, parsed.value, size, this.#clock.monotonicMs() - tookMs)
   }
 
   /** `sentMs`: when the deadline began to run, as far as is known here. */
-  #begin(device: string, message: InferMessage, bytes: number, sentMs: number): void {
+  #begin(device: string, message: InferMessage, size: Pick<Job, 'bytes' | 'here'>, sentMs: number): void {
     const job: Job = {
       device,
       message,
-      bytes,
+      ...size,
       arrivedMs: sentMs,
       abort: new AbortController(),
       released: false,
@@ -379,7 +394,7 @@ export class OffloadListener implements AsyncDisposable {
   #release(job: Job): void {
     if (job.released) return
     job.released = true
-    this.#shares.leave(job.device, job.bytes)
+    this.#shares.leave(job.device, job.bytes, job.here)
   }
 
   async #run(job: Job): Promise<void> {

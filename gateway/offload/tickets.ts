@@ -27,6 +27,8 @@ export interface TicketLimits {
   readonly lifeMs: number
   /** For an upload to arrive: 48 MB over 10 Mbit/s. */
   readonly uploadMs: number
+  /** For the next piece of one that began: longer than TCP takes to send a lost one again four times. */
+  readonly silenceMs: number
   /** Uploads that are awaited. */
   readonly uploadsMax: number
   /** Answers that wait to be fetched. */
@@ -39,7 +41,9 @@ export interface TicketLimits {
 export const ticketDefaults: TicketLimits = {
   lifeMs: 30_000,
   uploadMs: 45_000,
-  uploadsMax: 64,
+  silenceMs: 10_000,
+  /** As many as devices may have requests; before it begins each is a name. */
+  uploadsMax: 512,
   answersMax: 256,
   /** Twice what it may have unanswered here. */
   answersPerDeviceMax: 32,
@@ -52,6 +56,8 @@ export interface Upload {
   readonly bytesMax: number
   /** Its first bytes are there. Throws TicketError `busy` where there is no room for them. */
   readonly onBegin?: () => void
+  /** So much more of it is in memory. Throws TicketError `busy` where there is no room for it. */
+  readonly onBytes?: (bytes: number) => void
   /** All of it is here. Throws TicketError when it is not what was announced. */
   readonly onArrived: (body: Uint8Array, tookMs: number) => void
   /** It will never come. */
@@ -120,7 +126,7 @@ export class OffloadTickets implements Disposable {
     try {
       upload.onBegin?.()
       this.#arriving.set(id, body)
-      const bytes = await this.#collect(body, upload.bytesMax)
+      const bytes = await this.#collect(body, upload)
       upload.onArrived(bytes, this.#clock.monotonicMs() - startMs)
     } catch (error) {
       upload.onGone()
@@ -174,19 +180,25 @@ export class OffloadTickets implements Disposable {
     return new TicketError('unknown', 'no such ticket, or it was used or expired')
   }
 
-  async #collect(body: Readable, bytesMax: number): Promise<Uint8Array> {
-    const slow = () => body.destroy(new TicketError('malformed', 'the upload took too long'))
-    const cancel = this.#clock.after(this.#limits.uploadMs, slow)
+  async #collect(body: Readable, { bytesMax, onBytes }: Upload): Promise<Uint8Array> {
+    const { uploadMs, silenceMs } = this.#limits
+    const end = (why: string) => () => body.destroy(new TicketError('malformed', why))
+    const cancel = this.#clock.after(uploadMs, end('the upload took too long'))
+    const listen = () => this.#clock.after(silenceMs, end('the upload fell silent'))
+    let cancelSilence = listen()
     const parts: Buffer[] = []
     let bytes = 0
     try {
       for await (const part of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        cancelSilence()
+        cancelSilence = listen()
         bytes += part.byteLength
         if (bytes > bytesMax)
           throw new TicketError(
             'too-large',
             `the upload has more than the ${bytesMax} bytes that were announced`,
           )
+        onBytes?.(part.byteLength)
         parts.push(part)
       }
     } catch (error) {
@@ -194,6 +206,7 @@ export class OffloadTickets implements Disposable {
       throw new TicketError('malformed', `the upload broke off: ${messageOf(error)}`, { cause: error })
     } finally {
       cancel()
+      cancelSilence()
     }
     return Buffer.concat(parts, bytes)
   }

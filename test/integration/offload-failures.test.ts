@@ -249,6 +249,29 @@ test('[offload-8] a device that floods is told so, then ignored; the others neve
   expect(refusal).toMatchObject({ ok: true, value: { error: { code: 'overloaded', retryAfterMs: 1000 } } })
 })
 
+test('[offload-8] many who ask for large tickets and never send keep nobody out', async () => {
+  const w1 = await worker('w1', new ScriptedServing({ m: { answer: echo } }), {
+    shares: { bytesMax: 1_000_000, bytesPerDeviceMax: 500_000 },
+  })
+  const idle = ['i1', 'i2', 'i3', 'i4', 'i5', 'i6']
+  const peer = stack.use(
+    await Peer.connect(
+      broker.url,
+      idle.map((id) => `ganglion/${id}/reply/k`),
+    ),
+  )
+  for (const id of idle) {
+    const ask = { id: `t-${id}`, replyTo: `ganglion/${id}/reply/k`, bytes: 490_000 }
+    await peer.say(`ganglion/gateway/w1/ticket/${id}`, encodeMessage(ask))
+  }
+  await peer.until('six tickets', () => peer.heard.length >= idle.length)
+  const given = peer.heard.map(({ payload }) => parseMessage(replySchema, payload))
+  expect(given.map((one) => one.ok && one.value.t)).toEqual(Array(idle.length).fill('ticket'))
+  const good = await device({ gatewayUrls: [w1.http] })
+  await offered(good, 'm')
+  expect(await all(good.client.infer(asked('m', [large]), anySignal()))).toHaveLength(1)
+})
+
 test('[offload-8] a reader that falls behind loses its answer, not our memory', async () => {
   const piece = floats('y', new Float32Array(25_000))
   const serving = new ScriptedServing({

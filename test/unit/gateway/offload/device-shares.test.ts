@@ -43,6 +43,16 @@ describe('[offload-8] DeviceShares', () => {
     expect(shares.enter('e', 260)).toBe('refused')
   })
 
+  test('what is announced and not here takes from its device, and from nobody else', () => {
+    const shares = new DeviceShares(new VirtualClock(), limits)
+    for (const device of ['a', 'b', 'c', 'd']) expect(shares.enter(device, 300, 0)).toBe('entered')
+    expect(shares.enter('a', 1, 0)).toBe('refused')
+    expect(shares.enter('good', 300)).toBe('entered')
+    expect([shares.arrive(600), shares.arrive(200), shares.arrive(100)]).toEqual([true, false, true])
+    shares.leave('a', 300, 600)
+    expect([shares.arrive(601), shares.arrive(600)]).toEqual([false, true])
+  })
+
   test('a device that has nothing here gets a place even when the others have taken all', () => {
     const shares = new DeviceShares(new VirtualClock(), limits)
     for (const device of ['a', 'b']) for (let n = 0; n < 4; n += 1) shares.enter(device, 1)
