@@ -10,6 +10,7 @@ import { type AgentCallBody, agentCallBody, agentCallBytesMax } from '../../wire
 import { callErrorCodes, type Json } from '../contract.ts'
 import { failed, type Outcome } from '../service.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { EndedCalls } from './ended-calls.ts'
 
 export interface AcrossDeps {
   readonly clock: Clock
@@ -51,12 +52,14 @@ export class CallsAcross implements Disposable {
   readonly #deps: AcrossDeps
   readonly #pending = new Map<string, Pending>()
   readonly #served = new Map<string, AbortController>()
+  readonly #ended: EndedCalls
   readonly #cancel: Cancel
   #serve: Serve | undefined
 
   constructor(deps: AcrossDeps) {
     this.#deps = deps
     const { bus, signer } = deps
+    this.#ended = new EndedCalls(deps.clock)
     this.#cancel = bus.subscribe(bus.topics.call(signer.device, '+'), ({ topic, payload }) =>
       this.#take(topic, payload),
     )
@@ -170,6 +173,13 @@ export class CallsAcross implements Disposable {
     const id = idOf(from, key)
     if (Math.abs(clock.nowMs() - ask.askedMs) > askedMsMax) return 'it was asked at another time'
     if (this.#served.has(id)) this.#say(from, { kind: 'running', to: from, key })
+    else if (this.#isOver(from, key)) return undefined
+    else if (!this.#ended.hasRoom(from))
+      this.#over(
+        from,
+        key,
+        failed('limit', `${this.device} has taken too many calls of ${from} in two hours`),
+      )
     else if (this.#served.size >= servedMax)
       this.#over(from, key, failed('limit', `${this.device} has ${servedMax} calls under way already`))
     else if (this.#servedOf(from) >= servedOfOneMax)
@@ -182,19 +192,30 @@ export class CallsAcross implements Disposable {
     return undefined
   }
 
+  /** It failed here: said again, it is told so again. */
+  #isOver(from: string, key: string): boolean {
+    const failure = this.#ended.get(from, key)?.failure
+    if (failure) this.#over(from, key, failure)
+    return failure !== undefined
+  }
+
   #servedOf(from: string): number {
     return [...this.#served.keys()].filter((id) => id.startsWith(idOf(from, ''))).length
   }
 
   async #perform(from: string, id: string, ask: Ask): Promise<void> {
-    const { key, callee: to, caller, leftMs, resumed } = ask
+    const { key, callee: to, caller, leftMs } = ask
+    // One that was answered here is not handed over again: either the answer is kept, or nobody can tell.
+    const resumed = ask.resumed || this.#ended.get(from, key) !== undefined
     const controller = new AbortController()
     this.#served.set(id, controller)
+    let failure: Outcome | undefined
     try {
       const call = { key: id, from: `${caller}@${from}`, to, message: (ask.message ?? null) as Json }
       const served = this.#serve?.({ ...call, leftMs, resumed }, controller.signal)
       if (served) this.#say(from, { kind: 'running', to: from, key })
       const outcome = (await served) ?? nobody(to, this.device)
+      if (!outcome.ok && !controller.signal.aborted) failure = outcome
       // Nobody waits for it, or this device stops: it will be asked again when it is back.
       if (!controller.signal.aborted) this.#over(from, key, outcome)
     } catch (error) {
@@ -202,6 +223,7 @@ export class CallsAcross implements Disposable {
       if (!controller.signal.aborted) this.#over(from, key, failed('failed', `${to} failed`))
     } finally {
       this.#served.delete(id)
+      this.#ended.keep(from, key, { untilMs: ask.askedMs + askedMsMax, failure })
     }
   }
 
@@ -216,7 +238,8 @@ export class CallsAcross implements Disposable {
   }
 }
 
-const idOf = (device: string, key: string) => `${device}/${key}`
+/** No agent's name begins so: a device that is called like an agent here has none of its keys. */
+const idOf = (device: string, key: string) => `@${device}/${key}`
 export const nobody = (agent: string, device: string) =>
   failed('not-found', `no agent called ${agent} runs on ${device}`)
 

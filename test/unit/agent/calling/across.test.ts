@@ -220,12 +220,44 @@ describe('a call to an agent of another device', () => {
     const forged = {
       kind: 'over',
       to: 'ana',
-      key: items[0]?.key.slice(4),
+      key: items[0]?.key.slice('@ana/'.length),
       outcome: { ok: true, value: 'lie' },
     }
     identities[0].trust('eve', stranger.publicKey)
     await bob.bus.publish(bob.bus.topics.call('ana', 'eve'), seal(stranger, 'call', forged))
     expect(code(await settled(outcome, 5_000))).toBe('timeout')
+  })
+  it('[calling-8] has no key of an agent here, whatever the other device is called and says', async () => {
+    const items = taking()
+    const local = bob.perform('ana', 'call', { agent: 'keeper', message: 'our secret?' }, 7, beganMs)
+    await pass(50)
+    await reply(items[0]?.key ?? '', 'the secret')
+    expect(await settled(local.outcome, 1_000)).toEqual({ ok: true, value: 'the secret' })
+    const ask = { kind: 'ask', to: 'bob', key: `7@${beganMs}`, caller: 'asker', callee: 'keeper', message: 1 }
+    const more = { askedMs: beganMs, leftMs: 1_000, resumed: false }
+    const [own] = identities
+    await ana.bus.publish(ana.bus.topics.call('bob', 'ana'), seal(own, 'call', { ...ask, ...more }))
+    await pass(50)
+    // It is a call of its own, and not answered with what another was told.
+    expect(items.map(({ from }) => from)).toEqual(['ana', 'asker@ana'])
+  })
+  it('[calling-8] is not handed over again once it has ended, by whoever kept its words', async () => {
+    const items = taking()
+    const topic = ana.bus.topics.call('bob', 'ana')
+    const ask = { kind: 'ask', to: 'bob', key: 'k/1', caller: 'asker', callee: 'keeper', message: 1 }
+    const words = seal(identities[0], 'call', { ...ask, askedMs: beganMs, leftMs: 1_000, resumed: false })
+    const left = seal(identities[0], 'call', { kind: 'leave', to: 'bob', key: 'k/2' })
+    const other = { ...ask, key: 'k/2', askedMs: beganMs, leftMs: 60_000, resumed: false }
+    const [own] = identities
+    for (const said of [words, seal(own, 'call', other)]) await ana.bus.publish(topic, said)
+    await pass(500)
+    await ana.bus.publish(topic, left)
+    // One runs out, the other is left.
+    await pass(2_000)
+    expect(items).toHaveLength(2)
+    for (const said of [words, seal(own, 'call', other)]) await ana.bus.publish(topic, said)
+    await pass(500)
+    expect(items).toHaveLength(2)
   })
   it('[calling-8] one device does not take the places of all others', async () => {
     const eve = Identity.open('eve', join(directory, 'eve'))
