@@ -1,5 +1,6 @@
 /**
- * Answers that are kept for the same question: same model, version, inputs and parameters, bit for bit. Only of models whose
+ * Answers that are kept for the same question: same model, version, inputs and parameters, bit for bit, from the same side of the
+ * site's border. Only of models whose
  * manifest says that it may be (`cacheS`), and never of inputs labelled `device`, which a gateway does not take in the first place.
  * Bounded in entries and bytes; what was not asked for longest goes first.
  */
@@ -106,7 +107,7 @@ export class ResultCache {
  * their names.
  */
 export function cacheKey(
-  model: { readonly name: string; readonly version: string },
+  model: { readonly name: string; readonly version: string; readonly reach: Privacy },
   asked: Question,
 ): string {
   const hash = createHash('sha256')
@@ -116,6 +117,7 @@ export function cacheKey(
   }
   part(model.name)
   part(model.version)
+  part(model.reach)
   const inputs = asked.inputs.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   part(String(inputs.length))
   for (const { name, datatype, shape, data } of inputs) {

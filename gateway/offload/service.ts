@@ -161,24 +161,34 @@ export class InferenceService implements Serving, AsyncDisposable {
   async *infer(request: ServingRequest, signal: AbortSignal): AsyncGenerator<InferChunk, void, undefined> {
     this.#check(request)
     const offers = this.#choice.offers(request)
-    const keeping = this.#keeping(request, offers)
-    const kept =
-      keeping && this.#cache?.get(keeping.key, { id: this.#clock.newId(), privacy: request.privacy })
+    const asked = this.#keeping(request, offers.find(({ backend }) => backend.reach === 'site') ?? offers[0])
+    const kept = asked && this.#cache?.get(asked.key, { id: this.#clock.newId(), privacy: request.privacy })
     if (kept) return yield* kept
+    const mayKeep = offers.some((offer) => this.#keeping(request, offer))
     const chunks: InferChunk[] = []
     for await (const chunk of this.#fresh(request, offers, signal)) {
-      if (keeping) chunks.push(chunk)
+      if (mayKeep) chunks.push(chunk)
       // Before it is read: a reader may leave at the last chunk.
-      if (keeping && chunk.final) this.#cache?.put(keeping.key, chunks, request.privacy, keeping.cacheS)
+      if (mayKeep && chunk.final) this.#keep(request, offers, chunks)
       yield chunk
     }
   }
 
-  /** Under which name, and for how long, an answer may be kept. */
-  #keeping(request: ServingRequest, offers: readonly Offer[]): { key: string; cacheS: number } | undefined {
-    const model = offers[0]?.model
-    if (!this.#cache || !model?.idempotent || model.cacheS === undefined) return undefined
-    return { key: cacheKey(model, request), cacheS: model.cacheS }
+  /** Under what it was, and not what it might have been: a cloud's vector is that of the hidden text. */
+  #keep(request: ServingRequest, offers: readonly Offer[], chunks: readonly InferChunk[]): void {
+    const by = chunks.at(-1)?.served?.backend
+    const keeping = this.#keeping(
+      request,
+      offers.find(({ backend }) => backend.id === by),
+    )
+    if (keeping) this.#cache?.put(keeping.key, chunks, request.privacy, keeping.cacheS)
+  }
+
+  /** Under which name, and for how long, an answer from there may be kept. */
+  #keeping(request: ServingRequest, offer: Offer | undefined): { key: string; cacheS: number } | undefined {
+    if (!this.#cache || !offer?.model.idempotent || offer.model.cacheS === undefined) return undefined
+    const { model, backend } = offer
+    return { key: cacheKey({ ...model, reach: backend.reach }, request), cacheS: offer.model.cacheS }
   }
 
   async *#fresh(

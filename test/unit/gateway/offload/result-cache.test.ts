@@ -16,7 +16,7 @@ const texts = (name: string, ...data: string[]): Tensor => ({
   shape: [data.length],
   data,
 })
-const model = { name: 'm', version: '1' }
+const model = { name: 'm', version: '1', reach: 'site' } as const
 const answer = (...outputs: Tensor[]): InferChunk[] => [
   { id: 'first', final: false, outputs: [] },
   { id: 'first', final: true, outputs, modelMs: 3 },
@@ -53,8 +53,8 @@ describe('[offload-13] cacheKey', () => {
       { inputs: [] },
     ]
     const keys = questions.map(key)
-    keys.push(cacheKey({ name: 'm', version: '2' }, questions[0] as Question))
-    keys.push(cacheKey({ name: 'm1', version: '' }, questions[0] as Question))
+    for (const other of [{ version: '2' }, { name: 'm1', version: '' }, { reach: 'cloud' as const }])
+      keys.push(cacheKey({ ...model, ...other }, questions[0] as Question))
     expect(new Set(keys).size).toBe(keys.length)
   })
 })

@@ -474,3 +474,17 @@ test('[serving-7] an answer that may be kept is given again without asking anybo
   await ask(service)
   expect(a.requests).toHaveLength(3)
 })
+
+test('[serving-7] what a cloud answered is never given for what the site would have', async () => {
+  const models = [model('m', { cacheS: 60 })]
+  const near = new ScriptedBackend('near', { models, script: () => [{ final: 1 }] })
+  const cloud = new ScriptedBackend('cloud', { reach: 'cloud', models, script: () => [{ final: 2 }] })
+  const service = serve(near, cloud)
+  near.state = { ...near.state, state: 'away' }
+  expect(await ask(service)).toMatchObject({ route: 'cloud', outputs: [number(2)] })
+  expect(await ask(service)).toMatchObject({ cached: true, outputs: [number(2)] })
+  near.state = { ...near.state, state: 'ok' }
+  expect(await ask(service, { privacy: 'site' })).toMatchObject({ route: 'near', outputs: [number(1)] })
+  expect(await ask(service)).toMatchObject({ cached: true, outputs: [number(1)] })
+  expect([near.requests.length, cloud.requests.length]).toEqual([1, 1])
+})
