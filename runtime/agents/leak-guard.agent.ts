@@ -55,7 +55,11 @@ interface Water {
   readonly valves: Map<string, string>
   /** Litres a minute; undefined where no meter tells. */
   flow: number | undefined
+  /** What the meter showed last, believed or not, and since when. */
+  shown: number | undefined
   meterChangedMs: number
+  /** It shows water although the valve says closed: one of them lies. */
+  doubted: boolean
   runsSinceMs: number | undefined
   /** What is being attended to. */
   readonly attended: Set<'wet' | 'runs'>
@@ -78,8 +82,9 @@ export default agent({
   ],
   async run(ctx) {
     const water: Water = {
-      ...{ sensors: new Map(), valves: new Map(), told: new Set(), attended: new Set(), closing: false },
-      ...{ flow: undefined, runsSinceMs: undefined, meterChangedMs: Date.now() },
+      ...{ sensors: new Map(), valves: new Map(), told: new Set(), attended: new Set() },
+      ...{ closing: false, doubted: false },
+      ...{ flow: undefined, shown: undefined, runsSinceMs: undefined, meterChangedMs: Date.now() },
     }
     for (const pattern of seen) void hear(ctx, water, pattern)
     while (true) {
@@ -130,10 +135,7 @@ async function attend(ctx: Context, water: Water, to: 'wet' | 'runs'): Promise<v
       }
       water.closing = true
       await shut(ctx, water, why)
-      while (!(await isOpened(ctx))) {
-        await look(ctx, water)
-        await shut(ctx, water)
-      }
+      while (!(await isOpened(ctx))) await shut(ctx, water)
       await watchAnew(ctx, water)
       water.closing = false
     }
@@ -205,7 +207,10 @@ function note(water: Water, { entity, state, attributes, tsMs }: Telemetry): voi
 function noteFlow(water: Water, state: string, attributes: Telemetry['attributes'], nowMs: number): void {
   const number = state.trim() === '' ? Number.NaN : Number(state)
   const flow = attributes['unit_of_measurement'] === 'm³/h' ? (number * 1_000) / 60 : number
-  if (flow !== water.flow && Number.isFinite(flow)) water.meterChangedMs = nowMs
+  if (flow !== water.shown && Number.isFinite(flow)) {
+    water.shown = flow
+    water.meterChangedMs = nowMs
+  }
   const stuck = nowMs - water.meterChangedMs > rules.silentMs
   water.flow = Number.isFinite(flow) && !stuck ? flow : undefined
   const runs = water.flow !== undefined && water.flow >= rules.flowMin
@@ -215,9 +220,11 @@ function noteFlow(water: Water, state: string, attributes: Telemetry['attributes
 /** Until the valve says closed and no water runs. A valve that only says so is told on, and commanded again. No reason: once more. */
 async function shut(ctx: Context, water: Water, why?: string): Promise<void> {
   let quiet = why === undefined
+  let wasClosed = quiet
   if (!quiet) say(ctx, 'closing', `the water is being closed: ${why}`)
   for (let waitMs = minute; ; waitMs = Math.min(2 * waitMs, 15 * minute)) {
-    const valves = (await ctx.entities('valve.*')).filter(isMain)
+    const valves = await mainValves(ctx)
+    if (wasClosed && (await isAnyOpen(ctx, valves))) return
     const closed = await Promise.all(
       valves.map((id) =>
         ctx
@@ -233,11 +240,13 @@ async function shut(ctx: Context, water: Water, why?: string): Promise<void> {
       ),
     )
     const allClosed = closed.length > 0 && closed.every((is) => is)
+    wasClosed ||= allClosed
     for (let looks = 0; looks < 6 && (water.flow ?? 0) >= rules.flowMin; looks += 1) {
       await ctx.sleep('10s')
       await look(ctx, water)
     }
     const stopped = water.flow !== undefined && water.flow < rules.flowMin
+    water.doubted = allClosed && !stopped && water.flow !== undefined
     if (allClosed && stopped) {
       if (!quiet) ctx.log('the water is closed: no water runs')
       return
@@ -256,9 +265,17 @@ async function shut(ctx: Context, water: Water, why?: string): Promise<void> {
   }
 }
 
-/** Whether people open it within the next minutes. */
+const mainValves = async (ctx: Context) => (await ctx.entities('valve.*')).filter(isMain)
+
+async function isAnyOpen(ctx: Context, valves: readonly string[]): Promise<boolean> {
+  const read = await Promise.all(valves.map((id) => ctx.entity(id).read()))
+  return read.some(({ state }) => state === 'open')
+}
+
+/** Whether people have opened it, or do within the next minutes. */
 async function isOpened(ctx: Context): Promise<boolean> {
-  const valves = (await ctx.entities('valve.*')).filter(isMain)
+  const valves = await mainValves(ctx)
+  if (await isAnyOpen(ctx, valves)) return true
   try {
     await Promise.race(valves.map((id) => ctx.entity(id).until({ to: 'open' }, { within: rules.lookMs })))
     return true
@@ -268,8 +285,10 @@ async function isOpened(ctx: Context): Promise<boolean> {
   }
 }
 
-/** A person who opens the water knows what is wet. */
+/** A person who opens the water knows what is wet. A meter that showed water all the same tells nothing until it shows something else. */
 async function watchAnew(ctx: Context, water: Water): Promise<void> {
+  if (water.doubted) water.meterChangedMs = 0
+  water.doubted = false
   await look(ctx, water)
   for (const sensor of water.sensors.values()) sensor.known = sensor.wetMs !== undefined
   water.runsSinceMs = undefined
