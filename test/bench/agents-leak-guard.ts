@@ -25,6 +25,8 @@ const lies = [
   'meter-silent',
   'valve-lies',
   'spill',
+  'meter-stuck',
+  'long-use',
 ] as const
 export type Guard = 'leak-guard' | 'any-wet' | 'nobody'
 
@@ -45,20 +47,22 @@ export interface Outcome {
   readonly closedFalsely: number
 }
 
-/** Every fourth is a leak that no lie hides; the same for each guard. */
+/** The same for each guard. */
 export function troubles(count: number, seed: number): readonly Trouble[] {
   const random = new VirtualClock({ seed })
   const one = <T>(list: readonly T[]): T => list[Math.floor(random.random() * list.length)] as T
   return Array.from({ length: count }, (_, at) => {
     const leak = leaks[at % leaks.length] ?? 'none'
-    const lie = lies[at % lies.length] ?? 'none'
+    // In fifty each leak meets each lie.
+    const lie = lies[(at + Math.floor(at / lies.length)) % lies.length] ?? 'none'
     const room = one(rooms)
-    // Showers, dishes, a bath: what people use in two hours.
+    // Showers, dishes, a bath: what people use in two hours. Once in a while somebody waters the garden from the tap.
     const draws = Array.from({ length: 5 }, (_none, nth) => ({
       atMs: (5 + nth * 28 + random.random() * 10) * minute,
       flow: 4 + random.random() * 8,
       ms: (1 + random.random() * 13) * minute,
     }))
+    if (lie === 'long-use') draws.push({ atMs: 15 * minute, flow: 10, ms: 70 * minute })
     const liar = lie === 'stuck-dry' ? room : one(rooms)
     return { leak, lie, room, liar, leakMs: (20 + random.random() * 40) * minute, draws }
   })
@@ -109,6 +113,9 @@ function lieIn(lie: Trouble['lie'], { clock, home: { sim } }: AgentHouse, liar: 
   if (lie === 'stuck-wet')
     at(10 * minute, () => sim.fault(sensor, { kind: 'lying', telemetry: { state: 'on' } }))
   if (lie === 'silent') at(10 * minute, () => sim.fault(sensor, { kind: 'offline' }))
+  // It stands still while it shows that water runs.
+  if (lie === 'meter-stuck')
+    at(10 * minute, () => sim.fault(meter, { kind: 'lying', telemetry: { state: '6' } }))
   if (lie === 'meter-silent') at(10 * minute, () => sim.fault(meter, { kind: 'offline' }))
   if (lie === 'flapping')
     for (let flap = 0; flap < 60; flap += 1)

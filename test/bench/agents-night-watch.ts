@@ -1,4 +1,8 @@
-/** Nights of walking in a simulated home with power cuts: the night watch, and a plain automation whose timers die with the power. */
+/**
+ * Nights of walking in a simulated home: the night watch, and the plain automation that most homes have, light on at a move and off when it
+ * has been still for five minutes. Such a wait is gone when the power goes, or the hub is started anew, as that of Home Assistant's
+ * triggers (`for:`, "will not survive a restart") and of motion sensors' own scripts: the light burns until somebody walks there again.
+ */
 import { readFileSync } from 'node:fs'
 import { firstHomeUrl } from '../../hal/index.ts'
 import { VirtualClock } from '../../runtime/base/clock.ts'
@@ -11,7 +15,6 @@ const hour = 60 * minute
 const nightMs = 12 * hour
 const stillMs = 5 * minute
 const walksPerNight = 10
-const cutsPerNight = 3
 
 const yaml = `${readFileSync(firstHomeUrl, 'utf8')}
   - { id: binary_sensor.bedroom_motion, name: Bedroom Motion, area: bedroom, state: 'off', attributes: { device_class: motion } }
@@ -34,6 +37,8 @@ type Span = readonly [fromMs: number, toMs: number]
 export interface Nights {
   /** Minutes of light that nobody walked by, a night. */
   readonly wastedMinutes: number
+  /** Minutes of light, a night. */
+  readonly litMinutes: number
   readonly walks: number
   /** Walks, with the power on, that no light was on for two seconds later. */
   readonly missed: number
@@ -41,12 +46,20 @@ export interface Nights {
   readonly takenAway: number
 }
 
-export async function nightsOf(who: 'agent' | 'automation', nights: number, seed: number): Promise<Nights> {
+export interface Asked {
+  readonly nights: number
+  readonly seed: number
+  /** Power cuts while a light waits for stillness. */
+  readonly cutsPerNight: number
+}
+
+export async function nightsOf(who: 'agent' | 'automation', asked: Asked): Promise<Nights> {
+  const { nights } = asked
   const startMs = Date.UTC(2026, 0, 10, 20, 30)
   await using house = await AgentHouse.open({ yaml, startMs })
   if (who === 'agent') await house.begin('night-watch')
   const automation = who === 'automation' ? new Automation(house) : undefined
-  const events = eventsOf(startMs, nights, seed)
+  const events = eventsOf(startMs, asked)
   const lit = litSpans(house)
   const needed = new Map<string, Span[]>()
   const walking = new Map<string, number>()
@@ -82,7 +95,7 @@ export async function nightsOf(who: 'agent' | 'automation', nights: number, seed
       house.home.sim.set(readingLamp, { state: 'off' })
     }
   }
-  let wastedMs = 0
+  let [wastedMs, litMs] = [0, 0]
   for (const [room, lights] of Object.entries(lightsOf))
     for (const light of lights) {
       const wanted = [...(needed.get(room) ?? []), ...(light === readingLamp ? reading : [])]
@@ -90,13 +103,15 @@ export async function nightsOf(who: 'agent' | 'automation', nights: number, seed
         for (let night = 0; night < nights; night += 1) {
           const [from, to] = [startMs + night * 24 * hour, startMs + night * 24 * hour + nightMs]
           const burned: Span = [Math.max(span[0], from), Math.min(span[1], to)]
-          if (burned[1] > burned[0]) wastedMs += burned[1] - burned[0] - overlap(burned, wanted)
+          if (burned[1] <= burned[0]) continue
+          litMs += burned[1] - burned[0]
+          wastedMs += burned[1] - burned[0] - overlap(burned, wanted)
         }
     }
-  return { ...counts, wastedMinutes: wastedMs / minute / nights }
+  return { ...counts, wastedMinutes: wastedMs / minute / nights, litMinutes: litMs / minute / nights }
 }
 
-function eventsOf(startMs: number, nights: number, seed: number): Event[] {
+function eventsOf(startMs: number, { nights, seed, cutsPerNight }: Asked): Event[] {
   const random = new VirtualClock({ seed })
   const events: Event[] = []
   for (let night = 0; night < nights; night += 1) {
