@@ -1,6 +1,6 @@
 /**
- * The agents of a device, opened when there is one: a device without agents starts no thread, reads no engine and keeps no
- * database for them.
+ * The agents of a device, opened when there is one: a device without agents starts no thread, reads no engine, keeps no database and
+ * loads next to no code for them.
  *
  * Invariants: [agents-5] nothing is opened before an agent is installed or one was left on the disk.
  */
@@ -16,27 +16,22 @@ import type { DeviceAudit } from '../observe/device-audit.ts'
 import type { AgentsNow } from '../wire/agents-now.ts'
 import type { Priority } from '../wire/infer.ts'
 import type { TopResult } from '../wire/top.ts'
-import { type AgentStatus, Agents, type AgentsDeps } from './agents.ts'
-import { AgentsTold } from './agents-told.ts'
-import { adopted, openBundle } from './bundle/bundle.ts'
+import type { AgentStatus, Agents, AgentsDeps } from './agents.ts'
+import type { AgentsTold } from './agents-told.ts'
 import type { CallsAcross } from './calling/across.ts'
 import type { Calling, CallingDeps, Handed, HostCall } from './calling/calling.service.ts'
 import { agentContractor, mayDecide } from './decide/contractor.ts'
 import type { Contractor } from './decide/decisions.ts'
-import { openMind } from './mind.ts'
 import type { Approvals } from './permissions/approvals.ts'
-import { askService } from './permissions/ask.service.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
 import { parseGrants } from './permissions/grant.ts'
 import { isStillGranted } from './permissions/judge.ts'
 import { effective, type Policy } from './permissions/policy.ts'
 import { Recordings, recordingsIn } from './replay/recordings.ts'
-import { type DeviceSchedule, openSchedule } from './scheduler/device-schedule.ts'
+import type { DeviceSchedule } from './scheduler/device-schedule.ts'
 import { hostName, type Service } from './service.ts'
-import { agentsFile } from './store/agent-store.ts'
-import { agentsIn } from './store/agents-dir.ts'
+import { agentsFile, agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
-import { ToolServers } from './tool-servers/tool-servers.ts'
 import { topOf } from './top.ts'
 
 const mib = 1024 * 1024
@@ -228,10 +223,11 @@ export class DeviceAgents implements AsyncDisposable {
     const { clock, log, identity, services, models, publishAgents, across, home } = this.#deps
     const { agents } = this.#config
     const { signal } = this.#stop
+    const code = await import('./device-parts.ts')
     const shared = { directory: this.#directory, ...agents }
     await using parts = new AsyncDisposableStack()
     const schedule = parts.use(
-      await openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
+      await code.openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
     )
     let running: Agents | undefined
     const read = () =>
@@ -240,12 +236,12 @@ export class DeviceAgents implements AsyncDisposable {
         approvals: this.#permissions?.approvals.waiting() ?? [],
         policy: this.#policy,
       }
-    const told = parts.use(new AgentsTold({ clock, log, read, publish: publishAgents }))
+    const told = parts.use(new code.AgentsTold({ clock, log, read, publish: publishAgents }))
     const kept = parts.use(await this.#openPermissions(told.changed, signal))
     const ready = Promise.withResolvers<Agents>()
-    const toolServers = parts.use(new ToolServers({ clock, log }, agents.mcp))
+    const toolServers = parts.use(new code.ToolServers({ clock, log }, agents.mcp))
     const mind = parts.use(
-      await openMind(
+      await code.openMind(
         {
           ...{ clock, log, models, across, home, outside: toolServers },
           perform: async (...asked) => (await ready.promise).performFor(...asked),
@@ -262,9 +258,9 @@ export class DeviceAgents implements AsyncDisposable {
         ...services,
         ...mind.services,
         toolServers.service,
-        askService({ clock, approvals: kept.approvals }),
+        code.askService({ clock, approvals: kept.approvals }),
       ]),
-      belongings: { adopt: (bytes) => adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
+      belongings: { adopt: (bytes) => code.adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
       recordings,
       removed: (agent) => mind.remove(agent),
       changed: () => {
@@ -274,7 +270,7 @@ export class DeviceAgents implements AsyncDisposable {
       revoked: kept.permissions.revoked,
       decide: (...asked) => kept.permissions.decide(...asked),
       programOf: (bytes) => {
-        const { name, manifest, program } = openBundle(bytes, identity)
+        const { name, manifest, program } = code.openBundle(bytes, identity)
         this.#priorities.set(name, manifest.priority ?? 'background')
         return program
       },
@@ -285,7 +281,7 @@ export class DeviceAgents implements AsyncDisposable {
       agentsMax: agents.max,
       bytesMax: agents.megabytesMax * mib,
     }
-    const opened = await Agents.open(deps, options, signal)
+    const opened = await code.Agents.open(deps, options, signal)
     running = opened
     ready.resolve(opened)
     told.changed()

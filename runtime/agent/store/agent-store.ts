@@ -9,10 +9,12 @@
  */
 import { type Call, type CallOp, type LogLine, turnLimits } from '../turn.ts'
 import { agentOf, forgetUnused, insertAgent } from './agent-rows.ts'
+import { agentsFile } from './agents-dir.ts'
 import { MoveStore, moveSchema } from './move-store.ts'
 import { StoreFile } from './store-file.ts'
 import type { AgentState, Beginning, StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
 
+export { agentsFile } from './agents-dir.ts'
 export { StoreError } from './store-file.ts'
 export type { Beginning, StoredAgent, StoredCall, StoredTurn, WaitingCall } from './stored.ts'
 
@@ -102,8 +104,6 @@ export interface StoreOptions {
 
 /** Lines kept of each agent. */
 const logLinesMax = 1_000
-/** Where it all is, in its directory. */
-export const agentsFile = 'agents.db'
 
 export class AgentStore implements AsyncDisposable {
   readonly #file: StoreFile
