@@ -348,6 +348,7 @@ function whyNotTaken({ name, state, reason, problem }: AgentStatus): string {
   const [line = ''] = (reason ?? problem ?? '').split('\n')
   const because = line === '' ? '' : `: ${line}`
   if (state === 'running') return `${name} did not take it${because}`
-  const mend = state === 'failed' ? `; "ganglion agent resume ${name}" lets it go on` : ''
-  return `${name} ${state === 'moving' ? 'is' : 'has'} ${state}${because}${mend}`
+  if (state === 'moving') return `${name} is on its way${because}`
+  const mend = state === 'failed' ? `resume ${name}" lets it go on` : `run ${name}" begins it anew`
+  return `${name} has ${state}${because}; "ganglion agent ${mend}, "ganglion agent remove ${name}" does without`
 }

@@ -45,9 +45,9 @@ async function say(text: string, options: Parameters<typeof homes.say>[2] = atDe
 }
 
 describe('the assistant', () => {
-  it('does what the tests of the home say as it is done without it', async () => {
+  it('does what the tests of the home say as it is done without it [assistant-agent-1]', async () => {
     const all = readHomeTests(fileURLToPath(new URL('../fixtures/home/intents', import.meta.url)))
-    const some = all.filter((_, at) => at % 8 === 0)
+    const some = all.filter((_, at) => at % 12 === 0)
     const through = await evaluate(some, createHal(boards), signal, () => {}, homes.say)
     const direct = await evaluate(some, createHal(boards), signal)
     expect(given.length).toBeGreaterThan(some.length / 2)
@@ -70,7 +70,7 @@ describe('the assistant', () => {
     for (const event of events) expect(check(commandEvent, event)).toMatchObject({ ok: true })
   })
 
-  it('gives commands to one thing in the order of what was said', async () => {
+  it('gives commands to one thing in the order of what was said [assistant-agent-1]', async () => {
     const { result } = await say('turn on the radio and set the radio volume to 20')
     expect(result.commands.map(({ entity, outcome }) => [entity, outcome])).toEqual([
       ['media_player.radio', 'done'],
@@ -114,6 +114,18 @@ describe('the assistant', () => {
     expect(deaf.result.reply).toContain('lacks the grant agent:home')
     expect(given).toEqual([])
     await instead()
+  })
+
+  it('serves no other agent [assistant-agent-2]', async () => {
+    const ask = `ctx.call('assistant', { request: 'id', text: 'turn on the hall light' })`
+    const lookUp = `ctx.call('home', { request: 'id' }).catch(({ code }) => code)`
+    const grants = '[{"capability":"agent:*"}]'
+    await homes.run(grants, `return [await ${ask}, await ${lookUp}]`, 'eve')
+    const agents = await homes.agents.get()
+    const reason = () => agents.list().find(({ name, state }) => name === 'eve' && state === 'ended')?.reason
+    await expect.poll(reason, { timeout: 20_000 }).toBeDefined()
+    expect(JSON.parse(reason() ?? '')).toMatchObject([{ outcome: 'refused' }, 'refused'])
+    expect(given).toEqual([])
   })
 
   it('leaves no word in a log, the audit record or its memory [assistant-3]', async () => {
@@ -179,7 +191,7 @@ describe('a command', () => {
     let ended: Promise<void> | undefined
     homes.beforeCommand = (request) => {
       given.push(request)
-      ended ??= homes.stop()
+      ended ??= homes.cutPower()
     }
     const { result } = await say('turn on the hall light and the pump')
     expect(result.outcome).toBe('uncertain')

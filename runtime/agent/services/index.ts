@@ -22,6 +22,7 @@ export interface ServicesDeps {
   readonly actuation: Actuation
   readonly inference: Inference
   readonly holds: CommandDeps['holds']
+  readonly askedFor?: CommandDeps['askedFor']
   /** IANA name of the device's time zone. */
   readonly timeZone: string
 }

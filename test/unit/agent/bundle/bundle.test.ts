@@ -140,6 +140,11 @@ describe('a manifest', () => {
     ['a call of the outside', `await fetch('http://example.org')`, /fetch is not defined/],
     ['a promise that never settles', 'await new Promise(() => {})', /waits at its top level/],
     ['no name', 'export default { run() {} }', /definition: name is missing/],
+    [
+      'the name of the device itself',
+      `export default { name: 'home', run() {} }`,
+      /name must be another name/,
+    ],
     ['a name that is none', `export default { name: '../hub', run() {} }`, /name must be a name of a-z/],
     [
       'a field that there is not',

@@ -66,6 +66,26 @@ describe('a command', () => {
     expect(await under('held')).toMatchObject({ ok: true, value: { shown: 'state on' } })
   })
 
+  it('of what somebody asked for is given while they wait, and only looked for after [services-9]', async () => {
+    const home = await openServices()
+    const handed = countCommands(home, 'light.hall')
+    const of = (request: string, entity: string, more: Partial<Asked> = {}) => {
+      const { outcome } = home.ask('command', {
+        args: { entity, command: { state: 'on' }, request },
+        ...more,
+      })
+      return home.clock.run(() => outcome)
+    }
+    const over = { error: { code: 'refused', message: 'nobody waits any more for what was asked for' } }
+    expect(await of('over', 'light.hall')).toMatchObject(over)
+    expect(await of('over', 'light.hall', wasLeft)).toMatchObject({ error: { code: 'uncertain' } })
+    expect(handed).toEqual([])
+    expect(await of('open', 'light.hall')).toMatchObject({ ok: true, value: { shown: 'state on' } })
+    expect(handed).toHaveLength(1)
+    expect(await of('over', 'light.hall', wasLeft)).toMatchObject({ ok: true, value: { already: true } })
+    expect(handed).toHaveLength(1)
+  })
+
   it('says that nothing can show it', async () => {
     const { outcome } = await command('vacuum.rover', { action: 'locate' })
     expect(outcome).toMatchObject({ ok: true, value: { shown: 'unproven', unproven: true } })

@@ -20,6 +20,8 @@ export async function openServices(yaml = smallHome) {
     ...{ clock, registry, actuation, inference: noModels, timeZone: 'Europe/Berlin' },
     // Whoever asks holds what is called so.
     holds: (_agent, { name }) => name === 'held',
+    // Whoever asked for what is called so waits for it.
+    askedFor: (_agent, request) => (request === 'open' ? actuation : undefined),
   })
   return {
     ...home,
