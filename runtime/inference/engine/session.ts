@@ -43,8 +43,8 @@ export class Session {
   private constructor(session: InferenceSession, clock: Clock) {
     this.#session = session
     this.#clock = clock
-    this.inputs = session.inputMetadata.map(specOf)
-    this.outputs = session.outputMetadata.map(specOf)
+    this.inputs = session.inputMetadata.map((one) => specOf(one, 'input'))
+    this.outputs = session.outputMetadata.map((one) => specOf(one, 'output'))
   }
 
   /** Throws InferError `model-load`. */
@@ -130,7 +130,12 @@ function oneLine(cause: unknown): string {
   return messageOf(cause).replace(/\s+/g, ' ').trim()
 }
 
-function specOf(metadata: InferenceSession.ValueMetadata): TensorSpec {
+/** Of a tensor, as the wire takes it; what is shown in terminals and logs holds nothing that moves their cursor. */
+const tensorName = /^[^\p{Cc}\p{Cf}]{1,128}$/u
+
+function specOf(metadata: InferenceSession.ValueMetadata, side: 'input' | 'output'): TensorSpec {
+  if (!tensorName.test(metadata.name))
+    throw new InferError('model-load', `the name of an ${side} is not 1 to 128 characters that can be shown`)
   if (!metadata.isTensor) throw new InferError('model-load', `${metadata.name} is not a tensor`)
   const datatype = datatypeOf.get(metadata.type)
   if (!datatype)

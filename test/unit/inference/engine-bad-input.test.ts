@@ -137,6 +137,33 @@ test('[engine-16] a model whose nodes wait for each other does not load', async 
   expect(await bench.error('r')).toMatch(/^model-load: .*acyclic/)
 })
 
+test.for([
+  ['with colours of a terminal', 'x\u001b[31m'],
+  ['that reads backwards', 'x\u202e'],
+  ['of two lines', 'x\ny'],
+  ['longer than the wire takes', 'x'.repeat(129)],
+] as const)('[engine-16] a model with a name %s does not load', async ([, name]) => {
+  const nodes = [node('Identity', [name], ['y'])]
+  const content = { inputs: [value(name, 'FP32', [2])], outputs: [value('y', 'FP32', [2])], nodes }
+  await write('named', onnxModel(content))
+  const bench = new Bench([tensorModel('named')])
+  bench.infer('r', 'named', [])
+  expect(await bench.error('r')).toBe(
+    'model-load: the name of an input is not 1 to 128 characters that can be shown',
+  )
+})
+
+test('[engine-16] a model with more inputs than a manifest lists does not load', async () => {
+  const inputs = Array.from({ length: 65 }, (_, at) => value(`x${at}`, 'FP32', [2]))
+  const nodes = [node('Identity', ['x0'], ['y'])]
+  await write('many', onnxModel({ inputs, outputs: [value('y', 'FP32', [2])], nodes }))
+  const bench = new Bench([tensorModel('many')])
+  bench.infer('r', 'many', [])
+  expect(await bench.error('r')).toBe(
+    'model-load: model many: its graph has 65 inputs, more than the 64 allowed',
+  )
+})
+
 test('[engine-3] a failure is one line, however much the native library says', async () => {
   await write('cut', plus([floats('w', [2], [1, 2])]).subarray(0, 60))
   const bench = new Bench([tensorModel('cut')])

@@ -2,7 +2,7 @@
  * `tensor`: runs the graph once, inputs and outputs as they are. File role: `model`. Option: `allowNaN` (false). Several
  * requests run as one where the model has a `batch` and the first axis of every input and output may take any length.
  */
-import type { EngineModel } from '../../../wire/engine-protocol.ts'
+import type { EngineModel, TensorSpec } from '../../../wire/engine-protocol.ts'
 import { InferError, type Tensor } from '../../../wire/infer.ts'
 import { split, stack } from '../batch.ts'
 import { fetched, fromOrt, type Meter, type OrtTensor, type Session, toOrt } from '../session.ts'
@@ -24,6 +24,8 @@ export const tensorPipeline: PipelineKind = {
   async load({ model, open }) {
     const session = await open('model')
     const fault =
+      countFault('inputs', session.inputs) ??
+      countFault('outputs', session.outputs) ??
       signatureFault('input', model.inputs ?? [], session.inputs) ??
       signatureFault('output', model.outputs ?? [], session.outputs)
     if (fault) throw new InferError('model-load', `model ${model.name}: ${fault}`)
@@ -35,6 +37,15 @@ export const tensorPipeline: PipelineKind = {
     checkFirstAxes(model, signature)
     return new TensorPipeline(session, signature, fetches, allowsNaN(model))
   },
+}
+
+/** As many as a manifest lists. */
+const tensorsMax = 64
+
+function countFault(what: 'inputs' | 'outputs', { length }: readonly TensorSpec[]): string | undefined {
+  return length > tensorsMax
+    ? `its graph has ${length} ${what}, more than the ${tensorsMax} allowed`
+    : undefined
 }
 
 /** Throws InferError `model-load` where the model is to run batches and the graph has another number of rows than they. */
