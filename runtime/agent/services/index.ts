@@ -22,7 +22,7 @@ export interface ServicesDeps {
   readonly actuation: Actuation
   readonly inference: Inference
   readonly holds: CommandDeps['holds']
-  readonly askedFor?: CommandDeps['askedFor']
+  readonly askedFor?: NonNullable<CommandDeps['askedFor']>
   /** IANA name of the device's time zone. */
   readonly timeZone: string
 }
