@@ -339,6 +339,7 @@ function openMover(
     entities: () => registry.view().entities.map(({ info }) => info.id),
     runs: (model: string) => routes.some((route) => route.offer(model).usable),
     models: () => served.list().map(({ name }) => name),
+    tools: Object.keys(config.mcp),
     thinks: () => router.modelsFor('chat').length > 0,
     refuses: (from: string, entity: string) => {
       const { info } = registry.get(entity) ?? {}

@@ -1,5 +1,6 @@
 /**
- * What an agent that comes would find missing: of what it may do, the things, models and language models that this device cannot reach.
+ * What an agent that comes would find missing: of what it may do, the things, models, language models and outside tools that this
+ * device cannot reach.
  * It is asked before anything is carried, so that an agent is not moved to where it can only fail.
  *
  * [move-8] And what of it this device does not let agents of the other one do: who may not command a thing from afar does not come here
@@ -16,6 +17,8 @@ export interface Here {
   readonly runs: (model: string) => boolean
   /** Names of the models that this device serves itself. */
   readonly models: () => readonly string[]
+  /** Names of the servers of outside tools that this device knows. */
+  readonly tools: readonly string[]
   /** Whether some language model can be reached. */
   readonly thinks: () => boolean
   /** Why agents of another device may not command one of this device's things, in a line. */
@@ -31,6 +34,8 @@ export function lacks(here: Here, grants: string, from: string): string | undefi
     if ((kind === 'read' || kind === 'command') && !reaches(here, pattern))
       return `it has nothing called ${pattern}, which the agent may ${kind}`
     if (kind === 'infer' && !infers(here, pattern)) return `it cannot run the model ${pattern}`
+    if (kind === 'mcp' && !here.tools.some((server) => overlaps(pattern.split('/')[0] ?? '', server)))
+      return `it knows no outside tools called ${pattern} (device.agents.mcp)`
     if (kind === 'think' && !here.thinks()) return 'it reaches no language model'
   }
   return undefined

@@ -7,6 +7,7 @@ const here: Here = {
   entities: () => ['light.cellar', 'switch.heat_pump', 'lock.gate'],
   runs: (model) => model === 'keyword',
   models: () => ['keyword'],
+  tools: ['weather'],
   thinks: () => false,
   refuses: (from, entity) =>
     entity.startsWith('lock.') && from !== 'hub' ? `${entity} is not for ${from}` : undefined,
@@ -26,6 +27,13 @@ test.each([
   ['infer:key*', undefined],
   ['infer:person-detector', 'it cannot run the model person-detector'],
   ['infer:person-*', 'it cannot run the model person-*'],
+  // A whole kind of things, of which there is none.
+  ['cover.*:command', 'it has nothing called cover.*, which the agent may command'],
+  ['binary_sensor.*_motion:read', 'it has nothing called binary_sensor.*_motion, which the agent may read'],
+  ['*.kitchen:read', 'it has nothing called *.kitchen, which the agent may read'],
+  ['mcp:weather', undefined],
+  ['mcp:weather/forecast', undefined],
+  ['mcp:calendar', 'it knows no outside tools called calendar (device.agents.mcp)'],
   ['think', 'it reaches no language model'],
   ['memory', undefined],
 ])('%s', (capability, words) => {
