@@ -57,6 +57,8 @@ const jsonBytesMax = 64 * 1024
 const connectionsMax = 256
 /** Bodies of inference requests at once: four of the largest frames, or of the largest recordings. */
 const bodiesBytesMax = 256 * 2 ** 20
+/** Half of it: whoever asks for more leaves room for others. */
+const clientBytesMax = 128 * 2 ** 20
 /** For a whole request to arrive: a recording of 256 MB over 10 Mbit/s. */
 const requestMs = 240_000
 const closeMs = 3_000
@@ -90,7 +92,10 @@ export class HttpApi implements AsyncDisposable {
     addRoutes(app, deps)
     addMetrics(app, deps)
     addOffloadApi(app, deps.offload)
-    const bodies = new BodyBudget(bodiesBytesMax)
+    const bodies = new BodyBudget({
+      ...{ clock: deps.clock, bytesMax: bodiesBytesMax, clientBytesMax },
+      bodyMs: requestMs,
+    })
     addAgentsApi(app, deps)
     addInferApi(app, { ...deps, bodies })
     addOipApi(app, { ...deps, bodies })
