@@ -60,4 +60,4 @@ test('[permit-7] a yes lets one call through, a no the next not, and the record 
   expect(shown).toContain(`by local:${userInfo().username}`)
   const verified = hub.run('audit', 'verify')
   expect(verified.stderr + verified.stdout).toMatch(/are as the device wrote them/)
-})
+}, 120_000)

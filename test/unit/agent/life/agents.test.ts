@@ -111,7 +111,7 @@ describe('agents of a device', () => {
     }
     const agents = await world.open({ decide })
     await agents.run(world.bundle('one', waiting), '*')
-    await vi.waitFor(() => expect(asking).toHaveLength(1))
+    await vi.waitFor(() => expect(asking).toHaveLength(1), { timeout: 20_000 })
     await agents.stop('one')
     expect(asking[0]?.aborted).toBe(true)
     expect(world.service.asked).toEqual([])
@@ -172,7 +172,7 @@ describe('agents of a device', () => {
     expect(agents.list()).toMatchObject([{ state: 'stopped', token: firstToken + 7, inMemory: false }])
     const { length } = world.service.asked
     await agents.run(world.bundle('two', waiting), '*')
-    await vi.waitFor(() => expect(world.service.asked.at(-1)?.caller.agent).toBe('two'))
+    await vi.waitFor(() => expect(world.service.asked.at(-1)?.caller.agent).toBe('two'), { timeout: 20_000 })
     expect(world.service.asked).toHaveLength(length + 1)
   })
 
@@ -217,7 +217,7 @@ describe('an agent that fails', () => {
       world.clock.advance(delayMs / 2 - 1)
       expect(agents.list()).toMatchObject([{ state: 'failed', token }])
       world.clock.advance(delayMs / 2 + 1)
-      await vi.waitFor(() => expect(agents.list()[0]?.token).toBeGreaterThan(token ?? 0))
+      await vi.waitFor(() => expect(agents.list()[0]?.token).toBeGreaterThan(token ?? 0), { timeout: 20_000 })
     }
     await world.said('an agent has failed', 3)
     const last = await until(agents, 'one', 'failed')
@@ -237,7 +237,7 @@ describe('an agent that fails', () => {
     await before[Symbol.asyncDispose]()
     const after = await world.open()
     world.clock.advance(2_000)
-    await vi.waitFor(() => expect(after.list()[0]?.token).toBeGreaterThan(firstToken))
+    await vi.waitFor(() => expect(after.list()[0]?.token).toBeGreaterThan(firstToken), { timeout: 20_000 })
   })
 
   test('does not begin anew once a person has stopped it', async () => {
