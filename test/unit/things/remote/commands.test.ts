@@ -1,10 +1,16 @@
 /** Both sides of a command to another device, each alone, in virtual time. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
+import { Actuation } from '../../../../runtime/things/actuation.ts'
+import { Expiries } from '../../../../runtime/things/expiries.ts'
 import { Answering, type Unaddressed } from '../../../../runtime/things/remote/answering.ts'
 import { Asking } from '../../../../runtime/things/remote/asking.ts'
-import type { RemoteCommandBody } from '../../../../runtime/wire/remote-command.ts'
+import { type RemoteCommandBody, remoteCommandBody } from '../../../../runtime/wire/remote-command.ts'
 import { openSimHome } from '../../../fixtures/sim-home.ts'
 
 type Ask = Extract<RemoteCommandBody, { kind: 'ask' }>
@@ -15,12 +21,16 @@ const ask: Ask = {
 const forever = new AbortController().signal
 const pass = (clock: VirtualClock, ms: number) => clock.run(() => sleep(clock, ms))
 
-async function openAnswering(record: () => Promise<void> = async () => {}) {
+type Home = Awaited<ReturnType<typeof openSimHome>>
+async function openAnswering(
+  record: () => Promise<void> = async () => {},
+  actuationOf = (home: Home) => home.actuation,
+) {
   const home = await openSimHome()
   const said: Unaddressed[] = []
   const say = (_to: string, body: Unaddressed) => void said.push(body)
-  const { clock, registry, actuation } = home
-  const deps = { clock, log: silentLog, registry, actuation, record, say }
+  const { clock, registry } = home
+  const deps = { clock, log: silentLog, registry, actuation: actuationOf(home), record, say }
   const answering = new Answering(deps, { remoteCommands: 'same-site', remoteAllow: [] })
   answering.take('attic', ask)
   const [again] = said
@@ -75,6 +85,25 @@ describe('the asked device', () => {
     expect(said).toMatchObject([{ kind: 'again', floor: expect.any(Number) }])
   })
 
+  it('has what was commanded for a while go back, whatever became of who asked [things-11]', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'expiring-'))
+    await using stack = new AsyncDisposableStack()
+    stack.defer(() => rmSync(directory, { recursive: true, force: true }))
+    const { clock, take, registry } = await openAnswering(undefined, ({ clock, registry, board }) => {
+      const expiries = stack.use(new Expiries({ clock, log: silentLog, record: () => undefined }, directory))
+      const actuation = new Actuation({ clock, registry, expiries })
+      for (const actuator of board.actuators) actuation.attach(actuator)
+      expiries.begin(actuation)
+      return actuation
+    })
+    const lit = () => registry.get('light.hall')?.telemetry.state
+    take({ at: 2, expires: { afterMs: 60_000, to: { state: 'off' } } })
+    await pass(clock, 50_000)
+    expect(lit()).toBe('on')
+    await pass(clock, 20_000)
+    expect(lit()).toBe('off')
+  })
+
   it('refuses another command under an id that it knows', async () => {
     const { take } = await openAnswering()
     expect(take({ at: 2 })).toBeUndefined()
@@ -90,6 +119,13 @@ describe('who asks', () => {
     const request = { ...ask, device: 'hub' }
     return { clock, said, asking, request }
   }
+
+  it('says how long a command lasts', () => {
+    const { asking, request, said } = open()
+    const expires = { afterMs: 60_000, to: { state: 'off' } }
+    void asking.command({ ...request, expires }, forever)
+    expect(v.parse(remoteCommandBody, { ...said[0], to: 'hub' })).toMatchObject({ kind: 'ask', expires })
+  })
 
   it('waits no longer than 8 s for a device that never answers: nothing was done [remote-9]', async () => {
     const { clock, asking, request } = open()
