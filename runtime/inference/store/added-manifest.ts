@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
 import * as v from 'valibot'
 import { readYaml } from '../../base/config-file.ts'
@@ -15,6 +15,9 @@ import { StoreError, systemCodeOf } from './store-error.ts'
 
 export const manifestFile = 'model.yaml'
 const manifestBytesMax = 256 * 1024
+/** Files beside a graph that may be its weights. */
+const besideMax = 256
+const pathBytesMax = 4096
 const { entries } = modelManifest
 
 const path = v.pipe(
@@ -167,7 +170,10 @@ export async function placeFiles(folder: string, { files }: AddedManifest): Prom
   return placed
 }
 
-/** SHA-256 of each file, by role. Throws StoreError `digest` where the manifest says another. */
+/**
+ * SHA-256 of each file, by role, and of the files beside it that a graph names, by `beside/` and their path: its weights may lie
+ * there. Throws StoreError `digest` where the manifest says another.
+ */
 export async function digestFiles(
   { files }: AddedManifest,
   placed: readonly PlacedFile[],
@@ -188,8 +194,33 @@ export async function digestFiles(
             : `expected ${stated?.bytes} bytes, got ${size}`),
       )
     digests[one] = actual
+    if (path.endsWith('.onnx'))
+      for (const [name, file] of await namedBeside(path, signal))
+        digests[`beside/${name}`] = await digestOf(file, signal)
   }
   return digests
+}
+
+/** Files in the graph's folder whose names occur in it. Throws StoreError `malformed` for a link that leads out. */
+async function namedBeside(graph: string, signal: AbortSignal): Promise<[string, string][]> {
+  const home = dirname(graph)
+  const names = (await readdir(home, { recursive: true })).sort().slice(0, besideMax)
+  const wanted = new Set(names.filter((name) => name !== manifestFile && join(home, name) !== graph))
+  const found: [string, string][] = []
+  let tail = Buffer.alloc(0)
+  for await (const chunk of createReadStream(graph, { signal })) {
+    const bytes = Buffer.concat([tail, chunk as Buffer])
+    for (const name of wanted) {
+      if (!bytes.includes(name)) continue
+      wanted.delete(name)
+      const path = await realpath(join(home, name))
+      if (!path.startsWith(home + sep))
+        throw new StoreError('malformed', `${join(home, name)} is a link that leads out of its folder`)
+      if ((await stat(path)).isFile()) found.push([name, path])
+    }
+    tail = bytes.subarray(-pathBytesMax)
+  }
+  return found.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 async function digestOf(path: string, signal: AbortSignal): Promise<string> {
