@@ -29,6 +29,7 @@ import { ContractNet } from './contract-net.ts'
 import type { Outcome } from './count.ts'
 import { Auction, Vote } from './counted.ts'
 import type { Intent, Process, Setting } from './process.ts'
+import { CheckedWords, Openers } from './room.ts'
 import type { Word } from './words.ts'
 
 /** What the audit keeps of a decision. */
@@ -72,7 +73,7 @@ export interface DecisionsDeps {
 export interface DecisionsOptions {
   /** Every so often a device says its words again: messages are lost. */
   readonly againMs?: number
-  /** Decisions open at a time. */
+  /** Decisions open at a time that others have opened, a quarter of them by one device; and as many of this device's own. */
   readonly openMax?: number
 }
 
@@ -93,8 +94,7 @@ interface Live {
   work: { readonly round: number; readonly stop: AbortController } | undefined
   /** What this device offered for a task. */
   offer: Offer | undefined
-  /** Words that were checked, by their message: the same said again, or shown beside a result, needs no second look. */
-  readonly checked: Map<string, Word>
+  readonly checked: CheckedWords
   /** Aborts when it is over, and what was asked of contractors with it. */
   readonly stop: AbortController
   ended: boolean
@@ -107,8 +107,6 @@ const tickShare = 0.01
 const tickMsMin = 25
 const openAgeMsMax = 10 * 60_000
 const recentMax = 1_024
-/** Messages of one decision that are known again: all that honest devices say. */
-const checkedMax = 6 * decideLimits.membersMax
 /** Contractors have this share of the time to offer: what comes when offers are closed is late. */
 const offerShare = 0.2
 
@@ -120,6 +118,7 @@ export class Decisions implements Disposable {
   readonly #recent = new Set<string>()
   /** What this device wanted, for the case that its decision yields to another on the same subject. */
   readonly #intents = new Map<string, Intent>()
+  readonly #openers: Openers
   readonly #unsubscribe: Cancel
   #cancelTick: Cancel | undefined
   #refused = 0
@@ -127,7 +126,8 @@ export class Decisions implements Disposable {
   constructor(deps: DecisionsDeps, options: DecisionsOptions = {}) {
     this.#deps = { ...deps, log: deps.log.named('decide') }
     this.#options = { againMs: 500, openMax: 32, ...options }
-    const { bus } = deps
+    const { bus, clock, signer } = deps
+    this.#openers = new Openers(clock, { self: signer.device, openMax: this.#options.openMax })
     this.#unsubscribe = bus.subscribe(bus.topics.decide('+', '+'), ({ topic, payload }) =>
       this.#take(topic, payload),
     )
@@ -147,7 +147,7 @@ export class Decisions implements Disposable {
     const live = this.#joined(opening)
     if (typeof live === 'string') return { id: '', decided: false, reason: live }
     const { promise, resolve, reject } = Promise.withResolvers<Outcome & { id: string }>()
-    live.waiters.push(resolve)
+    this.#wait(live, resolve)
     // What this device offers for a task is its contractor's to say.
     if (opening.what !== 'contract-net') {
       this.#intents.set(`${opening.what} ${opening.subject}`, intent)
@@ -219,10 +219,12 @@ export class Decisions implements Disposable {
   }
 
   #begin(open: OpenBody, opener: string, envelope: string): Live | string {
-    if (this.#live.size >= this.#options.openMax) return `${this.#options.openMax} decisions are open already`
+    const openers = [...this.#live.values()].map((live) => live.opener)
+    const full = this.#openers.full(opener, openers)
+    if (full !== undefined) return full
     const { clock, signer, veto, interested, away } = this.#deps
     const startMs = clock.monotonicMs()
-    const checked = new Map<string, Word>()
+    const checked = new CheckedWords({ members: open.members, opener })
     const setting: Setting<never> = {
       ...{ self: signer.device, opener, open: open as never, startMs },
       ...(away && { away }),
@@ -272,7 +274,7 @@ export class Decisions implements Disposable {
         return undefined
       })
       .then((offer) => {
-        if (!this.#live.has(live.open.id)) return
+        if (live.ended || !this.#live.has(live.open.id)) return
         live.offer = offer
         live.process.intend(offer ? { bid: offer.cost } : {}, clock.monotonicMs())
         this.#advance(live)
@@ -301,7 +303,7 @@ export class Decisions implements Disposable {
 
   #report(id: string, round: number, done: boolean, value?: unknown): void {
     const live = this.#live.get(id)
-    if (!live || !(live.process instanceof ContractNet)) return
+    if (!live || live.ended || !(live.process instanceof ContractNet)) return
     const large = value !== undefined && JSON.stringify(value).length > decideLimits.valueBytesMax
     if (large) this.#deps.log.warn('a report is too large to be told', { subject: live.open.subject })
     live.process.report(round, done && !large, large ? undefined : value)
@@ -321,7 +323,7 @@ export class Decisions implements Disposable {
     const { signer, clock } = this.#deps
     const live = this.#live.get(id)
     const envelope = Buffer.from(payload).toString()
-    if (live?.checked.has(envelope)) return undefined
+    if (live?.checked.get(envelope)) return undefined
     const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax, { on: device })
     if (!said.ok) return said.reason
     const { from, body } = said
@@ -330,8 +332,7 @@ export class Decisions implements Disposable {
     if (body.kind === 'open') return this.#heardOpen(from, body)
     // Of one that is over, or that this device has not heard of yet: its words are said again.
     if (!live) return undefined
-    if (body.kind !== 'result' && live.checked.size < checkedMax && live.open.members.includes(from))
-      live.checked.set(envelope, { from, body, envelope })
+    if (body.kind !== 'result') live.checked.add({ from, body, envelope })
     live.process.hear(from, body, envelope, clock.monotonicMs())
     this.#advance(live)
     return undefined
@@ -345,6 +346,7 @@ export class Decisions implements Disposable {
       return 'it is not for this device'
     if (open.what === 'agree' && open.members.length < 3 * open.faulty + 1)
       return 'too few devices for so many that lie'
+    if (!this.#openers.hears(from)) return `${from} opens more decisions than are heard of`
     const other = this.#of(open.what, open.subject)
     if (other && !isBefore({ open, opener: from }, other)) return undefined
     const begun = this.#begin(open, from, '')
@@ -353,11 +355,18 @@ export class Decisions implements Disposable {
     return undefined
   }
 
+  /** A veto of this device's own may have ended it as it began. */
+  #wait(live: Live, settle: Live['waiters'][number]): void {
+    const { outcome } = live.process
+    if (live.ended && outcome) settle({ ...outcome, id: live.open.id })
+    else live.waiters.push(settle)
+  }
+
   /** What waits for one decision waits for the other on the same subject. */
   #yield(other: Live, begun: Live): void {
-    begun.waiters.push(...other.waiters.splice(0))
-    this.#over(other)
     const intent = this.#intents.get(`${begun.open.what} ${begun.open.subject}`)
+    for (const waiter of other.waiters.splice(0)) this.#wait(begun, waiter)
+    this.#over(other)
     if (intent) begun.process.intend(intent, this.#deps.clock.monotonicMs())
     this.#advance(begun)
   }
@@ -380,12 +389,14 @@ export class Decisions implements Disposable {
       const envelope = seal(signer, 'decide', body satisfies DecideBody)
       live.envelopes.push(envelope)
       this.#send(live.open.id, envelope)
-      if (body.kind !== 'result') live.checked.set(envelope, { from: signer.device, body, envelope })
+      if (body.kind !== 'result') live.checked.add({ from: signer.device, body, envelope })
       live.process.hear(signer.device, body, envelope, clock.monotonicMs())
     }
     const { outcome } = live.process
     if (!outcome || live.ended) return
     live.ended = true
+    // Nobody needs what this device still offers or works on.
+    live.stop.abort(new Error('the decision is over'))
     this.#settle(live, outcome)
     this.#record(live, outcome)
   }

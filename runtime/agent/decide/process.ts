@@ -3,7 +3,7 @@
  * is, and gives what this device says; whoever runs it signs that, sends it, says it again while the decision lasts
  * (messages are lost) and tells the process its own words like anybody else's.
  */
-import type { OpenBody, ResultBody, WordBody } from '../../wire/decide.ts'
+import { decideLimits, type OpenBody, type ResultBody, type WordBody } from '../../wire/decide.ts'
 import { type Outcome, undecided } from './count.ts'
 import { type Word, Words } from './words.ts'
 
@@ -29,6 +29,15 @@ export interface Setting<Open extends OpenBody = OpenBody> {
   readonly read: (envelope: string) => Word | undefined
 }
 
+/** As it is said: the words in a body, and that in a message. */
+function fits(result: ResultBody): boolean {
+  if (result.words.length > 4 * decideLimits.membersMax) return false
+  const bytes = Buffer.byteLength(JSON.stringify(JSON.stringify(result)))
+  return bytes + aroundBytes <= decideLimits.resultBytesMax
+}
+
+/** The sender, the signature and their names. */
+const aroundBytes = 512
 /** More would only repeat itself. */
 const notesMax = 64
 
@@ -43,7 +52,7 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
 
   constructor(setting: Setting<Open>) {
     this.setting = setting
-    this.words = new Words(setting.open.members)
+    this.words = this.#noWords()
     if (setting.open.members.includes(setting.self)) this.say({ kind: 'here', id: setting.open.id })
   }
 
@@ -130,15 +139,27 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
     this.#outcome ??= outcome
   }
 
-  /** Of the opener: how it ended, with what it rests on. */
+  /** Of the opener: how it ended, with what it rests on. What nobody can be told is not decided. */
   protected tell(outcome: Outcome): void {
-    this.end(outcome)
-    this.say({ kind: 'result', id: this.setting.open.id, ...outcome, words: this.words.envelopes })
+    const { id } = this.setting.open
+    const told = { kind: 'result', id, ...outcome, words: this.words.envelopes } as const
+    if (fits(told)) {
+      this.end(outcome)
+      this.say(told)
+      return
+    }
+    const instead = outcome.decided ? undecided('what was said is too much to be told as a result') : outcome
+    this.end(instead)
+    this.say({ kind: 'result', id, ...instead, words: [] })
+  }
+
+  #noWords(): Words {
+    return new Words({ members: this.setting.open.members, opener: this.setting.opener })
   }
 
   /** The words that a result rests on, each checked again. */
   protected wordsOf(result: ResultBody): Words {
-    const words = new Words(this.setting.open.members)
+    const words = this.#noWords()
     for (const envelope of result.words) {
       const word = this.setting.read(envelope)
       if (word?.body.id === this.setting.open.id) words.add(word)

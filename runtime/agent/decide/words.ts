@@ -3,7 +3,8 @@
  * lying, and whoever believed the first may not have heard the second.
  *
  * Invariants: [decide-1] a device counts once, however often it is heard; [decide-2] who says two different things counts for
- * nothing, not for a quorum either; [decide-3] who is no member counts for nothing.
+ * nothing, not for a quorum either; [decide-3] who is no member counts for nothing; [decide-14] of each device no more is kept than an
+ * honest one says.
  */
 import type { WordBody } from '../../wire/decide.ts'
 
@@ -14,21 +15,28 @@ export interface Word {
   readonly envelope: string
 }
 
-export type Added = 'new' | 'repeat' | 'struck' | 'stranger'
+/** `unheard`: not its to say. */
+export type Added = 'new' | 'repeat' | 'struck' | 'stranger' | 'unheard'
 
 export class Words {
   readonly members: readonly string[]
+  readonly #opener: string
   readonly #words = new Map<string, Word>()
   /** The second, different word of those who lied: the proof. */
   readonly #struck = new Map<string, Word>()
 
-  constructor(members: readonly string[]) {
+  constructor({ members, opener }: { readonly members: readonly string[]; readonly opener: string }) {
     this.members = members
+    this.#opener = opener
   }
 
   add(word: Word): Added {
     const { from, body } = word
     if (!this.members.includes(from)) return 'stranger'
+    const isOpeners = body.kind === 'award' || body.kind === 'close'
+    if (isOpeners && from !== this.#opener) return 'unheard'
+    // Nobody is awarded it twice.
+    if (body.kind === 'award' && body.round >= this.members.length) return 'unheard'
     const key = keyOf(from, body)
     const before = this.#words.get(key)
     if (before && JSON.stringify(before.body) !== JSON.stringify(body)) {
@@ -70,6 +78,7 @@ export class Words {
   }
 }
 
+/** One of a kind, but for the awards of the opener. */
 function keyOf(from: string, body: WordBody): string {
-  return `${from} ${body.kind}${'round' in body ? body.round : ''}`
+  return `${from} ${body.kind}${body.kind === 'award' ? body.round : ''}`
 }

@@ -157,6 +157,7 @@ export class Leases implements Disposable {
     let highest = 0
     do {
       signal.throwIfAborted()
+      if (this.#stopped) return { ok: false, reason: 'the device is stopping' }
       const other = this.#own.get(name)
       if (other && other.holder !== holder && clock.monotonicMs() < other.untilMs)
         reason = `${other.holder} on this device holds it`

@@ -181,3 +181,27 @@ test('a device that was not there when it was granted hears who holds it [lease-
   clock.advance(10)
   expect(late.known()).toMatchObject([{ name: 'pump', holder: 'attic', token }])
 })
+
+test('a claim under way when its device stops ends, and claims nothing more [lease-10]', async () => {
+  const [attic] = site('attic', 'bath') as [Member, Member]
+  const leases = leasesOf(attic)
+  const claimed = leases.claim('pump', 'comfort', { ttlMs: 40_000, withinMs: 60_000 }, forever)
+  await settle()
+  leases[Symbol.dispose]()
+  let said = 0
+  const bus = new SimulatedBus(broker)
+  bus.onWord(() => {
+    said += 1
+  })
+  clock.advance(10)
+  said = 0
+  for (let n = 0; n < 20; n += 1) {
+    await settle()
+    clock.advance(500)
+  }
+  expect(await Promise.race([claimed, 'still tries'])).toEqual({
+    ok: false,
+    reason: 'the device is stopping',
+  })
+  expect(said).toBeLessThanOrEqual(1)
+})
