@@ -40,7 +40,7 @@ export interface ActuationRequest {
   readonly onSent?: () => void
 }
 
-export interface Expires {
+interface Expires {
   readonly afterMs: number
   /** The command that brings it back. */
   readonly to: Readonly<Record<string, unknown>>
