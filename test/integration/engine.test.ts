@@ -18,7 +18,6 @@ import {
   talk,
   talker,
   tensorModel,
-  until,
   untilBusy,
   value,
   work,
@@ -112,24 +111,28 @@ test('[inference-3] a request past its deadline fails; an engine that then answe
 test('[inference-3] an engine that hangs in native code is replaced', async () => {
   const supervisor = await openSupervisor({ start: 'eager', graceMs: 300 })
   const pid = pidOf(supervisor)
-  expect((await errorOf(answer(supervisor, work(endless, { deadlineMs: 300 })))).code).toBe('deadline')
-  expect(await value(supervisor, sum(2, 3))).toBe(5)
+  await supervisor.preload('slow')
+  // A busy machine may let one run out of time before it has begun: that is no hang.
+  while (!logged.join('\n').includes("silent for 300 ms after a request's deadline")) {
+    expect((await errorOf(answer(supervisor, work(endless, { deadlineMs: 300 })))).code).toBe('deadline')
+    expect(await value(supervisor, sum(2, 3))).toBe(5)
+  }
   expect(pidOf(supervisor)).not.toBe(pid)
-  expect(logged.join('\n')).toContain("silent for 300 ms after a request's deadline")
 })
 
-test('[inference-3] a model in which two engines hung is refused for a while, and others are served', async () => {
+test('[inference-3] a model in which two engines hung is refused for a while, and others are served', {
+  timeout: 60_000,
+}, async () => {
   const supervisor = await openSupervisor({ graceMs: 500 })
   await supervisor.preload('slow')
-  const hang = () => errorOf(answer(supervisor, work(endless, { deadlineMs: 300.4 })))
-  expect((await hang()).message).toBe('slow did not answer within 300 ms')
-  // A request may run out of time before the next engine has started.
+  const hang = () => errorOf(answer(supervisor, work(endless, { deadlineMs: 600.4 })))
   let refused = await hang()
-  await until('it is refused', async () => {
+  expect(refused.message).toBe('slow did not answer within 600 ms')
+  // A busy machine may let one run out of time before it has begun: that is no hang.
+  while (refused.code === 'deadline') {
     expect(await value(supervisor, sum(2, 3))).toBe(5)
     refused = await hang()
-    return refused.code !== 'deadline'
-  })
+  }
   expect(refused).toMatchObject({
     code: 'run',
     message: 'model slow: it ran on past its deadline 2 times, and the engine was ended for it',
