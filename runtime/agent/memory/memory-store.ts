@@ -295,14 +295,11 @@ export class MemoryStore implements AsyncDisposable {
   // Thoughts under way: what a model said and what its tools gave, in order
 
   thought({ agent, call }: Writer): Json[] {
-    const whose = [agent, call] as const
-    const rows = this.#all(
-      'SELECT step, entry FROM thought WHERE agent = ? AND call = ? ORDER BY step',
-      ...whose,
-    )
+    const sql = 'SELECT step, entry FROM thought WHERE agent = ? AND call = ? ORDER BY step'
+    const rows = this.#all(sql, agent, call)
     if (rows.every(({ step }, at) => step === at)) return rows.map(({ entry }) => JSON.parse(String(entry)))
     // Its beginning was forgotten with somebody: what it did afterwards means nothing.
-    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', ...whose)
+    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
     return []
   }
 

@@ -1,5 +1,5 @@
 /**
- * What each call of the context takes. It runs inside the machine, beside `guest.ts`, before the agent: a wrong argument is
+ * What each call of the context takes, and values and errors in words. It runs inside the machine, beside `guest.ts`, before the agent: a wrong argument is
  * an error where it was written, which says what would be right.
  */
 import type { CallOp } from '../turn.ts'
@@ -7,6 +7,7 @@ import type { CallOp } from '../turn.ts'
 const { hasOwn, keys } = Object
 const { isFinite: isFiniteNumber, isSafeInteger } = Number
 const { isArray } = Array
+const { stringify } = JSON
 
 interface Shape {
   readonly what: string
@@ -142,4 +143,26 @@ export const taskShapes: Shapes = {
   priority: maybe(oneOf('control', 'interactive', 'background')),
   within: maybe(duration),
   retry: maybe(fields({ times: count, wait: maybe(duration) })),
+}
+
+/** A value in words, for the log: JSON where that can say it. */
+export function textOf(value: unknown): string {
+  try {
+    if (value instanceof Error) return `${value.name}: ${value.message}`
+    return stringify(value) ?? `${value as string}`
+  } catch {
+    return 'a value that cannot be shown'
+  }
+}
+
+/** Where in the program it was thrown; nothing where it tells that in no way of use. */
+export function placeOf(error: unknown): string {
+  try {
+    const { stack } = error as { readonly stack?: unknown }
+    if (typeof stack !== 'string') return ''
+    const own = stack.split('\n').filter((line) => line !== '' && !line.includes('ganglion:guest'))
+    return own.length === 0 ? '' : `\n${own.join('\n')}`
+  } catch {
+    return ''
+  }
 }

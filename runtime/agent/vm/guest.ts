@@ -19,7 +19,17 @@ import type {
   Task,
 } from '../contract.ts'
 import type { Call, CallError, CallOp, LogLine, TurnInput, TurnOutput } from '../turn.ts'
-import { isCount, isRecord, isText, kindOf, shapes, taskShapes, wrongOf } from './guest-checks.ts'
+import {
+  isCount,
+  isRecord,
+  isText,
+  kindOf,
+  placeOf,
+  shapes,
+  taskShapes,
+  textOf,
+  wrongOf,
+} from './guest-checks.ts'
 
 const { parse, stringify } = JSON
 const { create, freeze, hasOwn, keys } = Object
@@ -400,16 +410,6 @@ function checkedVersion(version: number): number {
   return version
 }
 
-/** A value in words, for the log: JSON where that can say it. */
-function textOf(value: unknown): string {
-  try {
-    if (value instanceof Error) return `${value.name}: ${value.message}`
-    return stringify(value) ?? `${value as string}`
-  } catch {
-    return 'a value that cannot be shown'
-  }
-}
-
 function say(level: LogLine['level'], text: string): void {
   log[log.length] = { level, text }
 }
@@ -469,18 +469,6 @@ async function run(): Promise<void> {
 
 function fail(error: unknown): void {
   end ??= { ok: false, error: `${textOf(error)}${placeOf(error)}`.slice(0, errorCharsMax) }
-}
-
-/** Where in the program it was thrown; nothing where it tells that in no way of use. */
-function placeOf(error: unknown): string {
-  try {
-    const { stack } = error as { readonly stack?: unknown }
-    if (typeof stack !== 'string') return ''
-    const own = stack.split('\n').filter((line) => line !== '' && !line.includes('ganglion:guest'))
-    return own.length === 0 ? '' : `\n${own.join('\n')}`
-  } catch {
-    return ''
-  }
 }
 
 /** As of several errors that nothing caught: the first in words, and how many there are. */
