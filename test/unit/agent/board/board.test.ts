@@ -368,36 +368,6 @@ describe('writing', () => {
     })
   })
 
-  test('that there was no time to check is looked at again [checks-3]', async () => {
-    const clock = new VirtualClock({ seed: 14 })
-    const broker = new SimulatedBroker(clock, calm)
-    const attic = new Device(broker, 'attic')
-    const bath = identities.get('bath') as Identity
-    const time = { left: false }
-    const signer = {
-      device: 'bath',
-      trusted: names,
-      sign: (bytes: Uint8Array) => bath.sign(bytes),
-      verify: (...word: Parameters<Identity['verify']>) => bath.verify(...word),
-      admits: () => time.left,
-    }
-    const bus = new SimulatedBus(broker)
-    const deps = { clock, log: silentLog, bus, signer, onPeer: () => () => {} }
-    const disk = new SimulatedDisk()
-    await using board = new Board(deps, disk, disk.kept())
-    await clock.run(async () => {
-      await attic.board.set('mode', 'eco')
-      await sleep(clock, 10_000)
-      expect(board.get('mode')).toBeUndefined()
-      expect(board.refused).toBeGreaterThan(0)
-      // It stands at the broker still: who had no time to read it does not say that it is wrong.
-      expect(Buffer.from(broker.retained.get('ganglion/site/board/mode') ?? '').toString()).toContain('eco')
-      time.left = true
-      await sleep(clock, 10_000)
-      expect(board.get('mode')).toMatchObject({ value: 'eco' })
-    })
-  })
-
   test('a version as high as a device that lies can make it is followed by others [board-5]', async () => {
     const clock = new VirtualClock({ seed: 23 })
     const broker = new SimulatedBroker(clock, calm)

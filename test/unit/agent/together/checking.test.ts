@@ -3,15 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Board } from '../../../../runtime/agent/board/board.ts'
 import { Decisions, type Opening } from '../../../../runtime/agent/decide/decisions.ts'
 import { Checking } from '../../../../runtime/agent/together/checking.ts'
-import { seal, unseal } from '../../../../runtime/agent/together/envelope.ts'
+import { type Signer, seal, unseal } from '../../../../runtime/agent/together/envelope.ts'
 import { Peers } from '../../../../runtime/agent/together/peers.ts'
-import { VirtualClock } from '../../../../runtime/base/clock.ts'
+import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { decideBody } from '../../../../runtime/wire/decide.ts'
-import { SimulatedBroker, SimulatedBus } from '../board/simulated-broker.ts'
+import { SimulatedBroker, SimulatedBus, SimulatedDisk } from '../board/simulated-broker.ts'
 
 let directory: string
 let clock: VirtualClock
@@ -166,4 +167,33 @@ test('keys of strangers are checked so many at a time, others’ never [peers-6]
   clock.advance(1_000)
   expect(shown(eve, 'eve', eve.publicKey)).toBeUndefined()
   expect(peers.known).toContain('eve')
+})
+
+test('a fact that there was no time to check is looked at again [checks-3]', async () => {
+  const broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 10 })
+  const { own, others } = site('bath')
+  const [bath] = others as [Identity]
+  bath.trust('attic', own.publicKey)
+  const time = { left: false }
+  const busy = {
+    ...{ device: 'attic', trusted: own.trusted, admits: () => time.left },
+    sign: (bytes: Uint8Array) => own.sign(bytes),
+    verify: (...word: Parameters<Identity['verify']>) => own.verify(...word),
+  }
+  const boardOf = (signer: Signer) => {
+    const disk = new SimulatedDisk()
+    const deps = { clock, log: silentLog, bus: new SimulatedBus(broker), signer, onPeer: () => () => {} }
+    return new Board(deps, disk, disk.kept())
+  }
+  await using board = boardOf(busy)
+  await using writer = boardOf(bath)
+  await clock.run(async () => {
+    await writer.set('mode', 'eco')
+    await sleep(clock, 10_000)
+    expect(board.get('mode')).toBeUndefined()
+    expect(board.refused).toBeGreaterThan(0)
+    time.left = true
+    await sleep(clock, 10_000)
+    expect(board.get('mode')).toMatchObject({ value: 'eco' })
+  })
 })
