@@ -25,6 +25,7 @@ import { advertOf } from './advert.ts'
 import { Advertiser } from './advertiser.ts'
 import { checkAnswerFits, chunkMessage } from './answer-messages.ts'
 import { DeviceShares, type ShareLimits, shareDefaults } from './device-shares.ts'
+import { QueueTimes } from './queue-times.ts'
 import type { Serving } from './serving.ts'
 import { OffloadTickets, TicketError, type TicketLimits, ticketDefaults } from './tickets.ts'
 
@@ -76,7 +77,6 @@ interface Job {
 
 /** Ids that were answered: a redelivery follows within seconds. */
 const recentMax = 4_096
-const loadsLifeMs = 20
 const retryAfterMs = 1_000
 /** For what runs to be told that the worker stops. */
 const drainMs = 500
@@ -91,6 +91,7 @@ export class OffloadListener implements AsyncDisposable {
   readonly #serving: Serving
   readonly #bad: OffloadListenerDeps['bad']
   readonly #topics: Topics
+  readonly #queueTimes: QueueTimes
   readonly #shares: DeviceShares
   readonly #advertiser: Advertiser
   readonly #broker: BrokerClient
@@ -100,8 +101,6 @@ export class OffloadListener implements AsyncDisposable {
   readonly #awaited = new Map<string, string>()
   readonly #recent = new LRUCache<string, true>({ max: recentMax })
   readonly #connectedOnce = Promise.withResolvers<void>()
-  #loads: ReadonlyMap<string, number> = new Map()
-  #loadsMs = Number.NEGATIVE_INFINITY
   #cancelAlive: Cancel | undefined
   #answered = 0
   #failed = 0
@@ -127,6 +126,7 @@ export class OffloadListener implements AsyncDisposable {
     this.#clock = clock
     this.#log = log
     this.#serving = deps.serving
+    this.#queueTimes = new QueueTimes(clock, deps.serving)
     this.#bad = deps.bad
     this.#topics = new Topics(base)
     this.#shares = new DeviceShares(clock, { ...shareDefaults, ...shares })
@@ -456,18 +456,8 @@ export class OffloadListener implements AsyncDisposable {
     return {
       tookMs: this.#clock.monotonicMs() - arrivedMs,
       credits: this.#shares.credits(),
-      queueMs: this.#queueMs(message.model),
+      queueMs: this.#queueTimes.of(message.model),
     }
-  }
-
-  /** Looked up again after a while only: an answer may come every millisecond. */
-  #queueMs(model: string): number {
-    const nowMs = this.#clock.monotonicMs()
-    if (nowMs - this.#loadsMs >= loadsLifeMs) {
-      this.#loads = new Map(this.#serving.load().map((load) => [load.model, load.queueMs]))
-      this.#loadsMs = nowMs
-    }
-    return Math.round(this.#loads.get(model) ?? 0)
   }
 
   async #fail(
