@@ -1,11 +1,10 @@
 /** What tests of agents in the dashboard look at, and the browser with the page built for it. */
-import { mkdir, mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll } from 'vitest'
 import { startBrowser } from './browser.ts'
+import { picturesFolder } from './pictures.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -19,9 +18,7 @@ export function useBrowser(): {
   beforeAll(async () => {
     await build({ root: join(root, 'gateway/dashboard'), logLevel: 'warn' })
     browser = await startBrowser()
-    const wanted = process.env['GANGLION_SCREENSHOTS']
-    if (wanted) await mkdir(wanted, { recursive: true })
-    pictures = wanted ?? (await mkdtemp(join(tmpdir(), 'ganglion-screenshots-')))
+    pictures = await picturesFolder()
   })
   afterAll(async () => {
     await browser?.close()

@@ -1,7 +1,6 @@
 /** Attached parts in the dashboard, in a real browser: numbers, selects, and what the safety kernel says. Emulated parts. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
@@ -9,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
 import { openPage, startBrowser } from './browser.ts'
 import { type Hub, startHub } from './hub.ts'
+import { picturesFolder } from './pictures.ts'
 
 const config = `
 device:
@@ -39,9 +39,7 @@ let pictures: string
 beforeAll(async () => {
   hub = await startHub('0', config, [fault])
   browser = await startBrowser()
-  const wanted = process.env['GANGLION_SCREENSHOTS']
-  if (wanted) await mkdir(wanted, { recursive: true })
-  pictures = wanted ?? (await mkdtemp(join(tmpdir(), 'ganglion-screenshots-')))
+  pictures = await picturesFolder()
 })
 
 afterAll(async () => {

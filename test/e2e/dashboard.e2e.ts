@@ -1,6 +1,4 @@
 /** The dashboard in a real browser, on a real hub with its simulated home: what a person does, sees and is told. */
-import { mkdir, mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { build } from 'vite'
@@ -8,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
 import { openPage, startBrowser } from './browser.ts'
 import { type Hub, startHub } from './hub.ts'
+import { picturesFolder } from './pictures.ts'
 
 const lampId = 'light.living_room_lamp'
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true } as const
@@ -21,9 +20,7 @@ beforeAll(async () => {
   await build({ root: join(root, 'gateway/dashboard'), logLevel: 'warn' })
   hub = await startHub()
   browser = await startBrowser()
-  const wanted = process.env['GANGLION_SCREENSHOTS']
-  if (wanted) await mkdir(wanted, { recursive: true })
-  pictures = wanted ?? (await mkdtemp(join(tmpdir(), 'ganglion-screenshots-')))
+  pictures = await picturesFolder()
 })
 
 afterAll(async () => {
