@@ -17,6 +17,9 @@ import { BootstrapError, Progress } from './bootstrap/progress.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
+/** What Node calls experimental and the pinned Node has is chosen with care, and nothing that a person should read about. */
+const flags = ['--disable-warning=ExperimentalWarning']
+
 /** What each command runs, and whether it needs the dashboard. */
 const commands = {
   start: { program: ['runtime/main.ts', 'up'], dashboard: true },
@@ -42,7 +45,7 @@ async function main() {
     throw new BootstrapError(
       `${program} is missing from this checkout: restore it with "git checkout -- ${program}"`,
     )
-  await handOver(findNode(root), [path.join(root, program), ...fixed, ...args])
+  await handOver(findNode(root), [...flags, path.join(root, program), ...fixed, ...args])
 }
 
 function isMissingSomething(command) {
