@@ -1,6 +1,6 @@
 /** Attached parts in the dashboard, in a real browser: numbers, selects, and what the safety kernel says. Emulated parts. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
