@@ -7,6 +7,7 @@
  * nothing of our environment but what every program of a user needs, and what the configuration gives it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { ReadBuffer, Transport } from '@modelcontextprotocol/client'
 import { ToolServerError } from './tool-server-error.ts'
@@ -21,6 +22,7 @@ const inherited = ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR',
 /** For each request of ours: an answer, and what it reports meanwhile. Whoever writes more floods. */
 const messagesMax = 1_000
 const bytesMax = 4 * 1024 * 1024
+const exitMs = 1_000
 
 export interface ProgramToRun {
   readonly name: string
@@ -83,9 +85,16 @@ export class ProgramTransport implements Transport {
       this.#bytes = 0
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const stdin = this.#child?.stdin
-    if (!stdin) reject(new Error('the program has ended'))
-    else stdin.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()))
+    const child = this.#child
+    const refuse = async (error: Error) => {
+      // What takes nothing has ended, or is about to: why is known then.
+      if (child?.exitCode === null && child.signalCode === null)
+        await once(child, 'exit', { signal: AbortSignal.timeout(exitMs) }).catch(() => {})
+      reject(error)
+    }
+    if (!child?.stdin) reject(new Error('the program has ended'))
+    else
+      child.stdin.write(`${JSON.stringify(message)}\n`, (error) => (error ? void refuse(error) : resolve()))
     return promise
   }
 
