@@ -277,8 +277,9 @@ export interface Lease {
 /** A task of a graph. */
 export interface Task {
   readonly after?: readonly string[]
-  readonly priority?: Priority
+  /** Of each try. */
   readonly within?: Duration
+  /** So many times more, after so long; default 1 s. */
   readonly retry?: { readonly times: number; readonly wait?: Duration }
   run(results: { readonly [task: string]: Json }): Promise<Json | undefined> | Promise<void>
 }

@@ -53,7 +53,7 @@ export async function openSchedule(
       })),
     ],
   })
-  const deps = { scheduler, accounts, priorityOf, monotonicMs: () => clock.monotonicMs(), budgets }
+  const deps = { clock, scheduler, accounts, priorityOf, budgets }
   return {
     ...{ scheduler, accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
     scheduled: (services) => services.map((service) => scheduledService(service, deps)),

@@ -1,24 +1,26 @@
 /**
  * A service whose calls take their turn: commands to an entity one after the other under its lock, models as many at a time as
  * there are slots, thoughts within the budget of tokens, what goes to the gateway and to other devices within theirs; each within
- * the agent's quotas, and counted.
+ * the agent's quotas, and counted. A call that has a deadline is due then; one without has what its class has (`Scheduler`).
  *
  * Invariants: [sched-13] two agents' commands to one entity are never under way together, and who is served next is the most
  * urgent; [sched-14] a call that may not be made now, or waited too long, is answered with why.
  */
+import type { Clock } from '../../base/clock.ts'
 import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Charge, Metered } from '../accounts/usage.ts'
 import type { Json } from '../contract.ts'
 import { type Budget, failed, type Outcome, type Performing, type Service, type Sharing } from '../service.ts'
+import { leftOf } from '../services/waiting.ts'
 import type { CallOp } from '../turn.ts'
 import { type Grant, type ResourceRequest, ScheduleError, type Scheduler } from './scheduler.ts'
 
 export interface ScheduledDeps {
+  readonly clock: Clock
   readonly scheduler: Scheduler
   readonly accounts: Accounts
   readonly priorityOf: (agent: string) => Priority
-  readonly monotonicMs: () => number
   /** What there is of each budget at most: more is never waited for. */
   readonly budgets: Budgets
 }
@@ -44,6 +46,8 @@ interface Rule {
 }
 
 type Args = Performing['call']['args']
+/** What is due later is due then: nobody waits so long for anything here. */
+const dueInMsMax = 86_400_000
 /** A topic, a signature, and what MQTT adds. */
 const messageBytes = 400
 const always = () => true
@@ -106,7 +110,7 @@ export function scheduledService(service: Service, deps: ScheduledDeps): Service
 async function perform(
   service: Service,
   rule: Rule,
-  { scheduler, accounts, priorityOf, monotonicMs, budgets }: ScheduledDeps,
+  { clock, scheduler, accounts, priorityOf, budgets }: ScheduledDeps,
   performing: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
@@ -116,18 +120,21 @@ async function perform(
   const refused = await accounts.admit(agent, rule.within, signal)
   if (refused !== undefined) return failed('limit', refused)
   // Each call waits and holds by itself: an agent's others go on.
-  const request = { agent, task: `${agent} #${id}`, priority }
+  const request = (): ResourceRequest => ({
+    ...{ agent, task: `${agent} #${id}`, priority },
+    ...dueOf(clock, performing),
+  })
   let grant: Grant | undefined
   const draw: Sharing['draw'] = async (budget, amount, until) => {
     const most = Math.min(Math.max(1, Math.ceil(amount)), budgets[budget])
-    const drawn = await scheduler.acquire(budget, { ...request, amount: most }, until)
+    const drawn = await scheduler.acquire(budget, { ...request(), amount: most }, until)
     return (used) => drawn.release(used)
   }
   try {
-    grant = await rule.ask?.(scheduler, args, request, signal)
+    grant = await rule.ask?.(scheduler, args, request(), signal)
     const bytes = bytesOf(args) + messageBytes
     if (rule.isSaid(args)) (await draw('radio', bytes, signal))(bytes)
-    const startMs = monotonicMs()
+    const startMs = clock.monotonicMs()
     // What a thought has spent so far counts before its next step, and what others of the agent spent while it waited.
     const boundary = async (until: AbortSignal) => {
       await grant?.pause(until)
@@ -137,13 +144,20 @@ async function perform(
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority }
     const outcome = await service.perform({ ...performing, caller, sharing }, signal)
-    accounts.add(agent, rule.charge(monotonicMs() - startMs, args))
+    accounts.add(agent, rule.charge(clock.monotonicMs() - startMs, args))
     return outcome
   } catch (error) {
     return asOutcome(error)
   } finally {
     grant?.release()
   }
+}
+
+/** As the agent wrote it: the service has not checked it yet. */
+function dueOf(clock: Clock, { call, askedMs }: Performing): Pick<ResourceRequest, 'dueInMs'> {
+  const { deadlineMs } = call.args
+  if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) return {}
+  return { dueInMs: Math.min(Math.max(0, leftOf(clock, deadlineMs, askedMs)), dueInMsMax) }
 }
 
 function asOutcome(error: unknown): Outcome {

@@ -1,7 +1,6 @@
 /**
  * Who may use what is scarce: turns of the processor, engine slots, tokens of language models, the gateway's and the radio's
- * budget, and actuators as locks. A service asks with `acquire` or `lock`, works, and gives back; `run` does all three and
- * tries again where that can help.
+ * budget, and actuators as locks. A service asks with `acquire` or `lock`, works, and gives back.
  *
  * Somebody who holds a lock that a more urgent one waits for is as urgent meanwhile, wherever it waits itself (priority
  * inheritance: Sha, Rajkumar, Lehoczky, IEEE Transactions on Computers 39, 1990). Nothing is taken from anybody who works: a
@@ -10,9 +9,8 @@
  * Times are monotonic: a wall clock that is set changes nothing. Given the same requests at the same instants, the same
  * grants follow.
  */
-import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
+import type { Cancel, Clock } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
-import { type BackoffOptions, backoffMs } from '../../base/retry.ts'
 import type { Queued } from '../../inference/engine/priority-queue.ts'
 import type { Priority } from '../../wire/infer.ts'
 import { isSooner, Resource, type ResourceOptions, type Waiting } from './resource.ts'
@@ -29,7 +27,7 @@ export interface ResourceRequest {
   readonly priority: Priority
   /** Nobody wants it later than this: then `deadline` is thrown. */
   readonly withinMs?: number
-  /** When it is due, where that is sooner; it is served later all the same. */
+  /** When it is due, where that is not `withinMs`; it is served later all the same. */
   readonly dueInMs?: number
   /** How long it will be held, as far as anybody knows: of those without a deadline short ones are due sooner. */
   readonly costMs?: number
@@ -46,11 +44,6 @@ export interface Grant {
    * Throws when the signal aborts; nothing is held then.
    */
   pause(signal: AbortSignal): Promise<void>
-}
-
-export interface RetryPolicy extends BackoffOptions {
-  /** Tries after the first. */
-  readonly times: number
 }
 
 export interface ResourceLoad {
@@ -130,36 +123,6 @@ export class Scheduler {
         new ScheduleError('deadlock', `${task} holds what the holder of ${key} waits for`),
       )
     return this.#ask(lock, { ...request, amount: 1 }, signal)
-  }
-
-  /**
-   * Does `work` under a grant and gives it back; tries again after a while where the error says that this can help. The
-   * deadline is that of all tries together. Throws what `acquire` and the last try throw.
-   */
-  async run<R>(
-    resource: string,
-    request: ResourceRequest,
-    work: (grant: Grant) => Promise<R>,
-    { retry, signal }: { readonly retry?: RetryPolicy; readonly signal: AbortSignal },
-  ): Promise<R> {
-    const endMs = this.#clock.monotonicMs() + (request.withinMs ?? Infinity)
-    for (let attempt = 0; ; attempt += 1) {
-      const leftMs = endMs - this.#clock.monotonicMs()
-      const within = Number.isFinite(leftMs) ? { withinMs: Math.max(0, leftMs) } : {}
-      const grant = await this.acquire(resource, { ...request, ...within }, signal)
-      try {
-        return await work(grant)
-      } catch (error) {
-        grant.release()
-        const waitMs =
-          retry && attempt < retry.times ? backoffMs(attempt, retry, this.#clock.random()) : Infinity
-        const hopeless = this.#clock.monotonicMs() + waitMs >= endMs
-        if (hopeless || !(error instanceof CodedError && error.retryable) || signal.aborted) throw error
-        await sleep(this.#clock, waitMs, signal)
-      } finally {
-        grant.release()
-      }
-    }
   }
 
   /** What there is of everything, and who waits. */

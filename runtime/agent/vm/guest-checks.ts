@@ -140,7 +140,8 @@ const duration: Shape = { what: 'a duration', fits: (value) => isFiniteNumber(va
 export const taskShapes: Shapes = {
   run: { what: 'a function', fits: (value) => typeof value === 'function' },
   after: maybe(texts),
-  priority: maybe(oneOf('control', 'interactive', 'background')),
+  // Of no effect, whatever it is: agents were written with it.
+  priority: maybe(anything),
   within: maybe(duration),
   retry: maybe(fields({ times: count, wait: maybe(duration) })),
 }

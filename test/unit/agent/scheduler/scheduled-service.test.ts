@@ -80,6 +80,42 @@ test('[sched-13] commands to one entity go one after the other, the most urgent 
   ])
 })
 
+test('[sched-10] of two calls of one class the one with the earlier deadline is served first; without one the class says when', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 100)
+  const lamp = (within: number | undefined) => ({
+    entity: 'light.hall',
+    ...(within === undefined ? {} : { deadlineMs: clock.nowMs() + within }),
+  })
+  await clock.run(() =>
+    Promise.all([
+      ask('holder', lamp(undefined)),
+      ask('some time', lamp(undefined)),
+      ask('later', lamp(9_000)),
+      ask('soon', lamp(5_000)),
+      ask('too late', lamp(-1e300)),
+      ask('never', lamp(1e300)),
+      ask('alarm', lamp(undefined)),
+    ]),
+  )
+  expect(order).toEqual([
+    ...['holder light.hall at 0', 'alarm light.hall at 100', 'too late light.hall at 200'],
+    ...['soon light.hall at 300', 'later light.hall at 400', 'some time light.hall at 500'],
+    'never light.hall at 600',
+  ])
+})
+
+test('[sched-10] the engine too is had first by the call with the earlier deadline', async () => {
+  const { clock, order, ask } = await scheduled(['infer'], 100)
+  const untilMs = (ms: number) => ({ deadlineMs: clock.nowMs() + ms })
+  await clock.run(() =>
+    Promise.all([
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => ask(`first ${number}`)),
+      ...[ask('later', untilMs(4_000)), ask('soon', untilMs(2_000))],
+    ]),
+  )
+  expect(order.slice(8)).toEqual(['soon infer at 100', 'later infer at 100'])
+})
+
 test('[sched-13] a command that is given up while it waits lets the next one have the entity', async () => {
   const { clock, order, ask } = await scheduled(['command'], 100)
   const leaves = new AbortController()

@@ -6,7 +6,6 @@ import {
   Scheduler,
 } from '../../../../runtime/agent/scheduler/scheduler.ts'
 import { type Clock, sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
-import { CodedError } from '../../../../runtime/base/errors.ts'
 import type { Priority } from '../../../../runtime/wire/infer.ts'
 
 const forever = new AbortController().signal
@@ -23,15 +22,10 @@ async function work(
   request: ResourceRequest,
   ms = 10,
 ): Promise<void> {
-  await scheduler.run(
-    'cpu',
-    request,
-    async () => {
-      order.push(request.agent)
-      await sleep(clock, ms)
-    },
-    { signal: forever },
-  )
+  const grant = await scheduler.acquire('cpu', request, forever)
+  order.push(request.agent)
+  await sleep(clock, ms)
+  grant.release()
 }
 
 test('[sched-1] the most urgent class goes first, in it the earliest deadline, then the shorter, then the first', async () => {
@@ -138,59 +132,22 @@ test('[sched-9] long work gives way at its boundaries to what is more urgent, an
   const scheduler = new Scheduler(clock, cpu())
   const order: string[] = []
   await clock.run(async () => {
-    const tokens = scheduler.run(
-      'cpu',
-      one('poem'),
-      async (grant) => {
-        for (let token = 0; token < 4; token += 1) {
-          await sleep(clock, 20)
-          order.push(`token ${token}`)
-          await grant.pause(forever)
-        }
-      },
-      { signal: forever },
-    )
+    const poem = async () => {
+      const grant = await scheduler.acquire('cpu', one('poem'), forever)
+      for (let token = 0; token < 4; token += 1) {
+        await sleep(clock, 20)
+        order.push(`token ${token}`)
+        await grant.pause(forever)
+      }
+      grant.release()
+    }
+    const tokens = poem()
     await sleep(clock, 25)
     const later = work({ clock, scheduler, order }, one('another poem', 'background', { costMs: 1_000 }))
     await work({ clock, scheduler, order }, one('alarm', 'control'))
     await Promise.all([tokens, later])
   })
   expect(order).toEqual(['token 0', 'token 1', 'alarm', 'token 2', 'token 3', 'another poem'])
-})
-
-test('[sched-10] what is tried again waits longer each time, within the deadline of all tries, and holds nothing meanwhile', async () => {
-  const clock = new VirtualClock()
-  const scheduler = new Scheduler(clock, cpu())
-  const triedMs: number[] = []
-  const retry = { times: 10, firstMs: 100, maxMs: 10_000 }
-  const busy = new Busy('busy', 'come back later', { retryable: true })
-  const failing = async () => {
-    triedMs.push(clock.monotonicMs())
-    throw busy
-  }
-  const meanwhile: string[] = []
-  await clock.run(async () => {
-    const tries = scheduler.run('cpu', one('a', 'background', { withinMs: 2_000 }), failing, {
-      retry,
-      signal: forever,
-    })
-    const other = sleep(clock, 20).then(() => work({ clock, scheduler, order: meanwhile }, one('b')))
-    await expect(tries).rejects.toBe(busy)
-    await other
-  })
-  const waits = triedMs.slice(1).map((ms, at) => ms - (triedMs[at] ?? 0))
-  expect(waits.length).toBeGreaterThanOrEqual(3)
-  for (const [at, ms] of waits.entries()) {
-    expect(ms).toBeGreaterThanOrEqual(50 * 2 ** at)
-    expect(ms).toBeLessThanOrEqual(100 * 2 ** at)
-  }
-  expect(clock.monotonicMs()).toBeLessThan(2_000)
-  expect(meanwhile).toEqual(['b'])
-  const final = scheduler.run('cpu', one('a'), () => Promise.reject(new Error('no')), {
-    retry,
-    signal: forever,
-  })
-  await expect(final).rejects.toThrow('no')
 })
 
 test('[sched-11] who is cancelled, too late or shut out is told why, and what it waited for goes to others', async () => {
@@ -265,7 +222,3 @@ test('[sched-1] the same requests at the same instants give the same grants', as
   }
   expect(await run()).toEqual(await run())
 })
-
-class Busy extends CodedError<'busy'> {
-  override readonly name = 'Busy'
-}
