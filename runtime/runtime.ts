@@ -282,7 +282,7 @@ async function openTogether(
         ...{ clock, log, bus: link, identity, record, runs, contractor, interested },
         ...(vetoes && { veto: vetoes.veto }),
       },
-      { stateDir, peers },
+      { stateDir, peers, weights: config.agents.weights },
       signal,
     ),
   )

@@ -15,6 +15,7 @@ import { leaseLimits } from '../wire/lease.ts'
 import { recentMax, type TogetherResult } from '../wire/together.ts'
 import { Board } from './board/board.ts'
 import { boardService } from './board/board-service.ts'
+import type { Weights } from './decide/count.ts'
 import { decideService } from './decide/decide-service.ts'
 import { Decisions, type DecisionsDeps } from './decide/decisions.ts'
 import { eventOf } from './decide/record.ts'
@@ -38,6 +39,8 @@ export interface SiteOptions {
   readonly stateDir: string
   /** Public keys of the other devices. Where any is named, nobody else is believed. */
   readonly peers?: Readonly<Record<string, string>>
+  /** What devices' votes weigh; absent: no weighted vote is opened here. */
+  readonly weights?: Weights | undefined
 }
 
 export class Site implements AsyncDisposable {
@@ -56,7 +59,7 @@ export class Site implements AsyncDisposable {
   /** Throws UsageError where the keys that are configured cannot be. */
   static async open(
     deps: SiteDeps,
-    { stateDir, peers: keys }: SiteOptions,
+    { stateDir, peers: keys, weights }: SiteOptions,
     signal: AbortSignal,
   ): Promise<Site> {
     signal.throwIfAborted()
@@ -78,7 +81,7 @@ export class Site implements AsyncDisposable {
       ...(veto && { veto }),
       ...(interested && { interested }),
     }
-    const decisions = stack.use(new Decisions({ clock, log, bus, signer, ...asked }))
+    const decisions = stack.use(new Decisions({ clock, log, bus, signer, weights, ...asked }))
     const leases = stack.use(
       Leases.open(
         { clock, log, bus, signer, lives: deps.runs },
@@ -90,7 +93,7 @@ export class Site implements AsyncDisposable {
     const board = stack.use(await Board.open(shared, { path: join(stateDir, 'board.db') }, signal))
     const nowMs = () => clock.nowMs()
     const services = [
-      decideService({ decisions, known: () => peers.known, nowMs }),
+      decideService({ decisions, known: () => peers.known, weights, nowMs }),
       leaseService({ leases, nowMs }),
       boardService({ board, after: (delayMs, work) => clock.after(delayMs, work) }),
     ]

@@ -71,6 +71,17 @@ export const agentsSchema = v.strictObject({
   ),
   /** Servers of outside tools, by name. None is started before an agent uses it. */
   mcp: v.optional(toolServersSchema, {}),
+  /**
+   * What the vote of each device weighs in a `weighted` one, 1 where it is not named: the same on all devices of the site. Whole, so
+   * that no tie is broken by rounding. Absent: no weighted vote is opened here.
+   */
+  weights: v.optional(
+    v.pipe(
+      v.record(deviceId, count(1_000_000)),
+      v.minEntries(1, 'must name a device'),
+      v.maxEntries(64, 'must be 64 at most'),
+    ),
+  ),
   /** Copies of agents that other devices keep, so that they may go on there where this one dies. */
   replicate: v.optional(
     v.strictObject({

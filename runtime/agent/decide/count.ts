@@ -4,9 +4,11 @@
  *
  * Invariants: [decide-4] without a quorum nothing is decided, and the reason says so; [decide-5] one veto is enough; [decide-6] a tie
  * between offers goes to the device whose digest with the decision's id is lowest: fair over many decisions, known to nobody
- * before the id is; [decide-7] a bid that does not fit its digest, came late or was not shown is none.
+ * before the id is; [decide-7] a bid that does not fit its digest, came late or was not shown is none; [decide-16] nobody's call is
+ * answered by a vote that is counted otherwise than here.
  */
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { OpenBody } from '../../wire/decide.ts'
 import type { Words } from './words.ts'
 
@@ -62,6 +64,26 @@ export function settleAuction(open: Opened<'auction'>, opener: string, words: Wo
   const price = open.price === 'first' ? best.amount : (next?.amount ?? 0)
   const reason = `${best.device} bid ${best.amount}, the highest of ${bids.length}`
   return { decided: true, winner: best.device, price, value: best.device, reason }
+}
+
+/** What devices' votes weigh; of one that is not named 1. */
+export type Weights = Readonly<Record<string, number>>
+
+export function weigh(members: readonly string[], weights: Weights = {}): number[] {
+  return members.map((member) => (Object.hasOwn(weights, member) ? (weights[member] ?? 1) : 1))
+}
+
+/** How a vote is counted, where that is not what `asked` is by the weights of this device; undefined where it is. */
+export function countedOtherwise(
+  open: OpenBody,
+  asked: { readonly what: string; readonly rule?: string },
+  weights: Weights | undefined,
+): string | undefined {
+  if (open.what !== 'vote') return undefined
+  if (open.rule !== asked.rule) return open.rule
+  if (open.rule !== 'weighted' || isDeepStrictEqual(open.weights, weigh(open.members, weights)))
+    return undefined
+  return 'by other weights than here'
 }
 
 /** Ballots that name choices of the vote, each once. */

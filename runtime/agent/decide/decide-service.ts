@@ -7,6 +7,7 @@ import { decideLimits } from '../../wire/decide.ts'
 import { check } from '../../wire/messages.ts'
 import type { Json } from '../contract.ts'
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
+import type { Weights } from './count.ts'
 import type { Decisions, Opening } from './decisions.ts'
 import type { Intent } from './process.ts'
 
@@ -44,8 +45,8 @@ export interface DecideServiceDeps {
   readonly decisions: Pick<Decisions, 'decide'>
   /** Devices of the site that are known, this one among them. */
   readonly known: () => readonly string[]
-  /** What each device's vote weighs, where votes are weighted; 1 where it is not named. */
-  readonly weights?: Readonly<Record<string, number>>
+  /** Undefined: this device has no weights, and opens no vote that is counted by them. */
+  readonly weights?: Weights | undefined
   readonly nowMs: () => number
 }
 
@@ -82,7 +83,7 @@ type Read =
   | { readonly ok: true; readonly opening: Opening; readonly intent: Intent }
   | { readonly ok: false; readonly reason: string }
 
-function readCall({ known, weights = {}, nowMs }: DecideServiceDeps, { call }: Performing): Read {
+function readCall({ known, weights, nowMs }: DecideServiceDeps, { call }: Performing): Read {
   const timed = (args: {
     readonly subject: string
     readonly deadlineMs?: number | undefined
@@ -111,9 +112,9 @@ function readCall({ known, weights = {}, nowMs }: DecideServiceDeps, { call }: P
       const args = check(schemas[call.op], call.args)
       if (!args.ok) return args
       const { rule, choices: among, mine, reason } = args.value
-      const members = known().toSorted()
-      const weighed = rule === 'weighted' ? { weights: members.map((device) => weights[device] ?? 1) } : {}
-      const opening = { ...timed(args.value), what: 'vote', rule, choices: among, ...weighed } as const
+      if (rule === 'weighted' && !weights)
+        return { ok: false, reason: 'a weighted vote needs weights: name them in device.agents.weights' }
+      const opening = { ...timed(args.value), what: 'vote', rule, choices: among } as const
       return { ok: true, opening, intent: { choices: mine, ...because(reason) } }
     }
     default: {

@@ -26,7 +26,7 @@ import type { Json } from '../contract.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import { Agree } from './agree.ts'
 import { ContractNet } from './contract-net.ts'
-import type { Outcome } from './count.ts'
+import { countedOtherwise, type Outcome, type Weights, weigh } from './count.ts'
 import { Auction, Vote } from './counted.ts'
 import type { Intent, Process, Setting } from './process.ts'
 import { CheckedWords, Openers } from './room.ts'
@@ -66,6 +66,8 @@ export interface DecisionsDeps {
   readonly contractor?: Contractor
   /** Whether somebody on this device may want something of it; where nobody does, it says so at once and nobody waits for it. */
   readonly interested?: (subject: string) => boolean
+  /** What votes weigh where they are weighted: as this device is configured, which all should be alike. */
+  readonly weights?: Weights | undefined
   /** Devices that are known to be away. */
   readonly away?: () => ReadonlySet<string>
 }
@@ -80,7 +82,7 @@ export interface DecisionsOptions {
 /** What an opener says of a decision; the rest is made here. */
 export type Opening = OpenBody extends infer Open
   ? Open extends OpenBody
-    ? Omit<Open, 'kind' | 'id' | 'members' | 'atMs' | 'quorum'> & { readonly quorum?: number }
+    ? Omit<Open, 'kind' | 'id' | 'members' | 'atMs' | 'quorum' | 'weights'> & { readonly quorum?: number }
     : never
   : never
 
@@ -179,8 +181,9 @@ export class Decisions implements Disposable {
       if (typeof own !== 'string') this.#yield(other, own)
       return own
     }
-    if (open.what === 'vote' && opening.what === 'vote' && open.rule !== opening.rule)
-      return `${opener} has opened a vote on ${open.subject} that is counted otherwise: ${open.rule}`
+    const otherwise = countedOtherwise(open, opening, this.#deps.weights)
+    if (otherwise !== undefined)
+      return `${opener} has opened a vote on ${open.subject} that is counted otherwise: ${otherwise}`
     return other
   }
 
@@ -199,7 +202,7 @@ export class Decisions implements Disposable {
 
   /** One line where it cannot be opened. */
   #open(opening: Opening): Live | string {
-    const { clock, signer } = this.#deps
+    const { clock, signer, weights } = this.#deps
     const { members, quorum } = this.#terms(opening)
     if (members.length > decideLimits.membersMax)
       return `${members.length} devices are too many to decide together: ${decideLimits.membersMax} at most`
@@ -209,6 +212,7 @@ export class Decisions implements Disposable {
       return `a quorum of ${quorum} cannot come about: ${members.length} devices are known`
     const made = {
       ...opening,
+      ...(opening.what === 'vote' && opening.rule === 'weighted' && { weights: weigh(members, weights) }),
       kind: 'open',
       id: clock.newId(),
       members,
@@ -222,7 +226,7 @@ export class Decisions implements Disposable {
     const openers = [...this.#live.values()].map((live) => live.opener)
     const full = this.#openers.full(opener, openers)
     if (full !== undefined) return full
-    const { clock, signer, veto, interested, away } = this.#deps
+    const { clock, signer, veto, interested, away, weights } = this.#deps
     const startMs = clock.monotonicMs()
     const checked = new CheckedWords({ members: open.members, opener })
     const setting: Setting<never> = {
@@ -249,7 +253,9 @@ export class Decisions implements Disposable {
     if (opener === signer.device) this.#send(open.id, envelope)
     const forbids = veto?.(open)
     if (forbids !== undefined) process.veto(forbids.slice(0, decideLimits.reasonCharsMax))
-    const wanted = opener === signer.device || (interested?.(open.subject) ?? true)
+    // Of a vote by other weights nobody here can be a part.
+    const isAlike = countedOtherwise(open, open, weights) === undefined
+    const wanted = opener === signer.device || (isAlike && (interested?.(open.subject) ?? true))
     if (!wanted) process.intend({}, startMs)
     else if (open.what === 'contract-net') this.#offer(live, open.subject, open.task as Json)
     this.#advance(live)
@@ -349,6 +355,8 @@ export class Decisions implements Disposable {
     if (!this.#openers.hears(from)) return `${from} opens more decisions than are heard of`
     const other = this.#of(open.what, open.subject)
     if (other && !isBefore({ open, opener: from }, other)) return undefined
+    const asked = other?.waiters.length ? countedOtherwise(open, other.open, this.#deps.weights) : undefined
+    if (asked !== undefined) return `it is counted otherwise than what was asked for here: ${asked}`
     const begun = this.#begin(open, from, '')
     if (typeof begun === 'string') return begun
     if (other) this.#yield(other, begun)

@@ -33,7 +33,10 @@ beforeEach(() => {
   const [lying, ...others] = identities as [Identity, ...Identity[]]
   devices = others.map((signer) =>
     stack.use(
-      new Decisions({ clock, log: silentLog, bus: new SimulatedBus(broker), signer, record: () => {} }),
+      new Decisions({
+        ...{ clock, log: silentLog, bus: new SimulatedBus(broker), signer, record: () => {} },
+        weights: { den: 5 },
+      }),
     ),
   )
   const bus = new SimulatedBus(broker)
@@ -73,6 +76,22 @@ async function openAlone(more: object, ...words: object[]): Promise<void> {
   await pass(20)
 }
 
+/** As the one that lies would have it. */
+const heavy = { what: 'vote', rule: 'weighted', weights: [100, 1, 1, 1], choices: ['away', 'night'] }
+const weighted: Opening = { ...vote, rule: 'weighted' }
+
+test('[decide-16] what the votes of devices weigh decides, and one that is not named weighs 1', async () => {
+  const [bath, cellar, den] = devices as [Decisions, Decisions, Decisions]
+  const outcomes = Promise.all([
+    bath.decide(weighted, { choices: ['night'] }, forever),
+    cellar.decide(weighted, { choices: ['night'] }, forever),
+    den.decide(weighted, { choices: ['away'] }, forever),
+  ])
+  await pass(3_000)
+  const away = { decided: true, value: 'away', reason: '5 of 7 votes are for away' }
+  for (const outcome of await outcomes) expect(outcome).toMatchObject(away)
+})
+
 describe('one that lies cannot make a decision [decide-13]', () => {
   const alone = { what: 'agree', value: 'away', faulty: 0, quorum: 1 }
   const agreed = { decided: true, value: 'night' }
@@ -102,12 +121,33 @@ describe('one that lies cannot make a decision [decide-13]', () => {
   })
 
   test('by opening a vote that is counted otherwise', async () => {
-    const members = [liar, ...honest]
-    const weights = [100, 1, 1, 1]
-    const weighted = { what: 'vote', rule: 'weighted', weights, choices: ['away', 'night'], quorum: 3 }
-    await say('weighted', { ...opened(), members, ...weighted })
+    await say('heavy', { ...opened(), ...heavy, members: [liar, ...honest], quorum: 3 })
     await pass(20)
     for (const outcome of await decideAll(vote, { choices: ['night'] }))
       expect(outcome).toMatchObject({ decided: false, reason: expect.stringContaining('counted otherwise') })
+  })
+
+  test('by opening a vote that gives it weight [decide-16]', async () => {
+    await say('heavy', { ...opened(), ...heavy, members: [liar, ...honest], quorum: 3 })
+    await pass(20)
+    await say('heavy', { kind: 'ballot', choices: ['away'] })
+    const reason = 'attic has opened a vote on mode that is counted otherwise: by other weights than here'
+    for (const outcome of await decideAll(weighted, { choices: ['night'] }))
+      expect(outcome).toMatchObject({ decided: false, reason })
+  })
+
+  test.each([
+    ['majority', '3 of 3 votes are for night'],
+    ['weighted', '7 of 7 votes are for night'],
+  ] as const)('by opening it while a vote of theirs is open: %s [decide-16]', async (rule, reason) => {
+    const outcomes = Promise.all(
+      devices.map((device) => device.decide({ ...vote, rule }, { choices: ['night'] }, forever)),
+    )
+    await pass(1)
+    await say('heavy', { ...opened(), ...heavy, members: [liar, ...honest], quorum: 4 })
+    await pass(20)
+    await say('heavy', { kind: 'ballot', choices: ['away'] })
+    await pass(3_000)
+    for (const outcome of await outcomes) expect(outcome).toMatchObject({ ...agreed, reason })
   })
 })
