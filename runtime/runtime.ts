@@ -91,9 +91,7 @@ export class Runtime implements AsyncDisposable {
     const fence = stack.use(new Fences({ clock, log }, config.stateDir))
     const others: Others = {}
     const leaseRefusal = (name: string, token: number) => others.site?.leaseRefusal(name, token)
-    const expiries = stack.use(
-      new Expiries({ clock, log, record: (entry) => others.audit?.record(entry) }, config.stateDir),
-    )
+    const expiries = stack.use(new Expiries({ clock, log }, config.stateDir))
     const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal, expiries })
     stack.defer(attachBoard(board, registry, actuation))
     expiries.begin(actuation)
@@ -162,6 +160,7 @@ export class Runtime implements AsyncDisposable {
           ),
         )
       : undefined
+    expiries.recordIn(together && ((entry) => together.audit.record(entry)))
     const home = homeMessage(config.id, board, perception.components)
     stack.defer(publishHome({ link, registry, home }))
     const top = together && (() => together.agents.top())
@@ -239,7 +238,6 @@ interface Together extends AsyncDisposable {
 /** What agents reach of the other devices, and people of the agents, once it is open: calls that were under way at a crash are performed before all is. */
 interface Others {
   site?: Site
-  audit?: DeviceAudit
   remote?: Remote
   agents?: DeviceAgents
 }
@@ -287,7 +285,6 @@ async function openTogether(
     ),
   )
   others.site = site
-  others.audit = audit
   others.remote = stack.use(
     new Remote(
       {

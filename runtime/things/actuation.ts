@@ -50,6 +50,8 @@ interface Expires {
 export interface Expiring {
   /** Told of every command as it leaves. Why it must not, undefined: it may. */
   handedOver(request: ActuationRequest): string | undefined
+  /** Told how each ended that may have left: `refused` only where nothing has moved. */
+  ended(request: ActuationRequest, outcome: CommandReport['outcome']): void
 }
 
 /** Refuses whoever has been replaced. */
@@ -180,18 +182,28 @@ export class Actuation {
     if (fenced !== undefined) return refused(fenced)
     const understood = this.#understand(request)
     if (!understood.ok) return refused(understood.reason)
+    const { entity, expires } = request
+    const back = expires && this.#understand({ entity, command: expires.to })
+    if (back?.ok === false) return refused(`expires.to: ${back.reason}`)
     const { actuator, command, effectNow } = understood
-    return this.#inLane(request.entity, effectNow(), signal, refused, async (laneSignal) => {
-      // An additive command that waited counts from what is there now.
-      const { outcome, evidence } = await this.#attempts(
-        actuator,
-        command,
-        effectNow(),
-        request,
-        startMs,
-        laneSignal,
-      )
-      return report(outcome, evidence)
+    return this.#inLane(entity, effectNow(), signal, refused, async (laneSignal) => {
+      let ended: CommandReport['outcome'] = 'failed'
+      try {
+        // An additive command that waited counts from what is there now.
+        const { outcome, evidence } = await this.#attempts(
+          actuator,
+          command,
+          effectNow(),
+          request,
+          startMs,
+          laneSignal,
+        )
+        // What is refused the second time may have moved something the first.
+        if (outcome !== 'refused' || evidence.attempts <= 1) ended = outcome
+        return report(outcome, evidence)
+      } finally {
+        this.#expiries?.ended(request, ended)
+      }
     })
   }
 

@@ -269,23 +269,44 @@ function limitedValues(
 ): { readonly [field: string]: Json } | undefined {
   const command = limits.values && commandOf(args)
   if (!command) return undefined
-  const fields = Object.keys(limits.values ?? {}).filter((field) => Object.hasOwn(command, field))
-  return Object.fromEntries(fields.map((field) => [field, command[field] ?? null]))
+  const limited = (of: { readonly [field: string]: Json }) =>
+    Object.fromEntries(Object.entries(of).filter(([field]) => Object.hasOwn(limits.values ?? {}, field)))
+  const expires = expiresOf(args)
+  const back = expires && { expires: { afterMs: expires.afterMs, to: limited(expires.to) } }
+  return { ...limited(command), ...back }
+}
+
+/** What the entity goes back to: commanded as well. */
+function expiresOf(args: AskedCall['args']) {
+  const { afterMs, to } = (args['expires'] ?? {}) as {
+    afterMs?: Json
+    to?: { readonly [field: string]: Json }
+  }
+  return typeof to === 'object' && to !== null ? { afterMs: Number(afterMs), to } : undefined
 }
 
 /** Shown to a person, and so on the home's broker: what unlocks something is not theirs to read there. */
 const secretField = /code|pin|pass|secret|token|key/i
 const shownCharsMax = 40
+const wordsMax = 400
 
-/** For the person who is asked: `command lock.front_door: state "unlocked"`. */
+/** For the person who is asked: `command lock.front_door: state "locked", after 60 s: state "unlocked"`. */
 function wordsOf(call: AskedCall): string {
   const needs = needsOf(call)
   const [first] = typeof needs === 'string' ? [] : needs
   const what = first ? describeCapability(first.capability) : call.op
-  const fields = Object.entries(fieldsOf(call)).map(
-    ([field, value]) => `${field} ${secretField.test(field) ? '…' : shown(value)}`,
-  )
-  return plainLine(fields.length > 0 ? `${what}: ${fields.join(', ')}` : what).slice(0, 400)
+  const fields = inWords(fieldsOf(call))
+  const expires = call.op === 'command' ? expiresOf(call.args) : undefined
+  const back = expires ? `, after ${expires.afterMs / 1_000} s: ${inWords(expires.to)}` : ''
+  const words = plainLine(fields ? `${what}: ${fields}` : what)
+  // Of many words those are left out that do not say how it ends.
+  return `${words.slice(0, Math.max(200, wordsMax - back.length))}${plainLine(back)}`.slice(0, wordsMax)
+}
+
+function inWords(fields: object): string {
+  return Object.entries(fields)
+    .map(([field, value]) => `${field} ${secretField.test(field) ? '…' : shown(value)}`)
+    .join(', ')
 }
 
 /** What a person should know before they say yes, as far as it may be told on the home's broker. */

@@ -222,6 +222,27 @@ describe('an approval', () => {
     expect(await code(next)).toBe('permission')
     expect(lines.at(-1)).toMatchObject({ verdict: 'deny', reason: 'no', by: 'Grace' })
   })
+  it('[permit-7] says what the command goes back to, and so does the record', async () => {
+    const text = grants({
+      capability: 'lock.*:command',
+      limits: { values: { state: ['locked', 'unlocked'] }, others: true, ask: true },
+    })
+    const args = {
+      ...{ entity: 'lock.door', command: { state: 'locked', note: 'x'.repeat(38), more: 'y'.repeat(38) } },
+      expires: { afterMs: 1_000, to: { state: 'unlocked', code: '4711' } },
+    }
+    const verdict = permissions.decide(caller, asked('command', args), text, signal)
+    const id = await waitingId()
+    const words = approvals.waiting()[0]?.words
+    expect(words).toMatch(
+      /^command lock\.door: state "locked", note .*, after 1 s: state "unlocked", code …$/,
+    )
+    approvals.answer(id, 'yes', 'Ada')
+    expect(await code(verdict)).toBe('allow')
+    const values = { state: 'locked', expires: { afterMs: 1_000, to: { state: 'unlocked' } } }
+    expect(lines.at(-1)).toMatchObject({ kind: 'decision', verdict: 'allow', values })
+    expect(JSON.stringify(lines)).not.toContain('4711')
+  })
   it('[permit-7] is refused a second time, without a name, and of an id that nobody knows', async () => {
     const verdict = permissions.decide(caller, unlock(), asking, signal)
     const id = await waitingId()

@@ -90,7 +90,7 @@ describe('the asked device', () => {
     await using stack = new AsyncDisposableStack()
     stack.defer(() => rmSync(directory, { recursive: true, force: true }))
     const { clock, take, registry } = await openAnswering(undefined, ({ clock, registry, board }) => {
-      const expiries = stack.use(new Expiries({ clock, log: silentLog, record: () => undefined }, directory))
+      const expiries = stack.use(new Expiries({ clock, log: silentLog }, directory))
       const actuation = new Actuation({ clock, registry, expiries })
       for (const actuator of board.actuators) actuation.attach(actuator)
       expiries.begin(actuation)
