@@ -227,7 +227,11 @@ export class DeviceAgents implements AsyncDisposable {
     const shared = { directory: this.#directory, ...agents }
     await using parts = new AsyncDisposableStack()
     const schedule = parts.use(
-      await code.openSchedule({ clock, log, priorityOf: this.#priorityOf }, shared, signal),
+      await code.openSchedule(
+        { clock, log, own: identity.device, priorityOf: this.#priorityOf },
+        shared,
+        signal,
+      ),
     )
     let running: Agents | undefined
     const read = () =>

@@ -6,7 +6,7 @@ import type { Cancel } from '../base/clock.ts'
 import type { Entity } from './entity.ts'
 import { matcherOf } from './pattern.ts'
 import type { EntityRegistry } from './registry.ts'
-import { elsewhere, placed } from './remote/ids.ts'
+import { elsewhere, ownId, placed } from './remote/ids.ts'
 import type { Remote } from './remote/remote.ts'
 import type { ReportListener } from './remote/remote-device.ts'
 
@@ -47,8 +47,7 @@ export class Things {
 
   /** The id in this device's own registry; itself for a thing of another device. */
   ownId(id: string): string {
-    const { entity, device } = placed(id)
-    return device === this.#deps.own ? entity : id
+    return ownId(id, this.#deps.own)
   }
 
   /** At once where it can mean things of this device alone; undefined elsewhere: `listen` waits for the others. */

@@ -131,7 +131,11 @@ async function tickAgents(
   }
   const deps = { clock: realClock, log: silentLog }
   const shared = { directory, threads, max: agents, quota, budget }
-  await using schedule = await openSchedule({ ...deps, priorityOf: () => 'background' }, shared, signal)
+  await using schedule = await openSchedule(
+    { ...deps, own: 'bench', priorityOf: () => 'background' },
+    shared,
+    signal,
+  )
   const agentsDeps: AgentsDeps = {
     ...{ ...deps, services: [service], turns: schedule.turns, revoked: () => undefined },
     identity: Identity.open('bench', directory),

@@ -25,8 +25,15 @@ export async function openSchedule(
   {
     clock,
     log,
+    own,
     priorityOf,
-  }: { readonly clock: Clock; readonly log: Log; readonly priorityOf: (agent: string) => Priority },
+  }: {
+    readonly clock: Clock
+    readonly log: Log
+    /** This device. */
+    readonly own: string
+    readonly priorityOf: (agent: string) => Priority
+  },
   {
     directory,
     threads,
@@ -53,7 +60,7 @@ export async function openSchedule(
       })),
     ],
   })
-  const deps = { clock, scheduler, accounts, priorityOf, budgets }
+  const deps = { clock, scheduler, accounts, priorityOf, own, budgets }
   return {
     ...{ scheduler, accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
     scheduled: (services) => services.map((service) => scheduledService(service, deps)),

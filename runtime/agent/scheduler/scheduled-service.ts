@@ -7,6 +7,7 @@
  * urgent; [sched-14] a call that may not be made now, or waited too long, is answered with why.
  */
 import type { Clock } from '../../base/clock.ts'
+import { ownId } from '../../things/remote/ids.ts'
 import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Charge, Metered } from '../accounts/usage.ts'
@@ -21,6 +22,8 @@ export interface ScheduledDeps {
   readonly scheduler: Scheduler
   readonly accounts: Accounts
   readonly priorityOf: (agent: string) => Priority
+  /** This device. */
+  readonly own: string
   /** What there is of each budget at most: more is never waited for. */
   readonly budgets: Budgets
 }
@@ -110,13 +113,14 @@ export function scheduledService(service: Service, deps: ScheduledDeps): Service
 async function perform(
   service: Service,
   rule: Rule,
-  { clock, scheduler, accounts, priorityOf, budgets }: ScheduledDeps,
+  { clock, scheduler, accounts, priorityOf, own, budgets }: ScheduledDeps,
   performing: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
   const priority = priorityOf(agent)
-  const { id, args } = performing.call
+  const { id } = performing.call
+  const args = ownNamed(performing.call.args, own)
   const refused = await accounts.admit(agent, rule.within, signal)
   if (refused !== undefined) return failed('limit', refused)
   // Each call waits and holds by itself: an agent's others go on.
@@ -158,6 +162,12 @@ function dueOf(clock: Clock, { call, askedMs }: Performing): Pick<ResourceReques
   const { deadlineMs } = call.args
   if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) return {}
   return { dueInMs: Math.min(Math.max(0, leftOf(clock, deadlineMs, askedMs)), dueInMsMax) }
+}
+
+/** A thing of this device has one name, and so one lock, and no other device hears of it. */
+function ownNamed(args: Args, own: string): Args {
+  const { entity } = args
+  return typeof entity === 'string' ? { ...args, entity: ownId(entity, own) } : args
 }
 
 function asOutcome(error: unknown): Outcome {

@@ -11,4 +11,10 @@ export function placed(id: string): Placed {
   return at < 0 ? { entity: id, device: undefined } : { entity: id.slice(0, at), device: id.slice(at + 1) }
 }
 
+/** The id on the device `own` itself, where it is that one's; else as it is. */
+export function ownId(id: string, own: string): string {
+  const { entity, device } = placed(id)
+  return device === own ? entity : id
+}
+
 export const elsewhere = (entity: string, device: string): string => `${entity}@${device}`

@@ -27,7 +27,7 @@ async function scheduled(ops: readonly CallOp[], tookMs: number, work?: Work) {
   const priorityOf = (agent: string): Priority => (agent.startsWith('alarm') ? 'control' : 'background')
   const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100, moneyPerDay: 1 }
   const schedule = await openSchedule(
-    { clock, log: silentLog, priorityOf },
+    { clock, log: silentLog, own: 'attic', priorityOf },
     {
       directory,
       threads: 1,
@@ -114,6 +114,23 @@ test('[sched-10] the engine too is had first by the call with the earlier deadli
     ]),
   )
   expect(order.slice(8)).toEqual(['soon infer at 100', 'later infer at 100'])
+})
+
+test('[sched-13] [sched-5] a thing of this device is one thing by both its names, and costs no radio', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 100)
+  const big = 'x'.repeat(5_500)
+  await clock.run(() =>
+    Promise.all([
+      ask('a', { entity: 'light.hall', big }),
+      ask('b', { entity: 'light.hall@attic', big }),
+      ask('c', { entity: 'light.hall@attic', big }),
+      ask('d', { entity: 'light.hall@hub', big }),
+    ]),
+  )
+  expect(order).toEqual([
+    ...['a light.hall at 0', 'd light.hall@hub at 0', 'b light.hall@attic at 100'],
+    'c light.hall@attic at 200',
+  ])
 })
 
 test('[sched-13] a command that is given up while it waits lets the next one have the entity', async () => {
