@@ -9,7 +9,11 @@
 /** Anything that JSON can say. Values cross the machine's border as JSON and as nothing else. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** How far a value may travel: it stays on the device, in the home, or may reach a cloud. Labels stick to what is made of it. */
+/**
+ * How far a value may travel: it stays on the device, in the home, or may reach a cloud. The device keeps the labels of what is remembered,
+ * and within a thought those of all that the model is shown, by tools too. In the program values are bare; `memory.search`, `infer` and
+ * `think` say the label beside them. A program that hands a value on says under which (`privacy` of `think`, `infer`, `memory.set`, `note`).
+ */
 export type Privacy = 'device' | 'site' | 'cloud'
 
 /** Milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'1d'`. */
@@ -132,6 +136,7 @@ export interface Entity {
 }
 
 export interface InferOptions {
+  /** Of the inputs. Default: `device`, the model of this device alone. */
   readonly privacy?: Privacy
   readonly within?: Duration
 }
@@ -152,6 +157,10 @@ export interface ThinkOptions {
   readonly tools?: readonly string[]
   /** JSON schema of the answer. */
   readonly schema?: { readonly [key: string]: Json }
+  /**
+   * Of the goal. Default: `site`. It is stricter where the goal holds word for word (24 characters or more) what a key of this agent's
+   * memory has under a stricter label. Throws `refused` where no model may see what the thought was shown.
+   */
   readonly privacy?: Privacy
   readonly budget?: { readonly tokens?: number; readonly steps?: number; readonly within?: Duration }
 }
@@ -173,7 +182,9 @@ export interface Episode {
   readonly score?: number
 }
 export interface Memory {
+  /** The value without its label. */
   get(key: string): Promise<Json | undefined>
+  /** `privacy`, default `device`: what it is kept under. */
   set(
     key: string,
     value: Json,
@@ -181,7 +192,7 @@ export interface Memory {
   ): Promise<void>
   delete(key: string): Promise<void>
   keys(prefix?: string): Promise<readonly string[]>
-  /** Appends what happened. `about`: the person it is about, so that it can be forgotten. */
+  /** Appends what happened, under `privacy`, default `device`. `about`: the person it is about, so that it can be forgotten. */
   note(text: string, options?: { readonly privacy?: Privacy; readonly about?: string }): Promise<string>
   search(text: string, options?: { readonly most?: number }): Promise<readonly Episode[]>
   /** Erases everything about a person. Returns how many things went. */

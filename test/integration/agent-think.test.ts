@@ -396,6 +396,13 @@ describe('labels [think-7]', () => {
     expect(requests()).toEqual([])
   })
 
+  it('of what is remembered hold where the goal says it [think-9]', async () => {
+    const value = 'takes a pill for the heart at nine'
+    store.set({ agent: caller.agent, call: 's' }, 'pills', value, { privacy: 'device' })
+    expect(await think({ goal: `And now? Ana ${value}` })).toMatchObject({ error: { code: 'refused' } })
+    expect(requests()).toEqual([])
+  })
+
   it('are those of the strictest in the answer', async () => {
     remembered('site')
     script = search()

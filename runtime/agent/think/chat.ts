@@ -116,7 +116,7 @@ function chosen(models: ChatModels, privacy: Privacy, preferred: string | undefi
     const there = all.map(({ name, reach }) => `${name} (${reach})`).slice(0, 5)
     throw new InferError(
       'refused',
-      `what was found out is labelled ${privacy}, and no language model may see that: ${there.join(', ')}`,
+      `what was said or found out is labelled ${privacy}, and no language model may see that: ${there.join(', ')}`,
     )
   }
   return allowed.find(({ name }) => name === preferred)?.name ?? nearest.name

@@ -8,6 +8,7 @@ import { type Caller, failed, type Outcome, type Performing, type Service, unsha
 import { checkedService } from '../services/checked-service.ts'
 import type { Call } from '../turn.ts'
 import type { Chat } from './chat.ts'
+import { labelOfGoal } from './goal-label.ts'
 import { schemaFault } from './json-schema.ts'
 import { type Entry, type Journal, ThinkError, think } from './thought.ts'
 import { type OutsideTools, type Tool, toolsOf } from './tools.ts'
@@ -79,7 +80,8 @@ async function thinkOnce(
   const ended = store.thoughtEnd(writer)
   if (ended !== undefined) return ended as unknown as Outcome
   store.dropThoughts(agent, askedMs - withinMsMax)
-  const { goal, schema: form, privacy, budget } = args
+  const { goal, schema: form, budget } = args
+  const privacy = labelOfGoal(store, agent, goal, args.privacy)
   const deadlineMs = Math.min(args.deadlineMs ?? askedMs + defaults.withinMs, askedMs + withinMsMax)
   const outcome = await outcomeOf(async () => {
     const tools = [...named.tools, ...(await offered(outside, named.outside, signal))]
