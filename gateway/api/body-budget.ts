@@ -1,7 +1,7 @@
 /**
  * Bounds what all large request bodies, and what is made of them, hold in memory together: each takes its declared size, or the
  * most it may have, before it is read, and gives it back when its answer is done. Whoever finds no room is told to come again.
- * One client takes a part of the room only, and a body that comes too slowly to be done in time is not waited for.
+ * One client takes a part of the room only, and a body that comes too slowly to be done in time, or not at all, is not waited for.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Cancel, Clock } from '../../runtime/base/clock.ts'
@@ -45,7 +45,8 @@ export class BodyBudget {
       const declared = request.headers['content-length']
       const bytes = Math.min(limit, declared === undefined ? limit : Number(declared))
       this.hold(reply, bytes)
-      this.#watch(request, reply, bytes)
+      // How much comes in chunks nobody knows: of that it is only asked that it moves.
+      this.#watch(request, reply, declared === undefined ? undefined : bytes)
     })
   }
 
@@ -71,19 +72,24 @@ export class BodyBudget {
     return { shrink }
   }
 
-  /** Hangs up on a body that falls behind the pace at which it would be whole in time. */
-  #watch({ raw }: FastifyRequest, reply: FastifyReply, bytes: number): void {
+  /** Hangs up on a body that falls behind the pace at which `bytes` would be whole in time; or of which nothing comes. */
+  #watch({ raw }: FastifyRequest, reply: FastifyReply, bytes: number | undefined): void {
     const { clock, bodyMs } = this.#options
     const { socket } = raw
     const before = socket.bytesRead
     // Looks are counted, not time: what arrived while this process stood still was read by none of them.
     let lateMs = -graceMs
+    let seen = before
     let cancel: Cancel = () => {}
     const look = () => {
       if (raw.complete) return
+      // Each time that something came of it, it has as long again as it had to begin.
+      if (bytes === undefined && socket.bytesRead > seen) lateMs = -graceMs
       lateMs += lookMs
-      const arrived = socket.bytesRead - before + slackBytes
-      if (arrived < (bytes * lateMs) / bodyMs) {
+      seen = socket.bytesRead
+      const isBehind =
+        bytes === undefined ? lateMs > 0 : seen - before + slackBytes < (bytes * lateMs) / bodyMs
+      if (isBehind) {
         socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
         socket.destroySoon()
       } else cancel = clock.after(lookMs, look)

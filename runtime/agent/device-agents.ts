@@ -23,10 +23,11 @@ import type { Calling, CallingDeps, Handed, HostCall } from './calling/calling.s
 import { agentContractor, mayDecide } from './decide/contractor.ts'
 import type { Contractor } from './decide/decisions.ts'
 import type { Approvals } from './permissions/approvals.ts'
+import { describeCapability } from './permissions/capability.ts'
 import { DevicePermissions, type DevicePermissionsDeps } from './permissions/device-permissions.ts'
 import { parseGrants } from './permissions/grant.ts'
 import { isStillGranted } from './permissions/judge.ts'
-import { effective, type Policy } from './permissions/policy.ts'
+import { effective, type Policy, touchesNever } from './permissions/policy.ts'
 import { Recordings, recordingsIn } from './replay/recordings.ts'
 import type { DeviceSchedule } from './scheduler/device-schedule.ts'
 import { hostName, type Service } from './service.ts'
@@ -101,15 +102,14 @@ export class DeviceAgents implements AsyncDisposable {
   ): Promise<DeviceAgents> {
     signal.throwIfAborted()
     const agents = new DeviceAgents(deps, config, readPolicy(config.agents.policy))
-    if (!existsSync(join(agents.#directory, agentsFile))) {
-      deps.publishAgents(undefined)
-      return agents
-    }
-    // A device whose agents cannot be read is still a device.
-    await agents.get().catch((error) => {
-      signal.throwIfAborted()
-      deps.log.error('no agent runs', { reason: messageOf(error) })
-    })
+    if (existsSync(join(agents.#directory, agentsFile)))
+      // A device whose agents cannot be read is still a device.
+      await agents.get().catch((error) => {
+        signal.throwIfAborted()
+        deps.log.error('no agent runs', { reason: messageOf(error) })
+      })
+    else deps.publishAgents(undefined)
+    deps.across?.opened()
     return agents
   }
 
@@ -192,13 +192,13 @@ export class DeviceAgents implements AsyncDisposable {
   async hand(call: HostCall, signal: AbortSignal): Promise<HandedHere> {
     const agents = await this.known()
     if (!agents) return { taken: false, installed: false }
-    const mayHear = this.#mayHear(agents.grantsOf(call.to))
-    const handed = mayHear ? await this.#calling?.hand(call, signal) : undefined
+    const deaf = this.#whyDeaf(call.to, agents.grantsOf(call.to))
+    const handed = deaf === undefined ? await this.#calling?.hand(call, signal) : undefined
     if (handed?.taken) return handed
     if (this.#stop.signal.aborted) return { taken: false, installed: true, why: 'the device is stopping' }
     const status = agents.list().find(({ name }) => name === call.to)
     if (!status || notHere.has(status.state)) return { taken: false, installed: false }
-    return { taken: false, installed: true, why: mayHear ? whyNotTaken(status) : lacks(call.to) }
+    return { taken: false, installed: true, why: deaf ?? whyNotTaken(status) }
   }
 
   /** Erases what agents remember about a person, and all recorded runs: nobody knows whom those name. */
@@ -304,10 +304,14 @@ export class DeviceAgents implements AsyncDisposable {
     return opened
   }
 
-  /** What is said of the home is for those alone that somebody let hear it. */
-  #mayHear(grants: string): boolean {
+  /** What is said of the home is for those alone that somebody let hear it: why this one is not told; undefined: it is. */
+  #whyDeaf(agent: string, grants: string): string | undefined {
+    const hearing = { kind: 'agent', pattern: hostName } as const
+    if (touchesNever(this.policy, hearing))
+      return `the policy of this device lets no agent ${describeCapability(hearing)}`
     const asked = { op: 'call', args: { agent: hostName } } as const
-    return grants !== '' && isStillGranted(asked, effective(this.policy, parseGrants(grants)))
+    const hears = grants !== '' && isStillGranted(asked, effective(this.policy, parseGrants(grants)))
+    return hears ? undefined : lacks(agent)
   }
 
   #recordings(): Recordings {

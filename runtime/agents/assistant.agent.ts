@@ -1,6 +1,7 @@
 /**
  * Does what is said in the home. The device gives it what was said and tells it what that means there; the commands are its own, so
- * that what it was not granted it does not do, whoever asks. It keeps nothing of what was said once it has answered.
+ * that what it was not granted it does not do, whoever asks. It remembers nothing of what was said; the device has it in this agent's
+ * turns until the next image (docs/agents.md).
  */
 import { agent, type Context, type Json } from '../agent/contract.ts'
 

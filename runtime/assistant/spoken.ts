@@ -50,6 +50,7 @@ interface Planned {
 /** What is told in the end, where it is not what was understood and seen that tells it. */
 export interface Told {
   readonly outcome?: SayResult['outcome'] | undefined
+  /** Instead of the device's own words; where commands were understood, only if all of them were seen to be done. */
   readonly reply?: string | undefined
   /** Why a command that was understood was not given, by its place. */
   readonly missed?: ReadonlyMap<number, string>
@@ -130,7 +131,9 @@ export class Spoken {
     const ended = this.#outcome(commands, outcome)
     const nameOf = (id: string) => registry.get(id)?.info.name ?? id
     const promised = understood?.reply ?? 'The assistant gave no answer.'
-    const words = reply ?? (commands.length > 0 ? replyFor(commands, promised, nameOf) : promised)
+    const isSeen = commands.every((report) => report.outcome === 'done' && !isUnproven(report))
+    const own = isSeen || ended === 'uncertain' ? reply : undefined
+    const words = own ?? (commands.length > 0 ? replyFor(commands, promised, nameOf) : promised)
     const isTold = understood?.kind === 'commands' && ended !== 'uncertain'
     this.#step({ stage: isTold ? 'answered' : stageOf[ended], text: words })
     const options = understood?.kind === 'question' && ended === 'question' ? understood.options : []

@@ -116,6 +116,38 @@ describe('the assistant', () => {
     await instead()
   })
 
+  it('is not told what the policy lets no agent hear, whatever it was granted [policy-2]', async () => {
+    await using deaf = await SpokenHomes.open({ never: ['agent:home'] })
+    const words = `for await (const { message, reply } of ctx.calls()) await reply({ outcome: 'done', reply: message.text })`
+    await deaf.run('[{"capability":"agent:*"}]', words)
+    const result = await deaf.say(await openSimHome(), 'turn on the hall light', atDevice, signal)
+    expect(result).toMatchObject({ outcome: 'failed', commands: [] })
+    expect(result.reply).toMatch(
+      /^Nothing was done: the policy of this device lets no agent be told what is said/,
+    )
+  })
+
+  it('tells in its own words only what was seen to be done [assistant-1]', async () => {
+    await instead(
+      undefined,
+      `for await (const { message: { request }, reply } of ctx.calls()) {
+        const { commands } = await ctx.call('home', { request })
+        for (const { entity, command } of commands) await ctx.entity(entity).command(command, { request }).catch(() => {})
+        await reply({ outcome: 'done', reply: 'It shines.' })
+      }`,
+    )
+    expect((await say('turn on the hall light')).result).toMatchObject({
+      outcome: 'done',
+      reply: 'It shines.',
+    })
+    const home = await openSimHome()
+    home.sim.fault('light.hall', { kind: 'stuck' })
+    const stuck = await homes.say(home, 'turn on the hall light', atDevice, signal)
+    expect(stuck.outcome).toBe('failed')
+    expect(stuck.reply).toMatch(/^Hall Light did not do it/)
+    await instead()
+  })
+
   it('serves no other agent [assistant-agent-2]', async () => {
     const ask = `ctx.call('assistant', { request: 'id', text: 'turn on the hall light' })`
     const lookUp = `ctx.call('home', { request: 'id' }).catch(({ code }) => code)`

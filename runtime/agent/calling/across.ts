@@ -55,6 +55,8 @@ export class CallsAcross implements Disposable {
   readonly #ended: EndedCalls
   readonly #cancel: Cancel
   #serve: Serve | undefined
+  /** Whether it is known which agents are here. */
+  #isOpened = false
 
   constructor(deps: AcrossDeps) {
     this.#deps = deps
@@ -72,6 +74,11 @@ export class CallsAcross implements Disposable {
   /** Who performs calls of other devices from now on. */
   attach(serve: Serve): void {
     this.#serve = serve
+  }
+
+  /** Agents that were on the disk are here, or cannot be: from now on whoever calls one that is not here is told so. */
+  opened(): void {
+    this.#isOpened = true
   }
 
   /** The outcome that the callee's device gave; never throws. */
@@ -174,6 +181,7 @@ export class CallsAcross implements Disposable {
     if (Math.abs(clock.nowMs() - ask.askedMs) > askedMsMax) return 'it was asked at another time'
     if (this.#served.has(id)) this.#say(from, { kind: 'running', to: from, key })
     else if (this.#isOver(from, key)) return undefined
+    else if (!this.#serve) this.#noneServes(from, ask)
     else if (!this.#ended.hasRoom(from))
       this.#over(
         from,
@@ -188,7 +196,7 @@ export class CallsAcross implements Disposable {
         key,
         failed('limit', `${this.device} has ${servedOfOneMax} calls of ${from} under way already`),
       )
-    else void this.#perform(from, id, ask)
+    else void this.#perform(from, ask, this.#serve)
     return undefined
   }
 
@@ -199,12 +207,18 @@ export class CallsAcross implements Disposable {
     return failure !== undefined
   }
 
+  /** Nobody has had it: nothing is kept of it. Until it is known who is here it is not answered, and said again. */
+  #noneServes(from: string, { key, callee }: Ask): void {
+    if (this.#isOpened) this.#over(from, key, nobody(callee, this.device))
+  }
+
   #servedOf(from: string): number {
     return [...this.#served.keys()].filter((id) => id.startsWith(idOf(from, ''))).length
   }
 
-  async #perform(from: string, id: string, ask: Ask): Promise<void> {
+  async #perform(from: string, ask: Ask, serve: Serve): Promise<void> {
     const { key, callee: to, caller, leftMs } = ask
+    const id = idOf(from, key)
     // One that was answered here is not handed over again: either the answer is kept, or nobody can tell.
     const resumed = ask.resumed || this.#ended.get(from, key) !== undefined
     const controller = new AbortController()
@@ -212,9 +226,9 @@ export class CallsAcross implements Disposable {
     let failure: Outcome | undefined
     try {
       const call = { key: id, from: `${caller}@${from}`, to, message: (ask.message ?? null) as Json }
-      const served = this.#serve?.({ ...call, leftMs, resumed }, controller.signal)
-      if (served) this.#say(from, { kind: 'running', to: from, key })
-      const outcome = (await served) ?? nobody(to, this.device)
+      const served = serve({ ...call, leftMs, resumed }, controller.signal)
+      this.#say(from, { kind: 'running', to: from, key })
+      const outcome = await served
       if (!outcome.ok && !controller.signal.aborted) failure = outcome
       // Nobody waits for it, or this device stops: it will be asked again when it is back.
       if (!controller.signal.aborted) this.#over(from, key, outcome)

@@ -81,7 +81,7 @@ export class Calling {
     ]
   }
 
-  /** Hands a call of the device itself to an agent. Nothing of it is kept: who asked is gone when this process is. Never throws. */
+  /** Hands a call of the device itself to an agent. No answer is kept: who asked is gone when this process is. Never throws. */
   async hand({ to, id, message, takeMs, withinMs }: HostCall, signal: AbortSignal): Promise<Handed> {
     const { clock, runs } = this.#deps
     const isFull = this.#of(to).length >= callingLimits.waitingMax

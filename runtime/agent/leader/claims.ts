@@ -73,6 +73,13 @@ export class Grants {
     return this.#granted.get(name)?.highest ?? 0
   }
 
+  /** A number beyond `most` is of a clock that was wrong: once its time is over it need not be outdone. */
+  forgetBeyond(name: string, most: number, nowMs: number): void {
+    const granted = this.#granted.get(name)
+    if (granted && granted.highest > most && nowMs >= granted.untilMs)
+      Object.assign(granted, { token: 0, highest: 0 })
+  }
+
   claim(from: string, { name, token, ttlMs, at }: Said<'claim'>, nowMs: number): Said<'grant' | 'refuse'> {
     const granted = this.#of(name, from, nowMs)
     if (!granted) return { kind: 'refuse', name, highest: 0, at, to: from, why: 'many' }

@@ -7,8 +7,8 @@
  * prolonged as long as its holder runs, and let go when it does not; one that ran out is not taken again; [lease-8] a device that
  * restarts keeps to what it granted, and tokens go on growing when all of them restart; [lease-9] no other device makes this one write
  * more than a few times a second; [lease-10] nothing is prolonged once it is disposed of; [lease-11] one device that lies, fewer than half
- * of them, makes nobody believe in a holder whom more than half did not grant it, nor in numbers that nobody can outdo; [lease-12] nor does
- * it use up the names.
+ * of them, makes nobody believe in a holder whom more than half did not grant it, nor in numbers that nobody can outdo, also while others
+ * are away; nor does a clock that was once wrong, when what was granted by it is over; [lease-12] nor does one device use up the names.
  */
 import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -68,6 +68,8 @@ const answerMsMax = 2_000
 const againMs = { least: 50, most: 400 }
 /** A lease is prolonged when this share of its time has passed, and tried again after as much. */
 const prolongShare = 0.25
+/** Clocks of others that are set by the network may be so far behind. */
+const behindMs = 60_000
 /** What is granted to one device is written to the disk so often at once, and then each second; beyond that it gets no answer. */
 const writes = { burst: 40, perSecond: 8 }
 
@@ -192,7 +194,8 @@ export class Leases implements Disposable {
     const members = signer.trusted
     const sentMs = clock.monotonicMs()
     // The clock too: a site whose devices have all forgotten goes on where it was, or later.
-    const known = Math.max(this.#grants.highest(name), highest)
+    this.#grants.forgetBeyond(name, this.#aheadMax(), sentMs)
+    const known = this.#believable(Math.max(this.#grants.highest(name), highest))
     const token = this.held(name, holder)?.token ?? Math.max(known + 1, clock.nowMs())
     const claim = new Claim({ kind: 'claim', name, token, ttlMs, at: this.#next() }, members, sentMs)
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -204,7 +207,7 @@ export class Leases implements Disposable {
     await promise
     cancel()
     this.#claims.delete(name)
-    this.#at = Math.max(this.#at, Math.min(claim.latest, this.#aheadMax()))
+    this.#at = Math.max(this.#at, this.#believable(claim.latest))
     if (this.#stopped) return { ok: false, reason: 'the device is stopping', highest }
     const untilMs = claim.heldUntilMs(clock.monotonicMs())
     if (untilMs !== undefined) {
@@ -314,6 +317,7 @@ export class Leases implements Disposable {
     if (body.kind === 'release') this.#grants.release(from, body, nowMs)
     else if (body.kind === 'held') return this.#heardHeld(from, body, nowMs)
     else if (body.kind === 'claim') {
+      this.#grants.forgetBeyond(body.name, this.#aheadMax(), nowMs)
       const answer = this.#answerTo(from, body, nowMs)
       if (!answer) return undefined
       if (from !== signer.device) this.#say(answer)
@@ -349,6 +353,11 @@ export class Leases implements Disposable {
   /** What is numbered higher is of a clock that is wrong, or of a lie. */
   #aheadMax(): number {
     return this.#deps.clock.nowMs() + leaseLimits.aheadMsMax
+  }
+
+  /** As far as a number can be outdone by one that others, whose clocks are a little behind, still believe. */
+  #believable(number: number): number {
+    return Math.min(number, this.#aheadMax() - behindMs)
   }
 
   /** What is granted is on the disk before anybody hears of it. */

@@ -75,7 +75,8 @@ export class People {
   /** `pin`: `scrypt$…`, as the configuration has checked. */
   constructor(deps: PeopleDeps, { people, stateDir }: PeopleOptions) {
     this.#deps = deps
-    this.#guesses = new PinGuesses(stateDir, deps.log, { wrong: wrongMax - 1, untilMs: 0 })
+    const unreadable = { wrong: wrongMax - 1, untilMs: 0 }
+    this.#guesses = new PinGuesses(deps.log, { stateDir, people, unreadable })
     const { clock } = deps
     this.#since = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
     for (const { name, pin } of people) {

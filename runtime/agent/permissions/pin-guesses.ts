@@ -28,25 +28,30 @@ interface Guessed {
   readonly untilMs: number
 }
 
+interface PinGuessesOptions {
+  readonly stateDir: string
+  /** As they are configured; of others nothing is kept. */
+  readonly people: readonly { readonly name: string; readonly pin: string }[]
+  /** What is kept of each where nobody can read what is kept. */
+  readonly unreadable: Guessed
+}
+
 export class PinGuesses {
   readonly #path: string
   readonly #log: Log
-  /** What of a person is kept where nobody can read what is kept. */
-  readonly #unreadable: Guessed
+  readonly #options: PinGuessesOptions
   #people: Map<string, v.InferOutput<typeof guessed>> | undefined
-  #isUnreadable = false
 
-  constructor(stateDir: string, log: Log, unreadable: Guessed) {
-    this.#path = join(stateDir, 'pin-guesses.json')
+  constructor(log: Log, options: PinGuessesOptions) {
+    this.#path = join(options.stateDir, 'pin-guesses.json')
     this.#log = log
-    this.#unreadable = unreadable
+    this.#options = options
   }
 
   /** `pin`: its hash, as it is configured. */
   of(name: string, pin: string): Guessed {
     const kept = this.#read().get(name)
-    if (kept?.pin === digestOf(pin)) return kept
-    return !kept && this.#isUnreadable ? this.#unreadable : { wrong: 0, untilMs: 0 }
+    return kept?.pin === digestOf(pin) ? kept : { wrong: 0, untilMs: 0 }
   }
 
   /** On the disk when it settles. One at a time. Throws where the disk takes nothing. */
@@ -61,17 +66,17 @@ export class PinGuesses {
   }
 
   #fromDisk(): Map<string, v.InferOutput<typeof guessed>> {
+    const { people: configured, unreadable } = this.#options
     try {
       const { people } = v.parse(file, JSON.parse(readFileSync(this.#path, 'utf8')))
-      return new Map(Object.entries(people))
+      return new Map(Object.entries(people).filter(([name]) => configured.some((one) => one.name === name)))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        this.#isUnreadable = true
-        this.#log.error('how often PINs were guessed cannot be read: each has one guess left', {
-          reason: messageOf(error),
-        })
-      }
-      return new Map()
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
+      this.#log.error('how often PINs were guessed cannot be read: each has one guess left', {
+        reason: messageOf(error),
+      })
+      // All of them: the next write replaces the file, and nobody's guesses are new after that.
+      return new Map(configured.map(({ name, pin }) => [name, { pin: digestOf(pin), ...unreadable }]))
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What requests over HTTP hold, and for how long: memory for what is made of a body, time for all portions of one request. */
 import { once } from 'node:events'
 import { request } from 'node:http'
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toApiError } from '../../../gateway/api/api-error.ts'
@@ -113,6 +114,48 @@ test('[api-11] a body that comes too slowly to be whole in time gives its room b
   }
   expect([await silent.status, await steady.status]).toEqual([408, 200])
   expect(await small()).toBe(200)
+})
+
+test('[api-11] a body in chunks may be small and slow, but it must move', async () => {
+  const clock = new VirtualClock()
+  const bytes = 24 * 2 ** 20
+  const bodies = new BodyBudget({ clock, bytesMax: 2 * bytes, clientBytesMax: 2 * bytes, bodyMs: 240_000 })
+  const counted = new Set<string>()
+  const sockets: Socket[] = []
+  app.server.on('connection', (socket) => sockets.push(socket))
+  app.register(async (scope) => {
+    bodies.guard(scope)
+    scope.addHook('onRequest', async ({ headers }) => {
+      counted.add(String(headers['who']))
+    })
+    scope.addContentTypeParser<Buffer>('*', { parseAs: 'buffer', bodyLimit: bytes }, (_request, body, done) =>
+      done(null, body.length),
+    )
+    scope.post('/', { bodyLimit: bytes }, async ({ body }) => ({ read: body }))
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const bring = async (who: string) => {
+    const status = Promise.withResolvers<number | undefined>()
+    const one = request(url, { method: 'POST', headers: { who, 'content-type': 'x/y' } }, (answer) => {
+      answer.resume()
+      status.resolve(answer.statusCode)
+    })
+    one.on('error', () => status.resolve(undefined))
+    one.flushHeaders()
+    await expect.poll(() => counted.has(who)).toBe(true)
+    return { one, status: status.promise, socket: sockets.at(-1) as Socket }
+  }
+  const silent = await bring('silent')
+  const slow = await bring('slow')
+  const part = Buffer.alloc(25_000)
+  for (let at = 0; at < 20; at += 1) {
+    const before = slow.socket.bytesRead
+    slow.one.write(part)
+    await expect.poll(() => slow.socket.bytesRead).toBeGreaterThan(before + part.length)
+    clock.advance(5_000)
+  }
+  slow.one.end()
+  expect([await silent.status, await slow.status]).toEqual([408, 200])
 })
 
 test('[serving-5] who hung up while its body was looked at has hung up', async () => {

@@ -146,6 +146,19 @@ describe('a call to an agent of another device', () => {
       ...{ error: { code: 'unavailable', message: 'bob is offline' } },
     })
   })
+  it('[calling-5] is told nothing until it is known who runs there, and none of it is kept', async () => {
+    bob.die()
+    const bus = new SimulatedBus(broker)
+    using across = new CallsAcross({ clock, log: silentLog, bus, signer: identities[1] })
+    const ask = () => call(1, { deadlineMs: beganMs + 60_000 })
+    const outcome = ask()
+    expect(await settled(outcome, 6_000)).toBeUndefined()
+    across.opened()
+    expect(code(await settled(outcome, 6_000))).toBe('not-found')
+    // The same words once more, when somebody serves.
+    across.attach(async () => ({ ok: true, value: 'here' }))
+    expect(await settled(ask(), 6_000)).toEqual({ ok: true, value: 'here' })
+  })
   it('[calling-6] is handed over once and answered once however much is lost, doubled and late', async () => {
     Object.assign(broker.weather, { loss: 0.3, twice: 0.3, delayMsMax: 400 })
     const items = taking()

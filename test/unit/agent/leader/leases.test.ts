@@ -56,6 +56,17 @@ async function passing<T>(promise: Promise<T>): Promise<T> {
 }
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
+/** Whatever is claimed, it knows of a later claim of that device, and of a higher token. */
+const lies = (eve: Member) =>
+  eve.bus.subscribe(eve.bus.topics.lease('+', '+'), ({ topic, payload }) => {
+    const [, , name = '', to = ''] = eve.bus.topics.levels(topic) ?? []
+    const { kind, at } = JSON.parse(JSON.parse(Buffer.from(payload).toString()).body)
+    if (kind !== 'claim') return undefined
+    for (const known of [at, clock.nowMs() + 3_600_000, farAhead])
+      void says(eve, { kind: 'refuse', name, highest: farAhead, at: known, to } as never)
+    return undefined
+  })
+
 test('a device that claims without end makes the other write a few times a second [lease-9]', async () => {
   const [own, eve] = [identityOf('attic'), identityOf('eve')]
   own.trust('eve', eve.publicKey)
@@ -114,15 +125,7 @@ test('one that lies about what it knows keeps nobody from a lease [lease-11]', a
   const [attic, bath, eve] = site('attic', 'bath', 'eve') as [Member, Member, Member]
   using first = leasesOf(attic)
   using second = leasesOf(bath)
-  // Whatever is claimed, it knows of a later claim of that device, and of a higher token.
-  eve.bus.subscribe(eve.bus.topics.lease('+', '+'), ({ topic, payload }) => {
-    const [, , name = '', to = ''] = eve.bus.topics.levels(topic) ?? []
-    const { kind, at } = JSON.parse(JSON.parse(Buffer.from(payload).toString()).body)
-    if (kind !== 'claim') return undefined
-    for (const known of [at, clock.nowMs() + 3_600_000, farAhead])
-      void says(eve, { kind: 'refuse', name, highest: farAhead, at: known, to } as never)
-    return undefined
-  })
+  lies(eve)
   const ask = { ttlMs: 60_000, withinMs: 8_000 }
   for (const [n, leases] of [first, second, first, second].entries()) {
     const claimed = await passing(leases.claim('pump', `agent-${n}`, ask, forever))
@@ -133,6 +136,51 @@ test('one that lies about what it knows keeps nobody from a lease [lease-11]', a
     leases.release('pump', `agent-${n}`, token)
     clock.advance(10)
     await settle()
+  }
+})
+
+test('one that lies while another is away makes no number that the two cannot outdo later [lease-11]', async () => {
+  const [attic, bath, eve] = site('attic', 'bath', 'eve') as [Member, Member, Member]
+  lies(eve)
+  const dayMs = 24 * 3_600_000
+  const ask = { ttlMs: 60_000, withinMs: 8_000 }
+  {
+    using first = leasesOf(attic)
+    expect(await passing(first.claim('pump', 'comfort', ask, forever))).toMatchObject({ ok: false })
+    expect(first.highest('pump')).toBeLessThan(clock.nowMs() + dayMs)
+  }
+  // Also not on its disk.
+  using first = leasesOf(attic)
+  using second = leasesOf(bath)
+  for (const leases of [first, second]) {
+    clock.advance(61_000)
+    const claimed = await passing(leases.claim('pump', 'comfort', ask, forever))
+    expect(claimed).toMatchObject({ ok: true })
+    const token = claimed.ok ? claimed.held.token : 0
+    expect(token).toBeLessThan(clock.nowMs() + dayMs)
+    leases.release('pump', 'comfort', token)
+  }
+})
+
+test('what was granted by a clock that was wrong once is outdone when its time is over [lease-11]', async () => {
+  const ask = { ttlMs: 60_000, withinMs: 8_000 }
+  const startAt = (startMs: number) => {
+    clock = new VirtualClock({ startMs })
+    broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 1 })
+    return site('attic', 'bath').map(leasesOf) as [Leases, Leases]
+  }
+  const rightMs = clock.nowMs()
+  const before = startAt(rightMs + 365 * 86_400_000)
+  expect(await passing(before[0].claim('pump', 'comfort', ask, forever))).toMatchObject({ ok: true })
+  for (const leases of before) leases[Symbol.dispose]()
+  const [first, second] = startAt(rightMs)
+  // Until then nobody else has it.
+  expect(await passing(second.claim('pump', 'comfort', ask, forever))).toMatchObject({ ok: false })
+  clock.advance(61_000)
+  expect(await passing(second.claim('pump', 'comfort', ask, forever))).toMatchObject({ ok: true })
+  for (const leases of [first, second]) {
+    expect(leases.highest('pump')).toBeLessThan(clock.nowMs() + 60_000)
+    leases[Symbol.dispose]()
   }
 })
 

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { CallsAcross } from '../../../../runtime/agent/calling/across.ts'
 import { DeviceAgents } from '../../../../runtime/agent/device-agents.ts'
 import type { ChatModels } from '../../../../runtime/agent/think/chat.ts'
-import { realClock } from '../../../../runtime/base/clock.ts'
+import { realClock, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../../../runtime/config/config.ts'
 import { DeviceAudit } from '../../../../runtime/observe/device-audit.ts'
+import { SimulatedBroker, SimulatedBus } from '../board/simulated-broker.ts'
 
 test('a device without agents opens nothing for them, one that had some opens them [agents-5]', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-agents-'))
@@ -20,7 +22,8 @@ test('a device without agents opens nothing for them, one that had some opens th
     const identity = Identity.open('hub', mkdtempSync(join(stateDir, 'key-')))
     await using audit = new DeviceAudit({ clock: realClock, log: silentLog, identity }, stateDir)
     const shared = { clock: realClock, log: silentLog, identity, audit }
-    const deps = { ...shared, services: [], models, publishApproval: () => {}, publishAgents: () => {} }
+    const told = { publishApproval: () => {}, publishAgents: () => {} }
+    const deps = { ...shared, ...told, services: [], models }
     const before = readdirSync(stateDir)
     const config = loadDeviceConfig({ id: 'hub', stateDir })
     {
@@ -32,6 +35,38 @@ test('a device without agents opens nothing for them, one that had some opens th
     }
     await using second = await DeviceAgents.open(deps, config, signal)
     expect((await second.known())?.list()).toEqual([])
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true })
+  }
+})
+
+test('a device without agents says so at once to an agent of another that calls one [calling-5]', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-agents-'))
+  try {
+    const { signal } = new AbortController()
+    const clock = new VirtualClock()
+    const broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 1 })
+    const [hub, attic] = ['hub', 'attic'].map((name) => Identity.open(name, join(stateDir, name)))
+    if (!hub || !attic) throw new Error('there are two')
+    hub.trust('attic', attic.publicKey)
+    attic.trust('hub', hub.publicKey)
+    const onBus = (signer: Identity) =>
+      new CallsAcross({ clock, log: silentLog, bus: new SimulatedBus(broker), signer })
+    using calls = onBus(attic)
+    await using audit = new DeviceAudit({ clock, log: silentLog, identity: hub }, stateDir)
+    const models: ChatModels = { modelsFor: () => [], infer: () => Readable.from([]) }
+    const deps = { clock, log: silentLog, identity: hub, audit, services: [], models, across: onBus(hub) }
+    const told = { publishApproval: () => {}, publishAgents: () => {} }
+    const config = loadDeviceConfig({ id: 'hub', stateDir })
+    await using _ = await DeviceAgents.open({ ...deps, ...told }, config, signal)
+    const call = { device: 'hub', key: 'k', from: 'asker', to: 'keeper', message: null, resumed: false }
+    const asked = calls.call({ ...call, askedMs: clock.nowMs(), leftMs: 60_000 }, signal)
+    for (let at = 0; at < 100; at += 1) {
+      clock.advance(10)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const late = { ok: false, error: { code: 'timeout' } }
+    expect(await Promise.race([asked, late])).toMatchObject({ error: { code: 'not-found' } })
   } finally {
     rmSync(stateDir, { recursive: true, force: true })
   }

@@ -129,6 +129,23 @@ describe('who asks', () => {
     people = start([{ name: 'Ada', pin: await hashPassword('1357') }])
     expect((await attempt('1357')).proven).toBe(true)
   })
+  it('[people-4] has one guess left also where another was the first to try after that', async () => {
+    writeFileSync(join(stateDir, 'pin-guesses.json'), '{"v":1,"peo')
+    const configured = [
+      { name: 'Ada', pin },
+      { name: 'Bob', pin },
+    ]
+    people = start(configured)
+    await people.whoIs({ by: 'Bob', pin: '2468' }, what)
+    people = start(configured)
+    await expect(people.whoIs({ by: 'Ada', pin: '0000' }, what)).rejects.toThrow('not the PIN')
+    await expect(people.whoIs({ by: 'Ada', pin: '2468' }, what)).rejects.toThrow('try again in 30 s')
+    // Who is configured no more is not kept.
+    people = start([{ name: 'Bob', pin }])
+    await people.whoIs({ by: 'Bob', pin: '2468' }, what)
+    const kept = JSON.parse(readFileSync(join(stateDir, 'pin-guesses.json'), 'utf8'))
+    expect(Object.keys(kept.people)).toEqual(['Bob'])
+  })
   it('[people-3] is somebody at the device who signed this request, just now, once', async () => {
     const request = signed()
     expect(await people.whoIs(request, what)).toEqual({ shown: 'local:root', proven: true })
