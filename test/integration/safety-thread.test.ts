@@ -66,12 +66,17 @@ describe('when the thread itself', () => {
     expect(folder.level(11)).toBe(0)
     await expect(turnOn(thread)).rejects.toMatchObject({ code: 'not-present' })
     folder.set('crash', undefined)
-    await until('the part to be back', () => thread.telemetry('switch.pump').state === 'off')
-    expect((await thread.status()).leases).toEqual([])
+    const back = async () => {
+      await until('the part to be back', () => thread.telemetry('switch.pump').state === 'off')
+      const { leases } = await thread.status()
+      await turnOn(thread)
+      return leases
+    }
+    // A thread that had begun before the pin was cleared may crash once more.
+    expect(await back().catch(back)).toEqual([])
     expect(lines.filter(({ level }) => level === 'error').map(({ message }) => message)).toContain(
       'the safety thread crashed',
     )
-    await turnOn(thread)
     expect(folder.level(11)).toBe(1)
     await until('the audit', () => folder.audit().some(({ what }) => what === 'stalled'))
   })
