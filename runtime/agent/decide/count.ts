@@ -76,11 +76,12 @@ export function weigh(members: readonly string[], weights: Weights = {}): number
 /** How a vote is counted, where that is not what `asked` is by the weights of this device; undefined where it is. */
 export function countedOtherwise(
   open: OpenBody,
-  asked: { readonly what: string; readonly rule?: string },
+  asked: { readonly what: string; readonly rule?: string; readonly choices?: readonly string[] },
   weights: Weights | undefined,
 ): string | undefined {
   if (open.what !== 'vote') return undefined
   if (open.rule !== asked.rule) return open.rule
+  if (!isDeepStrictEqual(new Set(open.choices), new Set(asked.choices))) return 'with other choices than here'
   if (open.rule !== 'weighted' || isDeepStrictEqual(open.weights, weigh(open.members, weights)))
     return undefined
   return 'by other weights than here'

@@ -127,6 +127,16 @@ describe('one that lies cannot make a decision [decide-13]', () => {
       expect(outcome).toMatchObject({ decided: false, reason: expect.stringContaining('counted otherwise') })
   })
 
+  test('by opening a vote in which nobody else can name their choice [decide-16]', async () => {
+    const only = { what: 'vote', rule: 'majority', choices: ['away'] }
+    await say('only', { ...opened(), ...only, members: [liar, ...honest], quorum: 3 })
+    await pass(20)
+    await say('only', { kind: 'ballot', choices: ['away'] })
+    const reason = 'attic has opened a vote on mode that is counted otherwise: with other choices than here'
+    for (const outcome of await decideAll(vote, { choices: ['night'] }))
+      expect(outcome).toMatchObject({ decided: false, reason })
+  })
+
   test('by opening a vote that gives it weight [decide-16]', async () => {
     await say('heavy', { ...opened(), ...heavy, members: [liar, ...honest], quorum: 3 })
     await pass(20)
