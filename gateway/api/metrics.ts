@@ -82,9 +82,7 @@ function ofDevices(seen: readonly Seen[]): string[] {
   const memory = seen.flatMap(({ id, status }) =>
     (status?.processes ?? [])
       .slice(0, processesMax)
-      .map(
-        ({ name, pssMb }): Sample => [...([pssMb && pssMb * 1e6, { device: id, process: name }] as const)],
-      ),
+      .map(({ name, pssMb }): Sample => [pssMb && pssMb * 1e6, { device: id, process: name }]),
   )
   return [
     gauge(
