@@ -69,6 +69,16 @@ async function two(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here]> 
   return [await opened(hub as SiteDevice), await opened(cellar as SiteDevice, more)]
 }
 
+/** It is kept in the cellar; the hub, which is to hear of that, ends before it does. */
+async function endsOnceKept(hub: Here, cellar: Here): Promise<void> {
+  await hub.device.run(traveller)
+  await hub.service.nth(1)
+  hub.deaf.add('kept')
+  hub.device.mover.move('traveller', 'cellar').catch(() => {})
+  await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+  await hub.device[Symbol.asyncDispose]()
+}
+
 /** What the device heard. */
 async function said(peer: Peer, kind: string): Promise<{ readonly id: string }> {
   const { payload } = await peer.hear(kind, saysKind(kind))
@@ -296,12 +306,7 @@ describe('a device that ends in the middle of a move', () => {
   test('lets go of it where a person was just beginning it on the other when it comes back [move-2]', async () => {
     const unpacking = Promise.withResolvers<void>()
     const [hub, cellar] = await two({ unpacking: unpacking.promise })
-    await hub.device.run(traveller)
-    await hub.service.nth(1)
-    hub.deaf.add('kept')
-    hub.device.mover.move('traveller', 'cellar').catch(() => {})
-    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
-    await hub.device[Symbol.asyncDispose]()
+    await endsOnceKept(hub, cellar)
     const peer = stack.use(await Peer.connect(broker.url, ['ganglion/site/move/cellar/hub']))
     const begun = (await cellar.device.agents()).resume('traveller', { here: true })
     const back = await opened(hub.site)
@@ -316,12 +321,7 @@ describe('a device that ends in the middle of a move', () => {
 
   test('before it let go of it goes on with it when it is back, and the other drops what came [move-1]', async () => {
     const [hub, cellar] = await two()
-    await hub.device.run(traveller)
-    await hub.service.nth(1)
-    hub.deaf.add('kept')
-    hub.device.mover.move('traveller', 'cellar').catch(() => {})
-    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
-    await hub.device[Symbol.asyncDispose]()
+    await endsOnceKept(hub, cellar)
     const back = await opened(hub.site)
     expect(await back.service.nth(1)).toMatchObject({ resumed: true })
     await until('the other has dropped it', async () => (await states(cellar)).length === 0)
@@ -380,12 +380,7 @@ describe('a device that an agent came from, or went to and came back', () => {
 
   test('and forgot that it stayed there says so: what was kept for it goes [move-1]', async () => {
     const [hub, cellar] = await two()
-    await hub.device.run(traveller)
-    await hub.service.nth(1)
-    hub.deaf.add('kept')
-    hub.device.mover.move('traveller', 'cellar').catch(() => {})
-    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
-    await hub.device[Symbol.asyncDispose]()
+    await endsOnceKept(hub, cellar)
     // As an earlier version did after 256 other moves.
     const db = new DatabaseSync(join(hub.site.stateDir, 'agents', agentsFile))
     db.exec(`DELETE FROM move; UPDATE agent SET state = 'running'`)
