@@ -136,8 +136,8 @@ export function addAgentsApi(app: FastifyInstance, { devices, people, site }: Ag
     const { id, name: approval } = placeOf(request)
     const body = checked(approveBody, { ...(request.body as object | null), approval })
     const { answers, why = '', person } = sessionOf(request, people)
-    // What the device itself can check is proof enough.
-    if (!answers && body.pin === undefined && body.local === undefined)
+    // What the device itself can check is proof enough, and a no to what an agent wants needs none: the device knows whether it is that.
+    if (!answers && body.pin === undefined && body.local === undefined && body.answer !== 'no')
       throw new ApiError(person === undefined ? 'unauthorized' : 'forbidden', why)
     return devices.agent(id, { ask: 'approve', ...body, ...whoAsks(request, body, people) }, approveResult)
   })

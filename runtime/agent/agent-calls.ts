@@ -6,7 +6,7 @@
  * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
  * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
  * they are before an agent begins, goes on, goes elsewhere, may do more than before or is removed; what makes it do less needs nobody's
- * leave, and so does what the policy lets begin (the table in `permissions/README.md`);
+ * leave, and so does what the policy lets begin (the table in `permissions/README.md`); [agent-calls-6] a yes is never given by a name alone;
  * [agent-calls-5] a change is judged by what the one before it has left: of two at once neither undoes the other.
  */
 import type { Clock } from '../base/clock.ts'
@@ -136,11 +136,13 @@ export class AgentCalls {
     const { approval, answer } = ask
     const approvals = await agents.approvals()
     if (!approvals) throw new RpcError('not-found', 'nothing of this id waits for an answer')
-    if (ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
-    const person = await this.#people.whoIs(ask, signedParts(ask))
-    this.#people.require(person, ask)
+    const { person, require } = await this.#whoever(ask)
     return await this.#inLine(`approval ${approval}`, async () => {
       const { agent, kind } = approvals.find(approval, answer)
+      // A no only makes an agent do less: it needs nobody's leave, and no name.
+      const isNo = kind === 'permission' && answer === 'no'
+      if (!isNo) require(kind === 'permission' ? `ganglion approve ${approval} yes` : undefined)
+      if (!isNo && ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
       // What a question was answered is nobody else's.
       const what = kind === 'permission' ? { answer } : {}
       await this.#deps.audit.record({ kind: 'answered', approval, agent, by: person.shown, ...what })
@@ -160,9 +162,9 @@ export class AgentCalls {
     return went
   }
 
-  /** Anybody may: what holds is what the file says, and who may write there. */
   async #readPolicy(agents: DeviceAgents, ask: ReadPolicy): Promise<AgentPolicy> {
-    const { person } = await this.#whoever(ask)
+    const person = await this.#people.whoIs(ask, signedParts(ask))
+    this.#people.require(person, ask)
     let held = 0
     await this.#recorded({ ask: ask.ask, by: person.shown }, async () => {
       held = await agents.readPolicy()
@@ -208,11 +210,18 @@ export class AgentCalls {
     return { name }
   }
 
-  /** Who asks for what anybody may, also where what they prove it with is wrong; `require` throws PersonError where they may not. */
-  async #whoever(ask: Changing | GrantAsk | ReadPolicy): Promise<{ person: Person; require: () => void }> {
+  /**
+   * Who asks for what anybody may, also where what they prove it with is wrong; `require` throws PersonError where they may not: with the
+   * command that gives it on the device, for a yes.
+   */
+  async #whoever(
+    ask: Changing | GrantAsk | Approve,
+  ): Promise<{ person: Person; require: (yes?: string) => void }> {
     try {
       const person = await this.#people.whoIs(ask, signedParts(ask))
-      return { person, require: () => this.#people.require(person, ask) }
+      const require = (yes?: string) =>
+        yes === undefined ? this.#people.require(person, ask) : this.#people.requireKnown(person, ask, yes)
+      return { person, require }
     } catch (error) {
       if (!(error instanceof PersonError)) throw error
       const refuse = () => {

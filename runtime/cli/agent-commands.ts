@@ -90,6 +90,8 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
       ),
   )
     .description('let a changed policy hold now: what it no longer allows is taken back at once')
+    .option('--by <name>', 'who says so; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
     .action((_: string, options) =>
       run(options, async (context) =>
         (await import('./commands/agent-policy.ts')).agentPolicyReload(options, context),

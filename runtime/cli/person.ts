@@ -1,8 +1,8 @@
 /**
- * Who gives a command, for the device to know: a name with a PIN, or, where nobody is named and the device is one of this machine's hub,
- * whoever may read its key; else a name that nothing proves.
+ * Who gives a command, for the device to know: a name with a PIN, or, where nobody is named and the device is this machine's, whoever
+ * may read its key; else a name that nothing proves.
  */
-import { existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { realClock } from '../base/clock.ts'
@@ -37,17 +37,27 @@ export async function personFor(
 function ofThisUser(device: string, what: readonly string[], context: Context): PersonParams {
   const by = userInfo().username
   const dir = stateDirOf(device, context)
-  if (dir === undefined || !existsSync(join(dir, 'identity.key'))) return { by }
+  if (dir === undefined || !isReadable(join(dir, 'identity.key'))) return { by }
   const atMs = realClock.nowMs()
   const bytes = localBytes(device, by, atMs, what)
   return { by, local: { atMs, sig: Identity.open(device, dir).sign(bytes).toString('base64') } }
 }
 
+/** A device that runs as another user keeps it to itself. */
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Where a device of the hub in this state directory keeps its key. */
 function stateDirOf(device: string, context: Context): string | undefined {
   const first = readHub(context.hubDir)?.device
-  if (first === undefined) return undefined
-  if (device === first) return deviceStateDir(undefined, context)
+  // No hub: a device may run here by itself. Where it is another, its key proves nothing there.
+  if (first === undefined || device === first) return deviceStateDir(undefined, context)
   const [, part] = /^-(\d+)$/.exec(device.startsWith(first) ? device.slice(first.length) : '') ?? []
   return part === undefined ? undefined : join(context.hubDir, `device-${part}`)
 }

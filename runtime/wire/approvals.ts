@@ -45,12 +45,15 @@ export interface ApprovalEvent extends Omit<Approval, 'id'> {
 /** Answer to `approvals`. */
 export const approvalsResult = v.object({
   approvals: v.pipe(v.array(approval), v.maxLength(approvalsMax)),
-  /** Names of those who may answer here, each with their PIN; empty: whoever says who they are may. */
+  /** Names of those who may answer here, each with their PIN; empty: a yes to what an agent wants is given at the device or by a gateway's people. */
   people: v.pipe(v.array(id), v.maxLength(64)),
 })
 export type ApprovalsResult = v.InferOutput<typeof approvalsResult>
 
-/** `approve`: `by` is needed, and where the device has people what proves it too. */
+/**
+ * `approve`: a `yes` to a `permission` is taken of a person who is known, a `no` of anybody. A `question` is answered by one of the device's
+ * people where it has any, else by whoever says who they are.
+ */
 export const approveParams = { approval: id, answer, ...personParams }
 /** Answer to `approve`. */
 export const approveResult = v.object({

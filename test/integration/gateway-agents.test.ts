@@ -243,6 +243,16 @@ describe('who may answer', () => {
     expect(device.calls).toEqual([])
   })
 
+  it('[api-13] a no needs nobody who is known: the device says whether it is one to what an agent wants', async () => {
+    takes()
+    expect(await answer({ answer: 'no' })).toMatchObject({ status: 200 })
+    expect(await answer({ answer: 'no' }, bearer(bobToken))).toMatchObject({ status: 200 })
+    expect(device.calls).toMatchObject([
+      { ask: 'approve', answer: 'no', prove: true },
+      { ask: 'approve', answer: 'no', prove: true, gateway: 'Bob' },
+    ])
+  })
+
   it('[api-13] what the device itself can check is passed on for it to check', async () => {
     takes()
     expect(await answer({ answer: 'no', by: 'Ada', pin: '1234' })).toMatchObject({ status: 200 })

@@ -1,7 +1,7 @@
 /**
  * Who asks: what a name is worth.
  *
- * Invariants: [people-1] a name that nothing proves is recorded as `claimed:NAME`, never as the name; [people-2] after a few wrong PINs
+ * Invariants: [people-1] a name that nothing proves is recorded as `claimed:NAME`, never as the name; [people-5] it gives no yes; [people-2] after a few wrong PINs
  * in a row a name is refused for a while that doubles, whatever PIN comes, also after a restart (`pin-guesses.ts`); [people-3] what somebody at the device has signed is good
  * for that one request, and for a minute.
  */
@@ -21,7 +21,10 @@ export class PersonError extends CodedError<PersonErrorCode> {
 export interface Person {
   /** For the record: `Ada`, `local:root`, `gateway:Ada`, `claimed:Ada`. */
   readonly shown: string
+  /** This device has checked it itself. */
   readonly proven: boolean
+  /** A gateway says that they logged in there. */
+  readonly vouched?: true
 }
 
 /** Whoever says that they are this. */
@@ -93,7 +96,7 @@ export class People {
   async whoIs({ by, pin, local, gateway }: PersonParams, what: readonly string[]): Promise<Person> {
     if (local) return this.#atDevice(by ?? '', local, what)
     if (pin !== undefined) return await this.#byPin(by ?? '', pin)
-    if (gateway !== undefined) return { shown: `gateway:${gateway}`, proven: false }
+    if (gateway !== undefined) return { shown: `gateway:${gateway}`, proven: false, vouched: true }
     return claimedBy({ by })
   }
 
@@ -104,6 +107,20 @@ export class People {
       throw new PersonError('unproven', 'only a person of this household may: log in at the gateway as one')
     const names = this.names.join(', ')
     throw new PersonError('unproven', `only a person of this device may: ${names}, each with their PIN`)
+  }
+
+  /**
+   * For a yes, `todo` is how it is given on the device itself: a name alone is not enough, also where nobody is known. Throws PersonError
+   * `unproven`, and says what to do.
+   */
+  requireKnown(person: Person, { prove }: Pick<PersonParams, 'prove'>, todo: string): void {
+    this.require(person, { prove })
+    // Nobody has a PIN here: the gateway's word is what there is.
+    if (person.proven || person.vouched) return
+    throw new PersonError(
+      'unproven',
+      `a yes needs somebody whom this device knows: say "${todo}" on the device itself, or give yourself a PIN with "ganglion person NAME"`,
+    )
   }
 
   #atDevice(by: string, { atMs, sig }: NonNullable<PersonParams['local']>, what: readonly string[]): Person {

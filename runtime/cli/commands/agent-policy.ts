@@ -3,16 +3,19 @@ import type { AgentPolicy } from '../../wire/agents.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import { onlyDevice } from '../only-device.ts'
-import { personFor } from '../person.ts'
+import { type PersonOptions, personFor } from '../person.ts'
 import type { AgentOptions } from './agent.ts'
 
 const reloadMsMax = 35_000
 
-export async function agentPolicyReload(options: AgentOptions, context: Context): Promise<number> {
+export async function agentPolicyReload(
+  options: AgentOptions & PersonOptions,
+  context: Context,
+): Promise<number> {
   const { terminal } = context
   const hub = openHub(options, context)
   const device = options.device ?? (await onlyDevice(hub))
-  const person = await personFor({}, device, ['policy'], context)
+  const person = await personFor(options, device, ['policy'], context)
   const path = `/api/devices/${encodeURIComponent(device)}/policy`
   const policy = await hub.post<AgentPolicy>(path, person, reloadMsMax)
   if (terminal.json) {

@@ -17,6 +17,7 @@ import { hashPassword } from '../../../runtime/base/password.ts'
 import { loadDeviceConfig } from '../../../runtime/config/config.ts'
 import type { AuditEntry } from '../../../runtime/observe/audit-chain.ts'
 import { DeviceAudit } from '../../../runtime/observe/device-audit.ts'
+import { localBytes } from '../../../runtime/wire/person.ts'
 
 const { signal } = new AbortController()
 const source = `import { agent } from 'ganglion'
@@ -28,15 +29,15 @@ export default agent({
 const both = '[{"capability":"light.*:command"},{"capability":"lock.*:command"}]'
 const proof = { by: 'Ada', pin: '2468' }
 
-/** A device that knows Ada, and runs one agent. `recorded` is told before each line of the audit log. */
-async function device(policy?: { allow: string[] } | string) {
+/** A device that knows Ada, or nobody, and runs one agent. `recorded` is told before each line of the audit log. */
+async function device(policy?: { allow: string[] } | string, knowsAda = true) {
   const stateDir = mkdtempSync(join(tmpdir(), 'agent-calls-'))
   onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }))
   const identity = Identity.open('hub', stateDir)
   const shared = { clock: realClock, log: silentLog, identity }
   const audit = new DeviceAudit(shared, stateDir)
   onTestFinished(() => audit[Symbol.asyncDispose]())
-  const people = [{ name: 'Ada', pin: await hashPassword('2468') }]
+  const people = knowsAda ? [{ name: 'Ada', pin: await hashPassword('2468') }] : []
   const config = loadDeviceConfig({ id: 'hub', stateDir, people, agents: policy ? { policy } : {} })
   const models = { modelsFor: () => [], infer: () => Readable.from([]) }
   const services = [sleepService(shared)]
@@ -58,8 +59,9 @@ async function device(policy?: { allow: string[] } | string) {
     await using pool = new MachinePool(shared, { threadsMax: 1 })
     return (await contentOf(pool, { entry: './a.ts', modules: { './a.ts': program } })).text
   }
-  await calls.answer({ ask: 'run', bundle: await text(source), grants: both, ...proof }, signal)
-  return { agents, calls, entries, gate, moved, text }
+  const who = knowsAda ? proof : {}
+  await calls.answer({ ask: 'run', bundle: await text(source), grants: both, ...who }, signal)
+  return { agents, calls, entries, gate, identity, moved, text }
 }
 
 test('[agent-calls-5] what is taken back stays so, also where another change is under way that was judged before', async () => {
@@ -153,13 +155,16 @@ test('[policy-3] a policy that is read anew takes back at once, also from what w
   })
   const approvals = await agents.approvals()
   await expect.poll(() => approvals?.waiting().length, { timeout: 20_000 }).toBe(1)
-  const reload = () => calls.answer({ ask: 'policy', by: 'Eve' }, signal)
+  const reload = () => calls.answer({ ask: 'policy', ...proof }, signal)
   writeFileSync(file, '{"allow": ["ask"], "never": [')
   await expect(reload()).rejects.toThrow('policy.yaml')
   write({ allow: ['ask'], nevr: [] })
   await expect(reload()).rejects.toThrow('nevr')
   expect(approvals?.waiting()).toHaveLength(1)
   write({ allow: ['light.*:read'], never: ['lock.*:command'] })
+  for (const eve of [{ by: 'Eve' }, { by: 'Ada', pin: '1111' }, { by: 'Ada', gateway: 'Ada' }])
+    await expect(calls.answer({ ask: 'policy', ...eve }, signal)).rejects.toMatchObject({ code: 'forbidden' })
+  expect(agents.policy.never).toEqual([])
   expect(await reload()).toEqual({ allow: 1, never: 1, priority: 'background', agents: 2 })
   await expect.poll(() => approvals?.waiting(), { timeout: 20_000 }).toEqual([])
   const stateOf = async (name: string) => (await agents.get()).list().find((one) => one.name === name)
@@ -178,7 +183,7 @@ test('[agent-calls-4] what the policy grants begins without a person, and not ag
   const bundle = await text(source.replace("'waiter'", "'of-the-fleet'"))
   const run = () => calls.answer({ ask: 'run', bundle }, signal)
   expect(await run()).toMatchObject({ name: 'of-the-fleet' })
-  await expect(calls.answer({ ask: 'policy' }, signal)).rejects.toThrow('in its configuration')
+  await expect(calls.answer({ ask: 'policy', ...proof }, signal)).rejects.toThrow('in its configuration')
   await calls.answer({ ask: 'stop', name: 'of-the-fleet' }, signal)
   await expect(run()).rejects.toThrow('only a person of this device')
   expect((await agents.get()).list()).toMatchObject([{ name: 'of-the-fleet', state: 'stopped' }, {}])
@@ -205,6 +210,65 @@ test('[agent-calls-4] nobody but a person of the device puts another program in 
   const other = source.replace("'1d'", "'2d'")
   await expect(run(other)).rejects.toThrow('only a person of this device may: Ada')
   expect(await run(other, proof)).toMatchObject({ name: 'waiter' })
+})
+
+/** Something that waits on the device for an answer. */
+async function waits(agents: DeviceAgents, kind: 'permission' | 'question', id: string) {
+  const approvals = await agents.approvals()
+  const times = { askedMs: realClock.nowMs(), expiresMs: realClock.nowMs() + 600_000 }
+  const asked = { id, agent: 'waiter', kind, words: 'to unlock', choices: ['yes', 'no'], ...times }
+  return { waiting: () => approvals?.waiting().map((one) => one.id), answer: approvals?.ask(asked, signal) }
+}
+
+test('[agent-calls-6] a yes to what an agent wants is taken of nobody who is not known, also where nobody is', async () => {
+  const { agents, calls, entries, identity } = await device(undefined, false)
+  const one = await waits(agents, 'permission', 'q1')
+  const yes = (who: object) => calls.answer({ ask: 'approve', approval: 'q1', answer: 'yes', ...who }, signal)
+  const todo = /say "ganglion approve q1 yes" on the device itself, or .*"ganglion person NAME"$/
+  const local = (key: Identity, signed: string[]) => {
+    const atMs = realClock.nowMs()
+    const sig = key.sign(localBytes('hub', 'root', atMs, signed)).toString('base64')
+    return { by: 'root', local: { atMs, sig } }
+  }
+  const other = Identity.open('hub', mkdtempSync(join(tmpdir(), 'other-')))
+  const signedYes = ['approve', 'q1', 'yes']
+  for (const who of [{ by: 'Ada' }, {}, local(other, signedYes), local(identity, ['approve', 'q1', 'no'])])
+    await expect(yes(who)).rejects.toThrow(todo)
+  await expect(yes({ by: 'Ada', pin: '2468' })).rejects.toThrow('Ada is no person of this device')
+  // The gateway knows its people, and this is none of those who may answer.
+  await expect(yes({ by: 'Bob', gateway: 'Bob', prove: true })).rejects.toThrow('log in at the gateway')
+  expect(one.waiting()).toEqual(['q1'])
+  expect(entries.filter(({ kind }) => kind === 'answered')).toEqual([])
+  await yes(local(identity, signedYes))
+  expect(await one.answer).toMatchObject({ answer: 'yes', by: 'local:root' })
+  const two = await waits(agents, 'permission', 'q2')
+  await calls.answer({ ask: 'approve', approval: 'q2', answer: 'yes', by: 'Ada', gateway: 'Ada' }, signal)
+  expect(await two.answer).toMatchObject({ answer: 'yes', by: 'gateway:Ada' })
+})
+
+test('[agent-calls-6] anybody says no; a question is answered by a name where nobody is known', async () => {
+  const nobody = await device(undefined, false)
+  const asked = await waits(nobody.agents, 'question', 'q1')
+  const answer = (of: typeof nobody, approval: string, text: string, who: object) =>
+    of.calls.answer({ ask: 'approve', approval, answer: text, ...who }, signal)
+  await expect(answer(nobody, 'q1', 'yes', {})).rejects.toThrow('must say who answers')
+  await answer(nobody, 'q1', 'yes', { by: 'Grace' })
+  expect(await asked.answer).toMatchObject({ answer: 'yes', by: 'claimed:Grace' })
+  const known = await device()
+  for (const [id, who, by] of [
+    ['q2', { by: 'Ada', pin: '1111' }, 'claimed:Ada'],
+    ['q3', {}, 'claimed:nobody'],
+    ['q4', { by: 'Bob', gateway: 'Bob', prove: true }, 'gateway:Bob'],
+  ] as const) {
+    const wanted = await waits(known.agents, 'permission', id)
+    await expect(answer(known, id, 'yes', who)).rejects.toMatchObject({ code: 'forbidden' })
+    await answer(known, id, 'no', who)
+    expect(await wanted.answer).toMatchObject({ answer: 'no', by })
+  }
+  const question = await waits(known.agents, 'question', 'q5')
+  await expect(answer(known, 'q5', 'no', { by: 'Grace' })).rejects.toThrow('only a person of this device')
+  await answer(known, 'q5', 'no', proof)
+  expect(await question.answer).toMatchObject({ answer: 'no', by: 'Ada' })
 })
 
 test('[agent-calls-3] of two answers at once one is on record, and what is no answer is not', async () => {
