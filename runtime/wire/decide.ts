@@ -108,7 +108,10 @@ export const resultBody = v.object({
 })
 export type ResultBody = v.InferOutput<typeof resultBody>
 
-export const decideBody = v.union([openBody, wordBody, resultBody])
+/** Whose words the sender lacks: they say them again. */
+export const againBody = v.object({ kind: v.literal('again'), id, of: members })
+
+export const decideBody = v.union([openBody, wordBody, resultBody, againBody])
 export type DecideBody = v.InferOutput<typeof decideBody>
 
 /**

@@ -39,6 +39,10 @@ export class Agree extends Process<Extract<OpenBody, { what: 'agree' }>> {
     )
   }
 
+  protected awaited(): ReadonlySet<string> {
+    return this.answered('ready')
+  }
+
   get #faulty(): number {
     return this.setting.open.faulty
   }

@@ -71,6 +71,13 @@ export class ContractNet extends Process<Open> {
     else this.#next(nowMs)
   }
 
+  protected awaited(): ReadonlySet<string> | undefined {
+    if (!this.opens) return undefined
+    if (!this.#award) return this.answered('offer', 'abstain')
+    const { to } = this.#award
+    return new Set(this.setting.open.members.filter((member) => member !== to))
+  }
+
   protected override onResult(result: ResultBody): void {
     const { decided, winner, value, price, reason } = result
     if (!decided) {

@@ -86,9 +86,20 @@ export class Auction extends Counted<Opened<'auction'>> {
   }
 
   protected complete(): boolean {
-    const close = this.words.of('close').find(([device]) => device === this.setting.opener)?.[1]
     const revealed = this.answered('reveal')
-    return close?.commits.every(({ device }) => revealed.has(device)) ?? false
+    return this.#closed?.commits.every(({ device }) => revealed.has(device)) ?? false
+  }
+
+  protected awaited(): ReadonlySet<string> | undefined {
+    if (!this.opens) return undefined
+    if (!this.#closed) return this.answered('commit', 'abstain')
+    const bidders = this.#closed.commits.map(({ device }) => device)
+    const others = this.setting.open.members.filter((member) => !bidders.includes(member))
+    return new Set([...others, ...this.answered('reveal')])
+  }
+
+  get #closed() {
+    return this.words.of('close').find(([device]) => device === this.setting.opener)?.[1]
   }
 
   protected count(words: Words): Outcome {
@@ -109,6 +120,10 @@ export class Vote extends Counted<Opened<'vote'>> {
 
   protected complete(): boolean {
     return this.answered('ballot', 'abstain').size >= this.setting.open.members.length
+  }
+
+  protected awaited(): ReadonlySet<string> | undefined {
+    return this.opens ? this.answered('ballot', 'abstain') : undefined
   }
 
   protected count(words: Words): Outcome {

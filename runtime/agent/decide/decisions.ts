@@ -24,10 +24,12 @@ import {
 } from '../../wire/decide.ts'
 import type { Json } from '../contract.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
+import { Again } from './again.ts'
 import { Agree } from './agree.ts'
 import { ContractNet } from './contract-net.ts'
 import { countedOtherwise, type Outcome, type Weights, weigh } from './count.ts'
 import { Auction, Vote } from './counted.ts'
+import { isBefore, weightOf } from './precedence.ts'
 import type { Intent, Process, Setting } from './process.ts'
 import { CheckedWords, Openers } from './room.ts'
 import type { Word } from './words.ts'
@@ -73,7 +75,7 @@ export interface DecisionsDeps {
 }
 
 export interface DecisionsOptions {
-  /** Every so often a device says its words again: messages are lost. */
+  /** After so long in which nothing new was heard, what was lost is asked for and said again. */
   readonly againMs?: number
   /** Decisions open at a time that others have opened, a quarter of them by one device; and as many of this device's own. */
   readonly openMax?: number
@@ -97,11 +99,12 @@ interface Live {
   /** What this device offered for a task. */
   offer: Offer | undefined
   readonly checked: CheckedWords
+  /** Messages of the opener that need no second look: that it opened, and how it ended. */
+  readonly known: Set<string>
+  readonly again: Again
   /** Aborts when it is over, and what was asked of contractors with it. */
   readonly stop: AbortController
   ended: boolean
-  againMs: number
-  againAtMs: number
 }
 
 /** How often time is told to what is open: a share of what it lasts, and that at least. */
@@ -236,18 +239,11 @@ export class Decisions implements Disposable {
       read: (envelope) => checked.get(envelope) ?? this.#read(envelope, opener),
     }
     const process = this.#processOf(open, setting)
-    const { againMs } = this.#options
     const live: Live = {
-      ...{ checked, stop: new AbortController() },
+      ...{ checked, known: new Set([envelope]), stop: new AbortController() },
       ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
-      ...{
-        waiters: [],
-        work: undefined,
-        offer: undefined,
-        ended: false,
-        againMs,
-        againAtMs: startMs + againMs,
-      },
+      ...{ waiters: [], work: undefined, offer: undefined, ended: false },
+      again: new Again(this.#options.againMs, startMs),
     }
     this.#live.set(open.id, live)
     if (opener === signer.device) this.#send(open.id, envelope)
@@ -329,22 +325,33 @@ export class Decisions implements Disposable {
     const { signer, clock } = this.#deps
     const live = this.#live.get(id)
     const envelope = Buffer.from(payload).toString()
-    if (live?.checked.get(envelope)) return undefined
+    if (live?.checked.get(envelope) || live?.known.has(envelope)) return undefined
     const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax, { on: device })
     if (!said.ok) return said.reason
     const { from, body } = said
     if (body.id !== id) return 'it belongs to another decision'
     if (payload.byteLength > decideLimits.bytesMax && body.kind !== 'result') return 'it is too large'
-    if (body.kind === 'open') return this.#heardOpen(from, body)
+    if (body.kind === 'open') return this.#heardOpen(from, body, envelope)
     // Of one that is over, or that this device has not heard of yet: its words are said again.
     if (!live) return undefined
+    const nowMs = clock.monotonicMs()
+    if (body.kind === 'again') {
+      const asked = live.open.members.includes(from) && body.of.includes(signer.device)
+      if (asked && live.again.answers(nowMs)) this.#sayAll(live)
+      return undefined
+    }
     if (body.kind !== 'result') live.checked.add({ from, body, envelope })
-    live.process.hear(from, body, envelope, clock.monotonicMs())
+    const { ended, process } = live
+    const before = process.heard
+    process.hear(from, body, envelope, nowMs)
+    if (process.heard > before) live.again.heard(nowMs)
     this.#advance(live)
+    // The result that ended it, if it did.
+    if (body.kind === 'result' && from === live.opener && !ended && live.ended) live.known.add(envelope)
     return undefined
   }
 
-  #heardOpen(from: string, open: OpenBody): string | undefined {
+  #heardOpen(from: string, open: OpenBody, envelope: string): string | undefined {
     const { clock, signer } = this.#deps
     if (this.#live.has(open.id) || this.#recent.has(open.id)) return undefined
     if (Math.abs(clock.nowMs() - open.atMs) > openAgeMsMax) return 'it was opened too long ago'
@@ -357,7 +364,7 @@ export class Decisions implements Disposable {
     if (other && !isBefore({ open, opener: from }, other)) return undefined
     const asked = other?.waiters.length ? countedOtherwise(open, other.open, this.#deps.weights) : undefined
     if (asked !== undefined) return `it is counted otherwise than what was asked for here: ${asked}`
-    const begun = this.#begin(open, from, '')
+    const begun = this.#begin(open, from, envelope)
     if (typeof begun === 'string') return begun
     if (other) this.#yield(other, begun)
     return undefined
@@ -454,16 +461,22 @@ export class Decisions implements Disposable {
     })
   }
 
+  #sayAll({ open, envelopes }: Live): void {
+    for (const envelope of envelopes) this.#send(open.id, envelope)
+  }
+
   /** What has ended is said on until its time is over: others may have missed it. */
   #tick(): void {
-    const nowMs = this.#deps.clock.monotonicMs()
+    const { clock, signer } = this.#deps
+    const nowMs = clock.monotonicMs()
     for (const live of [...this.#live.values()]) {
       live.process.tick(nowMs)
       this.#advance(live)
-      if (nowMs >= live.againAtMs) {
-        live.againMs *= live.ended ? 2 : 1
-        live.againAtMs = nowMs + live.againMs
-        for (const envelope of live.envelopes) this.#send(live.open.id, envelope)
+      if (live.again.due(nowMs, live.ended)) {
+        if (live.opener === signer.device) this.#sayAll(live)
+        const of = live.process.lacks()
+        if (of.length > 0)
+          this.#send(live.open.id, seal(signer, 'decide', { kind: 'again', id: live.open.id, of }))
       }
       if (live.ended && nowMs >= live.process.endMs) this.#over(live)
     }
@@ -478,21 +491,7 @@ export class Decisions implements Disposable {
   }
 }
 
-/** How much must come together for a decision: devices that take part, and of `agree` devices that may lie. */
-function weightOf(open: Pick<OpenBody, 'what' | 'quorum'> & { readonly faulty?: number }): number {
-  return open.what === 'agree' ? (open.faulty ?? 0) : open.quorum
-}
-
-/**
- * Of two on one subject the one that asks for more goes on, everywhere; of equals that of the opener whose name is first. Who lies
- * must not make a decision of its own by opening one that needs fewer.
- */
-function isBefore(one: Pick<Live, 'open' | 'opener'>, other: Pick<Live, 'open' | 'opener'>): boolean {
-  const more = weightOf(one.open) - weightOf(other.open)
-  return more === 0 ? one.opener < other.opener : more > 0
-}
-
-function dueAt({ ended, againAtMs, process, open }: Live, nowMs: number): number {
-  if (ended) return Math.min(againAtMs, process.endMs)
-  return Math.min(againAtMs, nowMs + Math.max(tickMsMin, open.lastsMs * tickShare))
+function dueAt({ ended, again, process, open }: Live, nowMs: number): number {
+  if (ended) return Math.min(again.atMs, process.endMs)
+  return Math.min(again.atMs, nowMs + Math.max(tickMsMin, open.lastsMs * tickShare))
 }

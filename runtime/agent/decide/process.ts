@@ -40,6 +40,8 @@ function fits(result: ResultBody): boolean {
 const aroundBytes = 512
 /** More would only repeat itself. */
 const notesMax = 64
+/** Who has said nothing else by this share of the time says that it is here: for the quorum. */
+const hereAt = 0.05
 
 export abstract class Process<Open extends OpenBody = OpenBody> {
   readonly setting: Setting<Open>
@@ -53,11 +55,15 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
   constructor(setting: Setting<Open>) {
     this.setting = setting
     this.words = this.#noWords()
-    if (setting.open.members.includes(setting.self)) this.say({ kind: 'here', id: setting.open.id })
   }
 
   get outcome(): Outcome | undefined {
     return this.#outcome
+  }
+
+  /** Words that were kept: more of them are news. */
+  get heard(): number {
+    return this.words.size
   }
 
   get endMs(): number {
@@ -93,6 +99,9 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
   /** Time passes: whoever runs it asks at least ten times a decision. */
   tick(nowMs: number): void {
     if (this.#outcome) return
+    const { id, members } = this.setting.open
+    const isSilent = this.statements.length === 0 && members.includes(this.setting.self)
+    if (isSilent && this.passed(nowMs) >= hereAt) this.say({ kind: 'here', id })
     this.step(nowMs)
     if (!this.#outcome && nowMs >= this.endMs) this.end(this.expired())
   }
@@ -101,6 +110,17 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
   veto(reason: string): void {
     this.say({ kind: 'veto', id: this.setting.open.id, reason })
   }
+
+  /** Members without whose words this device cannot go on, as far as it is not known why they say nothing. */
+  lacks(): readonly string[] {
+    if (this.#outcome) return []
+    const answered = this.awaited()
+    if (!answered) return []
+    return this.setting.open.members.filter((one) => one !== this.setting.self && !answered.has(one))
+  }
+
+  /** Whoever has said what is waited for now; undefined: this device waits for nobody but the opener, who says it again unasked. */
+  protected abstract awaited(): ReadonlySet<string> | undefined
 
   protected onWord(_from: string, _body: WordBody, _nowMs: number): void {}
   protected onResult(_result: ResultBody): void {}
@@ -123,8 +143,9 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
     return new Set([...absent, ...this.words.liars, ...spoke])
   }
 
+  /** Who vetoes says nothing else beside it, so that nobody goes on without having heard the veto. */
   protected say(body: WordBody | ResultBody): void {
-    this.statements.push(body)
+    if (this.opens || !this.said('veto')) this.statements.push(body)
   }
 
   protected said(kind: WordBody['kind']): boolean {

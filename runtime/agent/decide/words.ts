@@ -67,6 +67,11 @@ export class Words {
     return [...this.#struck.keys()]
   }
 
+  /** All that was kept: it grows with what is new. */
+  get size(): number {
+    return this.#words.size
+  }
+
   /** Members that took part. */
   get present(): number {
     const heard = new Set([...this.#words.values()].map(({ from }) => from))
