@@ -366,7 +366,7 @@ function openCopies(
   { replicate, takeOver }: DeviceConfig['agents'],
   stack: AsyncDisposableStack,
 ): Replicator | undefined {
-  const known = async () => (await agents.known())?.moves
+  const known = async () => (await agents.known())?.moves.copies
   const shared = { clock, log, mover, known }
   if (takeOver && takeOver.after !== 'by-hand') {
     const options = { from: takeOver.from, afterMs: takeOver.after * 1000 }

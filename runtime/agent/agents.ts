@@ -14,7 +14,8 @@ import type { Log } from '../base/log.ts'
 import { backoffMs } from '../base/retry.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
-import { AgentMoves, type Belongings } from './move/agent-moves.ts'
+import { AgentMoves } from './move/agent-moves.ts'
+import type { Belongings } from './move/leaving.ts'
 import type { Recordings } from './replay/recordings.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
@@ -122,7 +123,7 @@ export class Agents implements AsyncDisposable {
     const agents = new Agents(deps, options, store)
     for (const stored of store.agents()) {
       // Where others have copies of it they are asked first.
-      if (stored.state === 'running' && !agents.#moves?.waits(stored.name)) agents.#live(stored)
+      if (stored.state === 'running' && !agents.#moves?.copies.waits(stored.name)) agents.#live(stored)
       if (stored.state === 'failed') agents.#restartLater(stored)
     }
     return agents
@@ -255,7 +256,7 @@ export class Agents implements AsyncDisposable {
       const waiting = state === 'running' ? this.#store.calls(name).map(({ call }) => call.op) : []
       const inMemory = life?.inMemory ?? false
       const turns = life?.turns ?? turn
-      const asks = state === 'running' && this.#moves?.isHeld(name)
+      const asks = state === 'running' && this.#moves?.copies.isHeld(name)
       const problem = asks ? 'it asks the devices that have copies of it' : life?.problem
       return { name, state, reason, token, startedMs, program, grants, turns, waiting, inMemory, problem }
     })

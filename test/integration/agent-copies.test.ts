@@ -84,7 +84,7 @@ async function three(more: Partial<MovingDeviceDeps> = {}): Promise<[Here, Here,
 }
 
 function replicates({ device, clock }: Here, options: Partial<ReplicatorOptions> = {}): Replicator {
-  const known = async () => (await device.agents()).moves
+  const known = async () => (await device.agents()).moves.copies
   return stack.use(
     new Replicator(
       { clock, log: silentLog, mover: device.mover, known },
@@ -94,7 +94,7 @@ function replicates({ device, clock }: Here, options: Partial<ReplicatorOptions>
 }
 
 function takesOver({ device, clock, leases, site }: Here): void {
-  const known = async () => (await device.agents()).moves
+  const known = async () => (await device.agents()).moves.copies
   const deps = { clock, log: silentLog, mover: device.mover, known, leases }
   const away = () => site.peers.away
   stack.use(new TakeOver({ ...deps, bus: site.link, away }, { from: ['hub'], afterMs: 30_000 }))
@@ -269,7 +269,7 @@ describe('an agent of which another device keeps copies', () => {
     await hub.die()
     const back = await opened('hub', { copies: undefined })
     await until('it is forgotten', async () => (await states(cellar)).length === 0)
-    await until('the hub knows', async () => (await back.device.agents()).moves.copies().length === 0)
+    await until('the hub knows', async () => (await back.device.agents()).moves.copies.all().length === 0)
     expect(await states(back)).toEqual(['traveller running'])
   })
 
@@ -280,12 +280,12 @@ describe('an agent of which another device keeps copies', () => {
     await agents.stop('traveller')
     await replicator.changed()
     hub.clock.advance(1_000)
-    const moves = async () => (await cellar.device.agents()).moves
+    const moves = async () => (await cellar.device.agents()).moves.copies
     await until('it is known as stopped', async () => (await moves()).standbys()[0]?.was === 'stopped')
     await agents.remove('traveller')
     await replicator.changed()
     await passing(hub, 'it is forgotten', async () => (await states(cellar)).length === 0)
-    await until('the hub knows', async () => agents.moves.copies().length === 0)
+    await until('the hub knows', async () => agents.moves.copies.all().length === 0)
   })
 })
 
@@ -309,7 +309,7 @@ describe('a copy', () => {
   test('that another says to have begun, or that never was, ends nothing [move-4]', async () => {
     const [hub, cellar, attic] = await three()
     await copied([hub, cellar], ['cellar'])
-    const id = (await hub.device.agents()).moves.copies()[0]?.id ?? ''
+    const id = (await hub.device.agents()).moves.copies.all()[0]?.id ?? ''
     const peer = stack.use(await Peer.connect(broker.url, []))
     const word = { kind: 'seized', to: 'hub', id, token: 2 ** 51 }
     const bad = hub.site.link.stats().badMessages

@@ -6,7 +6,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { type MoveBody, moveLimits } from '../../wire/move.ts'
-import type { Leaving } from './agent-moves.ts'
+import type { Leaving } from './leaving.ts'
 
 type Chunk = Extract<MoveBody, { kind: 'chunk' }>
 

@@ -8,41 +8,29 @@
  * reason; [move-4] only what a believed device signed, to this one, about a move that both know, does anything; [move-5] what comes is
  * bounded, and what stops coming is forgotten; [move-6] at rest there is no timer and no file.
  */
-import type { Cancel, Clock } from '../../base/clock.ts'
-import { CodedError } from '../../base/errors.ts'
-import type { Log } from '../../base/log.ts'
+import type { Cancel } from '../../base/clock.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Bus } from '../../link/bus.ts'
-import type { AuditEntry } from '../../observe/audit-chain.ts'
 import { byCharsMax, type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
 import type { Person } from '../permissions/people.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
-import { type AcceptOptions, acceptRefusal } from './accept.ts'
 import type { AgentMoves, MayHold } from './agent-moves.ts'
 import { Answers, againMs } from './answers.ts'
-import { Coming, type Whole } from './coming.ts'
 import { MoveError, moveReason } from './package.ts'
+import { Retained } from './retained.ts'
 import { send } from './sending.ts'
+import { Taking, type TakingDeps } from './taking.ts'
+import type { Said, Word } from './words.ts'
 
-export interface MoverDeps {
-  readonly clock: Clock
-  readonly log: Log
+export interface MoverDeps extends Omit<TakingDeps, 'say' | 'later' | 'kept'> {
   readonly bus: Bus
   readonly signer: Signer
-  /** The agents of this device, brought here where there are none yet. */
-  readonly open: () => Promise<AgentMoves>
   /** Those that are here; undefined where nothing was ever kept. */
   readonly known: () => Promise<AgentMoves | undefined>
-  /** What an agent of another device that may do this would find missing on this one, or may not do here, in a line. */
-  readonly lacks: (grants: string, from: string) => string | undefined
-  /** Whose agents and copies are taken. */
-  readonly accepts: AcceptOptions
   /** To which devices copies of agents go, and of which; without `agents` of all. Absent: to none. */
   readonly copies?:
     | { readonly to: readonly string[]; readonly agents?: readonly string[] | undefined }
     | undefined
-  /** Puts on record what comes here, before it is kept. Rejects where it cannot. */
-  readonly record: (entry: AuditEntry) => Promise<void>
 }
 
 /** Who asked for a move, as far as this device knows. */
@@ -56,10 +44,6 @@ export interface Moved {
   readonly bytes: number
   readonly pending: boolean
 }
-
-type Said<Kind extends MoveBody['kind']> = Extract<MoveBody, { kind: Kind }>
-/** Without whom it is said to. */
-type Word = MoveBody extends infer Body ? (Body extends MoveBody ? Omit<Body, 'to'> : never) : never
 
 /** A question is given up after so long. */
 const answerMsMax = 8_000
@@ -77,14 +61,13 @@ const restartMsMax = 10_000
 
 export class Mover implements AsyncDisposable {
   readonly #deps: MoverDeps
-  readonly #coming: Coming
   readonly #stop = new AbortController()
   readonly #cancels: Cancel[] = []
   readonly #answers: Answers
+  readonly #taking: Taking
+  readonly #retained: Retained
   /** Moves that this device carries out now. */
   readonly #carrying = new Set<string>()
-  /** Of agents that were begun here: what is said of it, retained, until the other device has let go of its own. */
-  readonly #retained = new Map<string, string>()
   #tail: Promise<void> = Promise.resolve()
   #queued = 0
   #urging: Cancel | undefined
@@ -111,15 +94,21 @@ export class Mover implements AsyncDisposable {
 
   private constructor(deps: MoverDeps) {
     this.#deps = { ...deps, log: deps.log.named('moves') }
-    this.#coming = new Coming(deps.clock)
     this.#answers = new Answers(deps.clock)
+    this.#retained = new Retained(deps.bus, deps.signer)
+    this.#taking = new Taking({
+      ...this.#deps,
+      say: (to, word) => this.#say(to, word),
+      later: (work) => this.#later(work),
+      kept: () => this.#soon(),
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the device is stopping'))
     for (const cancel of this.#cancels) cancel()
     this.#urging?.()
-    this.#coming[Symbol.dispose]()
+    this.#taking[Symbol.dispose]()
     await this.#tail
   }
 
@@ -156,7 +145,7 @@ export class Mover implements AsyncDisposable {
     if (!moves || !bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
     const copy = { copy: true, holders: [...(this.#deps.copies?.to ?? [])] }
     const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), ...copy })
-    await this.#send(device, id, await moves.copy(agent, id, device, holds))
+    await this.#send(device, id, await moves.copies.copy(agent, id, device, holds))
   }
 
   /** Says to who has copies of what is here no more that they go, once. */
@@ -288,19 +277,9 @@ export class Mover implements AsyncDisposable {
 
   #hear(from: string, body: MoveBody): void {
     if (this.#answers.take(from, body)) return
-    const refusal = body.kind === 'ask' ? acceptRefusal(this.#deps.accepts, from, body) : undefined
-    if (body.kind === 'ask' && refusal !== undefined)
-      this.#say(from, { kind: 'no', n: body.n, reason: refusal })
-    else if (body.kind === 'chunk') this.#hearPiece(from, body)
-    else this.#doLater(from, body)
-  }
-
-  #hearPiece(from: string, piece: Said<'chunk'>): void {
-    const { id, at } = piece
-    const taken = this.#coming.take(from, piece)
-    if (taken === 'unknown') this.#doLater(from, piece)
-    else this.#say(from, { kind: 'got', id, at })
-    if (typeof taken === 'object') this.#later(() => this.#keep(from, id, taken))
+    if (body.kind === 'ask' && !this.#taking.accepts(from, body)) return
+    if (body.kind === 'chunk' && this.#taking.piece(from, body)) return
+    this.#doLater(from, body)
   }
 
   #doLater(from: string, body: MoveBody): void {
@@ -320,7 +299,7 @@ export class Mover implements AsyncDisposable {
   }
 
   async #do(from: string, body: MoveBody): Promise<void> {
-    if (body.kind === 'ask') return await this.#consider(from, body)
+    if (body.kind === 'ask') return await this.#taking.consider(from, body)
     if (body.kind === 'there') return this.#say(from, { kind: 'here', n: body.n })
     if (!('id' in body)) return
     const { id } = body
@@ -338,7 +317,7 @@ export class Mover implements AsyncDisposable {
       if (phase === 'arriving') await moves?.begin(id, body.token)
       this.#say(from, { kind: brought.has(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
     } else if (body.kind === 'drop') {
-      this.#coming.forget(id)
+      this.#taking.forget(id)
       if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)
       const { phase: after, token = 0 } = now() ?? {}
       this.#say(from, after === 'seized' ? { kind: 'seized', id, token } : { kind: 'dropped', id })
@@ -352,10 +331,10 @@ export class Mover implements AsyncDisposable {
       else if (moves && (phase === undefined || phase === 'dropped' || phase === 'closed'))
         this.#say(from, { kind: 'dropped', id })
     } else if (body.kind === 'seized') await this.#seized(moves, from, body)
-    else if (body.kind === 'kept') await moves?.notBegun(id)
+    else if (body.kind === 'kept') await moves?.copies.notBegun(id)
     else if (body.kind === 'let-go') {
       await moves?.closed(id)
-      this.#retire(id)
+      this.#retained.retire(id)
     } else if (body.kind === 'dropped') await this.#dropped(moves, id, phase)
   }
 
@@ -378,7 +357,7 @@ export class Mover implements AsyncDisposable {
 
   /** The other device has nothing under this id. */
   async #dropped(moves: AgentMoves | undefined, id: string, phase: string | undefined): Promise<void> {
-    if (phase === 'copied') await moves?.uncopied(id)
+    if (phase === 'copied') await moves?.copies.uncopied(id)
     if (phase === 'arriving') await moves?.drop(id)
     if (phase === 'leaving' && !this.#carrying.has(id))
       await moves?.stay(id, 'the device was started again while it was on its way')
@@ -388,40 +367,6 @@ export class Mover implements AsyncDisposable {
   readonly #mayHold: MayHold = (device, agent) => {
     const { to = [], agents } = this.#deps.copies ?? {}
     return to.includes(device) && (agents?.includes(agent) ?? true)
-  }
-
-  async #consider(from: string, { n, kind: _, to: __, proven: ___, ...leaving }: Said<'ask'>): Promise<void> {
-    const { lacks, open, clock } = this.#deps
-    const { agent, grants, copy } = leaving
-    const refused = (reason: string) => this.#say(from, { kind: 'no', n, reason })
-    try {
-      const missing = lacks(grants, from)
-      if (missing !== undefined) return refused(missing)
-      const moves = await open()
-      const no = moves.refusal(leaving, from) ?? this.#coming.refusal(from, n, agent)
-      if (no !== undefined) return refused(no)
-      const id = this.#coming.expect(from, n, leaving, clock.newId())
-      const holds = copy ? moves.holds(from, agent) : undefined
-      this.#say(from, { kind: 'yes', n, id, ...(holds === undefined ? {} : { holds }) })
-    } catch (error) {
-      refused(moveReason(error))
-    }
-  }
-
-  async #keep(from: string, id: string, whole: Whole): Promise<void> {
-    const { open, record } = this.#deps
-    const { agent, grants, copy, by = nobody.shown } = whole.leaving
-    try {
-      // Of copies it is that they are begun.
-      if (!copy) await record({ kind: 'agent-comes', agent, from, by, grants: JSON.parse(grants) })
-      await (await open()).arrive(id, from, whole.bytes, whole.leaving)
-      this.#say(from, { kind: 'kept', id })
-      this.#soon()
-    } catch (error) {
-      if (!(error instanceof CodedError))
-        this.#deps.log.error('an agent was not kept', { reason: moveReason(error) })
-      this.#say(from, { kind: 'refused', id, reason: moveReason(error) })
-    }
   }
 
   /** Asks about all that is unfinished, at once and again until nothing is. */
@@ -435,17 +380,20 @@ export class Mover implements AsyncDisposable {
   async #urge(): Promise<void> {
     const { clock, known } = this.#deps
     const moves = await known()
+    if (this.#stop.signal.aborted) return
     const open = moves?.unfinished(this.#mayHold).filter(({ id }) => !this.#carrying.has(id)) ?? []
-    for (const id of this.#retained.keys())
-      if (!open.some((move) => move.id === id && retained.has(move.phase))) this.#retire(id)
+    for (const id of this.#retained.ids)
+      if (!open.some((move) => move.id === id && retained.has(move.phase))) this.#retained.retire(id)
     for (const { id, peer, phase, token, agent } of open) {
       if (phase === 'stayed' || (phase === 'copied' && !this.#mayHold(peer, agent)))
         this.#say(peer, { kind: 'drop', id })
       else if (phase === 'arriving' || phase === 'copied' || phase === 'begun')
         this.#say(peer, { kind: 'how', id })
-      else if (retained.has(phase))
-        this.#sayKept(peer, { kind: 'seized', id, token, lineage: moves?.lineage(agent) })
-      else if (phase === 'leaving') {
+      else if (retained.has(phase)) {
+        const word = { kind: 'seized', id, token, lineage: moves?.lineage(agent) } as const
+        this.#say(peer, word)
+        this.#retained.keep(peer, word)
+      } else if (phase === 'leaving') {
         if (clock.monotonicMs() - this.#openedMs < restartMsMax) this.#say(peer, { kind: 'drop', id })
         else await moves?.stay(id, 'the device was started again while it was on its way')
       } else void this.#begun(moves, peer, id, token)
@@ -455,23 +403,6 @@ export class Mover implements AsyncDisposable {
       this.#later(() => this.#urge()),
     )
     this.#urged += 1
-  }
-
-  /** Also for those who are away now. */
-  #sayKept(to: string, word: Omit<Said<'seized'>, 'to'>): void {
-    const { bus, signer } = this.#deps
-    this.#say(to, word)
-    if (this.#retained.has(word.id)) return
-    const topic = bus.topics.move(to, signer.device, word.id)
-    this.#retained.set(word.id, topic)
-    bus.setRetained(topic, seal(signer, 'move', { ...word, to }))
-  }
-
-  #retire(id: string): void {
-    const topic = this.#retained.get(id)
-    if (topic === undefined || this.#stop.signal.aborted) return
-    this.#retained.delete(id)
-    this.#deps.bus.clearRetained(topic)
   }
 
   /** Beside what is said one after the other: it waits for such a word. */

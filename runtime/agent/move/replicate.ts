@@ -1,6 +1,6 @@
 /**
  * Sends copies of this device's agents to others of its site, for the day on which this one dies: from time to time, and only of what
- * has taken turns since. What is here no more is forgotten there. What a copy is and who may begin it: `agent-moves.ts`, `take-over.ts`.
+ * has taken turns since. What is here no more is forgotten there. What a copy is and who may begin it: `agent-copies.ts`, `take-over.ts`.
  *
  * Invariants: [replica-1] of each agent another device keeps the latest copy that it acknowledged, and no other; [replica-2] a copy of
  * what has ended, failed, was removed or is no longer to be copied goes, as soon as the other is there; [replica-3] one copy is on its
@@ -8,7 +8,7 @@
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
-import type { AgentMoves } from './agent-moves.ts'
+import type { AgentCopies } from './agent-copies.ts'
 import type { Mover } from './mover.ts'
 import { moveReason } from './package.ts'
 
@@ -16,7 +16,7 @@ export interface ReplicatorDeps {
   readonly clock: Clock
   readonly log: Log
   readonly mover: Pick<Mover, 'copy' | 'drop'>
-  readonly known: () => Promise<Pick<AgentMoves, 'copyable' | 'copies' | 'has'> | undefined>
+  readonly known: () => Promise<Pick<AgentCopies, 'copyable' | 'all' | 'has'> | undefined>
 }
 
 export interface ReplicatorOptions {
@@ -83,7 +83,7 @@ export class Replicator implements AsyncDisposable {
     const moves = await known()
     if (!moves) return
     const stale = moves
-      .copies()
+      .all()
       .filter(({ agent, peer }) => !moves.has(agent) || !to.includes(peer) || !this.#chosen(agent))
     mover.drop(stale)
     for (const { agent, peer } of stale) this.#kept.delete(`${peer} ${agent}`)

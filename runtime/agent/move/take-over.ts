@@ -10,7 +10,7 @@ import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
 import type { Leases } from '../leader/leases.ts'
-import type { AgentMoves, Standby } from './agent-moves.ts'
+import type { AgentCopies, Standby } from './agent-copies.ts'
 import type { Mover } from './mover.ts'
 import { moveReason } from './package.ts'
 
@@ -22,7 +22,7 @@ export interface TakeOverDeps {
   readonly away: () => ReadonlySet<string>
   readonly mover: Pick<Mover, 'begin' | 'isThere'>
   readonly leases: Pick<Leases, 'claim'>
-  readonly known: () => Promise<Pick<AgentMoves, 'standbys'> | undefined>
+  readonly known: () => Promise<Pick<AgentCopies, 'standbys'> | undefined>
 }
 
 export interface TakeOverOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Standby } from '../../../../runtime/agent/move/agent-moves.ts'
+import type { Standby } from '../../../../runtime/agent/move/agent-copies.ts'
 import { Replicator } from '../../../../runtime/agent/move/replicate.ts'
 import { TakeOver } from '../../../../runtime/agent/move/take-over.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -104,7 +104,7 @@ test('an agent is copied again when it has taken turns since, and again where th
   const said: string[] = []
   const moves = {
     copyable: () => (agents.there ? [{ name: 'comfort', state: 'running' as const, mark: agents.mark }] : []),
-    copies: () => [
+    all: () => [
       {
         id: 'a',
         agent: 'comfort',

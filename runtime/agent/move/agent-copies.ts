@@ -1,0 +1,162 @@
+/**
+ * Copies of agents: those of this device's that others have, and those of others' that are kept here. What a copy is, and how it is
+ * begun: `agent-moves.ts`, for which a copy that was begun is one more way for an agent to come.
+ *
+ * [move-7] A copy is never run while the device that it came from is known to have the agent, and that device lets go of the agent when
+ * it hears that the copy was begun.
+ */
+import type { StoredMove } from '../store/move-store.ts'
+import { goOn, higher, leavable, type MovesDeps, wholeOf } from './leaving.ts'
+import { moveReason, packed } from './package.ts'
+
+/** An agent of which another device is to have a copy. */
+export interface Copyable {
+  readonly name: string
+  readonly state: 'running' | 'stopped'
+  /** Another one: there is something new to be copied. */
+  readonly mark: string
+}
+
+/** A copy that is kept here. */
+export interface Standby {
+  readonly name: string
+  /** Whose it is. */
+  readonly peer: string
+  readonly was: StoredMove['was']
+}
+
+/** Far above any clock. What says more is a lie: it is not to drive the tokens of this device to where numbers end. */
+const tokenMax = 2 ** 50
+/** How long an agent waits after a restart for those who have copies of it. */
+const copiesAskedMs = 3_000
+
+export class AgentCopies {
+  readonly #deps: MovesDeps
+  /** Agents that wait for a word of those who have copies of them, before they go on; what ends the waiting. */
+  readonly #held = new Map<string, () => void>()
+  /** Copies of which it was said that they were not begun. */
+  readonly #unbegun = new Set<string>()
+
+  constructor(deps: MovesDeps) {
+    this.#deps = deps
+  }
+
+  /** What may be copied: agents that run, and those that a person stopped, which a copy is not to begin again. */
+  copyable(): Copyable[] {
+    return this.#deps.store.agents().flatMap(({ name, state, token, turn, grants }) => {
+      if ((state !== 'running' && state !== 'stopped') || this.#held.has(name)) return []
+      return [{ name, state, mark: `${state} ${token} ${turn} ${grants}` }]
+    })
+  }
+
+  /** Copies that others may have, of what is here or was. */
+  all(): StoredMove[] {
+    return this.#deps.store.moves.all().filter(({ phase }) => phase === 'copied')
+  }
+
+  /** Whether there is still something here that a copy may be of. */
+  has(name: string): boolean {
+    const state = this.#deps.store.agent(name)?.state
+    return state === 'running' || state === 'stopped' || state === 'moving'
+  }
+
+  /** It, as it is now; it goes on. From now on the other device may have a copy. Throws MoveError, StoreError. */
+  copy(name: string, id: string, peer: string, holds: string | undefined): Promise<Uint8Array> {
+    const { store, clock } = this.#deps
+    return this.#deps.next(name, async () => {
+      leavable(this.#deps, name)
+      const whole = await wholeOf(this.#deps, name)
+      const bytes = packed(whole)
+      const { token } = whole.agent
+      store.moves.copied({ id, agent: name, peer, was: whole.was, token, atMs: clock.nowMs() }, holds)
+      await store.durable()
+      return bytes
+    })
+  }
+
+  /** The other device has no copy under this id. */
+  async uncopied(id: string): Promise<void> {
+    await this.notBegun(id)
+    this.#deps.store.moves.uncopied(id)
+    await this.#deps.store.durable()
+  }
+
+  /** The copy of an agent of `peer` that is kept here. */
+  holds(peer: string, agent: string): string | undefined {
+    const move = this.#deps.store.moves.of(agent)
+    return move?.phase === 'kept' && move.peer === peer ? move.id : undefined
+  }
+
+  standbys(): Standby[] {
+    const kept = this.#deps.store.moves.all().filter(({ phase }) => phase === 'kept')
+    return kept.map(({ agent: name, peer, was }) => ({ name, peer, was }))
+  }
+
+  /** Whether it goes on only when those answered who have copies of it and may have begun them; or nobody did for some seconds. */
+  waits(name: string): boolean {
+    const { clock, log } = this.#deps
+    if (!this.all().some(({ agent }) => agent === name)) return false
+    const letGo = () =>
+      this.letGo(name).catch((error) =>
+        log.warn('an agent does not go on', { agent: name, reason: moveReason(error) }),
+      )
+    this.#held.set(name, clock.after(copiesAskedMs, letGo))
+    return true
+  }
+
+  isHeld(name: string): boolean {
+    return this.#held.has(name)
+  }
+
+  /** The other device has its copy of this agent and has not begun it, or nobody says anything. */
+  letGo(name: string): Promise<void> {
+    const over = this.#held.get(name)
+    if (!over) return Promise.resolve()
+    over()
+    this.#held.delete(name)
+    return this.#deps.next(name, async () => goOn(this.#deps, name))
+  }
+
+  /** A device with a copy of this has not begun it. */
+  async notBegun(id: string): Promise<void> {
+    const move = this.#deps.store.moves.move(id)
+    if (move?.phase !== 'copied') return
+    this.#unbegun.add(id)
+    const left = this.all().some((copy) => copy.agent === move.agent && !this.#unbegun.has(copy.id))
+    if (!left) await this.letGo(move.agent)
+  }
+
+  async giveWay(move: StoredMove, token: number, at = move.peer): Promise<void> {
+    const { clock, store, log, removed, halt } = this.#deps
+    const { agent } = move
+    this.#held.get(agent)?.()
+    this.#held.delete(agent)
+    if (!this.has(agent) && store.agent(agent)?.state !== 'failed') return
+    await halt(agent)
+    const reason = `it went on on ${at} while this device was away: what it did here after its last copy is not known there`
+    store.moves.wentOn(move, token, clock.nowMs(), reason)
+    await store.durable()
+    removed(agent)
+    log.warn('an agent went on elsewhere while this device was away: it gives way', { agent, device: at })
+  }
+
+  /** Goes on with it under a token above that of a copy that was not to be begun; the other device lets go of that. */
+  async reclaim(move: StoredMove, token: number): Promise<void> {
+    const { store, log, halt } = this.#deps
+    const { agent, peer } = move
+    const stored = store.agent(agent)
+    if ((stored?.state !== 'running' && stored?.state !== 'stopped') || token > tokenMax) return
+    const what = { agent, device: peer }
+    log.warn('a device began a copy of an agent that it was not to begin: it goes on here', what)
+    this.#held.get(agent)?.()
+    this.#held.delete(agent)
+    await halt(agent)
+    store.moves.begun(
+      { ...move, was: stored.state },
+      higher(this.#deps.clock, Math.max(token, stored.token)),
+      'reclaimed',
+    )
+    await store.durable()
+    goOn(this.#deps, agent)
+  }
+}
