@@ -292,7 +292,26 @@ export interface Task {
   readonly within?: Duration
   /** So many times more, after so long; default 1 s. */
   readonly retry?: { readonly times: number; readonly wait?: Duration }
-  run(results: { readonly [task: string]: Json }): Promise<Json | undefined> | Promise<void>
+  /**
+   * `ctx`: a context of this try. When the try fails or takes longer than `within`, when another task has failed, and when all are cancelled, its
+   * calls that are under way are given up and throw `cancelled`, and so does each later one. What still has to be done then (release, tidy
+   * up) goes by the context around it.
+   */
+  run(
+    results: { readonly [task: string]: Json },
+    ctx: Context,
+  ): Promise<Json | undefined> | Promise<void> | Json | undefined | void
+}
+export interface TasksOptions {
+  /** Of all of them together. */
+  readonly within?: Duration
+  /** Default true: the first that fails ends all. False: those that do not come after it go on to their end, and then it is thrown. */
+  readonly failFast?: boolean
+}
+/** What all tasks gave, by their names; fails with what the first that failed has thrown. */
+export interface Tasks extends Promise<{ readonly [task: string]: Json }> {
+  /** Gives up what they have under way. None begins any more, and who awaits them gets `cancelled`. */
+  cancel(why?: string): void
 }
 
 export interface Context {
@@ -328,8 +347,8 @@ export interface Context {
     readonly message: Json
     reply(answer: Json): Promise<void>
   }>
-  /** Runs a graph of tasks; throws `cyclic` before anything runs. */
-  tasks(graph: { readonly [name: string]: Task }): Promise<{ readonly [task: string]: Json }>
+  /** Runs a graph of tasks. Throws `cyclic` before anything runs, `timeout` after `within`, and what a task has thrown. */
+  tasks(graph: { readonly [name: string]: Task }, options?: TasksOptions): Tasks
   lease(name: string, options?: { readonly ttl?: Duration; readonly within?: Duration }): Promise<Lease>
   log(...parts: readonly unknown[]): void
   readonly memory: Memory

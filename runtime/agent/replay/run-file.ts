@@ -33,7 +33,7 @@ const header = v.object({
   startedMs: v.number(),
   /** SHA-256 of the engine, hex, and what ran in every machine before the program. */
   engine: v.string(),
-  guest: v.object({ 'ganglion:guest': v.string(), 'ganglion:guest-checks': v.string() }),
+  guest: v.objectWithRest({ 'ganglion:guest': v.string() }, v.string()),
   /** Content of its bundle. */
   content: v.string(),
 })

@@ -15,7 +15,9 @@ export function readEngineFiles(): MachinesInit {
     wasm: readFileSync(fileURLToPath(import.meta.resolve('quickjs-wasi/quickjs.wasm'))),
     guest: {
       'ganglion:guest': stripped(new URL('./guest.ts', import.meta.url)),
+      'ganglion:guest-calls': stripped(new URL('./guest-calls.ts', import.meta.url)),
       'ganglion:guest-checks': stripped(new URL('./guest-checks.ts', import.meta.url)),
+      'ganglion:guest-tasks': stripped(new URL('./guest-tasks.ts', import.meta.url)),
     },
   }
 }

@@ -2,9 +2,10 @@
  * What each call of the context takes, and values and errors in words. It runs inside the machine, beside `guest.ts`, before the agent: a wrong argument is
  * an error where it was written, which says what would be right.
  */
-import type { CallOp } from '../turn.ts'
+import type { CallErrorCode, Duration } from '../contract.ts'
+import type { CallError, CallOp } from '../turn.ts'
 
-const { hasOwn, keys } = Object
+const { create, hasOwn, keys } = Object
 const { isFinite: isFiniteNumber, isSafeInteger } = Number
 const { isArray } = Array
 const { stringify } = JSON
@@ -136,6 +137,44 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
+export class CallFailed extends Error {
+  readonly code: CallErrorCode
+  constructor({ code, message }: CallError) {
+    super(message)
+    this.name = 'CallFailed'
+    this.code = code
+  }
+}
+
+export const failure = (code: CallErrorCode, message: string) => new CallFailed({ code, message })
+
+/** Options may be left out; what else is no object is an error, not no options. */
+export function given<T extends object>(options: T | undefined): Partial<T> {
+  if (options === undefined) return {}
+  if (!isRecord(options)) throw failure('bad-request', `options are an object, not ${kindOf(options)}`)
+  return options
+}
+
+const units: Record<string, number> = create(null)
+units['ms'] = 1
+units['s'] = 1e3
+units['m'] = 60e3
+units['h'] = 3_600e3
+units['d'] = 86_400e3
+
+export function millis(duration: Duration): number {
+  const written =
+    typeof duration === 'number' || typeof duration === 'string' ? `${duration}` : kindOf(duration)
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written) ?? []
+  const ms = amount === undefined ? Number.NaN : +amount * (units[unit ?? 'ms'] ?? Number.NaN)
+  if (!isFiniteNumber(ms))
+    throw failure(
+      'bad-request',
+      `not a duration: ${written.slice(0, 40)}; write 500, '30s', '5m', '2h' or '1d'`,
+    )
+  return ms
+}
+
 const duration: Shape = { what: 'a duration', fits: (value) => isFiniteNumber(value) || isText(value) }
 export const taskShapes: Shapes = {
   run: { what: 'a function', fits: (value) => typeof value === 'function' },
@@ -144,6 +183,10 @@ export const taskShapes: Shapes = {
   priority: maybe(anything),
   within: maybe(duration),
   retry: maybe(fields({ times: count, wait: maybe(duration) })),
+}
+export const tasksShapes: Shapes = {
+  within: maybe(duration),
+  failFast: maybe({ what: 'true or false', fits: (value) => typeof value === 'boolean' }),
 }
 
 /** A value in words, for the log: JSON where that can say it. */

@@ -21,11 +21,8 @@ export interface Program {
   readonly modules: Readonly<Record<string, string>>
 }
 
-/** What runs in every machine before its program, by the name of its module. */
-export interface Guest {
-  readonly 'ganglion:guest': string
-  readonly 'ganglion:guest-checks': string
-}
+/** What runs in every machine before its program, by the names of its modules: `ganglion:guest`, and what that imports. */
+export type Guest = { readonly 'ganglion:guest': string } & { readonly [module: string]: string }
 
 export interface MachineOptions {
   /** QuickJS, compiled once for all machines of a thread. */
@@ -68,6 +65,7 @@ const lostMax = 1_024
 /** What an agent may import besides its own modules. */
 const sdkName = 'ganglion'
 const sdk = 'export const agent = (definition) => definition\n'
+const guestPrefix = 'ganglion:guest'
 const sdkSpecifier = /^ganglion$|\/agent\/contract\.(ts|js)$/
 
 export class Machine implements Disposable {
@@ -210,7 +208,7 @@ export class Machine implements Disposable {
     this.#take = exports.getProp('take')
     this.#drain = exports.getProp('drain')
     this.#tokens = { take: this.#vm.exportHandle(this.#take), drain: this.#vm.exportHandle(this.#drain) }
-    const source = textOf(program, program.entry)
+    const source = textOf(program.modules, program.entry)
     if (source === undefined) throw new ProgramError(`there is no ${program.entry} in the program`)
     const module = await this.#evaluate(program.entry, source)
     this.#manifest = this.#withLost((lost) =>
@@ -281,8 +279,8 @@ export class Machine implements Disposable {
 
   #module(name: string): string {
     if (name === sdkName) return sdk
-    if (name === 'ganglion:guest-checks') return this.#options.guest[name]
-    const source = textOf(this.#options.program, name)
+    const { guest, program } = this.#options
+    const source = name.startsWith(guestPrefix) ? textOf(guest, name) : textOf(program.modules, name)
     if (source === undefined) throw noModule(name)
     return source
   }
@@ -297,7 +295,7 @@ export class Machine implements Disposable {
 }
 
 /** A program may ask for `constructor`, which every object has and no program. */
-function textOf({ modules }: Program, name: string): string | undefined {
+function textOf(modules: Readonly<Record<string, string>>, name: string): string | undefined {
   return Object.hasOwn(modules, name) ? modules[name] : undefined
 }
 
@@ -310,9 +308,9 @@ function noModule(name: string): Error {
 
 /** `./notes.js` as written in `./lib/a.js` is `./lib/notes.js`; types are stripped, so `.ts` and `.js` name one module. */
 export function resolveModule(from: string, specifier: string): string {
-  if (from === 'ganglion:guest') return `ganglion:${specifier.slice('./'.length, -'.ts'.length)}`
+  if (from.startsWith(guestPrefix)) return `ganglion:${specifier.slice('./'.length, -'.ts'.length)}`
   // What the guest is made of is for nobody else to import.
-  if (specifier.startsWith('ganglion:')) return `./${specifier}`
+  if (specifier.startsWith(guestPrefix)) return `./${specifier}`
   if (sdkSpecifier.test(specifier)) return sdkName
   if (!/^\.{1,2}\//.test(specifier)) return specifier
   const levels = from.split('/').slice(0, -1)

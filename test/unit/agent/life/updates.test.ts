@@ -18,7 +18,7 @@ const telling = `for (const key of ['a', 'b', 'c']) {
 const now = 'not a duration'
 const older = 'no time that we know'
 /** Guests of before [vm-10] took no notice of promises that nothing waits for. */
-const [heard, unheard] = ['lost.length > 0', 'false']
+const [heard, unheard] = ['heard.length > 0', 'false']
 
 const said = (agents: Agents) => agents.log('one', 99).map(({ text }) => text)
 

@@ -1,5 +1,6 @@
 /** `ctx.tasks`: what runs when, what it is handed, and what a task that fails or takes too long does to the others. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { Json } from '../../../../runtime/agent/contract.ts'
 import { readEngineFiles } from '../../../../runtime/agent/vm/engine-files.ts'
 import { Machine } from '../../../../runtime/agent/vm/machine.ts'
 
@@ -9,26 +10,42 @@ const nowMs = 1_800_000_000_000
 const unavailable = { code: 'unavailable', message: 'not now' } as const
 
 /** An agent that runs one graph of tasks and ends with its results, or with the code and words of what it threw. */
-async function tasksOf(graph: string) {
-  const source = `export default { name: 'a', async run(ctx) {
-    try { return await ctx.tasks({ ${graph} }) } catch ({ code, message }) { return [code, message] }
-  } }`
+const tasksOf = (graph: string, options = '{}') =>
+  programOf(
+    `try { return await ctx.tasks({ ${graph} }, ${options}) } catch ({ code, message }) { return [code, message] }`,
+  )
+
+async function programOf(body: string) {
+  const source = `export default { name: 'a', async run(ctx) { ${body} } }`
   const program = { entry: './a.js', modules: { './a.js': source } }
-  const machine = await Machine.create({ wasm, guest, seed: 7, program }, nowMs)
+  const options = { wasm, guest, seed: 7, program }
+  let machine = await Machine.create(options, nowMs)
   const turn = (atMs: number, inputs: Parameters<Machine['turn']>[1]) => {
     const said = machine.turn(nowMs + atMs, inputs)
     if (!said.ok) throw new Error(`the turn has faulted: ${JSON.stringify(said)}`)
-    const { calls, end } = said.output
+    const { calls, cancels, end } = said.output
     const asked = calls.map(
       ({ id, op, args }) => `${id} ${op} ${args['key'] ?? Number(args['atMs']) - nowMs}`,
     )
-    return end === undefined ? asked : end
+    return end === undefined ? [...asked, ...cancels.map((id) => `left ${id}`)] : end
   }
   return {
     begin: () => turn(0, [{ kind: 'start', device: 'hub' }]),
-    answer: (id: number, value: string, atMs = 0) => turn(atMs, [{ kind: 'settle', id, ok: true, value }]),
+    items: (id: number, values: Json[]) =>
+      turn(
+        0,
+        values.map((value) => ({ kind: 'item', id, value }) as const),
+      ),
+    answer: (id: number, value: Json, atMs = 0) => turn(atMs, [{ kind: 'settle', id, ok: true, value }]),
     wake: (id: number, atMs: number) => turn(atMs, [{ kind: 'settle', id, ok: true, value: undefined }]),
     fail: (id: number, atMs = 0) => turn(atMs, [{ kind: 'settle', id, ok: false, error: unavailable }]),
+    /** Goes on as another machine, of the image of this one. */
+    restore: async () => {
+      const { [Symbol.dispose]: drop } = machine
+      const restored = await Machine.restore(options, machine.image())
+      drop.call(machine)
+      machine = restored
+    },
     [Symbol.dispose]: () => machine[Symbol.dispose](),
   }
 }
@@ -105,4 +122,147 @@ test('within is the time of each try: one that took too long is tried again', as
   expect(tasks.wake(2, 2_000)).toEqual(['3 sleep 3000'])
   expect(tasks.wake(3, 3_000)).toEqual(['4 memory.get slow', '5 sleep 5000'])
   expect(tasks.answer(4, 'done', 4_000)).toEqual({ ok: true, value: { slow: 'done' } })
+})
+
+describe('what a task has under way through its own context', () => {
+  const get = (name: string) => `${name}: { run: (_, ctx) => ctx.memory.get('${name}') }`
+
+  test('is given up when another task has failed, and what comes after none of them never begins [vm-11]', async () => {
+    using tasks = await programOf(`
+      const all = ctx.tasks({ ${get('fails')}, ${get('other')},
+        tells: { run: async (_, ctx) => { try { await ctx.sleep('1h') } catch ({ code, message }) { caught = [code, message] } } },
+        after: { after: ['other'], run: () => ctx.memory.get('after') } })
+      let caught
+      const thrown = await all.catch(({ code }) => code)
+      await ctx.memory.set('key', 1)
+      return [thrown, caught]`)
+    expect(tasks.begin()).toEqual(['1 memory.get fails', '2 memory.get other', '3 sleep 3600000'])
+    expect(tasks.fail(1)).toEqual(['4 memory.set key', 'left 2', 'left 3'])
+    expect(tasks.answer(2, 'nobody waits for it')).toEqual([])
+    expect(tasks.wake(4, 1)).toEqual({
+      ok: true,
+      value: ['unavailable', ['cancelled', 'the tasks ended: CallFailed: not now']],
+    })
+  })
+
+  test('goes on where that was asked for: the first failure is thrown when all have ended [vm-11]', async () => {
+    using tasks = await tasksOf(`${get('fails')}, ${get('other')}`, '{ failFast: false }')
+    expect(tasks.begin()).toEqual(['1 memory.get fails', '2 memory.get other'])
+    expect(tasks.fail(1)).toEqual([])
+    expect(tasks.answer(2, 'heard')).toEqual({ ok: true, value: ['unavailable', 'not now'] })
+  })
+
+  test('is given up when the try takes too long, and the next try has its own; its timer goes with a try that ended [vm-11]', async () => {
+    using tasks = await tasksOf(
+      `slow: { within: '2s', retry: { times: 1, wait: '1s' }, run: async (_, ctx) => [await ctx.memory.get('a'), await ctx.memory.get('b')] },
+       last: { after: ['slow'], run: () => ctx.memory.get('last') }`,
+    )
+    expect(tasks.begin()).toEqual(['1 memory.get a', '2 sleep 2000'])
+    expect(tasks.answer(1, 'A', 500)).toEqual(['3 memory.get b'])
+    expect(tasks.wake(2, 2_000)).toEqual(['4 sleep 3000', 'left 3'])
+    expect(tasks.wake(4, 3_000)).toEqual(['5 memory.get a', '6 sleep 5000'])
+    expect(tasks.answer(5, 'A', 3_100)).toEqual(['7 memory.get b'])
+    expect(tasks.answer(7, 'B', 3_200)).toEqual(['8 memory.get last', 'left 6'])
+  })
+
+  test('is given up when all together take too long [vm-11]', async () => {
+    using tasks = await programOf(`
+      const graph = { ${get('one')}, two: { run: (_, ctx) => ctx.tasks({ ${get('inner')} }) } }
+      const { code, message } = await ctx.tasks(graph, { within: '5s' }).catch((error) => error)
+      await ctx.memory.set(code, message)`)
+    expect(tasks.begin()).toEqual(['1 sleep 5000', '2 memory.get one', '3 memory.get inner'])
+    expect(tasks.wake(1, 5_000)).toEqual(['4 memory.set timeout', 'left 2', 'left 3'])
+  })
+
+  test('is given up when the program cancels, also inside tasks of a task, and after a restore [vm-11] [vm-2]', async () => {
+    using tasks = await programOf(`
+      const all = ctx.tasks({ ${get('one')}, two: { run: (_, ctx) => ctx.tasks({ ${get('inner')} }) } })
+      const report = ctx.on('light.*')
+      await report.next()
+      all.cancel('somebody came home')
+      all.cancel('again')
+      const thrown = await all.catch(({ code, message }) => [code, message])
+      await ctx.memory.set(thrown.join(': '), 1)`)
+    expect(tasks.begin()).toEqual(['1 on NaN', '2 memory.get one', '3 memory.get inner'])
+    await tasks.restore()
+    expect(tasks.items(1, [{}])).toEqual([
+      '4 memory.set cancelled: somebody came home',
+      ...['left 2', 'left 3'],
+    ])
+  })
+
+  test('begins no more once it was given up: what was asked for in the same turn never was, and later calls throw [vm-11]', async () => {
+    using tasks = await programOf(`
+      let own
+      const all = ctx.tasks({ one: { run: (_, ctx) => { own = ctx; return ctx.memory.get('one') } } })
+      await 1
+      all.cancel()
+      const codes = []
+      for (const asked of [all, own.sleep(1), own.on('light.*').next(), own.entity('light.hall').read(), own.tasks({ ${get('x')} })])
+        codes.push(await asked.catch(({ code }) => code))
+      await ctx.memory.set(codes.join(), 1)`)
+    expect(tasks.begin()).toEqual(['2 memory.set cancelled,cancelled,cancelled,cancelled,cancelled'])
+  })
+
+  test('that nobody awaits any more ends nobody when it is given up, and what a task throws by itself does [vm-10] [vm-11]', async () => {
+    const body = (late: string) => `
+      const all = ctx.tasks({ one: { run: async (_, ctx) => {
+        const left = (async () => { try { await ctx.sleep('1h') } finally { ${late} } })()
+        await ctx.memory.get('one')
+        await left
+      } } })
+      await ctx.memory.get('go')
+      all.cancel()
+      await ctx.memory.set('key', 1)`
+    using quiet = await programOf(body(''))
+    expect(quiet.begin()).toEqual(['1 memory.get go', '2 sleep 3600000', '3 memory.get one'])
+    expect(quiet.answer(1, 'go')).toEqual(['4 memory.set key', 'left 2', 'left 3'])
+    using loud = await programOf(body(`throw new Error('of its own')`))
+    loud.begin()
+    expect(loud.answer(1, 'go')).toMatchObject({ ok: false, error: expect.stringMatching('of its own') })
+  })
+
+  test('that only ends something is not given up: a lease is released, a call answered [vm-11]', async () => {
+    using tasks = await programOf(`
+      const all = ctx.tasks({ one: { run: async (_, ctx) => {
+        const held = await ctx.lease('pump')
+        try { await ctx.sleep('1h') } finally { await held.release() }
+      } } })
+      await ctx.memory.get('go')
+      all.cancel()
+      await ctx.memory.get('more')`)
+    expect(tasks.begin()).toEqual(['1 memory.get go', '2 lease NaN'])
+    expect(tasks.answer(2, { token: 5 })).toEqual(['3 sleep 3600000'])
+    expect(tasks.answer(1, 'go')).toEqual(['4 memory.get more', '5 release NaN', 'left 3'])
+  })
+
+  test('goes on where the task has ended well, also an item of a stream that still comes [vm-11]', async () => {
+    using tasks = await tasksOf(
+      `one: { run: (_, ctx) => { ctx.memory.set('late', 1).catch(() => {}); return 5 } }, ${get('two')}`,
+    )
+    expect(tasks.begin()).toEqual(['1 memory.set late', '2 memory.get two'])
+    expect(tasks.answer(2, 'end')).toEqual({ ok: true, value: { one: 5, two: 'end' } })
+  })
+
+  test('of a stream is not handed out any more when it was given up [vm-11]', async () => {
+    using tasks = await programOf(`
+      const seen = []
+      const all = ctx.tasks({ one: { run: async (_, ctx) => {
+        for await (const { n } of ctx.on('light.*')) { seen.push(n); if (n === 1) all.cancel() }
+      } } })
+      await all.catch(() => {})
+      await ctx.memory.set(seen.join(), 1)`)
+    tasks.begin()
+    expect(tasks.items(1, [{ n: 0 }, { n: 1 }, { n: 2 }])).toEqual(['2 memory.set 0,1', 'left 1'])
+  })
+
+  test.each([
+    [`'all'`, 'options are an object, not a string'],
+    [`{ failFast: 'no' }`, 'tasks: failFast is a string, not true or false'],
+    [`{ within: 'soon' }`, `not a duration: soon; write 500, '30s', '5m', '2h' or '1d'`],
+    [`{ signal: {} }`, 'tasks: nothing is called signal here'],
+  ])('options %s are an error before anything runs', async (options, message) => {
+    using tasks = await tasksOf(get('one'), options)
+    expect(tasks.begin()).toEqual({ ok: true, value: ['bad-request', message] })
+  })
 })
