@@ -327,7 +327,9 @@ export class AgentCalls {
     const known = await agents.get()
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
     await this.#inLine(`agent ${bundle.name}`, () =>
-      this.#recorded({ ask: 'run', ...what, by: person.shown }, () => known.run(bundle, grants, ask)),
+      this.#recorded({ ask: 'run', ...what, by: person.shown }, () =>
+        known.run({ ...bundle, restartsMax: agents.restartsMax(bundle.name) }, grants, ask),
+      ),
     )
     return { name: bundle.name, program: bundle.hash, grants }
   }

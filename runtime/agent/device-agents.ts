@@ -29,7 +29,9 @@ import { parseGrants } from './permissions/grant.ts'
 import { isStillGranted } from './permissions/judge.ts'
 import { effective, type Policy, touchesNever } from './permissions/policy.ts'
 import { Recordings, recordingsIn } from './replay/recordings.ts'
+import { schedulerOf } from './scheduler/device-resources.ts'
 import type { DeviceSchedule } from './scheduler/device-schedule.ts'
+import type { Scheduler } from './scheduler/scheduler.ts'
 import { hostName, type Service } from './service.ts'
 import { agentsFile, agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
@@ -57,6 +59,8 @@ export interface DeviceAgentsDeps {
   readonly identity: Identity
   readonly audit: Pick<DeviceAudit, 'get'>
   readonly services: readonly Service[]
+  /** Who has what agents share, on a device where others wait there too; absent: its own. Closed with the agents. */
+  readonly scheduler?: Scheduler
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
   /** What this device answers an agent that calls it. */
@@ -81,6 +85,7 @@ export class DeviceAgents implements AsyncDisposable {
   }
   readonly #deps: DeviceAgentsDeps
   readonly #config: DeviceConfig
+  readonly #scheduler: Scheduler
   readonly #stop = new AbortController()
   readonly #priorities = new Map<string, Priority>()
   #agents: Promise<Agents> | undefined
@@ -117,6 +122,7 @@ export class DeviceAgents implements AsyncDisposable {
     this.#policy = policy
     this.#deps = deps
     this.#config = config
+    this.#scheduler = deps.scheduler ?? schedulerOf(deps.clock, config.agents)
   }
 
   get policy(): Policy {
@@ -169,16 +175,22 @@ export class DeviceAgents implements AsyncDisposable {
     return running ? running.some(({ grants }) => mayDecide(grants, subject)) : this.#agents !== undefined
   }
 
+  /** How often in an hour an agent of this name begins anew that failed, where it is run here. */
+  restartsMax(agent: string): number {
+    const { byName, restartsPerHour } = this.#config.agents
+    return byName[agent]?.restartsPerHour ?? restartsPerHour
+  }
+
   /** What agents use and wait for now. */
   async top(): Promise<TopResult> {
     const agents = await this.known()
-    const { scheduler, accounts } = this.#schedule ?? {}
+    const scheduler = this.#scheduler
     return topOf({
       agents: agents?.list() ?? [],
-      usage: accounts?.report() ?? [],
-      loads: scheduler?.loads() ?? [],
+      usage: this.#schedule?.accounts.report() ?? [],
+      loads: agents ? scheduler.loads() : [],
       priorityOf: this.#priorityOf,
-      waitsOf: (agent) => scheduler?.waitsOf(agent) ?? [],
+      waitsOf: (agent) => scheduler.waitsOf(agent),
     })
   }
 
@@ -212,6 +224,7 @@ export class DeviceAgents implements AsyncDisposable {
     this.#deps.across?.[Symbol.dispose]()
     const agents = await this.#agents?.catch(() => undefined)
     await agents?.[Symbol.asyncDispose]()
+    this.#scheduler.close()
     await this.#parts?.[Symbol.asyncDispose]()
   }
 
@@ -228,7 +241,7 @@ export class DeviceAgents implements AsyncDisposable {
     await using parts = new AsyncDisposableStack()
     const schedule = parts.use(
       await code.openSchedule(
-        { clock, log, own: identity.device, priorityOf: this.#priorityOf },
+        { clock, log, own: identity.device, scheduler: this.#scheduler, priorityOf: this.#priorityOf },
         shared,
         signal,
       ),

@@ -1,10 +1,9 @@
 /** `device.agents`: whether programs of agents run on this device, and how much of it they may use. */
 import * as v from 'valibot'
 import { deviceId } from '../wire/signed.ts'
+import { byNameSchema, count, limitsOfAll } from './agent-limits.ts'
 import { policySchema } from './policy.ts'
 import { toolServersSchema } from './tool-servers.ts'
-
-const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
 export const agentsSchema = v.strictObject({
   enabled: v.optional(v.boolean(), true),
@@ -123,17 +122,9 @@ export const agentsSchema = v.strictObject({
     }),
     {},
   ),
-  /** Of each agent. Beyond those of a minute it waits, beyond those of a day it is refused. */
-  quota: v.optional(
-    v.strictObject({
-      cpuMsPerMinute: v.optional(count(960_000), 15_000),
-      engineMsPerMinute: v.optional(count(960_000), 30_000),
-      tokensPerDay: v.optional(count(1e9), 500_000),
-      bytesPerDay: v.optional(count(1e12), 100_000_000),
-      /** In the money that prices are given in. */
-      moneyPerDay: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(1e6)), 1),
-    }),
-    {},
-  ),
+  /** Of each agent. */
+  ...limitsOfAll,
+  /** The same of one agent: what is not said here is as for all. */
+  byName: v.optional(byNameSchema, {}),
 })
 export type AgentsConfig = v.InferOutput<typeof agentsSchema>

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Agents, type AgentsDeps } from '../../runtime/agent/agents.ts'
+import { schedulerOf } from '../../runtime/agent/scheduler/device-resources.ts'
 import { openSchedule } from '../../runtime/agent/scheduler/device-schedule.ts'
 import type { Service } from '../../runtime/agent/service.ts'
 import { realClock } from '../../runtime/base/clock.ts'
@@ -20,6 +21,7 @@ const quota = {
   engineMsPerMinute: 1,
   tokensPerDay: 1,
   bytesPerDay: 1e9,
+  joulesPerDay: 1e6,
   moneyPerDay: 1,
 }
 const source = (name: string) => `export default { name: '${name}', wants: [], async run(ctx) {
@@ -130,9 +132,10 @@ async function tickAgents(
     },
   }
   const deps = { clock: realClock, log: silentLog }
-  const shared = { directory, threads, max: agents, quota, budget }
+  const shared = { directory, threads, max: agents, quota, budget, limits: {}, byName: {} }
+  const scheduler = schedulerOf(realClock, shared)
   await using schedule = await openSchedule(
-    { ...deps, own: 'bench', priorityOf: () => 'background' },
+    { ...deps, own: 'bench', scheduler, priorityOf: () => 'background' },
     shared,
     signal,
   )

@@ -112,16 +112,18 @@ describe('what an answer cost', () => {
     const { said, sharing } = noted()
     const far = { reach: 'site', price: 0.25, sharing } as const
     expect(await infer({ model: 'floats', inputs: [x], privacy: 'site' }, far)).toMatchObject({ ok: true })
-    expect(said).toEqual([['gateway', true], { money: 0.25 }])
+    // There and back: the request as JSON, the answer's number as four bytes.
+    const bytes = Buffer.byteLength(JSON.stringify([x])) + 4
+    expect(said).toEqual([['gateway', true], { money: 0.25, bytes }])
   })
 
   it('is nothing at the device itself, and what may not leave it draws on no budget', async () => {
     const near = noted()
     await infer({ model: 'floats', inputs: [x], privacy: 'site' }, near)
-    expect(near.said).toEqual([['gateway', false], { money: 0 }])
+    expect(near.said).toEqual([['gateway', false], { money: 0, bytes: 0 }])
     const here = noted()
     await infer({ model: 'floats', inputs: [x] }, here)
-    expect(here.said).toEqual([{ money: 0 }])
+    expect(here.said).toEqual([{ money: 0, bytes: 0 }])
   })
 
   it('is what was sent also where no answer came', async () => {

@@ -31,6 +31,8 @@ export interface AccountsOptions {
   readonly directory: string
   /** Of each agent. */
   readonly quotas: readonly Quota[]
+  /** Instead of `quotas`, for agents of these names. */
+  readonly byName?: ReadonlyMap<string, readonly Quota[]>
   readonly energy?: EnergyModel
   /** Accounts kept: the one that was charged longest ago goes. */
   readonly accountsMax?: number
@@ -85,7 +87,7 @@ export class Accounts implements AsyncDisposable {
   private constructor({ clock, log }: { clock: Clock; log: Log }, options: AccountsOptions) {
     this.#clock = clock
     this.#log = log.named('accounts')
-    this.#options = { energy: energyOfBoard, accountsMax: 1_024, ...options }
+    this.#options = { energy: energyOfBoard, accountsMax: 1_024, byName: new Map(), ...options }
   }
 
   /** `turns`: those that this was. */
@@ -108,17 +110,28 @@ export class Accounts implements AsyncDisposable {
   async admit(agent: string, whats: readonly Metered[], signal: AbortSignal): Promise<string | undefined> {
     for (;;) {
       signal.throwIfAborted()
-      const nowMs = this.#clock.monotonicMs()
-      const over = this.#accounts
-        .get(agent)
-        ?.quotas.filter(({ quota, bucket }) => whats.includes(quota.what) && bucket.left(nowMs) <= 0)
-      if (!over || over.length === 0) return undefined
-      const refusing = over.find(({ quota }) => quota.over === 'refuse')
-      if (refusing) return `${agent} has used ${describe(refusing.quota)}`
-      // What came back meanwhile is worth a turn only when it is more than nothing.
-      const waits = over.map(({ quota, bucket }) => bucket.waitMs(quota.max * crumb, nowMs))
-      await sleep(this.#clock, Math.min(lookAgainMs, Math.max(1, ...waits)), signal)
+      const refused = this.refusal(agent, whats)
+      if (refused !== undefined) return refused
+      const over = this.#over(agent, whats)
+      if (over.length === 0) return undefined
+      await this.#wait(over, signal)
     }
+  }
+
+  /** Waits as long as any quota of these is used up: for what cannot be refused. Throws the signal's reason. */
+  async pace(agent: string, whats: readonly Metered[], signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted()
+      const over = this.#over(agent, whats)
+      if (over.length === 0) return
+      await this.#wait(over, signal)
+    }
+  }
+
+  /** The line with which a quota refuses it now. */
+  refusal(agent: string, whats: readonly Metered[]): string | undefined {
+    const refusing = this.#over(agent, whats).find(({ quota }) => quota.over === 'refuse')
+    return refusing && `${agent} has used ${describe(refusing.quota)}`
   }
 
   /** The busiest first. */
@@ -139,9 +152,22 @@ export class Accounts implements AsyncDisposable {
     await this.#keeping
   }
 
+  #over(agent: string, whats: readonly Metered[]): Account['quotas'] {
+    const nowMs = this.#clock.monotonicMs()
+    const quotas = this.#accounts.get(agent)?.quotas ?? []
+    return quotas.filter(({ quota, bucket }) => whats.includes(quota.what) && bucket.left(nowMs) <= 0)
+  }
+
+  /** What came back meanwhile is worth a turn only when it is more than nothing. */
+  #wait(over: Account['quotas'], signal: AbortSignal): Promise<void> {
+    const nowMs = this.#clock.monotonicMs()
+    const waits = over.map(({ quota, bucket }) => bucket.waitMs(quota.max * crumb, nowMs))
+    return sleep(this.#clock, Math.min(lookAgainMs, Math.max(1, ...waits)), signal)
+  }
+
   #of(agent: string, kept?: KeptAccounts['agents'][string], awayMs = 0): Account {
     const known = this.#accounts.get(agent)
-    const account = known ?? this.#opened(kept, awayMs)
+    const account = known ?? this.#opened(agent, kept, awayMs)
     // Last in the map: charged last.
     this.#accounts.delete(agent)
     this.#accounts.set(agent, account)
@@ -150,14 +176,15 @@ export class Accounts implements AsyncDisposable {
     return account
   }
 
-  #opened(kept: KeptAccounts['agents'][string] | undefined, awayMs: number): Account {
+  #opened(agent: string, kept: KeptAccounts['agents'][string] | undefined, awayMs: number): Account {
+    const { quotas, byName } = this.#options
     const nowMs = this.#clock.monotonicMs()
     const used = Object.fromEntries(metered.map((what) => [what, kept?.used[what] ?? 0])) as Account['used']
     return {
       used,
       turns: kept?.turns ?? 0,
       memoryBytes: kept?.memoryBytes ?? 0,
-      quotas: this.#options.quotas.map((quota) => {
+      quotas: (byName.get(agent) ?? quotas).map((quota) => {
         const { what, max, perMs } = quota
         return { quota, bucket: new Bucket({ max, perMs }, nowMs - awayMs, kept?.left[what]) }
       }),

@@ -5,6 +5,7 @@
 import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { TurnCost } from '../turn.ts'
+import { processor } from './device-resources.ts'
 import type { Scheduler } from './scheduler.ts'
 
 export interface AgentTurnsDeps {
@@ -14,8 +15,6 @@ export interface AgentTurnsDeps {
   readonly priorityOf: (agent: string) => Priority
 }
 
-/** The resource of the scheduler that turns are taken from. */
-export const processor = 'processor'
 /** Weight of the last turn in what the next one is expected to cost. */
 const newest = 0.25
 /** Agents whose cost is remembered: the one whose turn is longest ago goes. */
@@ -33,7 +32,7 @@ export class AgentTurns {
   /** Settles when the agent may take a turn; call what it gives, once, when that is over. Throws the signal's reason. */
   async turn(agent: string, signal: AbortSignal): Promise<(cost: TurnCost) => void> {
     const { scheduler, accounts, priorityOf } = this.#deps
-    await accounts.admit(agent, ['cpuMs'], signal)
+    await accounts.pace(agent, ['cpuMs', 'joules'], signal)
     const costMs = this.#costs.get(agent) ?? 0
     const request = { agent, priority: priorityOf(agent), costMs }
     const grant = await scheduler.acquire(processor, request, signal)

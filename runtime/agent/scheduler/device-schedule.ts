@@ -4,83 +4,68 @@ import type { Log } from '../../base/log.ts'
 import type { AgentsConfig } from '../../config/agents.ts'
 import type { Priority } from '../../wire/infer.ts'
 import { Accounts } from '../accounts/accounts.ts'
-import type { Quota } from '../accounts/usage.ts'
+import type { Metered, Quota } from '../accounts/usage.ts'
 import type { Service } from '../service.ts'
-import { AgentTurns, processor } from './agent-turns.ts'
-import { type Budgets, engine, scheduledService, thoughts } from './scheduled-service.ts'
-import { Scheduler } from './scheduler.ts'
+import { AgentTurns } from './agent-turns.ts'
+import { budgetsOf } from './device-resources.ts'
+import { scheduledService } from './scheduled-service.ts'
+import type { Scheduler } from './scheduler.ts'
 
 export interface DeviceSchedule extends AsyncDisposable {
-  readonly scheduler: Scheduler
   readonly accounts: Accounts
   readonly turns: AgentTurns
   /** The same services, each call of which takes its turn. */
   scheduled(services: readonly Service[]): readonly Service[]
 }
 
-/** One agent may have as many calls open as a machine allows; of them so many are under way. */
-const perAgent = { heldMax: 4, waitingMax: 256 }
-
 export async function openSchedule(
   {
     clock,
     log,
     own,
+    scheduler,
     priorityOf,
   }: {
     readonly clock: Clock
     readonly log: Log
     /** This device. */
     readonly own: string
+    /** The device's (`device-resources.ts`): also what others command here goes by it. */
+    readonly scheduler: Scheduler
     readonly priorityOf: (agent: string) => Priority
   },
-  {
-    directory,
-    threads,
-    max,
-    quota,
-    budget,
-  }: { readonly directory: string } & Pick<AgentsConfig, 'threads' | 'max' | 'quota' | 'budget'>,
+  config: { readonly directory: string } & Pick<AgentsConfig, 'quota' | 'byName' | 'budget'>,
   signal: AbortSignal,
 ): Promise<DeviceSchedule> {
-  const accounts = await Accounts.open({ clock, log }, { directory, quotas: quotasOf(quota) }, signal)
-  const budgets: Budgets = {
-    tokens: budget.tokensPerMinute,
-    gateway: budget.gatewayBytesPerMinute,
-    radio: budget.radioBytesPerMinute,
-  }
-  const scheduler = new Scheduler(clock, {
-    resources: [
-      // An agent asks for one turn at a time.
-      { name: processor, capacity: threads, queueMax: max },
-      { name: engine, capacity: 8, queueMax: 1_024, perAgent },
-      { name: thoughts, capacity: 4, queueMax: 256, perAgent: { heldMax: 2, waitingMax: 64 } },
-      ...Object.entries(budgets).map(([name, capacity]) => ({
-        ...{ name, capacity, refillMs: minuteMs, queueMax: 1_024, perAgent: { waitingMax: 256 } },
-      })),
-    ],
-  })
-  const deps = { clock, scheduler, accounts, priorityOf, own, budgets }
+  const { directory, quota, byName } = config
+  const ownQuotas = Object.entries(byName).map(([agent, one]) => [agent, quotasOf(quota, one.quota)] as const)
+  const accounts = await Accounts.open(
+    { clock, log },
+    { directory, quotas: quotasOf(quota), byName: new Map(ownQuotas) },
+    signal,
+  )
+  const deps = { clock, scheduler, accounts, priorityOf, own, budgets: budgetsOf(config) }
   return {
-    ...{ scheduler, accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
+    ...{ accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
     scheduled: (services) => services.map((service) => scheduledService(service, deps)),
-    async [Symbol.asyncDispose]() {
-      scheduler.close()
-      await accounts[Symbol.asyncDispose]()
-    },
+    [Symbol.asyncDispose]: () => accounts[Symbol.asyncDispose](),
   }
 }
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
 
-function quotasOf(quota: AgentsConfig['quota']): Quota[] {
-  const { cpuMsPerMinute, engineMsPerMinute, tokensPerDay, bytesPerDay, moneyPerDay } = quota
-  return [
-    { what: 'cpuMs', max: cpuMsPerMinute, perMs: minuteMs, over: 'wait' },
-    { what: 'engineMs', max: engineMsPerMinute, perMs: minuteMs, over: 'wait' },
-    { what: 'tokens', max: tokensPerDay, perMs: dayMs, over: 'refuse' },
-    { what: 'bytes', max: bytesPerDay, perMs: dayMs, over: 'refuse' },
-    { what: 'money', max: moneyPerDay, perMs: dayMs, over: 'refuse' },
-  ]
+type QuotaConfig = AgentsConfig['quota']
+const kinds: readonly (readonly [keyof QuotaConfig, Metered, number, Quota['over']])[] = [
+  ['cpuMsPerMinute', 'cpuMs', minuteMs, 'wait'],
+  ['engineMsPerMinute', 'engineMs', minuteMs, 'wait'],
+  ['tokensPerDay', 'tokens', dayMs, 'refuse'],
+  ['bytesPerDay', 'bytes', dayMs, 'refuse'],
+  ['joulesPerDay', 'joules', dayMs, 'refuse'],
+  ['moneyPerDay', 'money', dayMs, 'refuse'],
+]
+
+/** What `one` does not say is as of all. */
+function quotasOf(all: QuotaConfig, one: AgentsConfig['byName'][string]['quota'] = {}): Quota[] {
+  return kinds.map(([key, what, perMs, over]) => ({ what, max: one[key] ?? all[key], perMs, over }))
 }

@@ -18,6 +18,8 @@ export interface ResourceOptions {
   /** Those who may wait. */
   readonly queueMax: number
   readonly perAgent?: AgentLimits
+  /** Instead of `perAgent`, for agents of these names. */
+  readonly byName?: ReadonlyMap<string, AgentLimits>
 }
 
 export interface AgentLimits {
@@ -25,7 +27,7 @@ export interface AgentLimits {
   readonly heldMax?: number
   /** Its requests that wait. */
   readonly waitingMax?: number
-  /** How often it is served. */
+  /** Units that it is given in a time: of what is held as often as it is granted, of a budget what it really took. What it took beyond it is paid first. */
   readonly rate?: BucketOptions
 }
 
@@ -83,10 +85,10 @@ export class Resource<T extends Waiting = Waiting> {
 
   /** One line when it may not wait here. */
   add(one: T): string | undefined {
-    const { name, capacity, perAgent } = this.options
+    const { name, capacity } = this.options
     if (!(one.amount > 0 && one.amount <= capacity)) return `${name} has ${capacity}, never ${one.amount}`
     const use = this.#agents.get(one.agent)
-    const waitingMax = perAgent?.waitingMax ?? Infinity
+    const waitingMax = this.#limitsOf(one.agent)?.waitingMax ?? Infinity
     if (use && use.waiting >= waitingMax && !one.begun)
       return `${waitingMax} requests of ${one.agent} wait for ${name} already`
     if (!this.#line.push(one)) return `${this.options.queueMax} requests wait for ${name} already`
@@ -146,9 +148,11 @@ export class Resource<T extends Waiting = Waiting> {
   /** Gives back what was granted. `used`, of a budget: what it really took, which may be more than was asked. */
   giveBack(one: T, nowMs: number, used = one.amount): void {
     if (!this.#holders.delete(one)) return
-    if (this.#budget) this.#budget.take(used - one.amount, nowMs)
-    else this.#held -= one.amount
     const use = this.#agents.get(one.agent)
+    if (this.#budget) {
+      this.#budget.take(used - one.amount, nowMs)
+      use?.rate?.take(used - one.amount, nowMs)
+    } else this.#held -= one.amount
     if (use) use.held -= one.amount
     this.#forget(one.agent)
   }
@@ -158,7 +162,7 @@ export class Resource<T extends Waiting = Waiting> {
     const use = this.#use(one, nowMs)
     use.waiting -= 1
     use.held += one.amount
-    if (!one.begun) use.rate?.take(1, nowMs)
+    if (!one.begun) use.rate?.take(one.amount, nowMs)
     this.#holders.add(one)
     if (this.#budget) this.#budget.take(one.amount, nowMs)
     else this.#held += one.amount
@@ -193,17 +197,22 @@ export class Resource<T extends Waiting = Waiting> {
 
   /** Within what its agent may have. */
   #may({ agent, amount, begun }: T, nowMs: number): boolean {
-    const heldMax = this.options.perAgent?.heldMax
+    const heldMax = this.#limitsOf(agent)?.heldMax
     const use = this.#agents.get(agent)
     if (!use) return true
     if (heldMax !== undefined && use.held > 0 && use.held + amount > heldMax) return false
     return begun || !use.rate || use.rate.waitMs(1, nowMs) === 0
   }
 
+  #limitsOf(agent: string): AgentLimits | undefined {
+    const { perAgent, byName } = this.options
+    return byName?.get(agent) ?? perAgent
+  }
+
   #use({ agent }: T, nowMs: number): AgentUse {
     let use = this.#agents.get(agent)
     if (!use) {
-      const rate = this.options.perAgent?.rate
+      const rate = this.#limitsOf(agent)?.rate
       use = { held: 0, waiting: 0, rate: rate && new Bucket(rate, nowMs) }
       this.#agents.set(agent, use)
     }

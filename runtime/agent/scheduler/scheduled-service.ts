@@ -12,9 +12,10 @@ import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Charge, Metered } from '../accounts/usage.ts'
 import type { Json } from '../contract.ts'
-import { type Budget, failed, type Outcome, type Performing, type Service, type Sharing } from '../service.ts'
+import { failed, type Outcome, type Performing, type Service, type Sharing } from '../service.ts'
 import { leftOf } from '../services/waiting.ts'
 import type { CallOp } from '../turn.ts'
+import { type Budgets, commands, engine, entityLock, thoughts } from './device-resources.ts'
 import { type Grant, type ResourceRequest, ScheduleError, type Scheduler } from './scheduler.ts'
 
 export interface ScheduledDeps {
@@ -28,14 +29,9 @@ export interface ScheduledDeps {
   readonly budgets: Budgets
 }
 
-/** Resources of the scheduler beside the processor and the budgets. */
-export const engine = 'engine'
-export const thoughts = 'thoughts'
-
-export type Budgets = Readonly<Record<Budget, number>>
-
 interface Rule {
-  readonly within: readonly Metered[]
+  /** Quotas that it must be within; `said`: other devices hear of it. */
+  readonly within: (said: boolean) => readonly Metered[]
   /** What is held while the service works; absent: nothing. */
   readonly ask?: (
     scheduler: Scheduler,
@@ -43,7 +39,8 @@ interface Rule {
     request: ResourceRequest,
     signal: AbortSignal,
   ) => Promise<Grant>
-  readonly charge: (tookMs: number, args: Args) => Charge
+  /** What it cost beside what the service says itself. `answer`: what came of it, as far as it came to an end. */
+  readonly charge: (work: { tookMs: number; args: Args; answer: Json | undefined; said: boolean }) => Charge
   /** Whether other devices hear of it. */
   readonly isSaid: (args: Args) => boolean
 }
@@ -53,7 +50,6 @@ type Args = Performing['call']['args']
 const dueInMsMax = 86_400_000
 /** A topic, a signature, and what MQTT adds. */
 const messageBytes = 400
-const always = () => true
 const never = () => false
 const isElsewhere = (id: Json | undefined) => typeof id === 'string' && id.includes('@')
 
@@ -61,33 +57,33 @@ const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '
 
 /** What goes to other devices, and is little work here. */
 const said: Rule = {
-  within: ['bytes'],
-  charge: (_tookMs, args) => ({ bytes: bytesOf(args) + messageBytes }),
-  isSaid: always,
+  within: (out) => (out ? ['bytes'] : []),
+  charge: ({ args, answer, said: out }) =>
+    out ? { bytes: bytesOf(args) + bytesOf(answer) + messageBytes } : {},
+  isSaid: () => true,
 }
 
 const rules: Partial<Readonly<Record<CallOp, Rule>>> = {
-  command: {
-    within: ['bytes'],
-    ask: (scheduler, { entity }, request, signal) => scheduler.lock(`entity ${entity}`, request, signal),
-    charge: (_tookMs, args) => ({ bytes: bytesOf(args) }),
-    isSaid: ({ entity }) => isElsewhere(entity),
-  },
+  command: { ...said, ask: askCommand, isSaid: ({ entity }) => isElsewhere(entity) },
   infer: {
-    within: ['engineMs', 'bytes'],
+    within: () => ['engineMs', 'bytes', 'joules'],
     ask: (scheduler, _args, request, signal) => scheduler.acquire(engine, request, signal),
-    // Its queue included: what an agent holds of the engine is the slot.
-    charge: (tookMs, args) => ({ engineMs: tookMs, bytes: bytesOf(args) }),
+    // Its queue included: what an agent holds of the engine is the slot. Bytes are said by who knows where it went.
+    charge: ({ tookMs }) => ({ engineMs: tookMs }),
     isSaid: never,
   },
   think: {
-    within: ['tokens', 'money'],
+    within: () => ['tokens', 'money', 'engineMs', 'bytes', 'joules'],
     ask: (scheduler, _args, request, signal) => scheduler.acquire(thoughts, request, signal),
     // What it spends it says itself, step by step.
     charge: () => ({}),
     isSaid: never,
   },
-  tool: { within: ['bytes'], charge: (_tookMs, args) => ({ bytes: bytesOf(args) }), isSaid: never },
+  tool: {
+    within: () => ['bytes'],
+    charge: ({ args, answer }) => ({ bytes: bytesOf(args) + bytesOf(answer) }),
+    isSaid: never,
+  },
   call: { ...said, isSaid: ({ agent }) => isElsewhere(agent) },
   'board.set': said,
   'board.delete': said,
@@ -97,6 +93,27 @@ const rules: Partial<Readonly<Record<CallOp, Rule>>> = {
   'decide.agree': said,
   lease: said,
   release: said,
+}
+
+/** A command waits within its agent's limits first: what it holds then is the entity, and nobody's place. */
+async function askCommand(
+  scheduler: Scheduler,
+  { entity }: Args,
+  request: ResourceRequest,
+  signal: AbortSignal,
+): Promise<Grant> {
+  const slot = await scheduler.acquire(commands, request, signal)
+  try {
+    const lock = await scheduler.lock(entityLock(`${entity}`), request, signal)
+    const release = () => {
+      lock.release()
+      slot.release()
+    }
+    return { ...lock, release }
+  } catch (error) {
+    slot.release()
+    throw error
+  }
 }
 
 export function scheduledService(service: Service, deps: ScheduledDeps): Service {
@@ -121,7 +138,9 @@ async function perform(
   const priority = priorityOf(agent)
   const { id } = performing.call
   const args = ownNamed(performing.call.args, own)
-  const refused = await accounts.admit(agent, rule.within, signal)
+  const isSaid = rule.isSaid(args)
+  const within = rule.within(isSaid)
+  const refused = await accounts.admit(agent, within, signal)
   if (refused !== undefined) return failed('limit', refused)
   // Each call waits and holds by itself: an agent's others go on.
   const request = (): ResourceRequest => ({
@@ -129,6 +148,8 @@ async function perform(
     ...dueOf(clock, performing),
   })
   let grant: Grant | undefined
+  let startMs: number | undefined
+  let outcome: Outcome | undefined
   const draw: Sharing['draw'] = async (budget, amount, until) => {
     const most = Math.min(Math.max(1, Math.ceil(amount)), budgets[budget])
     const drawn = await scheduler.acquire(budget, { ...request(), amount: most }, until)
@@ -137,22 +158,26 @@ async function perform(
   try {
     grant = await rule.ask?.(scheduler, args, request(), signal)
     const bytes = bytesOf(args) + messageBytes
-    if (rule.isSaid(args)) (await draw('radio', bytes, signal))(bytes)
-    const startMs = clock.monotonicMs()
-    // What a thought has spent so far counts before its next step, and what others of the agent spent while it waited.
+    if (isSaid) (await draw('radio', bytes, signal))(bytes)
+    // What a thought has spent so far counts before its next step, and what others of the agent spent while it waited. It does not wait
+    // for a quota here: it would keep its place from others.
     const boundary = async (until: AbortSignal) => {
       await grant?.pause(until)
-      const spent = await accounts.admit(agent, rule.within, until)
+      const spent = accounts.refusal(agent, within)
       if (spent !== undefined) throw new ScheduleError('full', spent)
     }
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority }
-    const outcome = await service.perform({ ...performing, caller, sharing }, signal)
-    accounts.add(agent, rule.charge(clock.monotonicMs() - startMs, args))
+    startMs = clock.monotonicMs()
+    outcome = await service.perform({ ...performing, caller, sharing }, signal)
     return outcome
   } catch (error) {
     return asOutcome(error)
   } finally {
+    const answer = outcome?.ok ? outcome.value : undefined
+    // Also what was given up: it has been used.
+    if (startMs !== undefined)
+      accounts.add(agent, rule.charge({ tookMs: clock.monotonicMs() - startMs, args, answer, said: isSaid }))
     grant?.release()
   }
 }
@@ -164,10 +189,11 @@ function dueOf(clock: Clock, { call, askedMs }: Performing): Pick<ResourceReques
   return { dueInMs: Math.min(Math.max(0, leftOf(clock, deadlineMs, askedMs)), dueInMsMax) }
 }
 
-/** A thing of this device has one name, and so one lock, and no other device hears of it. */
+/** A thing or an agent of this device has one name, and so one lock, and no other device hears of it. */
 function ownNamed(args: Args, own: string): Args {
-  const { entity } = args
-  return typeof entity === 'string' ? { ...args, entity: ownId(entity, own) } : args
+  const { entity, agent } = args
+  if (typeof entity === 'string') return { ...args, entity: ownId(entity, own) }
+  return typeof agent === 'string' ? { ...args, agent: ownId(agent, own) } : args
 }
 
 function asOutcome(error: unknown): Outcome {

@@ -99,7 +99,8 @@ export function inferService({ clock, inference }: InferDeps): Service {
         throw error
       })
       drawn(answer.away ? bytes : 0)
-      sharing.spend({ money: answer.price ?? 0 })
+      const came = answer.outputs.reduce((sum, tensor) => sum + bytesOf(tensor), 0)
+      sharing.spend({ money: answer.price ?? 0, bytes: answer.away ? bytes + came : 0 })
       return answerOf(answer, request)
     } catch (error) {
       if (signal.aborted) return cancelled('infer')
@@ -119,6 +120,10 @@ async function last(chunks: AsyncIterable<InferChunk>): Promise<InferChunk> {
   if (!final?.final) throw new InferError('run', 'the answer has no end')
   return final
 }
+
+/** As it travels. */
+const bytesOf = ({ datatype, data }: Tensor) =>
+  datatype === 'BYTES' ? data.reduce((sum, text) => sum + Buffer.byteLength(text), 0) : data.byteLength
 
 function answerOf(
   { outputs, route = 'engine', privacy }: InferChunk,

@@ -194,3 +194,39 @@ test('[sched-6] an agent has no more at a time and no more often than its limits
   expect(againMs).toBeCloseTo(500)
   expect(resource.next(againMs)).toBe(mine[2])
 })
+
+test('[sched-6] an agent that is named has limits of its own, the others those of all', () => {
+  const byName = new Map([['lamp', { heldMax: 2, waitingMax: 1 }]])
+  const perAgent = { heldMax: 1, waitingMax: 3 }
+  const resource = new Resource<Asked>({ name: 'x', capacity: 8, queueMax: 8, perAgent, byName }, 0)
+  const asks = (agent: string, ids: number[]) => ids.map((id) => resource.add(asked({ id, agent })))
+  expect(asks('lamp', [1, 2])).toEqual([undefined, '1 requests of lamp wait for x already'])
+  expect(asks('other', [3, 4])).toEqual([undefined, undefined])
+  expect([0, 0, 0].map(() => resource.next(0)?.id)).toEqual([1, 3, undefined])
+  expect(asks('lamp', [5])).toEqual([undefined])
+  expect(resource.next(0)?.id).toBe(5)
+})
+
+test('[sched-6] of a budget an agent has no more in a time than its limit says, and pays first what it took beyond it', () => {
+  const perAgent = { rate: { max: 100, perMs: 60_000 } }
+  const resource = new Resource<Asked>(
+    { name: 'tokens', capacity: 10_000, refillMs: 60_000, queueMax: 8, perAgent },
+    0,
+  )
+  const [first, second, other] = [
+    asked({ id: 1, agent: 'poet', amount: 80 }),
+    asked({ id: 2, agent: 'poet', amount: 10 }),
+    asked({ id: 3, agent: 'other', amount: 10 }),
+  ]
+  resource.add(first)
+  expect(resource.next(0)).toBe(first)
+  resource.giveBack(first, 0, 160)
+  resource.add(second)
+  resource.add(other)
+  expect(resource.next(0)).toBe(other)
+  expect(resource.next(0)).toBeUndefined()
+  // 60 are owed, and one is to be there: 61 of 100 a minute.
+  const againMs = resource.lookAgainMs(0) ?? 0
+  expect(againMs).toBeCloseTo(36_600)
+  expect(resource.next(againMs)).toBe(second)
+})

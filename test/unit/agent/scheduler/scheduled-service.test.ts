@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { schedulerOf } from '../../../../runtime/agent/scheduler/device-resources.ts'
 import { openSchedule } from '../../../../runtime/agent/scheduler/device-schedule.ts'
 import {
   type Outcome,
@@ -17,26 +18,38 @@ import type { Priority } from '../../../../runtime/wire/infer.ts'
 
 const forever = new AbortController().signal
 const budget = { tokensPerMinute: 1_000, gatewayBytesPerMinute: 1e6, radioBytesPerMinute: 6_000 }
+const enough = {
+  ...{ cpuMsPerMinute: 60_000, engineMsPerMinute: 1_000, bytesPerDay: 1e6 },
+  ...{ tokensPerDay: 100, moneyPerDay: 1, joulesPerDay: 50 },
+}
 type Work = (sharing: Sharing, signal: AbortSignal, order: string[], agent: string) => Promise<void>
 
 /** A device's schedule before a service that takes a while, and what that was doing when. */
-async function scheduled(ops: readonly CallOp[], tookMs: number, work?: Work) {
+async function scheduled(
+  ops: readonly CallOp[],
+  tookMs: number,
+  work?: Work,
+  said: Partial<Parameters<typeof schedulerOf>[1]> = {},
+) {
   const directory = mkdtempSync(join(tmpdir(), 'schedule-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const clock = new VirtualClock()
   const priorityOf = (agent: string): Priority => (agent.startsWith('alarm') ? 'control' : 'background')
-  const quota = { cpuMsPerMinute: 60_000, tokensPerDay: 100, moneyPerDay: 1 }
-  const schedule = await openSchedule(
-    { clock, log: silentLog, own: 'attic', priorityOf },
-    {
-      directory,
-      threads: 1,
-      max: 8,
-      quota: { engineMsPerMinute: 1_000, bytesPerDay: 1e6, ...quota },
-      budget,
-    },
+  const config: Parameters<typeof schedulerOf>[1] = {
+    threads: 1,
+    max: 8,
+    limits: {},
+    byName: {},
+    budget,
+    ...said,
+  }
+  const scheduler = schedulerOf(clock, config)
+  const accounts = await openSchedule(
+    { clock, log: silentLog, own: 'attic', scheduler, priorityOf },
+    { directory, quota: enough, ...config },
     forever,
   )
+  const schedule = { scheduler, ...accounts }
   const order: string[] = []
   const slow: Service = {
     ops,
@@ -76,7 +89,7 @@ test('[sched-13] commands to one entity go one after the other, the most urgent 
   ])
   expect(schedule.scheduler.loads().every(({ used }) => used === 0)).toBe(true)
   expect(schedule.scheduler.loads().map(({ name }) => name)).toEqual([
-    ...['processor', 'engine', 'thoughts', 'tokens', 'gateway', 'radio'],
+    ...['processor', 'commands', 'engine', 'thoughts', 'tokens', 'gateway', 'radio'],
   ])
 })
 
@@ -216,7 +229,7 @@ test('[sched-14] when the device stops, who waits is told', async () => {
     const first = ask('a', { entity: 'light.hall' })
     const second = ask('b', { entity: 'light.hall' })
     await sleep(clock, 10)
-    await schedule[Symbol.asyncDispose]()
+    schedule.scheduler.close()
     expect(await second).toMatchObject({ ok: false, error: { code: 'unavailable' } })
     expect(await first).toMatchObject({ ok: true })
   })
@@ -284,4 +297,103 @@ test('[sched-14] [sched-5] more than there ever is of a budget is not waited for
   await clock.run(async () => {
     expect(await ask('a')).toMatchObject({ ok: true })
   })
+})
+
+test('[sched-6] an agent gives as many commands at once, and in a minute, as the device says, one by its name more', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 100, undefined, {
+    limits: { commands: { atOnce: 2, perMinute: 3 } },
+    byName: { b: { limits: { commands: { atOnce: 4 } }, quota: {} } },
+  })
+  const lamps = ['light.1', 'light.2', 'light.3', 'light.4']
+  await clock.run(() =>
+    Promise.all(
+      ['a', 'b'].flatMap((agent) => lamps.map((lamp) => ask(agent, { entity: `${lamp}${agent}` }))),
+    ),
+  )
+  const of = (agent: string) =>
+    order.filter((line) => line.startsWith(agent)).map((line) => line.split(' at ')[1])
+  expect(of('a').map(Number)).toEqual([0, 0, 100, expect.closeTo(20_000, -1)])
+  expect(of('b').map(Number)).toEqual([0, 0, 0, expect.closeTo(20_000, -1)])
+})
+
+test('[account-2] an agent that has used its joules has no model, and waits for its next turn; one by its name has more', async () => {
+  const { clock, schedule, ask } = await scheduled(['infer'], 0, undefined, {
+    byName: { rich: { limits: {}, quota: { joulesPerDay: 1_000 } } },
+  })
+  const turned: string[] = []
+  await clock.run(async () => {
+    for (const agent of ['poor', 'rich']) schedule.accounts.add(agent, { joules: 60 })
+    expect(await ask('rich')).toEqual({ ok: true })
+    expect(await ask('poor')).toMatchObject({
+      error: { code: 'limit', message: 'poor has used its 50 joules in 24 h' },
+    })
+    const turn = async (agent: string) => {
+      const over = await schedule.turns.turn(agent, forever)
+      turned.push(`${agent} at ${Math.round(clock.monotonicMs() / 60_000)} min`)
+      over({ cpuMs: 1, ticks: 1, memoryBytes: 1 })
+    }
+    await Promise.all(['poor', 'rich'].map(turn))
+  })
+  // 10 are owed of 50 a day, which is paid after 288 minutes; it looks each hour.
+  expect(turned).toEqual(['rich at 0 min', 'poor at 300 min'])
+})
+
+test('[account-1] [sched-5] bytes count that leave the device or come for an agent: answers too, and not what stays here', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'schedule-'))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
+  const clock = new VirtualClock()
+  const config = {
+    threads: 1,
+    max: 8,
+    limits: {},
+    byName: {},
+    budget: { ...budget, radioBytesPerMinute: 1e6 },
+  }
+  const scheduler = schedulerOf(clock, config)
+  const quota = { ...enough, bytesPerDay: 1e6 }
+  await using schedule = await openSchedule(
+    { clock, log: silentLog, own: 'attic', scheduler, priorityOf: () => 'background' },
+    { directory, quota, ...config },
+    forever,
+  )
+  const answer = 'x'.repeat(10_000)
+  const [service] = schedule.scheduled([
+    { ops: ['tool', 'call', 'command'], perform: async () => ({ ok: true, value: answer }) },
+  ])
+  let id = 0
+  const bytesAfter = async (op: CallOp, args: Performing['call']['args']) => {
+    id += 1
+    const agent = `agent-${id}`
+    const call = { id, op, args }
+    await service?.perform(
+      { caller: { agent, token: 1 }, call, resumed: false, askedMs: 0, emit: () => true },
+      forever,
+    )
+    return schedule.accounts.report().find((one) => one.agent === agent)?.used.bytes ?? 0
+  }
+  await clock.run(async () => {
+    expect(await bytesAfter('tool', { tool: 'weather' })).toBe(10_002 + 18)
+    expect(await bytesAfter('call', { agent: 'cook@hub', message: 1 })).toBe(10_002 + 32 + 400)
+    expect(await bytesAfter('call', { agent: 'cook@attic', message: 1 })).toBe(0)
+    expect(await bytesAfter('call', { agent: 'cook', message: 1 })).toBe(0)
+    expect(await bytesAfter('command', { entity: 'light.hall@hub' })).toBeGreaterThan(10_400)
+    expect(await bytesAfter('command', { entity: 'light.hall@attic' })).toBe(0)
+  })
+  // The radio has had what went to the hub, and nothing else.
+  const radio = scheduler.loads().find(({ name }) => name === 'radio')
+  expect(radio?.used).toBe(32 + 400 + 27 + 400)
+})
+
+test('[account-1] a call that is given up has used what it used', async () => {
+  const stop = new AbortController()
+  const { clock, schedule, ask } = await scheduled(['infer'], 700, async (_, signal) =>
+    signal.throwIfAborted(),
+  )
+  await clock.run(async () => {
+    const asked = ask('eager', {}, stop.signal)
+    await sleep(clock, 10)
+    stop.abort(new Error('no longer'))
+    await expect(asked).rejects.toThrow('no longer')
+  })
+  expect(schedule.accounts.report()).toMatchObject([{ agent: 'eager', used: { engineMs: 700 } }])
 })
