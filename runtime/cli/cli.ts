@@ -133,6 +133,8 @@ function addServerCommands(program: Command, run: Run): void {
     .option('--no-home', 'this machine’s own board and what is attached to it; nothing is simulated')
     .option('--no-demo', 'do not play the recording')
     .option('--devices <number>', 'so many devices, each with its share of the home; at most 16', '1')
+    .option('--agents', 'begin comfort agents also in a home or with a configuration of your own')
+    .option('--no-agents', 'begin no agents, whatever the home')
     .action((options) =>
       run(options, async (context) => (await import('./commands/up.ts')).up(options, context)),
     )

@@ -18,11 +18,15 @@ export interface HubPlan {
   readonly gatewayDir: string | undefined
   readonly devices: readonly DevicePlan[]
   readonly token: string | undefined
+  /** The agents of the home are to be begun where they are not there yet. */
+  readonly agents: boolean
 }
 
 export interface DevicePlan {
   /** Undefined: where the configuration says. */
   readonly stateDir: string | undefined
+  /** Where it keeps its state, whoever says so. */
+  readonly keeps: string
   readonly id: string
   /** Of the simulated home, as `deviceInput` takes it; undefined: all of it. */
   readonly share: string | undefined
@@ -35,6 +39,8 @@ interface Options extends DeviceInputOptions {
   readonly devices: string
   readonly config?: string
   readonly broker?: string
+  /** Undefined: in the home that is shipped for several devices, and in no other. */
+  readonly agents?: boolean
 }
 
 type Section = Record<string, unknown>
@@ -49,6 +55,7 @@ export function planHub(options: Options, context: Context): HubPlan {
   checkHome(device)
   const devices = countOf(options.devices)
   if (devices > 1) checkSeveral(options, device)
+  if (options.agents) checkAgents(options, device)
   if (file !== undefined) {
     checkBase(file, device.base, ofGateway)
     checkBroker(file, device.broker.url, broker ?? ofGateway['brokerUrl'])
@@ -57,6 +64,7 @@ export function planHub(options: Options, context: Context): HubPlan {
     gatewayDir: gatewayDir(ofGateway, context),
     devices: accepting(devicesOf(devices, device, deviceDir(ofDevice, context), context), ofDevice),
     token: gatewayToken() ?? tokenOf(ofGateway),
+    agents: options.agents ?? (devices > 1 && options.home === undefined && file === undefined),
   }
 }
 
@@ -76,7 +84,7 @@ function accepting(devices: readonly Omit<DevicePlan, 'acceptFrom'>[], { agents 
 /** The first is the one that there is without `--devices`; what it keeps and is called stays the same. */
 function devicesOf(
   devices: number,
-  { id }: DeviceConfig,
+  { id, stateDir: configured }: DeviceConfig,
   stateDir: string | undefined,
   { hubDir }: Context,
 ): Omit<DevicePlan, 'acceptFrom'>[] {
@@ -84,8 +92,9 @@ function devicesOf(
   return Array.from({ length: devices }, (_, at) => {
     const part = at + 1
     const share = devices === 1 ? undefined : `${part}/${devices}:${directory}`
-    if (at === 0) return { stateDir, id, share }
-    return { stateDir: join(hubDir, `device-${part}`), id: `${id}-${part}`, share }
+    if (at === 0) return { stateDir, keeps: stateDir ?? configured, id, share }
+    const own = join(hubDir, `device-${part}`)
+    return { stateDir: own, keeps: own, id: `${id}-${part}`, share }
   })
 }
 
@@ -103,6 +112,14 @@ function checkSeveral({ home }: Options, { hardware }: DeviceConfig): void {
   if (home === false || hardware)
     throw new UsageError(
       `--devices: several devices share a simulated home: leave out ${home === false ? '--no-home' : 'device.hardware'}`,
+    )
+}
+
+/** What is granted without a question is granted in a simulated home, and on nobody's own things. */
+function checkAgents({ home }: Options, { hardware }: DeviceConfig): void {
+  if (home === false || hardware)
+    throw new UsageError(
+      `--agents: begins agents in a simulated home only: leave out ${home === false ? '--no-home' : 'device.hardware'}, or run each yourself with "ganglion agent run"`,
     )
 }
 

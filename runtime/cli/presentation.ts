@@ -12,6 +12,7 @@ import { firstRecording } from '../perception/samples/first-recording.ts'
 import { voiceStarting } from '../perception/voice.ts'
 import type { EntitiesAnswer } from '../wire/http.ts'
 import type { SayResult, StatusResult } from '../wire/messages.ts'
+import type { HomeAgent } from './home-agents.ts'
 import type { HubClient } from './hub-client.ts'
 import { poll } from './poll.ts'
 import { megabytes, milliseconds, type Terminal } from './terminal.ts'
@@ -25,6 +26,8 @@ interface Running {
   readonly hub: HubClient
   /** At least one; the first is the one that is spoken to. */
   readonly devices: readonly DeviceReady[]
+  /** Those of the home; undefined: none were to be begun. */
+  readonly agents: readonly HomeAgent[] | undefined
   readonly mqtt: string
   readonly http: string
   readonly voiceProblem: string | undefined
@@ -51,8 +54,10 @@ export async function present(running: Running, terminal: Terminal, signal: Abor
       terminal.error(`the hub runs, but: ${messageOf(error)}`)
     }
   } else for (const device of devices) line('running', entitiesOf(device))
+  const there = (running.agents ?? []).filter(({ did, why }) => did === 'begun' || why !== 'removed')
+  if (running.agents) await presentAgents(running.agents, terminal)
   if (devices.length === 1) tryNext(terminal)
-  else tryTogether(devices, terminal)
+  else tryTogether(devices, there, terminal)
 }
 
 const entitiesOf = ({ device, entities }: DeviceReady) => `${entities} entities (${device})`
@@ -148,12 +153,46 @@ function tryNext(terminal: Terminal): void {
   terminal.out('Or open the dashboard. Ctrl-C stops everything.')
 }
 
-function tryTogether(devices: readonly DeviceReady[], terminal: Terminal): void {
+/** Which run, and in plain words what was granted without a question, and why. */
+async function presentAgents(agents: readonly HomeAgent[], terminal: Terminal): Promise<void> {
+  const line = lineOf(terminal)
+  const begun = agents.filter(({ did }) => did === 'begun')
+  for (const [at, { device, name, did, why }] of agents.entries())
+    line(at === 0 ? 'agents' : '', `${name} on ${device}${did === 'begun' ? '' : ` (${left(did, why)})`}`)
+  if (begun.length === 0) return
+  const { homeAgentMay } = await import('./home-agents.ts')
+  const all = begun.length === 1 ? 'it' : 'each of them'
+  terminal.out(`  This home is simulated, so nobody was asked: this start lets ${all}`)
+  for (const words of homeAgentMay()) terminal.out(`    - ${words}`)
+  terminal.out('  They agree among themselves on who may run the heat pump. --no-agents begins none.')
+}
+
+const left = (did: HomeAgent['did'], why = '') => (did === 'failed' ? 'not begun' : `left as it is: ${why}`)
+
+function tryTogether(
+  devices: readonly DeviceReady[],
+  agents: readonly HomeAgent[],
+  terminal: Terminal,
+): void {
   terminal.out('')
-  terminal.out('Try next, in another terminal: one agent a device, which agree on who may run the heat pump:')
-  for (const [at, { device }] of devices.entries())
+  const [first] = agents
+  if (first) {
+    terminal.out('Try next, in another terminal:')
+    for (const words of [
+      'entities',
+      `decisions --device ${first.device}`,
+      `agent logs ${first.name} --device ${first.device} -f`,
+      `agent stop ${first.name} --device ${first.device}`,
+    ])
+      terminal.out(`  npm run ganglion -- ${words}`)
+  } else {
     terminal.out(
-      `  npm run ganglion -- agent run comfort --as comfort-${at + 1} --grant all --device ${device}`,
+      'Try next, in another terminal: one agent a device, which agree on who may run the heat pump:',
     )
+    for (const [at, { device }] of devices.entries())
+      terminal.out(
+        `  npm run ganglion -- agent run comfort --as comfort-${at + 1} --grant all --device ${device}`,
+      )
+  }
   terminal.out('Or open the dashboard. Ctrl-C stops everything.')
 }

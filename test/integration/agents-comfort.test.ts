@@ -4,31 +4,54 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AgentView } from '../../runtime/wire/agents.ts'
 import type { DecisionView, EntitiesAnswer } from '../../runtime/wire/http.ts'
-import { childrenOf, ganglionMain, isAlive, openHub, until } from '../fixtures/hub.ts'
+import { childrenOf, ganglionMain, isAlive, openHub, type TestHub, until } from '../fixtures/hub.ts'
 
 /** On a slow machine that has much else to do. */
 const limitMs = 120_000
 const agentFile = fileURLToPath(new URL('../../runtime/agents/comfort.agent.ts', import.meta.url))
 
 /** The shipped agent with a round every four seconds for every five minutes, and as much less patience. */
-function hastyAgent(directory: string): string {
+function hasty(): string {
   const text = readFileSync(agentFile, 'utf8')
-  const hasty = text
     .replace('roundMs: 5 * minuteMs', 'roundMs: 4_000')
     .replaceAll("within: '20s'", "within: '3s'")
-    .replace("'../agent/contract.ts'", "'ganglion'")
-  if (hasty.split("within: '3s'").length < 3 || !hasty.includes('roundMs: 4_000'))
+  if (text.split("within: '3s'").length < 3 || !text.includes('roundMs: 4_000'))
     throw new Error('it is written otherwise now')
+  return text
+}
+
+function hastyAgent(directory: string): string {
   const file = join(directory, 'comfort.ts')
-  writeFileSync(file, hasty)
+  writeFileSync(file, hasty().replace("'../agent/contract.ts'", "'ganglion'"))
   return file
+}
+
+/** A copy of this installation whose comfort agent is hasty; the path of its program. */
+function hastyInstallation(directory: string): string {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  for (const room of ['boards', 'gateway', 'hal', 'runtime', 'package.json'])
+    cpSync(join(root, room), join(directory, room), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
+  writeFileSync(join(directory, 'runtime/agents/comfort.agent.ts'), hasty())
+  return join(directory, 'runtime/main.ts')
+}
+
+/** A thermometer that says so, whatever is true. */
+async function lies(http: string, area: string, device: string, state: string): Promise<void> {
+  const response = await fetch(`${http}/api/entities/sensor.${area}_temperature/fault`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ device, fault: { kind: 'lying', telemetry: { state } } }),
+  })
+  expect(response.status).toBe(200)
 }
 
 describe('three comfort agents', () => {
@@ -91,15 +114,7 @@ describe('three comfort agents', () => {
   }
   const pump = async () =>
     (await get<EntitiesAnswer>('/api/entities')).entities.find(({ id }) => id === 'climate.heat_pump')?.state
-  /** A thermometer that says so, whatever is true. */
-  async function shows(area: string, device: string, state: string): Promise<void> {
-    const response = await fetch(`${http}/api/entities/sensor.${area}_temperature/fault`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ device, fault: { kind: 'lying', telemetry: { state } } }),
-    })
-    expect(response.status).toBe(200)
-  }
+  const shows = (area: string, device: string, state: string) => lies(http, area, device, state)
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'comfort-'))
@@ -192,50 +207,128 @@ describe('three comfort agents', () => {
 })
 
 describe('a hub of three devices', () => {
-  test(
-    'starts them with a share of the home each, brings back one that dies while the others go on, and ends them all',
-    async () => {
-      await using hub = await openHub(['--devices', '3', '--no-voice', '--no-demo'])
-      const { devices } = hub.ready as unknown as { devices: string[] }
-      expect(devices).toHaveLength(3)
-      const [first, second, third] = devices as [string, string, string]
-      const entitiesOf = (device: string) => {
-        const { entities } = JSON.parse(hub.run('entities', '--json', '--device', device).stdout)
-        return (entities as { id: string; simulated: boolean }[])
-          .filter(({ simulated }) => simulated)
-          .map(({ id }) => id)
-      }
-      expect(entitiesOf(first)).toContain('climate.heat_pump')
-      expect(entitiesOf(second)).toContain('valve.bedroom_heating')
-      expect(entitiesOf(second)).not.toContain('climate.heat_pump')
-      expect(hub.run('entities', '--device', 'nobody')).toMatchObject({
-        status: 2,
-        stderr: expect.stringContaining(third),
-      })
-      expect(hub.run('say', 'turn on the office light').stderr).toContain('several devices are online')
-      expect(hub.run('say', '--device', third, 'turn on the office light').status).toBe(0)
+  let directory: string
+  let main: string
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'comfort-hub-'))
+    main = hastyInstallation(join(directory, 'ganglion'))
+  })
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-      const children = childrenOf(hub.process.pid)
-      expect(children).toHaveLength(4)
-      process.kill(children[2] as number, 'SIGKILL')
-      await until('what became of it', () =>
-        hub.stderr().includes(`the device ${second} ended (SIGKILL); starting it again`),
+  const stateOf = (part: number) => join(directory, 'state', part === 1 ? 'device' : `device-${part}`)
+  interface ReadyLine {
+    readonly devices: [string, string, string]
+    readonly agents: readonly { device: string; name: string; did: string; why?: string }[]
+  }
+
+  const agentsAt = ({ ready }: TestHub, device: string, more = '') =>
+    `${ready.http}/api/devices/${device}/agents${more}`
+  /** Nothing while the device does not answer. */
+  const agentsOn = async (hub: TestHub, device: string) => {
+    const { agents = [] } = (await (await fetch(agentsAt(hub, device))).json()) as { agents?: AgentView[] }
+    return agents
+  }
+  /** Whose device died for good, and whose agent was removed. */
+  let gone: { readonly dead: string; readonly removed: string }
+  const up = () =>
+    openHub(['--devices', '3', '--no-voice', '--no-demo'], {}, { main, keepIn: join(directory, 'state') })
+  const readyOf = ({ ready }: TestHub) => ready as unknown as ReadyLine
+  const entitiesOf = async ({ ready }: TestHub) =>
+    ((await (await fetch(`${ready.http}/api/entities`)).json()) as EntitiesAnswer).entities
+
+  test(
+    'starts them with a share of the home and an agent each; when one dies for good another room has the heat pump',
+    async () => {
+      await using hub = await up()
+      const { devices, agents } = readyOf(hub)
+      const [first, second] = devices
+      expect(agents).toEqual(
+        devices.map((device, at) => ({ device, name: `comfort-${at + 1}`, did: 'begun' })),
       )
-      expect(hub.run('say', '--device', third, 'turn off the office light').status).toBe(0)
-      await until(
-        'it to be back',
-        async () => {
-          const { devices: known } = (await (await fetch(`${hub.ready.http}/api/devices`)).json()) as {
-            devices: { id: string; availability: string }[]
-          }
-          return (
-            childrenOf(hub.process.pid).length === 4 &&
-            known.every(({ availability }) => availability === 'online')
-          )
-        },
-        limitMs,
+      const entities = await entitiesOf(hub)
+      const deviceOf = (entity: string) =>
+        entities.filter(({ id }) => id === entity).map(({ device }) => device)
+      expect(deviceOf('climate.heat_pump')).toEqual([first])
+      expect(deviceOf('valve.bedroom_heating')).toEqual([second])
+      expect(hub.run('say', 'turn on the office light').stderr).toContain('several devices are online')
+      const audit = hub.run('audit', 'show', '--json').stdout.trim().split('\n')
+      expect(audit.map((line) => JSON.parse(line))).toContainEqual(
+        expect.objectContaining({
+          ask: 'run',
+          agent: 'comfort-1',
+          by: expect.stringMatching(/^local:\S+ \(ganglion up\)$/),
+        }),
       )
+
+      // The pump's own device is not the one that dies: its room is warm, so it never asks.
+      await lies(hub.ready.http, 'living_room', first, '23.0')
+      const heated = async (but?: string) => {
+        const now = await entitiesOf(hub)
+        const pump = now.find(({ id }) => id === 'climate.heat_pump')?.state
+        const valve = now.find(
+          ({ id, state, available, device }) =>
+            /^valve\..*_heating$/.test(id) && available && state === 'open' && ![first, but].includes(device),
+        )
+        return pump === 'heat' ? valve?.device : undefined
+      }
+      let holder: string | undefined
+      const served = async () => {
+        holder = await heated()
+        return holder !== undefined
+      }
+      await until('a heated room', served, limitMs)
+      // It cannot come back: where its state was is a file.
+      const state = stateOf(devices.indexOf(holder as string) + 1)
+      renameSync(state, `${state}.away`)
+      writeFileSync(state, '')
+      process.kill(childrenOf(hub.process.pid)[devices.indexOf(holder as string) + 1] as number, 'SIGKILL')
+      const other = async () => (await heated(holder)) !== undefined
+      await until('another room to be heated', other, limitMs)
+      await until('what became of it', () => hub.stderr().includes(`the device ${holder} ended (SIGKILL)`))
+      expect(hub.run('say', '--device', first, 'turn on the living room light').status).toBe(0)
+      rmSync(state)
+
+      // The next start finds that.
+      const others = devices.filter((device) => device !== first && device !== holder)
+      gone = { dead: holder as string, removed: others[0] as string }
+      const nameOn = (device: string) => `comfort-${devices.indexOf(device) + 1}`
+      for (const [device, change] of [
+        [first, 'stop'],
+        [gone.removed, 'remove'],
+      ] as const)
+        expect(
+          (await fetch(agentsAt(hub, device, `/${nameOn(device)}/${change}`), { method: 'POST' })).status,
+        ).toBe(200)
+    },
+    3 * limitMs,
+  )
+
+  test(
+    'a second start leaves what a person stopped or removed, begins where the state is new, brings back a device that dies, and ends all [home-agents-1]',
+    async () => {
+      await using hub = await up()
+      const { devices, agents } = readyOf(hub)
+      const [first] = devices
+      const told = Object.fromEntries(agents.map(({ device, did, why }) => [device, [did, why]]))
+      expect(told).toEqual({
+        [first]: ['left', 'stopped'],
+        [gone.removed]: ['left', 'removed'],
+        // Its state went with it.
+        [gone.dead]: ['begun', undefined],
+      })
+      expect(await agentsOn(hub, first)).toMatchObject([{ name: 'comfort-1', state: 'stopped' }])
+
+      const part = devices.indexOf(gone.dead) + 1
+      process.kill(childrenOf(hub.process.pid)[part] as number, 'SIGKILL')
+      const again = `the device ${gone.dead} ended (SIGKILL); starting it again`
+      await until('what became of it', () => hub.stderr().includes(again))
+      const back = async () =>
+        (await agentsOn(hub, gone.dead)).some(
+          ({ name, state }) => name === `comfort-${part}` && state === 'running',
+        )
+      await until('it to be back, and its agent', back, limitMs)
       const all = childrenOf(hub.process.pid)
+      expect(all).toHaveLength(4)
       hub.process.kill('SIGINT')
       const [code] = await once(hub.process, 'exit', { signal: AbortSignal.timeout(10_000) })
       expect(code).toBe(0)

@@ -10,9 +10,10 @@ import { Child } from '../child.ts'
 import type { Context } from '../context.ts'
 import type { DeviceInputOptions } from '../device-input.ts'
 import { exitCodes } from '../exit.ts'
+import type { HomeAgent } from '../home-agents.ts'
 import { HubClient } from '../hub-client.ts'
 import { announceHub, lockHub } from '../hub-file.ts'
-import { type DevicePlan, planHub } from '../hub-plan.ts'
+import { type DevicePlan, type HubPlan, planHub } from '../hub-plan.ts'
 import { Keeper } from '../keeper.ts'
 import { KeptDevices } from '../kept-devices.ts'
 import { poll } from '../poll.ts'
@@ -25,6 +26,8 @@ export interface UpOptions extends Omit<GatewayOptions, 'logLevel' | 'id'>, Devi
   readonly demo: boolean
   /** How many devices, in digits. */
   readonly devices: string
+  /** Whether agents of the home are begun; undefined: as the home is. */
+  readonly agents?: boolean
 }
 
 export class UpError extends CodedError<'not-ready'> {
@@ -64,14 +67,22 @@ export async function up(options: UpOptions, context: Context): Promise<number> 
   const away = await untilOnline(hub, ids, signal)
   using _hub = announceHub(hubDir, { http, mqtt, device: id })
 
+  const agents = away === undefined ? await homeAgents(plan, hub, context) : undefined
   if (terminal.json)
     terminal.out(
-      JSON.stringify({ ready: true, mqtt, http, device: id, ...(ids.length > 1 && { devices: ids }) }),
+      JSON.stringify({
+        ...{ ready: true, mqtt, http, device: id },
+        ...(ids.length > 1 && { devices: ids }),
+        ...(agents && { agents }),
+      }),
     )
-  if (away !== undefined) notice(`${away}; ${namesOf(ids)} until then, and the gateway goes on trying`)
+  if (away !== undefined) {
+    notice(`${away}; ${namesOf(ids)} until then, and the gateway goes on trying`)
+    if (plan.agents) notice('no agents were begun: the next start does it')
+  }
   if (!terminal.json)
     await present(
-      { hub, devices: devices.ready, mqtt, http, voiceProblem, away, demo: options.demo },
+      { hub, devices: devices.ready, agents, mqtt, http, voiceProblem, away, demo: options.demo },
       terminal,
       signal,
     )
@@ -82,6 +93,24 @@ export async function up(options: UpOptions, context: Context): Promise<number> 
 
 const namesOf = ([first, ...more]: readonly string[]) =>
   more.length === 0 ? `the device ${first} works by itself` : 'the devices work by themselves'
+
+/** Begins the agents of the home where that is wanted: nothing of theirs is loaded where it is not. */
+async function homeAgents(
+  { agents, devices }: HubPlan,
+  hub: HubClient,
+  { terminal, signal }: Context,
+): Promise<readonly HomeAgent[] | undefined> {
+  if (!agents) return undefined
+  const { beginHomeAgents } = await import('../home-agents.ts')
+  const progress = (line: string) => terminal.progress(line, line)
+  const begun = await beginHomeAgents(devices, { hub, signal, progress })
+  terminal.progressEnd()
+  if (begun.length === 0) terminal.error('no agents were begun: no device of this home heats a room')
+  for (const { device, name, did, why } of begun)
+    if (did === 'failed')
+      terminal.error(`${name} was not begun on ${device}: ${why}; the next start tries again`)
+  return begun
+}
 
 /** Fetches the speech models. Returns the reason where that failed: everything but voice works without them. */
 async function fetchVoice(options: UpOptions, { terminal, signal }: Context): Promise<string | undefined> {

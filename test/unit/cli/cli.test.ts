@@ -42,6 +42,10 @@ describe('a person’s mistake is one line and exit code 2', () => {
     [['gateway', '--broker', 'mqtt://'], '--broker mqtt://: not a URL like'],
     [['up', '--home', '/nowhere.yaml'], 'cannot read the home /nowhere.yaml'],
     [['up', '--id', 'a/b'], 'device.id: must be'],
+    [
+      ['up', '--agents', '--no-home'],
+      '--agents: begins agents in a simulated home only: leave out --no-home',
+    ],
     [['models', 'pull', 'nonesuch'], 'no model is named nonesuch; there are: silero-vad'],
     [['models', 'show', 'persom'], 'no model is named persom; did you mean person? there are: silero-vad'],
   ])('%j', (args, message) => {
