@@ -26,6 +26,8 @@ export type Outcome =
       readonly value?: Json | undefined
       /** How far the value may travel; absent: nobody said, and `think` takes it as `device`. */
       readonly privacy?: Privacy
+      /** Takes back what was handed over: the agent gave the call up before it heard of the answer. */
+      readonly unheard?: () => void
     }
   | { readonly ok: false; readonly error: CallError }
 

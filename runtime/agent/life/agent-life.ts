@@ -320,7 +320,10 @@ export class AgentLife {
   }
 
   #settle(id: number, outcome: Outcome): void {
-    if (!this.#open.delete(id)) return
+    if (!this.#open.delete(id)) {
+      if (outcome.ok) outcome.unheard?.()
+      return
+    }
     this.#inbox.settle(id, outcome)
     this.#wake()
   }

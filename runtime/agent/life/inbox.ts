@@ -15,6 +15,8 @@ interface Entry {
   readonly bytes: number
   /** Of a stream's item: a later one of this name takes its place. */
   readonly latest?: string | undefined
+  /** Of an answer: told where nobody waits for it any more. */
+  readonly unheard?: (() => void) | undefined
 }
 
 export class Inbox {
@@ -33,7 +35,8 @@ export class Inbox {
   settle(id: number, outcome: Outcome): void {
     const input = settled(id, outcome)
     const bytes = bytesOf(input)
-    if (bytes <= turnLimits.inputBytesMax) this.#waiting.push({ input, bytes })
+    const unheard = outcome.ok ? outcome.unheard : undefined
+    if (bytes <= turnLimits.inputBytesMax) this.#waiting.push({ input, bytes, unheard })
     else this.#waiting.push({ input: settled(id, unfit(bytes)), bytes: 0 })
   }
 
@@ -84,7 +87,9 @@ export class Inbox {
 
   /** Nobody waits for this call any more. */
   leave(id: number): void {
-    this.#waiting = this.#waiting.filter(({ input }) => !('id' in input) || input.id !== id)
+    const left = this.#waiting.filter(({ input }) => 'id' in input && input.id === id)
+    this.#waiting = this.#waiting.filter((entry) => !left.includes(entry))
+    for (const { unheard } of left) unheard?.()
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { leaseService } from '../../../../runtime/agent/leader/lease-service.ts'
 import { Leases } from '../../../../runtime/agent/leader/leases.ts'
 import { seal } from '../../../../runtime/agent/together/envelope.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -252,4 +253,22 @@ test('a claim under way when its device stops ends, and claims nothing more [lea
     reason: 'the device is stopping',
   })
   expect(said).toBeLessThanOrEqual(1)
+})
+
+test('a lease that an agent gave up before it heard of it is held no more; one that it had before it keeps [life-9]', async () => {
+  const [attic] = site('attic') as [Member]
+  const leases = leasesOf(attic)
+  const service = leaseService({ leases, nowMs: () => clock.nowMs() })
+  const asked = (id: number) => {
+    const call = { id, op: 'lease', args: { name: 'pump', ttlMs: 1_000 } } as const
+    const caller = { agent: 'comfort', token: 1 }
+    return passing(service.perform({ caller, call, resumed: false, askedMs: 0, emit: () => true }, forever))
+  }
+  const first = await asked(1)
+  expect(leases.held('pump', 'comfort')).toBeDefined()
+  const second = await asked(2)
+  if (second.ok) second.unheard?.()
+  expect(leases.held('pump', 'comfort')).toBeDefined()
+  if (first.ok) first.unheard?.()
+  expect(leases.held('pump', 'comfort')).toBeUndefined()
 })

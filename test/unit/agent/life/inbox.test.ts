@@ -20,3 +20,17 @@ test('of items that are only worth their latest, one waits, where the latest sta
   for (let n = 0; n < 1_000; n += 1) expect(inbox.item(1, n, 'a')).toBe(true)
   expect(values()).toEqual([999])
 })
+
+test('an answer that nobody waits for any more is taken back, once; one that a turn has taken is not [life-9]', () => {
+  const inbox = new Inbox()
+  const taken: string[] = []
+  const answer = (name: string) => ({ ok: true, value: 1, unheard: () => taken.push(name) }) as const
+  inbox.settle(1, answer('heard'))
+  inbox.take()
+  inbox.settle(2, answer('unheard'))
+  inbox.settle(3, answer('waits'))
+  for (const id of [1, 2, 2]) inbox.leave(id)
+  expect(taken).toEqual(['unheard'])
+  inbox.kept()
+  expect(inbox.take()).toEqual([{ kind: 'settle', id: 3, ok: true, value: 1 }])
+})
