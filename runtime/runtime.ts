@@ -12,6 +12,7 @@ import { lacks } from './agent/move/lacks.ts'
 import { Mover } from './agent/move/mover.ts'
 import { Replicator } from './agent/move/replicate.ts'
 import { TakeOver } from './agent/move/take-over.ts'
+import { schedulerOf } from './agent/scheduler/device-resources.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
 import { Site } from './agent/site.ts'
 import { AgentDoor, type AgentDoorDeps } from './assistant/agent-door.ts'
@@ -226,7 +227,7 @@ function openLeases({ clock, log }: RuntimeDeps, config: DeviceConfig, safety: S
   return new Leases({ clock, log, safety }, { networkGraceMs: networkGraceS * 1000, keeps })
 }
 
-type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit' | 'publishAgents'>
+type Shared = Omit<DeviceAgentsDeps, 'identity' | 'audit' | 'publishAgents' | 'scheduler'>
 interface Together extends AsyncDisposable {
   readonly agents: DeviceAgents
   readonly mover: Mover
@@ -285,10 +286,12 @@ async function openTogether(
     ),
   )
   others.site = site
+  const scheduler = schedulerOf(clock, config.agents)
+  stack.defer(() => scheduler.close())
   others.remote = stack.use(
     new Remote(
       {
-        ...{ clock, log, bus: link, signer: site.signer, registry, actuation },
+        ...{ clock, log, bus: link, signer: site.signer, registry, actuation, scheduler },
         record: (entry) => audit.record(entry),
         onNew: (listener) => site.peers.onNew(listener),
       },
@@ -296,7 +299,7 @@ async function openTogether(
     ),
   )
   const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: site.signer }))
-  const deps = { ...shared, identity, audit, across, services: [...services, ...site.services] }
+  const deps = { ...shared, identity, audit, across, scheduler, services: [...services, ...site.services] }
   const topic = link.topics.agents(id)
   const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
     now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)

@@ -59,7 +59,7 @@ export interface DeviceAgentsDeps {
   readonly identity: Identity
   readonly audit: Pick<DeviceAudit, 'get'>
   readonly services: readonly Service[]
-  /** Who has what agents share, on a device where others wait there too; absent: its own. Closed with the agents. */
+  /** Who has what agents share, on a device where others wait there too; absent: its own. */
   readonly scheduler?: Scheduler
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
@@ -224,7 +224,6 @@ export class DeviceAgents implements AsyncDisposable {
     this.#deps.across?.[Symbol.dispose]()
     const agents = await this.#agents?.catch(() => undefined)
     await agents?.[Symbol.asyncDispose]()
-    this.#scheduler.close()
     await this.#parts?.[Symbol.asyncDispose]()
   }
 

@@ -5,6 +5,7 @@
  * that what was said to it before means nothing afterwards: it answers `again` with its session, and the asker says it anew.
  */
 import * as v from 'valibot'
+import { priorities } from './infer.ts'
 import { leaseName } from './lease.ts'
 import { jsonRecord } from './messages.ts'
 import { deviceId } from './signed.ts'
@@ -54,6 +55,8 @@ export const remoteCommandBody = v.variant('kind', [
     token: count,
     entity: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
     command: jsonRecord,
+    /** How urgent the agent's work is at its own device; absent: `background`. */
+    priority: v.exactOptional(v.picklist(priorities)),
     /** Time left when it was said. */
     ttlMs: v.pipe(v.number(), v.minValue(0), v.maxValue(remoteCommandLimits.ttlMsMax)),
     /** It may have been carried out before: look first. */

@@ -107,6 +107,7 @@ async function there(deps: CommandDeps, request: Request, signal: AbortSignal): 
   const asked = {
     ...{ device, entity, command, id, resumed, agent: caller.agent, token: caller.token },
     lineage: caller.lineage ?? '',
+    ...(caller.priority && { priority: caller.priority }),
     // Under a lease that is gone it is looked for, and not asked for again.
     ttlMs: refused === undefined ? Math.max(0, ttlMs) : 0,
     ...(lease && { lease }),

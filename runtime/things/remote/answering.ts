@@ -5,8 +5,10 @@
  * command is carried out once however often it is said, whatever is lost and whoever of the two restarts: what this device has taken since
  * its start it knows, and what was said to it before its start means nothing; [remote-6] this device's own rule is kept
  * (`rule.ts`), whatever the agent's people granted; [remote-7] what cannot be recorded is not done; [remote-8] nobody has more than a few
- * commands under way here, nor more than some answers a second.
+ * commands under way here, nor more than some answers a second; [remote-12] they wait for each other and for those of this device's agents, one after the other at each thing.
  */
+import { entityLock } from '../../agent/scheduler/device-resources.ts'
+import { type Grant, ScheduleError, type Scheduler } from '../../agent/scheduler/scheduler.ts'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
@@ -25,6 +27,8 @@ export interface AnsweringDeps {
   readonly log: Log
   readonly registry: EntityRegistry
   readonly actuation: Actuation
+  /** Where this device's own agents wait for its things. */
+  readonly scheduler: Pick<Scheduler, 'lock'>
   /** Settles when it is on the disk. */
   readonly record: (entry: AuditEntry) => Promise<void>
   /** Says something to a device under this one's name. */
@@ -48,9 +52,14 @@ const limits = {
   /** Of one device, answered at once, and then each second. */
   burst: 100,
   perSecond: 50,
+  /** What may have been done before is looked for, also where it has no time left: so long the thing is waited for then. */
+  lookMs: 30_000,
   /** Characters of what telemetry shows, and of a reason. */
   wordsMax: 1_000,
 } as const
+
+/** To be served before this device's people and agents is for its own people to grant. */
+const urgentMost = 'interactive'
 
 interface Taken {
   /** The command itself: an id that comes with another one is a mistake. */
@@ -152,7 +161,7 @@ export class Answering implements AsyncDisposable {
 
   async #carriedOut(from: string, ask: Ask, signal: AbortSignal): Promise<CommandOnce> {
     const { registry, actuation } = this.#deps
-    const { agent, lineage, token, entity, command, ttlMs, lease, expires, id } = ask
+    const { agent, lineage, token, entity, command, lease, expires, id } = ask
     const info = registry.get(entity)?.info
     if (!info) return { outcome: 'not-found', reason: `there is no ${entity}` }
     const refusal = remoteRefusal(this.#rule, from, info)
@@ -163,14 +172,43 @@ export class Answering implements AsyncDisposable {
       return { outcome: 'unavailable', reason: 'it cannot be recorded, so it is not done' }
     if (refusal !== undefined) return { outcome: 'refused', reason: refusal }
     const request = {
-      ...{ entity, command, ttlMs, principal, lineage, token, viaNetwork: true },
+      ...{ entity, command, principal, lineage, token, viaNetwork: true },
       ...(lease && { lease }),
       ...(expires && { expires }),
       id: `${from}/${id}`,
     }
-    const result = await commandOnce(actuation, request, ask, signal)
+    const run = (ttlMs: number) => commandOnce(actuation, { ...request, ttlMs }, ask, signal)
+    const result = await this.#inTurn(from, ask, run, signal)
     void this.#recorded({ kind: 'remote-effect', ...about, outcome: result.outcome })
     return result
+  }
+
+  /** Its time goes on while it waits; `run` is told what is left of it. */
+  async #inTurn(
+    from: string,
+    { id, agent, entity, ttlMs, resumed, priority = 'background' }: Ask,
+    run: (ttlMs: number) => Promise<CommandOnce>,
+    signal: AbortSignal,
+  ): Promise<CommandOnce> {
+    const request = {
+      ...{ agent: `${agent}@${from}`, task: `${from}/${id}` },
+      priority: priority === 'control' ? urgentMost : priority,
+      withinMs: resumed ? Math.max(ttlMs, limits.lookMs) : ttlMs,
+    }
+    let lock: Grant
+    try {
+      lock = await this.#deps.scheduler.lock(entityLock(entity), request, signal)
+    } catch (error) {
+      if (signal.aborted) return { outcome: 'failed', reason: 'nobody waits for it any more' }
+      if (!(error instanceof ScheduleError)) throw error
+      const reason = `${entity} was not to be had: ${error.message}`
+      return { outcome: resumed ? 'uncertain' : 'unavailable', reason }
+    }
+    try {
+      return await run(Math.max(0, ttlMs - lock.waitedMs))
+    } finally {
+      lock.release()
+    }
   }
 
   async #recorded(entry: AuditEntry): Promise<boolean> {

@@ -14,7 +14,7 @@ type Ask = Extract<RemoteCommandBody, { kind: 'ask' }>
 export type Answer = Exclude<RemoteCommandBody, { kind: 'ask' | 'leave' }>
 
 export interface RemoteRequest
-  extends Pick<Ask, 'id' | 'agent' | 'lineage' | 'token' | 'entity' | 'command'> {
+  extends Pick<Ask, 'id' | 'agent' | 'lineage' | 'token' | 'entity' | 'command' | 'priority'> {
   readonly device: string
   readonly ttlMs: number
   readonly lease?: { readonly name: string; readonly token: number }

@@ -15,7 +15,7 @@ import { Asking, type RemoteRequest } from './asking.ts'
 import { type RemoteBus, RemoteThings } from './remote-things.ts'
 import type { RemoteRuleOptions } from './rule.ts'
 
-export interface RemoteDeps extends Pick<AnsweringDeps, 'registry' | 'actuation' | 'record'> {
+export interface RemoteDeps extends Pick<AnsweringDeps, 'registry' | 'actuation' | 'scheduler' | 'record'> {
   readonly clock: Clock
   readonly log: Log
   readonly bus: RemoteBus

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
+import { Scheduler } from '../../../../runtime/agent/scheduler/scheduler.ts'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { Actuation } from '../../../../runtime/things/actuation.ts'
@@ -30,7 +31,8 @@ async function openAnswering(
   const said: Unaddressed[] = []
   const say = (_to: string, body: Unaddressed) => void said.push(body)
   const { clock, registry } = home
-  const deps = { clock, log: silentLog, registry, actuation: actuationOf(home), record, say }
+  const scheduler = new Scheduler(clock, { resources: [] })
+  const deps = { clock, log: silentLog, registry, actuation: actuationOf(home), scheduler, record, say }
   const answering = new Answering(deps, { remoteCommands: 'same-site', remoteAllow: [] })
   answering.take('attic', ask)
   const [again] = said
@@ -38,11 +40,26 @@ async function openAnswering(
   const { session } = again
   return {
     ...home,
+    scheduler,
     said,
     session,
     answering,
     take: (more: Partial<Ask>) => answering.take('attic', { ...ask, session, ...more }),
   }
+}
+
+/** Tells whose command is carried out, when it is. */
+function noting(actuation: Actuation, note: (principal: string) => void): Actuation {
+  return new Proxy(actuation, {
+    get(target, key) {
+      const value = Reflect.get(target, key, target)
+      if (key !== 'run') return typeof value === 'function' ? value.bind(target) : value
+      return (...asked: Parameters<Actuation['run']>) => {
+        note(asked[0].principal)
+        return target.run(...asked)
+      }
+    },
+  })
 }
 
 describe('the asked device', () => {
@@ -104,6 +121,72 @@ describe('the asked device', () => {
     expect(lit()).toBe('off')
   })
 
+  it('has commands to one thing wait for each other and for its own agents, the most urgent first, none before its own people [remote-12] [sched-13]', async () => {
+    const order: string[] = []
+    const { clock, scheduler, take, said } = await openAnswering(undefined, ({ actuation }) =>
+      noting(actuation, (principal) => order.push(principal)),
+    )
+    const background = { agent: 'sweeper', priority: 'background' } as const
+    const own = await scheduler.lock('entity light.hall', background, forever)
+    take({ at: 2, id: 'a/1/2', agent: 'calm' })
+    take({ at: 3, id: 'a/1/3', agent: 'eager', priority: 'interactive', command: { state: 'off' } })
+    take({ at: 4, id: 'a/1/4', agent: 'other', entity: 'switch.pump' })
+    const alarm = { agent: 'alarm', priority: 'control' } as const
+    const urgent = scheduler.lock('entity light.hall', alarm, forever).then((lock) => {
+      order.push('agent:alarm')
+      lock.release()
+    })
+    // It says that it is to be served before all people: that is not for its device to say. Due later than the eager one, it is after it.
+    take({ at: 5, id: 'a/1/5', agent: 'liar', priority: 'control', ttlMs: 60_000 })
+    await pass(clock, 1_000)
+    expect(order).toEqual(['agent:other@attic'])
+    own.release()
+    await urgent
+    await pass(clock, 10_000)
+    expect(order.slice(1)).toEqual([
+      ...['agent:alarm', 'agent:eager@attic', 'agent:liar@attic', 'agent:calm@attic'],
+    ])
+    const over = said.filter(({ kind }) => kind === 'over')
+    expect(over.map(({ id }) => id)).toEqual(['a/1/4', 'a/1/3', 'a/1/5', 'a/1/2'])
+    expect(over).toMatchObject(over.map(() => ({ result: { outcome: 'done' } })))
+    expect(scheduler.loads()).toEqual([])
+  })
+
+  it('answers why, in the time that a command has, where a thing is not to be had: not begun is `unavailable` [remote-12]', async () => {
+    const { clock, scheduler, take, said, registry } = await openAnswering()
+    const hog = { agent: 'hog', priority: 'background' } as const
+    const own = await scheduler.lock('entity light.hall', hog, forever)
+    take({ at: 2, id: 'a/1/2', ttlMs: 5_000 })
+    take({ at: 3, id: 'a/1/3', ttlMs: 0, resumed: true })
+    await pass(clock, 5_001)
+    const over = () => said.filter(({ kind }) => kind === 'over')
+    expect(over()).toMatchObject([
+      {
+        id: 'a/1/2',
+        result: { outcome: 'unavailable', reason: expect.stringMatching(/^light.hall .*5000 ms/) },
+      },
+    ])
+    // What may have been done before is not known to be undone.
+    await pass(clock, 25_000)
+    expect(over()[1]).toMatchObject({ id: 'a/1/3', result: { outcome: 'uncertain' } })
+    own.release()
+    await pass(clock, 60_000)
+    expect(registry.get('light.hall')?.telemetry.state).toBe('off')
+  })
+
+  it('lets a thing go when nobody waits for the command any more [remote-12]', async () => {
+    const { clock, scheduler, take, answering, session, registry } = await openAnswering()
+    const hog = { agent: 'hog', priority: 'background' } as const
+    const own = await scheduler.lock('entity light.hall', hog, forever)
+    take({ at: 2, id: 'a/1/2' })
+    await pass(clock, 10)
+    answering.take('attic', { kind: 'leave', to: 'hub', id: 'a/1/2', at: 3, session })
+    own.release()
+    await pass(clock, 5_000)
+    expect(scheduler.loads()).toEqual([])
+    expect(registry.get('light.hall')?.telemetry.state).toBe('off')
+  })
+
   it('refuses another command under an id that it knows', async () => {
     const { take } = await openAnswering()
     expect(take({ at: 2 })).toBeUndefined()
@@ -132,6 +215,17 @@ describe('who asks', () => {
     const result = asking.command(request, forever)
     await pass(clock, 15_000)
     expect(await result).toMatchObject({ outcome: 'unavailable' })
+  })
+
+  it('asks for nothing more under a lease that is gone, and waits for what was begun', async () => {
+    const { clock, asking, request, said } = open()
+    let isWorthIt = true
+    void asking.command({ ...request, isWorthIt: () => isWorthIt }, forever)
+    expect(said).toMatchObject([{ ttlMs: 30_000 }])
+    isWorthIt = false
+    await pass(clock, 1_000)
+    expect(said.slice(1)).toMatchObject([{ ttlMs: 0 }])
+    expect(v.parse(remoteCommandBody, { ...said[1], to: 'hub' })).not.toHaveProperty('isWorthIt')
   })
 
   it('does not know how it ended where it was said in a session and no answer comes [remote-10]', async () => {

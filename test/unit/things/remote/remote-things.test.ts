@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { Scheduler } from '../../../../runtime/agent/scheduler/scheduler.ts'
 import { type Cancel, sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
@@ -63,7 +64,9 @@ test('a device that is to be commanded is listened to while its key is waited fo
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const { registry, actuation } = await openSimHome()
   const signer = Identity.open('attic', directory)
-  const deps = { clock, log: silentLog, bus, signer, registry, actuation, onNew, record: async () => {} }
+  const scheduler = new Scheduler(clock, { resources: [] })
+  const things = { registry, actuation, scheduler, record: async () => {} }
+  const deps = { clock, log: silentLog, bus, signer, onNew, ...things }
   await using remote = new Remote(deps, { remoteCommands: 'none', remoteAllow: [] })
   const home = {
     ...{ v: 1, device: { id: 'hub', name: 'hub', board: 'none', version: '1', simulated: true }, areas: [] },
