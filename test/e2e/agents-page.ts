@@ -35,6 +35,8 @@ export const inState = (page: Page, name: string, state: string) =>
     .and(page.locator(`[data-state="${state}"]`))
     .waitFor()
 export const waiting = (page: Page) => page.locator('.approval')
+/** A button that takes a press: questions that have just come or moved take none. */
+export const pressable = (button: Locator) => button.and(button.page().locator('[aria-disabled="false"]'))
 export const over = (page: Page, state: string) => page.locator(`[data-over="${state}"]`)
 export const entity = (page: Page, id: string, state: string) =>
   page.locator(`[data-entity="${id}"][data-state="${state}"]`).waitFor()

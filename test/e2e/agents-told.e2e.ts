@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gateway } from '../../gateway/gateway.ts'
 import { type Answer, type Call, openGateway, ScriptedDevice } from '../integration/gateway-device.ts'
 import { contrastFaults, controlFaults, structureFaults } from './accessibility.ts'
-import { agentOf, focusOn, inState, root, useBrowser, waiting } from './agents-page.ts'
+import { agentOf, focusOn, inState, pressable, root, useBrowser, waiting } from './agents-page.ts'
 import { openPage } from './browser.ts'
 
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const
@@ -164,7 +164,7 @@ describe('agents of a device that says anything', () => {
     await card.getByLabel('You are').selectOption('Ada')
     expect(await card.getByRole('button', { name: 'Yes' }).isDisabled()).toBe(true)
     await card.getByLabel('PIN').fill('9999')
-    await card.getByRole('button', { name: 'Yes' }).click()
+    await pressable(card.getByRole('button', { name: 'Yes' })).click()
     await card.getByText('Not answered: that is not the PIN of Ada').waitFor()
     expect(await card.getByLabel('PIN').inputValue()).toBe('')
     expect(device.calls.filter(({ ask }) => ask === 'approve').at(-1)).toMatchObject({

@@ -6,7 +6,17 @@ import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashPassword } from '../../runtime/base/password.ts'
-import { agentOf, entity, focusOn, inState, over, root, useBrowser, waiting } from './agents-page.ts'
+import {
+  agentOf,
+  entity,
+  focusOn,
+  inState,
+  over,
+  pressable,
+  root,
+  useBrowser,
+  waiting,
+} from './agents-page.ts'
 import { openPage } from './browser.ts'
 import { type Hub, startHub } from './hub.ts'
 
@@ -145,7 +155,7 @@ describe('agents on a hub', () => {
     page.on('request', (request) => {
       if (request.method() === 'POST' && request.url().includes('/approvals/')) answers.push(request.url())
     })
-    await card.getByRole('button', { name: 'Yes' }).dblclick()
+    await pressable(card.getByRole('button', { name: 'Yes' })).dblclick()
     await over(page, 'yes').getByText('Yes, by Ada, logged in here').waitFor()
     await entity(page, 'lock.front_door', 'unlocked')
     expect(answers).toHaveLength(1)
@@ -163,7 +173,7 @@ describe('agents on a hub', () => {
     await page.keyboard.type(adaToken)
     await page.keyboard.press('Enter')
     await waiting(page).getByText('You are Ada').waitFor()
-    await waiting(page).getByRole('button', { name: 'Yes' }).focus()
+    await pressable(waiting(page).getByRole('button', { name: 'Yes' })).focus()
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await over(page, 'no').first().waitFor()

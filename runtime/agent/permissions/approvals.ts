@@ -114,8 +114,8 @@ export class Approvals {
       if (choices.includes(answer)) return waiting.approval
       throw new ApprovalError('choice', `that is none of the answers: ${choices.join(', ')}`)
     }
-    const before = this.#deps.answers.answer(id)
-    if (before) throw new ApprovalError('answered', `this was answered already: ${before.answer}`)
+    // What it was is between that person and the agent.
+    if (this.#deps.answers.answer(id)) throw new ApprovalError('answered', 'this was answered already')
     const over = this.#over.get(id)
     if (over) throw new ApprovalError('expired', `too late: this has ${overWords[over]}`)
     throw new ApprovalError('not-found', 'nothing of this id waits for an answer')

@@ -9,6 +9,7 @@ import {
   waitWords,
   whoWords,
 } from '../../../gateway/dashboard/src/agents/agent-words.ts'
+import { plain } from '../../../gateway/dashboard/src/plain-text.ts'
 import {
   agentsOf,
   asked,
@@ -23,6 +24,21 @@ import { replaceHome } from '../../../gateway/dashboard/src/state/home.ts'
 const lock = { device: 'hub', id: 'lock.front_door', kind: 'lock', name: 'Front Door' }
 
 describe('words about agents', () => {
+  it('[dashboard-18] are text that hides nothing and turns no direction, and keep what languages need', () => {
+    const told = {
+      reason: 'a\u202Eb\u0007',
+      lines: ['x\ny\tz', '\u2066'],
+      'k\u0000': 1,
+      none: null,
+      more: true,
+    }
+    expect(plain(told)).toEqual({
+      ...{ reason: 'a\uFFFDb\uFFFD', lines: ['x\ny\tz', '\uFFFD'], 'k\uFFFD': 1, none: null, more: true },
+    })
+    const right = '\u{1F469}\u200D\u{1F467} \u05D0\u200F'
+    expect(plain(right)).toBe(right)
+  })
+
   it('say what an agent wants with the names of the home', () => {
     const entity = { ...lock, simulated: true, state: 'locked', attributes: {}, available: true }
     replaceHome({ devices: [], entities: [entity] })
@@ -40,6 +56,7 @@ describe('words about agents', () => {
     expect(whoWords('gateway:Ada')).toBe('Ada, logged in here')
     expect(whoWords('local:root')).toBe('root, at the device')
     expect(whoWords('claimed:Ada')).toBe('somebody who gave the name Ada')
+    expect(whoWords('claimed:nobody')).toBe('somebody')
     expect(whoWords('Ada')).toBe('Ada, by PIN')
     expect(overWords({ state: 'no', by: 'Ada' })).toBe('No, by Ada, by PIN')
     expect(overWords({ state: 'expired' })).toMatch(/^Expired/)

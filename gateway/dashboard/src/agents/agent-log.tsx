@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { AgentLogs } from '../../../../runtime/wire/agents.ts'
 import { api } from '../api.ts'
+import { plain } from '../plain-text.ts'
 import { timeOfDay } from '../words.ts'
 
 const linesMax = 20
@@ -24,7 +25,7 @@ export function AgentLog(props: {
     if (!open || !online) return
     let over = false
     api.agentLog(device, agent, linesMax).then(
-      ({ lines }) => !over && setShown({ kind: 'told', lines }),
+      ({ lines }) => !over && setShown({ kind: 'told', lines: plain(lines) }),
       (error: Error) => !over && setShown({ kind: 'failed', message: error.message }),
     )
     return () => {

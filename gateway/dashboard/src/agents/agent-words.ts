@@ -59,6 +59,7 @@ export function plainAsk(words: string, device: string): string {
 export function whoWords(by: string): string {
   const [, how, name] = /^(gateway|local|claimed):(.*)$/s.exec(by) ?? []
   if (how === undefined) return `${by}, by PIN`
+  if (by === 'claimed:nobody') return 'somebody'
   if (how === 'gateway') return `${name}, logged in here`
   return how === 'local' ? `${name}, at the device` : `somebody who gave the name ${name}`
 }

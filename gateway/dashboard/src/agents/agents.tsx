@@ -34,7 +34,7 @@ function NoAgents() {
     return (
       <div class="empty">
         <h3>The agents could not be loaded</h3>
-        <p>{loading.message}. This page tries again when it is connected anew.</p>
+        <p>{loading.message}. This page tries again by itself.</p>
       </div>
     )
   return (

@@ -2,38 +2,37 @@
 import { useId, useRef } from 'preact/hooks'
 import { type Asked, agentsOf } from '../state/agents.ts'
 import { nowMs } from '../state/clock.ts'
+import { connection } from '../state/connection.ts'
 import { devices } from '../state/home.ts'
+import { useKeptFocus } from '../ui/kept-focus.ts'
 import { ago, sentence } from '../words.ts'
 import { leftWords, plainAsk } from './agent-words.ts'
-import { answer, answeringOf } from './answering.ts'
-import { useWho } from './who.ts'
+import { type Answering, answer, answeringOf } from './answering.ts'
+import { useWho, type Who } from './who.ts'
 import { WhoAnswers } from './who-answers.tsx'
 
-export function ApprovalCard({ asked }: { readonly asked: Asked }) {
-  const { agent, words, choices, expiresMs, askedMs, kind } = asked
-  const id = useId()
-  const answers = useRef<HTMLElement>(null)
-  const who = useWho(asked.device, { named: true })
-  const device = devices.value.find((one) => one.id === asked.device)
-  const online = device?.availability === 'online'
-  const state = answeringOf(asked)
-  const expired = nowMs.value >= expiresMs
-  const ready = who.ready && online
-  const busy = state?.kind === 'sending' || state?.kind === 'told'
+/** `still`: it has stood in its place for a while, so that what is pressed is what was meant. */
+interface ApprovalCardProps {
+  readonly asked: Asked
+  readonly still: boolean
+}
 
-  const send = async (choice: string) => {
-    // The button that was pressed keeps the focus while it is busy, and with a PIN to be given again the field takes it.
-    if (!(await answer(asked, choice, who.said)))
-      answers.current?.querySelector<HTMLElement>('input[type="password"]')?.focus()
-    who.setPin('')
-  }
+export function ApprovalCard({ asked, still }: ApprovalCardProps) {
+  const { agent, words, expiresMs, askedMs, kind } = asked
+  const id = useId()
+  const title = useRef<HTMLHeadingElement>(null)
+  // The answers go when its time is over.
+  const kept = useKeptFocus<HTMLElement>(() => title.current)
+  const device = devices.value.find((one) => one.id === asked.device)
+  const expired = nowMs.value >= expiresMs
+  const state = answeringOf(asked)
   return (
-    <article class="approval" ref={answers} data-approval={asked.id} aria-labelledby={`${id}-title`}>
-      <h3 id={`${id}-title`}>
+    <article class="approval" {...kept} data-approval={asked.id} aria-labelledby={`${id}-title`}>
+      <h3 id={`${id}-title`} ref={title} tabIndex={-1}>
         {kind === 'permission' ? `${agent} wants to` : `${agent} asks`}
         {device?.simulated && <span class="badge">Simulated</span>}
       </h3>
-      <p class="approval-words">{plainAsk(words, asked.device)}</p>
+      <p class="approval-words">{kind === 'permission' ? plainAsk(words, asked.device) : words}</p>
       <p class="quiet small">
         {agentsOf.value.size > 1 && `On ${device?.name ?? asked.device}. `}
         Asked {ago(askedMs, nowMs.value)}.{' '}
@@ -46,30 +45,14 @@ export function ApprovalCard({ asked }: { readonly asked: Asked }) {
           </span>
         )}
       </p>
-      {!expired && !online && (
-        <p class="approval-note">Its device is not connected: it can be answered when it is back.</p>
-      )}
       {!expired && (
-        <>
-          <WhoAnswers who={who} />
-          {!who.locked && (
-            <div class="answers">
-              {choices.map((choice) => (
-                <button
-                  key={choice}
-                  type="button"
-                  class={choice === 'yes' ? 'primary' : choice === 'no' ? 'caution' : ''}
-                  aria-describedby={`${id}-title`}
-                  disabled={!ready && !busy}
-                  aria-disabled={busy}
-                  onClick={() => !busy && void send(choice)}
-                >
-                  {sentence(choice)}
-                </button>
-              ))}
-            </div>
-          )}
-        </>
+        <Answers
+          asked={asked}
+          state={state}
+          still={still}
+          title={`${id}-title`}
+          deviceOnline={device?.availability === 'online'}
+        />
       )}
       <p class="approval-state" role="status">
         {state?.kind === 'sending' && 'Telling the agent…'}
@@ -79,5 +62,76 @@ export function ApprovalCard({ asked }: { readonly asked: Asked }) {
         {state?.kind === 'failed' && !expired && `Not answered: ${state.message}`}
       </p>
     </article>
+  )
+}
+
+function Answers(props: {
+  readonly asked: Asked
+  readonly state: Answering | undefined
+  readonly still: boolean
+  readonly title: string
+  readonly deviceOnline: boolean
+}) {
+  const { asked, state, still, title, deviceOnline } = props
+  const isPermission = asked.kind === 'permission'
+  const who = useWho(asked.device, isPermission ? 'proof' : 'name')
+  const answers = useRef<HTMLDivElement>(null)
+  const live = connection.value === 'live'
+  const busy = state?.kind === 'sending' || state?.kind === 'told'
+  const send = async (choice: string) => {
+    // The button that was pressed keeps the focus while it is busy, and with a PIN to be given again the field takes it.
+    if (!(await answer(asked, choice, who.said)))
+      answers.current?.parentElement?.querySelector<HTMLElement>('input[type="password"]')?.focus()
+    who.setPin('')
+  }
+  // To say no to what an agent wants needs no proof; a yes that cannot be given here is not offered.
+  const needsNone = (choice: string) => isPermission && choice === 'no'
+  const offered = asked.choices.filter((choice) => needsNone(choice) || !(who.locked || who.unprovable))
+  return (
+    <>
+      {!(live && deviceOnline) && (
+        <p class="approval-note">
+          {live
+            ? 'Its device is not connected: it can be answered when it is back.'
+            : 'This page has lost its gateway: it can be answered when that is back.'}
+        </p>
+      )}
+      {(deviceOnline || who.people !== 'asking') && (
+        <WhoAnswers who={who} elsewhere={<Elsewhere id={asked.id} />} />
+      )}
+      <div class="answers" ref={answers}>
+        {offered.map((choice) => (
+          <button
+            key={choice}
+            type="button"
+            class={choice === 'yes' ? 'primary' : choice === 'no' ? 'caution' : ''}
+            aria-describedby={title}
+            disabled={!canSay(who, needsNone(choice)) && !busy}
+            aria-disabled={busy || !still || !live || !deviceOnline}
+            onClick={() => !busy && still && live && deviceOnline && void send(choice)}
+          >
+            {sentence(choice)}
+          </button>
+        ))}
+      </div>
+    </>
+  )
+}
+
+const canSay = ({ ready }: Who, needsNone: boolean) => ready || needsNone
+
+/** Where a name is all that this page could give. */
+function Elsewhere({ id }: { readonly id: string }) {
+  return (
+    <div class="elsewhere">
+      <p>A yes needs somebody whom this home knows, and nobody is known here yet.</p>
+      <p>
+        Say it on the device itself: <code>ganglion approve {id} yes</code>
+      </p>
+      <p>
+        Or, to say it here from now on, give yourself a PIN for the device’s configuration:{' '}
+        <code>ganglion person NAME</code>
+      </p>
+    </div>
   )
 }

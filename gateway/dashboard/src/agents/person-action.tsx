@@ -49,7 +49,7 @@ export function PersonAction(props: PersonActionProps) {
 function Question(props: PersonActionProps & { readonly close: () => void }) {
   const { device, question, confirmLabel, caution = false, online, act, done, close } = props
   const id = useId()
-  const who = useWho(device, { named: false })
+  const who = useWho(device, 'nothing')
   const [busy, setBusy] = useState(false)
   const [failed, setFailed] = useState('')
   const panel = useRef<HTMLFieldSetElement>(null)

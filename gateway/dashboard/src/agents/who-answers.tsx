@@ -7,17 +7,23 @@ import { loadSession } from '../state/agents-sync.ts'
 import { useKeptFocus } from '../ui/kept-focus.ts'
 import type { Who } from './who.ts'
 
-export function WhoAnswers({ who }: { readonly who: Who }) {
+/** `elsewhere`: how it is given where nobody is known here and a name is not enough. */
+interface WhoAnswersProps {
+  readonly who: Who
+  readonly elsewhere?: ComponentChildren
+}
+
+export function WhoAnswers(props: WhoAnswersProps) {
   // Logging in puts other controls in the place of these.
   const kept = useKeptFocus<HTMLDivElement>()
   return (
     <div class="who-answers" {...kept}>
-      {who.locked ? <PersonLogin /> : <Known who={who} />}
+      {props.who.locked ? <PersonLogin /> : <Known {...props} />}
     </div>
   )
 }
 
-function Known({ who }: { readonly who: Who }) {
+function Known({ who, elsewhere }: WhoAnswersProps) {
   const { people, by, setBy, pin, setPin, person } = who
   if (person !== undefined)
     return (
@@ -25,12 +31,22 @@ function Known({ who }: { readonly who: Who }) {
         <span>
           You are <strong>{person}</strong>.
         </span>
-        <button type="button" class="plain" onClick={() => void api.logout().then(loadSession)}>
+        <button type="button" class="plain" onClick={() => void logout()}>
           Not {person}?
         </button>
       </p>
     )
-  if (people === undefined) return <p class="quiet small">Asking the device whom it knows…</p>
+  if (people === 'asking') return <p class="quiet small">Asking the device whom it knows…</p>
+  if (people === 'unknown')
+    return (
+      <p class="who">
+        <span>The device does not say whom it knows.</span>
+        <button type="button" class="plain" onClick={who.askAgain}>
+          Ask again
+        </button>
+      </p>
+    )
+  if (who.unprovable) return elsewhere
   if (people.length === 0)
     return (
       <div class="who">
@@ -67,6 +83,14 @@ function Known({ who }: { readonly who: Who }) {
       </Field>
     </div>
   )
+}
+
+/** Where the gateway is away the page says so, and nothing has changed. */
+async function logout(): Promise<void> {
+  await api
+    .logout()
+    .then(loadSession)
+    .catch(() => {})
 }
 
 /** Where the household is known by name, one of them it must be. */

@@ -3,6 +3,7 @@ import type { AgentsOfDevice, ApprovalOver, DecisionView } from '../../../../run
 import { overWords, plainAsk } from '../agents/agent-words.ts'
 import { ApiError, api } from '../api.ts'
 import type { LiveEvent } from '../live.ts'
+import { plain } from '../plain-text.ts'
 import {
   agentsLoading,
   agentsOf,
@@ -16,6 +17,10 @@ import {
 } from './agents.ts'
 import { announce } from './announce.ts'
 
+/** A gateway that is up but could not answer gets this long before it is asked again. */
+const againAfterMs = 5_000
+let retry: ReturnType<typeof setTimeout> | undefined
+
 const kinds = ['agents', 'approval', 'decision', 'board'] as const
 type AgentsEvent = (typeof kinds)[number]
 
@@ -26,25 +31,29 @@ export function isAgentsEvent(kind: LiveEvent): kind is AgentsEvent {
 export function agentsEvent(kind: AgentsEvent, value: unknown): void {
   if (kind === 'board') void loadBoard()
   else if (value === undefined || value === null) return
-  else if (kind === 'agents') takeTold(value as AgentsOfDevice)
-  else if (kind === 'decision') takeDecisions(value as DecisionView)
+  else if (kind === 'agents') takeTold(plain(value as AgentsOfDevice))
+  else if (kind === 'decision') takeDecisions(plain(value as DecisionView))
   else {
-    const ended = value as ApprovalOver
+    const ended = plain(value as ApprovalOver)
     takeOver(ended)
     announce(`${ended.agent}, ${plainAsk(ended.words, ended.device)}. ${overWords(ended)}`)
   }
 }
 
-/** Never rejects: what failed is shown where it would stand. */
+/** Never rejects: what failed is shown where it would stand, and tried again. */
 export async function loadAgents(): Promise<void> {
+  clearTimeout(retry)
   try {
-    const [agents, decided, who] = await Promise.all([api.agents(), api.decisions(), api.session()])
+    const [agents, decided, who] = plain(
+      await Promise.all([api.agents(), api.decisions(), api.session()] as const),
+    )
     replaceAgents(agents.devices)
     takeOver(...agents.over)
     takeDecisions(...decided.decisions)
     session.value = who
   } catch (error) {
     if (error instanceof ApiError && error.code === 'unauthorized') return
+    retry = setTimeout(() => void loadAgents(), againAfterMs)
     if (agentsLoading.peek().kind !== 'ready')
       agentsLoading.value = {
         kind: 'failed',
@@ -62,7 +71,7 @@ export async function loadSession(): Promise<void> {
 async function loadBoard(): Promise<void> {
   const told = await api.board().catch(() => undefined)
   if (told?.device === undefined) return
-  facts.value = told.facts
+  facts.value = plain(told.facts)
   moreFacts.value = told.more === true
 }
 
@@ -77,5 +86,6 @@ function takeTold(now: AgentsOfDevice): void {
   const [first, ...others] = (now.approvals ?? []).filter(({ id }) => !before.has(id))
   if (!first) return
   const more = others.length > 0 ? ` And ${others.length} more.` : ''
-  announce(`${first.agent} asks for an answer: ${plainAsk(first.words, now.device)}.${more}`)
+  const words = first.kind === 'permission' ? plainAsk(first.words, now.device) : first.words
+  announce(`${first.agent} asks for an answer: ${words}.${more}`)
 }

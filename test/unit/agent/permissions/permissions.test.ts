@@ -248,7 +248,7 @@ describe('an approval', () => {
     const id = await waitingId()
     expect(() => approvals.answer(id, 'yes', '  ')).toThrow('needs the name')
     approvals.answer(id, 'no', 'Ada')
-    expect(() => approvals.answer(id, 'yes', 'Ada')).toThrow('answered already: no')
+    expect(() => approvals.answer(id, 'yes', 'Ada')).toThrow('answered already')
     expect(() => approvals.answer('else', 'yes', 'Ada')).toThrow('nothing of this id')
     expect(await code(verdict)).toBe('permission')
   })
