@@ -11,7 +11,8 @@ export type Task = (typeof tasks)[number]
 
 /**
  * chat: `request` is the body of OpenAI's chat completion as JSON; the answer is `response`, or, where the request says
- * `stream`, one `event` a chunk (the data of a server-sent event) and a final chunk without outputs.
+ * `stream`, one `event` a chunk (the data of a server-sent event) and a final chunk without outputs; with the parameter `whole_too`
+ * the whole as `response` where the server cannot stream.
  * embeddings: texts in, one vector a text out; a backend that counts tokens adds `tokens`.
  * transcription by a server elsewhere: the recording as a `file`, the other form fields as JSON in `request`; the answer as
  * for chat. A local model takes samples instead: `audio` FP32 [1,n].

@@ -84,15 +84,21 @@ export interface InferChunk {
   readonly route?: string
   /** Id of the router's decision, for `ganglion why`; on the final chunk. */
   readonly decision?: string
-  /** It was computed elsewhere than on the device that asked; on the final chunk. */
+  /** It was computed elsewhere than on the device that asked; on each chunk. */
   readonly away?: true
-  /** What it cost, in the money that prices of the site are in; on the final chunk, where anybody asks for money. */
+  /** What the whole costs, in the money that prices of the site are in; on each chunk, where anybody asks for money. */
   readonly price?: number
   /** The answer was kept from an earlier request with the same inputs; on the final chunk. */
   readonly cached?: boolean
   /** What the gateway decided that gave the answer, where it says so; on the final chunk. */
   readonly served?: ServedBy
 }
+
+/**
+ * Parameter of a chat whose body says `stream`: `true` where its caller also takes the whole at once, as `response`, from a server that
+ * cannot stream.
+ */
+export const wholeToo = 'whole_too'
 
 export type InferErrorCode =
   | 'model-unknown'

@@ -7,7 +7,6 @@ import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Gateway } from '../../gateway/gateway.ts'
 import type { Json, Priority, Privacy, Thought } from '../../runtime/agent/contract.ts'
 import { memoryService } from '../../runtime/agent/memory/memory.service.ts'
 import { MemoryStore } from '../../runtime/agent/memory/memory-store.ts'
@@ -26,54 +25,19 @@ import { chatBy } from '../../runtime/agent/think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from '../../runtime/agent/think/think.service.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
-import { offloadRoutes } from '../../runtime/inference/offload/offload-route.ts'
 import { Redactor } from '../../runtime/inference/redaction/redactor.ts'
 import { Router } from '../../runtime/inference/router/router.ts'
-import { json, ScriptedUpstream } from '../fixtures/scripted-upstream.ts'
+import { json } from '../fixtures/scripted-upstream.ts'
 import { openSimHome } from '../fixtures/sim-home.ts'
-import { until } from './broker-raw.ts'
-import { openGateway } from './gateway-device.ts'
-import { openDevice, type TestDevice } from './offload-setup.ts'
+import { openThinking, type Said, type Thinking } from './think-setup.ts'
 
-type Said = object | ((response: ServerResponse) => void)
-const chatPath = '/v1/chat/completions'
-let upstream: ScriptedUpstream
-let gateway: Gateway
-let device: TestDevice
+let thinking: Thinking
 let router: Router
-/** What the model says next, in order. */
-let script: Said[] = []
-
 beforeAll(async () => {
-  upstream = await ScriptedUpstream.open(({ path }, response) => {
-    if (path !== chatPath) return json(response, { error: { message: 'not here' } }, 404)
-    const next = script.shift()
-    if (!next) json(response, { error: { message: 'the script is at its end' } }, 400)
-    else if (typeof next === 'function') next(response)
-    else json(response, next)
-  })
-  gateway = await openGateway({
-    section: {
-      upstreams: [
-        {
-          ...{ id: 'llm', kind: 'openai', url: `${upstream.url}/v1`, reach: 'site' },
-          ...{ models: ['scripted-chat'], priority: true },
-        },
-      ],
-    },
-  })
-  device = await openDevice(gateway.mqttUrl, 'dev-think')
-  const routes = offloadRoutes(device.client)
-  const deps = { clock: realClock, log: silentLog, routes: () => routes, redactor: () => new Redactor() }
-  router = new Router(deps, { allow: 'cloud' })
-  await until('the model is known', async () => router.modelsFor('chat').length === 1)
+  thinking = await openThinking()
+  router = thinking.router
 })
-afterAll(async () => {
-  await device[Symbol.asyncDispose]()
-  await router[Symbol.asyncDispose]()
-  await gateway[Symbol.asyncDispose]()
-  await upstream[Symbol.asyncDispose]()
-})
+afterAll(() => thinking[Symbol.asyncDispose]())
 
 let directory: string
 let store: MemoryStore
@@ -97,8 +61,8 @@ beforeEach(async () => {
     memoryService({ clock: realClock, store }),
   ]
   performed = []
-  script = []
-  upstream.received.length = 0
+  thinking.script = []
+  thinking.upstream.received.length = 0
 })
 afterEach(async () => {
   await store[Symbol.asyncDispose]()
@@ -177,13 +141,13 @@ async function thought(args: { readonly [name: string]: Json }, asking?: Asking)
   if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`)
   return outcome.value as unknown as Thought
 }
-const requests = () => upstream.of(chatPath).map(({ body }) => JSON.parse(body.toString()))
+const requests = () => thinking.requests()
 /** What the model was told last that a tool gave. */
 const told = () => JSON.parse(requests().at(-1).messages.at(-1).content)
 
 describe('a thought', () => {
   it('uses tools until the model answers [think-1]', async () => {
-    script = [
+    thinking.script = [
       useTool('list_entities', { pattern: 'light.*' }),
       useTool('command_entity', { entity: 'light.hall', command: { state: 'on' } }),
       answer('The hall is lit.'),
@@ -216,7 +180,7 @@ describe('a thought', () => {
       ['background', 10],
       [undefined, 10],
     ] as const) {
-      script = [answer('Done.')]
+      thinking.script = [answer('Done.')]
       await thought({}, priority && { priority })
       // As vLLM has it: lower is handled earlier.
       expect(requests().at(-1).priority).toBe(sent)
@@ -224,7 +188,7 @@ describe('a thought', () => {
   })
 
   it('notes and finds what was noted, under the label of what was seen', async () => {
-    script = [
+    thinking.script = [
       useTool('note', { text: 'the hall lamp flickers', about: 'Ana' }),
       useTool('search_memory', { text: 'lamp' }),
       answer('Noted.'),
@@ -249,7 +213,7 @@ describe('what may be done [think-3]', () => {
 
   it('is decided by grants when a note tells the model to unlock the door', async () => {
     store.note({ agent: caller.agent, call: 'x' }, injected, { privacy: 'site' }, 1)
-    script = [
+    thinking.script = [
       useTool('search_memory', { text: 'rules' }),
       useTool('command_entity', { entity: 'lock.front', command: { state: 'unlocked' } }),
       answer('It was refused.'),
@@ -264,7 +228,7 @@ describe('what may be done [think-3]', () => {
   })
 
   it('is decided by grants also where the agent gave the model the tool', async () => {
-    script = [
+    thinking.script = [
       useTool('command_entity', { entity: 'lock.front', command: { state: 'unlocked' } }),
       answer('It was refused.'),
     ]
@@ -286,7 +250,7 @@ describe('what may be done [think-3]', () => {
       'refused',
     ],
   ])('%s is told to the model', async (_what, asked, code) => {
-    script = [asked, answer('I could not.')]
+    thinking.script = [asked, answer('I could not.')]
     expect(await thought({ tools: ['light.*:command'] })).toMatchObject({ answer: 'I could not.' })
     expect(told().error.code).toBe(code)
   })
@@ -301,19 +265,19 @@ describe('an answer with a schema [think-4]', () => {
   }
 
   it('is a value of it', async () => {
-    script = [answer('{"on":true}')]
+    thinking.script = [answer('{"on":true}')]
     expect((await thought({ schema })).answer).toEqual({ on: true })
     expect(requests()[0].response_format.json_schema.schema).toEqual(schema)
   })
 
   it('is asked for once more when it is not', async () => {
-    script = [answer('{"on":"yes"}'), answer('{"on":false}')]
+    thinking.script = [answer('{"on":"yes"}'), answer('{"on":false}')]
     expect(await thought({ schema })).toMatchObject({ answer: { on: false }, steps: 2 })
     expect(requests()[1].messages.at(-1).content).toContain('.on is string, not boolean')
   })
 
   it('fails when it is not the second time', async () => {
-    script = [answer('on'), answer('{"on":true,"also":1}')]
+    thinking.script = [answer('on'), answer('{"on":true,"also":1}')]
     expect(await think({ schema })).toMatchObject({
       error: {
         code: 'failed',
@@ -334,7 +298,7 @@ describe('an answer with a schema [think-4]', () => {
 
 describe('budgets [think-5]', () => {
   it('of steps end a thought that goes on', async () => {
-    script = Array.from({ length: 9 }, () => useTool('list_entities', { pattern: 'light.*' }))
+    thinking.script = Array.from({ length: 9 }, () => useTool('list_entities', { pattern: 'light.*' }))
     expect(await think({ tools: ['light.*:read'], budget: { steps: 3 } })).toMatchObject({
       error: { code: 'limit', message: expect.stringContaining('after 3 steps') },
     })
@@ -343,7 +307,7 @@ describe('budgets [think-5]', () => {
 
   it('of tokens end it before the model is asked again, and what was spent is told', async () => {
     const said: unknown[] = []
-    script = [useTool('list_entities', { pattern: 'light.*' }, 900), answer('x')]
+    thinking.script = [useTool('list_entities', { pattern: 'light.*' }, 900), answer('x')]
     const sharing: Sharing = {
       boundary: async () => void said.push('boundary'),
       draw: async (budget) => (used) => said.push([budget, used]),
@@ -355,15 +319,15 @@ describe('budgets [think-5]', () => {
     expect(requests()[0].max_tokens).toBeLessThan(1_000)
     expect(said).toEqual([
       'boundary',
+      { tokens: 900, money: 0, bytes: expect.any(Number), engineMs: expect.any(Number) },
       ['tokens', 900],
       ['gateway', expect.any(Number)],
-      { tokens: 900, money: 0 },
     ])
     expect(requests()).toHaveLength(1)
   })
 
   it('of time end it while the model hangs', async () => {
-    script = [() => {}]
+    thinking.script = [() => {}]
     expect(await think({ deadlineMs: realClock.nowMs() + 300 })).toMatchObject({ error: { code: 'timeout' } })
   })
 
@@ -382,7 +346,7 @@ describe('labels [think-7]', () => {
 
   it('of what a tool gave end the thought before it leaves the device', async () => {
     remembered('device')
-    script = search()
+    thinking.script = search()
     const outcome = await think({ tools: ['memory'], privacy: 'cloud' })
     expect(outcome).toMatchObject({
       error: { code: 'refused', message: expect.stringContaining('labelled device') },
@@ -405,9 +369,9 @@ describe('labels [think-7]', () => {
 
   it('are those of the strictest in the answer', async () => {
     remembered('site')
-    script = search()
+    thinking.script = search()
     expect(await thought({ tools: ['memory'], privacy: 'cloud' })).toMatchObject({ privacy: 'site' })
-    script = [answer('x')]
+    thinking.script = [answer('x')]
     expect(await thought({ privacy: 'cloud' })).toMatchObject({ privacy: 'cloud' })
   })
 
@@ -438,7 +402,7 @@ describe('a thought that was cut off [think-8]', () => {
         return perform(one, call, resumed, signal)
       },
     }
-    script = [turnOn, answer('Lit.')]
+    thinking.script = [turnOn, answer('Lit.')]
     const id = 5_000
     const asked = realClock.nowMs()
     const service = () => thinkService({ clock: realClock, chat: chatBy(router), store, perform, ...change })
@@ -463,7 +427,7 @@ describe('a model that fails [think-6]', () => {
     json(response, { error: { message: 'boom' } }, status)
 
   it('once is asked again', async () => {
-    script = [broken(500), answer('here')]
+    thinking.script = [broken(500), answer('here')]
     expect((await thought({})).answer).toBe('here')
   })
 
@@ -474,7 +438,7 @@ describe('a model that fails [think-6]', () => {
     ['nothing said', () => answer('')],
     ['a hang-up', () => (response: ServerResponse) => response.destroy()],
   ])('with %s ends the thought with an error', async (_what, said) => {
-    script = Array.from({ length: 40 }, said)
+    thinking.script = Array.from({ length: 40 }, said)
     const outcome = await think({ deadlineMs: realClock.nowMs() + 8_000 })
     expect(outcome).toMatchObject({ ok: false })
     expect(['failed', 'unavailable']).toContain((outcome as { error: { code: string } }).error.code)
@@ -482,7 +446,7 @@ describe('a model that fails [think-6]', () => {
 
   it('is left when the agent is stopped', async () => {
     const stop = new AbortController()
-    script = [() => stop.abort(new Error('the agent is stopped'))]
+    thinking.script = [() => stop.abort(new Error('the agent is stopped'))]
     expect(await think({}, { signal: stop.signal })).toMatchObject({ error: { code: 'cancelled' } })
   })
 })

@@ -9,6 +9,7 @@ import {
   type InferRequest,
   type Priority,
   type Tensor,
+  wholeToo,
 } from '../../../runtime/wire/infer.ts'
 import { type Task, taskSignatures, textIn, textTensor } from '../tasks.ts'
 import type { Backend, ServedModel } from './backend.ts'
@@ -17,7 +18,7 @@ import { type FormBody, multipartForm } from './multipart-form.ts'
 import { serverSentEvents } from './server-sent-events.ts'
 import { type Answer, type Streamed, type Upstream, wholeOf } from './upstream.ts'
 import { modelsMax, type Protocol, upstreamKind } from './upstream-backend.ts'
-import { jsonIn, reasonIn, recordIn } from './upstream-refusal.ts'
+import { jsonIn, reasonIn, recordIn, recordOf } from './upstream-refusal.ts'
 
 /** In a cloud each look may be billed or counted. */
 const lookEveryMs: Readonly<Record<Backend['reach'], number>> = { site: 10_000, cloud: 60_000 }
@@ -26,6 +27,8 @@ const listBytesMax = 4 * 2 ** 20
 const answerBytesMax = 64 * 2 ** 20
 /** vLLM, `priority`: lower is handled earlier, the default is 0. */
 const priorities: Readonly<Record<Priority, number>> = { control: -10, interactive: 0, background: 10 }
+/** Answers to one chat at once: more than anybody asks for. */
+const choicesMax = 128
 const eventStream = /^text\/event-stream\b/i
 /** A page of whatever stands in front of the server is no answer of it. */
 const noPage = /^(?!.*html)/i
@@ -83,11 +86,14 @@ class OpenAiProtocol implements Protocol {
     const body = jsonInput(request)
     const path = '/chat/completions'
     const sent = jsonPart(this.#asked(request, body))
-    if (body['stream'] === true) {
-      yield* this.#events(request, await this.#post(sending, path, sent, eventStream))
+    const streams = body['stream'] === true
+    const strictly = streams && request.parameters?.[wholeToo] !== true
+    const answered = await this.#post(sending, path, sent, strictly ? eventStream : noPage)
+    if (streams && (strictly || eventStream.test(answered.header('content-type') ?? ''))) {
+      yield* this.#events(request, answered)
       return
     }
-    const answer = await wholeOf((await this.#post(sending, path, sent)).chunks)
+    const answer = await wholeOf(answered.chunks)
     if (!Array.isArray(recordIn(answer)?.['choices']))
       throw this.#upstream.broke('a chat completion has no choices')
     yield wholeChunk(request, answer)
@@ -155,9 +161,13 @@ class OpenAiProtocol implements Protocol {
     return this.#upstream.stream({ method: 'POST', path, headers, parts, ...limits })
   }
 
-  /** One chunk an event. A stream that ends without its end, or with an error, is none. */
+  /**
+   * One chunk an event. A stream that ends without its end, or with an error, is none; that a choice has its `finish_reason` is an end
+   * too, which some servers leave it at.
+   */
   async *#events({ id }: InferRequest, { chunks }: Streamed): AsyncGenerator<InferChunk, void, undefined> {
     const server = this.#upstream
+    const choices = new Choices()
     for await (const data of serverSentEvents(chunks)) {
       if (data === '[DONE]') return yield { id, final: true, outputs: [] }
       const event = recordIn(Buffer.from(data))
@@ -167,10 +177,12 @@ class OpenAiProtocol implements Protocol {
         const said = server.said(reasonIn(Buffer.from(data)) ?? 'it failed')
         throw new InferError('run', `${server.id}: ${said}`, { retryable: true })
       }
+      choices.hear(event)
       yield { id, final: false, outputs: [textTensor('event', data)] }
       // A transcript says itself that it is done.
       if (event['type'] === 'transcript.text.done') return yield { id, final: true, outputs: [] }
     }
+    if (choices.ended) return yield { id, final: true, outputs: [] }
     throw new InferError('engine-lost', `${server.id} ended its answer before the end`, { retryable: true })
   }
 
@@ -193,6 +205,24 @@ function servedModel({ name, task = 'chat', idempotent, cacheS, price }: Upstrea
     idempotent: idempotent ?? task === 'embeddings',
     cacheS,
     price,
+  }
+}
+
+/** Which choices of a streamed chat have begun, and said their end. */
+class Choices {
+  readonly #begun = new Set<unknown>()
+  readonly #ended = new Set<unknown>()
+
+  get ended(): boolean {
+    return this.#begun.size > 0 && this.#ended.size === this.#begun.size
+  }
+
+  hear({ choices }: Readonly<Record<string, unknown>>): void {
+    for (const one of Array.isArray(choices) ? choices.slice(0, choicesMax) : []) {
+      const { index = 0, finish_reason: reason } = recordOf(one) ?? {}
+      if (this.#begun.size < choicesMax) this.#begun.add(index)
+      if (typeof reason === 'string' && this.#begun.has(index)) this.#ended.add(index)
+    }
   }
 }
 

@@ -1,11 +1,21 @@
 /**
  * A language model as the thinking loop sees it: one request, one message. Which one answers, and where, is the router's to decide
- * within the label; what comes back is checked before anybody believes its shape.
+ * within the label; what comes back is checked before anybody believes its shape. It is asked for the message in pieces, so that it can
+ * be stopped between them; from a server that cannot do that it is taken whole.
  */
 import * as v from 'valibot'
 import type { Inference } from '../../inference/inference.ts'
-import { InferError, mayTravel, type Priority, type Privacy } from '../../wire/infer.ts'
+import {
+  type InferChunk,
+  InferError,
+  mayTravel,
+  type Priority,
+  type Privacy,
+  strictest,
+  wholeToo,
+} from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
+import { messageCharsMax, StreamedMessage, toolCallsMax } from './streamed-message.ts'
 
 /** What a model wants done. `arguments` is JSON as the model wrote it, or what it took for JSON. */
 export interface ToolCall {
@@ -42,22 +52,40 @@ export interface ChatAnswer {
   /** Of the request and the answer, as the server counted; undefined where it does not. */
   readonly tokens: number | undefined
   readonly privacy: Privacy
-  /** What it cost, where anybody asks for money. */
-  readonly price?: number | undefined
-  /** It was computed elsewhere than on this device. */
-  readonly away: boolean
+  /** Absent: nothing but tokens. */
+  readonly used?: Used | undefined
 }
 
-/** Throws InferError. `refused`: no model may see what carries that label. `unavailable`: there is none. */
-export type Chat = (request: ChatRequest, signal: AbortSignal) => Promise<ChatAnswer>
+/** What a question has used, beside the tokens that the server says. */
+export interface Used {
+  /** Of an answer that comes in pieces, so far: these at least. Of one that came whole 0. */
+  readonly tokens: number
+  /** To the gateway and back. */
+  readonly bytes: number
+  readonly money: number
+  /** Time of a model of this home, milliseconds: what a cloud computes costs nobody here. Undefined: nobody says. */
+  readonly engineMs: number | undefined
+}
+
+/**
+ * Throws InferError. `refused`: no model may see what carries that label. `unavailable`: there is none. `hear` is told with each piece
+ * what is used up to it; aborting ends the request, also at the server.
+ */
+export type Chat = (
+  request: ChatRequest,
+  signal: AbortSignal,
+  hear?: (used: Used) => void,
+) => Promise<ChatAnswer>
 
 /** What answers chats: the router. */
 export interface ChatModels extends Inference {
   modelsFor(task: string): readonly { readonly name: string; readonly reach: Privacy }[]
 }
 
-/** Calls of one message; a model that asks for more is asked again after these. */
-const toolCallsMax = 16
+/** Models that are remembered to give their answers only whole. */
+const wholeMax = 64
+/** More than any model reads and writes at once. */
+const tokensMax = 100_000_000
 
 const answerSchema = v.object({
   choices: v.pipe(
@@ -79,31 +107,86 @@ const answerSchema = v.object({
     ),
     v.minLength(1),
   ),
-  usage: v.nullish(v.object({ total_tokens: v.pipe(v.number(), v.integer(), v.minValue(0)) })),
+  // What is no count says nothing.
+  usage: v.fallback(
+    v.nullish(
+      v.object({ total_tokens: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(tokensMax)) }),
+    ),
+    undefined,
+  ),
 })
 
 /** Asks the nearest language model that the label allows; `preferred` where it may, when it is there. */
 export function chatBy(models: ChatModels, preferred?: string): Chat {
-  return async (request, signal) => {
+  // Those that refuse to be asked for a stream, and not for the whole.
+  const whole = new Set<string>()
+  return async (request, signal, hear = () => {}) => {
     const model = chosen(models, request.privacy, preferred)
-    const { privacy, priority, deadlineMs } = request
-    const text = JSON.stringify({ model, ...bodyOf(request) })
-    const asked = {
-      ...{ model, privacy, priority, deadlineMs },
-      inputs: [{ name: 'request', datatype: 'BYTES' as const, shape: [1], data: [text] }],
+    const asking = { models, model, request, hear }
+    if (whole.has(model.name)) return await answered(asking, false, signal)
+    try {
+      return await answered(asking, true, signal)
+    } catch (error) {
+      if (!(error instanceof InferError && error.code === 'bad-input')) throw error
+      const answer = await answered(asking, false, signal)
+      if (whole.size < wholeMax) whole.add(model.name)
+      return answer
     }
-    for await (const chunk of models.infer(asked, signal)) {
-      const { final, outputs, privacy: label = privacy, price, away = false } = chunk
-      const response = outputs.find(({ name }) => name === 'response')
-      if (response?.datatype === 'BYTES')
-        return { ...answerOf(model, response.data[0] ?? '', label), price, away }
-      if (final) break
-    }
-    throw new InferError('run', `${model} gave no answer`)
   }
 }
 
-function chosen(models: ChatModels, privacy: Privacy, preferred: string | undefined): string {
+interface Asking {
+  readonly models: ChatModels
+  readonly model: ReturnType<ChatModels['modelsFor']>[number]
+  readonly request: ChatRequest
+  readonly hear: (used: Used) => void
+}
+
+async function answered(
+  { models, model: { name: model, reach }, request, hear }: Asking,
+  inPieces: boolean,
+  signal: AbortSignal,
+): Promise<ChatAnswer> {
+  const { priority, deadlineMs } = request
+  const asked = JSON.stringify({ model, ...bodyOf(request), ...(inPieces && streaming) })
+  const chunks = models.infer(
+    {
+      ...{ model, privacy: request.privacy, priority, deadlineMs },
+      inputs: [{ name: 'request', datatype: 'BYTES', shape: [1], data: [asked] }],
+      ...(inPieces && { parameters: { [wholeToo]: true } }),
+    },
+    signal,
+  )
+  const message = new StreamedMessage(model)
+  let bytes = Buffer.byteLength(asked)
+  let privacy = request.privacy
+  for await (const chunk of chunks) {
+    privacy = strictest(privacy, chunk.privacy ?? privacy)
+    const [response] = textsIn(chunk, 'response')
+    const events = textsIn(chunk, 'event')
+    for (const text of [response ?? '', ...events]) bytes += Buffer.byteLength(text)
+    for (const event of events) message.add(event)
+    const { final, away, price: money = 0, modelMs, served } = chunk
+    const engineMs = reach === 'cloud' ? 0 : (modelMs ?? served?.runMs)
+    const used = { tokens: message.tokens, bytes: away ? bytes : 0, money, engineMs }
+    if (response !== undefined) return { ...answerOf(model, response), privacy, used }
+    hear(used)
+    if (final && message.tokens > 0)
+      return { ...answerOf(model, JSON.stringify(message.whole())), privacy, used }
+    if (final) break
+  }
+  throw new InferError('run', `${model} gave no answer`)
+}
+
+/** In the last piece the server says how many tokens it were. */
+const streaming = { stream: true, stream_options: { include_usage: true } }
+
+function textsIn({ outputs }: InferChunk, name: string): readonly string[] {
+  const tensor = outputs.find((one) => one.name === name)
+  return tensor?.datatype === 'BYTES' ? tensor.data : []
+}
+
+function chosen(models: ChatModels, privacy: Privacy, preferred: string | undefined): Asking['model'] {
   const all = models.modelsFor('chat')
   if (all.length === 0)
     throw new InferError(
@@ -119,7 +202,7 @@ function chosen(models: ChatModels, privacy: Privacy, preferred: string | undefi
       `what was said or found out is labelled ${privacy}, and no language model may see that: ${there.join(', ')}`,
     )
   }
-  return allowed.find(({ name }) => name === preferred)?.name ?? nearest.name
+  return allowed.find(({ name }) => name === preferred) ?? nearest
 }
 
 function bodyOf({ messages, tools, schema, tokensMax }: ChatRequest) {
@@ -143,7 +226,7 @@ function asSent(message: Message): object {
   return { role: 'assistant', content: message.content, tool_calls: calls }
 }
 
-function answerOf(model: string, text: string, privacy: Privacy): Omit<ChatAnswer, 'away' | 'price'> {
+function answerOf(model: string, text: string): Omit<ChatAnswer, 'privacy' | 'used'> {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), text)
   const [choice] = parsed.success ? parsed.output.choices : []
   if (!parsed.success || !choice) throw new InferError('run', `${model} gave what is no answer of a chat`)
@@ -152,5 +235,8 @@ function answerOf(model: string, text: string, privacy: Privacy): Omit<ChatAnswe
     .slice(0, toolCallsMax)
     .map(({ id, function: asked }) => ({ id, name: asked.name, arguments: asked.arguments }))
   if (toolCalls.length === 0 && !content) throw new InferError('run', `${model} said nothing`)
-  return { content, toolCalls, tokens: parsed.output.usage?.total_tokens, privacy }
+  const chars = toolCalls.reduce((sum, call) => sum + call.arguments.length, content?.length ?? 0)
+  if (chars > messageCharsMax)
+    throw new InferError('run', `${model} says more than ${messageCharsMax} characters in one message`)
+  return { content, toolCalls, tokens: parsed.output.usage?.total_tokens }
 }

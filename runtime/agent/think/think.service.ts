@@ -10,7 +10,8 @@ import type { Call } from '../turn.ts'
 import type { Chat } from './chat.ts'
 import { labelOfGoal } from './goal-label.ts'
 import { schemaFault } from './json-schema.ts'
-import { type Entry, type Journal, ThinkError, think } from './thought.ts'
+import { ThinkError } from './think-error.ts'
+import { type Entry, type Journal, think } from './thought.ts'
 import { type OutsideTools, type Tool, toolsOf } from './tools.ts'
 
 export interface ThinkServiceDeps {

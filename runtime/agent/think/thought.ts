@@ -2,19 +2,16 @@
  * One thought: a language model is asked, what it wants done is done or refused, it is told, and asked again, until it answers. Each
  * step is on the disk before it has effects, so that a thought goes on after a crash where it was. Invariants: README.md.
  */
-import { type Clock, sleep } from '../../base/clock.ts'
-import { CodedError, messageOf } from '../../base/errors.ts'
+import { messageOf } from '../../base/errors.ts'
 import { InferError, type InferErrorCode, strictest } from '../../wire/infer.ts'
 import type { CallErrorCode, Json, Priority, Privacy, Thought } from '../contract.ts'
-import type { Outcome, Sharing } from '../service.ts'
+import type { Outcome } from '../service.ts'
 import type { CallOp } from '../turn.ts'
-import type { Chat, ChatAnswer, Message, ToolCall } from './chat.ts'
+import type { Message, ToolCall } from './chat.ts'
 import { schemaMismatch } from './json-schema.ts'
+import { answerTo, type QuestionDeps, tokensOf } from './question.ts'
+import { ThinkError } from './think-error.ts'
 import type { Tool } from './tools.ts'
-
-export class ThinkError extends CodedError<CallErrorCode> {
-  override readonly name = 'ThinkError'
-}
 
 export interface Goal {
   readonly goal: string
@@ -36,13 +33,10 @@ export interface ToolUse {
   readonly askedMs: number
 }
 
-export interface ThoughtDeps {
-  readonly clock: Clock
-  readonly chat: Chat
+export interface ThoughtDeps extends QuestionDeps {
   /** Decides and performs as for any call of the agent. */
   readonly use: (tool: ToolUse, resumed: boolean, signal: AbortSignal) => Promise<Outcome>
   readonly journal: Journal
-  readonly sharing: Sharing
 }
 
 /** What happened in the thought so far, in order; kept on the disk. */
@@ -70,11 +64,6 @@ What you may not do is refused by the system: do not try it again, say that it w
 /** Of what a tool gave. */
 const resultCharsMax = 16_000
 const answerTokensMax = 4_096
-/** Characters of a token where nobody counted: English text in the usual vocabularies. */
-const charsPerToken = 4
-const retryMs = 500
-/** Worth one more try: the same request may be answered the next time. */
-const worthRetrying: readonly InferErrorCode[] = ['engine-lost', 'overloaded', 'run', 'unavailable']
 const codes: Readonly<Partial<Record<InferErrorCode, CallErrorCode>>> = {
   refused: 'refused',
   deadline: 'timeout',
@@ -158,7 +147,6 @@ class UnderWay {
 
   async #ask(): Promise<void> {
     const { stepsMax, tokensMax, tools, schema, priority, deadlineMs } = this.#goal
-    const { sharing } = this.#deps
     if (this.#steps >= stepsMax)
       throw new ThinkError(
         'limit',
@@ -173,59 +161,14 @@ class UnderWay {
         `${this.#tokens} tokens are spent and the next step needs ${asking} to be asked: the budget is ${tokensMax}`,
       )
     const answerMax = Math.min(left, answerTokensMax)
-    const drawn = await this.#draw(asking, answerMax)
-    const asked = {
+    const request = {
       messages,
       tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
       ...{ schema, privacy: this.#privacy, priority, tokensMax: answerMax },
     }
-    const answer = await this.#chat(() => ({
-      ...asked,
-      deadlineMs: Math.max(1, deadlineMs - this.#deps.clock.nowMs()),
-    })).catch((error) => {
-      drawn({ tokens: asking, away: true })
-      // Given up by the agent, or too late by its own deadline: the model has read it all the same.
-      if (this.#signal.aborted) sharing.spend({ tokens: asking })
-      throw error
-    })
-    const { content, toolCalls, privacy, price: money = 0 } = answer
-    const tokens = answer.tokens ?? asking + tokensOf(JSON.stringify([content, toolCalls]))
-    drawn({ ...answer, tokens })
-    sharing.spend({ tokens, money })
-    await this.#add({ kind: 'said', content, toolCalls, tokens, privacy, atMs: this.#deps.clock.nowMs() })
-  }
-
-  /** A step begins when its turn comes and there is something left of what all agents share; a model elsewhere is more likely than not. */
-  async #draw(asking: number, answerMax: number) {
-    const { sharing } = this.#deps
-    await sharing.boundary(this.#signal)
-    const tokensUsed = await sharing.draw('tokens', asking + answerMax, this.#signal)
-    const bytes = asking * charsPerToken
-    const bytesUsed = await this.#drawBytes(bytes).catch((error) => {
-      tokensUsed(0)
-      throw error
-    })
-    return ({ tokens, away }: { readonly tokens: number; readonly away: boolean }) => {
-      tokensUsed(tokens)
-      bytesUsed(away ? bytes : 0)
-    }
-  }
-
-  async #drawBytes(bytes: number): Promise<(used: number) => void> {
-    if (this.#privacy === 'device') return () => {}
-    return await this.#deps.sharing.draw('gateway', bytes, this.#signal)
-  }
-
-  async #chat(request: () => Parameters<Chat>[0]): Promise<ChatAnswer> {
-    const { chat, clock } = this.#deps
-    try {
-      return await chat(request(), this.#signal)
-    } catch (error) {
-      this.#signal.throwIfAborted()
-      if (!(error instanceof InferError && error.retryable && worthRetrying.includes(error.code))) throw error
-      await sleep(clock, error.retryAfterMs ?? retryMs, this.#signal)
-      return await chat(request(), this.#signal)
-    }
+    const { turn, ...said } = await answerTo(this.#deps, { request, asking, deadlineMs }, this.#signal)
+    await this.#add({ kind: 'said', ...said, atMs: this.#deps.clock.nowMs() })
+    await turn
   }
 
   async #useTools({ toolCalls, atMs }: Extract<Entry, { kind: 'said' }>): Promise<void> {
@@ -303,8 +246,6 @@ class UnderWay {
     ]
   }
 }
-
-const tokensOf = (text: string) => Math.ceil(text.length / charsPerToken)
 
 function shown(value: Json): string {
   const text = JSON.stringify({ result: value })

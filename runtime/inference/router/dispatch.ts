@@ -360,13 +360,14 @@ export class Dispatch {
   /** Labels travel: the answer is as private as what it was made of, or more. */
   #labelled(chunk: InferChunk, { route, offer }: UsableRoute): InferChunk {
     const privacy = strictest(this.#request.privacy, chunk.privacy ?? this.#request.privacy)
-    if (!chunk.final) return { ...chunk, privacy }
-    return {
-      ...{ ...chunk, privacy, route: chunk.route ?? route.id, decision: this.#decision.id },
+    // On each piece: who stops in the middle has used it all the same.
+    const used = {
       ...(route.reach !== 'device' && { away: true as const }),
       // What was kept costs nothing a second time.
       ...(offer.price > 0 && !chunk.cached && { price: offer.price }),
     }
+    if (!chunk.final) return { ...chunk, privacy, ...used }
+    return { ...chunk, privacy, route: chunk.route ?? route.id, decision: this.#decision.id, ...used }
   }
 
   #alternatives(): readonly UsableRoute[] {

@@ -46,6 +46,6 @@ test('[think-5] who gives up while a model is asked has spent what it was asked'
     },
     leaves,
   )
-  expect(spent).toEqual([{ tokens: expect.any(Number) }])
+  expect(spent).toEqual([{ tokens: expect.any(Number), bytes: expect.any(Number), money: 0, engineMs: 0 }])
   expect((spent[0] as { tokens: number }).tokens).toBeGreaterThan(50)
 })
