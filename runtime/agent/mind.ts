@@ -76,6 +76,9 @@ export async function openMind(
       store.unpack(agent, packed.value)
       await store.durable()
     },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      calling[Symbol.dispose]()
+      return store[Symbol.asyncDispose]()
+    },
   }
 }

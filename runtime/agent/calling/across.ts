@@ -71,9 +71,12 @@ export class CallsAcross implements Disposable {
     return this.#deps.signer.device
   }
 
-  /** Who performs calls of other devices from now on. */
-  attach(serve: Serve): void {
+  /** Who performs calls of other devices from now on, until what this gives is called. */
+  attach(serve: Serve): () => void {
     this.#serve = serve
+    return () => {
+      if (this.#serve === serve) this.#serve = undefined
+    }
   }
 
   /** Agents that were on the disk are here, or cannot be: from now on whoever calls one that is not here is told so. */

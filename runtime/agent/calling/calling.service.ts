@@ -64,21 +64,27 @@ const callee = v.pipe(v.string(), v.minLength(1), v.maxLength(193))
 const callSchema = v.object({ agent: callee, message: json, deadlineMs: deadline })
 const replySchema = v.object({ key: v.pipe(v.string(), v.maxLength(256)), answer: json })
 
-export class Calling {
+export class Calling implements Disposable {
   readonly services: readonly Service[]
   readonly #deps: CallingDeps
   /** By callee, in the order in which they came. */
   readonly #waiting = new Map<string, Waiting[]>()
   readonly #takers = new Map<string, Emit>()
+  readonly #detach: (() => void) | undefined
 
   constructor(deps: CallingDeps) {
     this.#deps = deps
-    deps.across?.attach((call, signal) => this.#fromElsewhere(call, signal))
+    this.#detach = deps.across?.attach((call, signal) => this.#fromElsewhere(call, signal))
     this.services = [
       checkedService('call', callSchema, (args, performing, signal) => this.#call(args, performing, signal)),
       checkedService('calls', v.object({}), (_, performing, signal) => this.#take(performing, signal)),
       checkedService('reply', replySchema, (args, performing) => this.#reply(args, performing)),
     ]
+  }
+
+  /** Answers no other device any more. */
+  [Symbol.dispose](): void {
+    this.#detach?.()
   }
 
   /** Hands a call of the device itself to an agent. No answer is kept: who asked is gone when this process is. Never throws. */

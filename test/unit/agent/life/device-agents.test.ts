@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -40,7 +40,14 @@ test('a device without agents opens nothing for them, one that had some opens th
   }
 })
 
-test('a device without agents says so at once to an agent of another that calls one [calling-5]', async () => {
+test.each([
+  ['without agents', () => {}],
+  // Where a file should be there is a folder: what agents remember is opened before, and is closed again.
+  [
+    'whose agents cannot be read',
+    (stateDir: string) => mkdirSync(join(stateDir, 'agents', 'agents.db'), { recursive: true }),
+  ],
+])('a device %s says so at once to an agent of another that calls one [calling-5]', async (_, spoil) => {
   const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-agents-'))
   try {
     const { signal } = new AbortController()
@@ -58,7 +65,9 @@ test('a device without agents says so at once to an agent of another that calls 
     const deps = { clock, log: silentLog, identity: hub, audit, services: [], models, across: onBus(hub) }
     const told = { publishApproval: () => {}, publishAgents: () => {} }
     const config = loadDeviceConfig({ id: 'hub', stateDir })
-    await using _ = await DeviceAgents.open({ ...deps, ...told }, config, signal)
+    spoil(stateDir)
+    await using agents = await DeviceAgents.open({ ...deps, ...told }, config, signal)
+    expect(await agents.known()).toBeUndefined()
     const call = { device: 'hub', key: 'k', from: 'asker', to: 'keeper', message: null, resumed: false }
     const asked = calls.call({ ...call, askedMs: clock.nowMs(), leftMs: 60_000 }, signal)
     for (let at = 0; at < 100; at += 1) {
