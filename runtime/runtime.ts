@@ -91,9 +91,9 @@ export class Runtime implements AsyncDisposable {
     const leases = board.safety && stack.use(openLeases(deps, config, board.safety))
     const fence = stack.use(new Fences({ clock, log }, config.stateDir))
     const others: Others = {}
-    const leaseRefusal = (name: string, token: number) => others.site?.leaseRefusal(name, token)
+    const leaseToken = (name: string) => others.site?.leases.highest(name) ?? 0
     const expiries = stack.use(new Expiries({ clock, log }, config.stateDir))
-    const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseRefusal, expiries })
+    const actuation = new Actuation({ clock, registry, authority: leases, fence, leaseToken, expiries })
     stack.defer(attachBoard(board, registry, actuation))
     expiries.begin(actuation)
 

@@ -21,6 +21,7 @@ import { Decisions, type DecisionsDeps } from './decide/decisions.ts'
 import { eventOf } from './decide/record.ts'
 import { leaseService } from './leader/lease-service.ts'
 import { Leases } from './leader/leases.ts'
+import { ownerIsThere } from './move/owner-lease.ts'
 import type { Service } from './service.ts'
 import { Checking } from './together/checking.ts'
 import type { Signer } from './together/envelope.ts'
@@ -84,7 +85,7 @@ export class Site implements AsyncDisposable {
     const decisions = stack.use(new Decisions({ clock, log, bus, signer, weights, ...asked }))
     const leases = stack.use(
       Leases.open(
-        { clock, log, bus, signer, lives: deps.runs },
+        { clock, log, bus, signer, lives: deps.runs, refuses: (name) => ownerIsThere(name, peers) },
         { path: join(stateDir, 'granted-leases.json') },
       ),
     )
@@ -114,13 +115,6 @@ export class Site implements AsyncDisposable {
     this.board = parts.board
     this.services = parts.services
     this.#stack = stack
-  }
-
-  /** Why what comes with this token of a lease is refused; undefined: no later holder is known. */
-  leaseRefusal(name: string, token: number): string | undefined {
-    const highest = this.leases.highest(name)
-    if (token < highest) return `${name} has another holder by now: its token is ${highest}, not ${token}`
-    return undefined
   }
 
   /** For people: whom this device believes, what it decided lately, who holds what. */

@@ -32,6 +32,8 @@ export interface ActuationRequest {
   readonly lineage?: string | undefined
   /** Of something that only one in the site may do: refused where a later holder is known. */
   readonly lease?: { readonly name: string; readonly token: number }
+  /** Why it may not leave now, whatever was true when it was asked for; undefined: it may. */
+  readonly refusal?: () => string | undefined
   /** Unless something is commanded of the entity before, it goes back so long after. */
   readonly expires?: Expires
   /** Whose wish an agent carries out: what is commanded counts as commanded by them, under the agent's token. */
@@ -56,8 +58,8 @@ export interface Expiring {
 
 /** Refuses whoever has been replaced. */
 export interface Fence {
-  /** Why a command under this token is refused; undefined: it may pass, and no lower one will. Never throws. */
-  refusal(principal: string, token: number): string | undefined
+  /** Why a command under this token is refused; undefined: it may pass, and none lower than `kept` will. Never throws. */
+  refusal(principal: string, token: number, kept?: number): string | undefined
 }
 
 /** What is known of a command that may have been sent before. */
@@ -124,7 +126,7 @@ export class Actuation {
   readonly #options: ActuationOptions
   readonly #authority: Authority | undefined
   readonly #fence: Fence | undefined
-  readonly #leaseRefusal: ((name: string, token: number) => string | undefined) | undefined
+  readonly #leaseToken: ((name: string) => number) | undefined
   readonly #expiries: Expiring | undefined
   readonly #actuators = new Map<string, Actuator>()
   readonly #lanes = new Map<string, Lane>()
@@ -135,8 +137,8 @@ export class Actuation {
       registry: EntityRegistry
       authority?: Authority | undefined
       fence?: Fence | undefined
-      /** Why a command under this token of a lease is refused, by what was heard of its holders. */
-      leaseRefusal?: ((name: string, token: number) => string | undefined) | undefined
+      /** The highest token of a lease that was heard of, 0 for none. */
+      leaseToken?: ((name: string) => number) | undefined
       expiries?: Expiring | undefined
     },
     options: ActuationOptions = actuationDefaults,
@@ -144,7 +146,7 @@ export class Actuation {
     this.#clock = deps.clock
     this.#authority = deps.authority
     this.#fence = deps.fence
-    this.#leaseRefusal = deps.leaseRefusal
+    this.#leaseToken = deps.leaseToken
     this.#expiries = deps.expiries
     this.#registry = deps.registry
     this.#options = options
@@ -154,15 +156,22 @@ export class Actuation {
     this.#actuators.set(actuator.info.id, actuator)
   }
 
-  /** By what was heard of leases, and by the highest token that a command came under: the disk has that one over a restart. */
-  #fenced({ principal, token, lineage, lease }: ActuationRequest): string | undefined {
+  /**
+   * By what was heard of leases, and by the highest token that a command came under: the disk has that one over a restart. A
+   * token that no device told of is not kept: who lies could name one that no holder ever has.
+   */
+  #fenced({ principal, token, lineage, lease, refusal }: ActuationRequest): string | undefined {
+    const now = refusal?.()
+    if (now !== undefined) return now
     // A copy of one agent wherever it runs: from which device it asks does not tell it from another one.
     const [agent = principal] = principal.split('@', 1)
     const copies = lineage ? `${agent} ${lineage}` : agent
     const old = token === undefined ? undefined : this.#fence?.refusal(copies, token)
     if (old !== undefined || !lease) return old
     const { name, token: under } = lease
-    return this.#leaseRefusal?.(name, under) ?? this.#fence?.refusal(`lease:${name}`, under)
+    const heard = this.#leaseToken?.(name) ?? 0
+    if (under < heard) return `${name} has another holder by now: its token is ${heard}, not ${under}`
+    return this.#fence?.refusal(`lease:${name}`, under, Math.min(under, heard))
   }
 
   /** Never throws for an operating error: the report says what happened. */

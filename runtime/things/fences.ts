@@ -40,13 +40,13 @@ export class Fences implements Fence, Disposable {
     this.#directory = directory
   }
 
-  refusal(principal: string, token: number): string | undefined {
+  refusal(principal: string, token: number, kept = token): string | undefined {
     try {
       const db = this.#opened()
       const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
       if (token < highest)
         return `${principal.split(' ', 1)} goes on elsewhere: what comes under an old token commands nothing any more`
-      if (token > highest) this.#raise(db, principal, token)
+      if (kept > highest) this.#raise(db, principal, kept)
       return undefined
     } catch (error) {
       this.#deps.log.error('no agent may command', { reason: messageOf(error) })

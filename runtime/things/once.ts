@@ -10,18 +10,17 @@ import { type Actuation, type ActuationRequest, shownBefore } from './actuation.
 export type OnceRequest = ActuationRequest & { readonly ttlMs: number }
 
 /**
- * `resumed`: it may have been sent before. `refusal`: why it may not be sent now; what was sent before is looked for all the same.
- * Never throws for an operating error.
+ * `resumed`: it may have been sent before, and is looked for also where it may not be sent now. Never throws for an operating error.
  */
 export async function commandOnce(
   actuation: Pick<Actuation, 'run' | 'recheck'>,
   request: OnceRequest,
-  { resumed, refusal }: { readonly resumed: boolean; readonly refusal?: () => string | undefined },
+  { resumed }: { readonly resumed: boolean },
   signal: AbortSignal,
 ): Promise<CommandOnce> {
   const known = resumed ? await looked(actuation, request, signal) : undefined
   if (known) return known
-  const reason = refusal?.()
+  const reason = request.refusal?.()
   if (reason !== undefined) return { outcome: 'refused', reason }
   if (signal.aborted) return { outcome: 'failed', reason: 'nobody waits for it any more' }
   return resultOf(await actuation.run(request, signal))

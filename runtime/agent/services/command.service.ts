@@ -87,9 +87,10 @@ async function here(deps: CommandDeps, request: Request, signal: AbortSignal): P
     ...{ principal: `agent:${caller.agent}`, token: caller.token, lineage: caller.lineage },
     ...(lease && { lease }),
     ...(expires && { expires }),
+    // Also when it has waited behind others.
+    refusal: () => (wish ? leaseRefusal(deps, request) : nobodyWaits),
   }
-  const refusal = () => (wish ? leaseRefusal(deps, request) : nobodyWaits)
-  const result = await commandOnce(wish ?? actuation, asked, { resumed, refusal }, signal)
+  const result = await commandOnce(wish ?? actuation, asked, { resumed }, signal)
   return outcomeOf(args.entity, result)
 }
 
@@ -108,8 +109,9 @@ async function there(deps: CommandDeps, request: Request, signal: AbortSignal): 
     ...{ device, entity, command, id, resumed, agent: caller.agent, token: caller.token },
     lineage: caller.lineage ?? '',
     ...(caller.priority && { priority: caller.priority }),
+    ttlMs: Math.max(0, ttlMs),
     // Under a lease that is gone it is looked for, and not asked for again.
-    ttlMs: refused === undefined ? Math.max(0, ttlMs) : 0,
+    isWorthIt: () => leaseRefusal(deps, request) === undefined,
     ...(lease && { lease }),
     ...(expires && { expires }),
   }

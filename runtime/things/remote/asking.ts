@@ -21,6 +21,8 @@ export interface RemoteRequest
   readonly expires?: Exclude<Ask['expires'], undefined>
   /** It may have been said before this device restarted. */
   readonly resumed: boolean
+  /** Asked before each saying: false where it is to be done no more, unless it was begun. */
+  readonly isWorthIt?: () => boolean
 }
 
 export interface AskingDeps {
@@ -144,12 +146,13 @@ export class Asking implements Disposable {
 
   #say(pending: Pending): void {
     const { clock, say } = this.#deps
-    const { device, resumed: _, ttlMs, lease, ...request } = pending.request
+    const { device, resumed: _, ttlMs, lease, isWorthIt, ...request } = pending.request
     const session = this.#sessions.get(device) ?? ''
     if (session !== '' && pending.session !== undefined && pending.session !== session) pending.resumed = true
     if (session !== '') pending.session = session
     pending.at = this.#next(device)
-    const left = Math.max(0, ttlMs - (clock.monotonicMs() - pending.startMs))
+    const passedMs = clock.monotonicMs() - pending.startMs
+    const left = (isWorthIt?.() ?? true) ? Math.max(0, ttlMs - passedMs) : 0
     const { resumed, at } = pending
     say(device, { kind: 'ask', ...request, ...(lease && { lease }), at, session, ttlMs: left, resumed })
     pending.timer()

@@ -52,7 +52,7 @@ describe('a command', () => {
     expect(outcome).toMatchObject({ ok: true, value: { already: true } })
   })
 
-  it('under a lease is sent while its agent holds that, and not after [services-7]', async () => {
+  it('under a lease is sent while its agent holds that, and not after [lease-13]', async () => {
     const home = await openServices()
     const under = (name: string) => {
       const args = { entity: 'light.hall', command: { state: 'on' }, lease: { name, token: 7 } }
@@ -64,6 +64,29 @@ describe('a command', () => {
     })
     expect(home.registry.get('light.hall')?.telemetry.state).toBe('off')
     expect(await under('held')).toMatchObject({ ok: true, value: { shown: 'state on' } })
+  })
+
+  it('under a lease that is gone when those before it have ended is not sent [lease-13]', async () => {
+    let isHeld = true
+    const home = await openServices(undefined, () => isHeld)
+    const add = (item: string) => {
+      const command = { action: 'add_item', item }
+      const args = { entity: 'todo.shopping', command, lease: { name: 'list', token: 7 } }
+      return home.ask('command', { args, id: item.length }).outcome
+    }
+    const [first, second] = await home.clock.run(() => {
+      const both = [add('milk'), add('honey')]
+      // It waits for the one before it, as items add up.
+      home.clock.after(1, () => {
+        isHeld = false
+      })
+      return Promise.all(both)
+    })
+    expect(first).toMatchObject({ ok: true })
+    expect(second).toMatchObject({
+      error: { code: 'refused', message: expect.stringContaining('does not hold list any more') },
+    })
+    expect(home.registry.get('todo.shopping')?.telemetry.state).toBe('1')
   })
 
   it('of what somebody asked for is given while they wait, and only looked for after [services-9]', async () => {

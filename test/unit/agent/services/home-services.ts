@@ -13,13 +13,12 @@ const noModels = {
   },
 }
 
-export async function openServices(yaml = smallHome) {
+export async function openServices(yaml = smallHome, holds = (lease: string): boolean => lease === 'held') {
   const home = await openSimHome(yaml)
   const { clock, registry, actuation } = home
   const services: readonly Service[] = servicesOf({
     ...{ clock, registry, actuation, inference: noModels, timeZone: 'Europe/Berlin' },
-    // Whoever asks holds what is called so.
-    holds: (_agent, { name }) => name === 'held',
+    holds: (_agent, { name }) => holds(name),
     // Whoever asked for what is called so waits for it.
     askedFor: (_agent, request) => (request === 'open' ? actuation : undefined),
   })
