@@ -3,7 +3,7 @@
  * scrapers read as well). Devices are asked when somebody looks, all at once; looks that come meanwhile get the same answer.
  *
  * Invariant: [api-15] series are bounded: the devices that the directory keeps, the processes and agents of a device that it
- * tells, `agentsMax` agents in all; what is left out is counted. What has one name today is not another thing tomorrow: labels are ids.
+ * tells, `agentsMax` agents in all, 16 things that the agents of a device share; what is left out is counted. What has one name today is not another thing tomorrow: labels are ids.
  */
 import type { FastifyInstance } from 'fastify'
 import type { StatusResult } from '../../runtime/wire/messages.ts'
@@ -48,7 +48,7 @@ async function look({ devices, health }: MetricsDeps): Promise<string> {
       return { id, status }
     }),
   )
-  return [...ofGateway(now), ...ofDevices(seen), ...ofAgents(seen)].join('')
+  return [...ofGateway(now), ...ofDevices(seen), ...ofAgents(seen), ...ofResources(seen)].join('')
 }
 
 function ofGateway({ uptimeMs, broker, inference, badMessages, problems }: Health): string[] {
@@ -179,6 +179,52 @@ function ofAgents(seen: readonly Seen[]): string[] {
       of(({ used }) => used.money),
     ),
     gauge('agents_left_out', 'Agents that are not told here, because there are too many.', [[untold]]),
+  ]
+}
+
+/** What agents of a device share, since its runtime started. */
+function ofResources(seen: readonly Seen[]): string[] {
+  const all = seen.flatMap(({ id, status }) =>
+    (status?.agents?.resources ?? []).map((one) => ({ ...one, labels: { device: id, resource: one.name } })),
+  )
+  const of = (read: (resource: (typeof all)[number]) => number | undefined): Sample[] =>
+    all.map((resource) => [read(resource), resource.labels])
+  return [
+    gauge(
+      'schedule_capacity',
+      'How much there is: places, or tokens or bytes a minute.',
+      of(({ capacity }) => capacity),
+    ),
+    gauge(
+      'schedule_used',
+      'How much of it agents have now.',
+      of(({ used }) => used),
+    ),
+    gauge(
+      'schedule_waiting',
+      'Requests that wait for it.',
+      of(({ waiting }) => waiting),
+    ),
+    counter(
+      'schedule_granted_total',
+      'Requests that were given it.',
+      of(({ fared }) => fared?.granted),
+    ),
+    counter(
+      'schedule_refused_total',
+      'Requests that were refused: too many waited, or it would have been too late.',
+      of(({ fared }) => fared?.refused),
+    ),
+    counter(
+      'schedule_wait_seconds_total',
+      'Time that requests have waited before they were given it.',
+      of(({ fared }) => fared && fared.waitedMs / 1_000),
+    ),
+    gauge(
+      'schedule_longest_wait_seconds',
+      'The longest that one has waited, since the runtime started.',
+      of(({ fared }) => fared && fared.longestMs / 1_000),
+    ),
   ]
 }
 

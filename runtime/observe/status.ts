@@ -9,7 +9,7 @@ import type { Link } from '../link/session.ts'
 import type { Perception } from '../perception/perception.ts'
 import type { Voice } from '../perception/voice.ts'
 import type { StatusResult } from '../wire/messages.ts'
-import type { TopResult } from '../wire/top.ts'
+import { sharedMax, type TopResult } from '../wire/top.ts'
 import { inferenceStatus } from './inference-status.ts'
 import { pssMb } from './memory.ts'
 
@@ -77,7 +77,13 @@ function accountsOf(top: TopResult | undefined): Pick<StatusResult, 'agents'> {
   const list = top.agents.map(({ name, state, turns, memoryBytes, used }) => ({
     ...{ name, state, turns, memoryBytes, used },
   }))
-  return { agents: { list: list.toSorted((one, other) => (one.name < other.name ? -1 : 1)), more: top.more } }
+  return {
+    agents: {
+      list: list.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
+      more: top.more,
+      resources: top.resources.filter(({ fared }) => fared).slice(0, sharedMax),
+    },
+  }
 }
 
 function safetyOnTheWire(safety: SafetyStatus): NonNullable<StatusResult['safety']> {

@@ -34,6 +34,18 @@ export const topAgent = v.object({
   over: v.pipe(v.array(word), v.maxLength(16)),
 })
 export type TopAgent = v.InferOutput<typeof topAgent>
+/** What agents share: how much there is, who waits, and how those have fared who asked since the device started. */
+const topResource = v.object({
+  name: word,
+  capacity: amount,
+  used: amount,
+  waiting: amount,
+  /** Absent of a single lock: `locks` has it for all. */
+  fared: v.exactOptional(v.object({ granted: amount, refused: amount, waitedMs: amount, longestMs: amount })),
+})
+/** Of one device, beside single locks. */
+export const sharedMax = 16
+
 /** What agents have used, as a device's own account of itself has it: of the same agents. */
 export const agentAccounts = v.object({
   list: v.pipe(
@@ -42,6 +54,8 @@ export const agentAccounts = v.object({
   ),
   /** Agents that did not fit. */
   more: amount,
+  /** What they share, without single locks. */
+  resources: v.exactOptional(v.pipe(v.array(topResource), v.maxLength(sharedMax))),
 })
 
 export const topResult = v.object({
@@ -49,9 +63,6 @@ export const topResult = v.object({
   agents: v.pipe(v.array(topAgent), v.maxLength(topAgentsMax)),
   /** Agents that did not fit. */
   more: amount,
-  resources: v.pipe(
-    v.array(v.object({ name: word, capacity: amount, used: amount, waiting: amount })),
-    v.maxLength(64),
-  ),
+  resources: v.pipe(v.array(topResource), v.maxLength(64)),
 })
 export type TopResult = v.InferOutput<typeof topResult>

@@ -19,6 +19,11 @@ test('what agents of a device use is shown, counted through the schedule, and st
   const cpu = /^ganglion_agent_cpu_seconds_total\{device="(.+)",agent="counter"\} ([\d.e-]+)$/m.exec(metrics)
   expect(cpu?.[1]).toBe(hub.ready.device)
   expect(Number(cpu?.[2])).toBeGreaterThan(0)
+  const turns = new RegExp(
+    `^ganglion_schedule_granted_total\\{device="${hub.ready.device}",resource="processor"\\} (\\d+)$`,
+    'm',
+  )
+  expect(Number(turns.exec(metrics)?.[1])).toBeGreaterThan(0)
   // In a pipe it is shown once.
   expect(hub.run('top').stdout).toMatch(/^processor .*\nAGENT .*\ncounter /)
   expect(hub.run('top', '--once', '--device', 'nonesuch')).toMatchObject({ status: 2 })

@@ -57,7 +57,11 @@ async function onlineDevice(id: string, result: unknown): Promise<ScriptedDevice
 
 describe('metrics [api-15]', () => {
   it('tell what each agent has used, in the base units of Prometheus', async () => {
-    device.answer = () => ({ result: statusOf({ agents: { list: [agentOf('comfort')], more: 2 } }) })
+    const fared = { granted: 7, refused: 2, waitedMs: 1_500, longestMs: 900 }
+    const resources = [{ name: 'engine', capacity: 8, used: 3, waiting: 1, fared }]
+    device.answer = () => ({
+      result: statusOf({ agents: { list: [agentOf('comfort')], more: 2, resources } }),
+    })
     const { status, body, headers: sent } = await metrics()
     expect(status).toBe(200)
     expect(sent.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
@@ -75,6 +79,13 @@ describe('metrics [api-15]', () => {
       `ganglion_agent_turns_total${of} 12`,
       `ganglion_agent_running${of} 1`,
       'ganglion_agents_left_out 2',
+      'ganglion_schedule_capacity{device="dev-1",resource="engine"} 8',
+      'ganglion_schedule_used{device="dev-1",resource="engine"} 3',
+      'ganglion_schedule_waiting{device="dev-1",resource="engine"} 1',
+      'ganglion_schedule_granted_total{device="dev-1",resource="engine"} 7',
+      'ganglion_schedule_refused_total{device="dev-1",resource="engine"} 2',
+      'ganglion_schedule_wait_seconds_total{device="dev-1",resource="engine"} 1.5',
+      'ganglion_schedule_longest_wait_seconds{device="dev-1",resource="engine"} 0.9',
       'ganglion_device_up{device="dev-1"} 1',
       'ganglion_device_uptime_seconds{device="dev-1"} 61',
       'ganglion_device_process_memory_bytes{device="dev-1",process="runtime"} 87400000',

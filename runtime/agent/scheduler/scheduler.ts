@@ -14,6 +14,7 @@ import { CodedError } from '../../base/errors.ts'
 import type { Queued } from '../../inference/engine/priority-queue.ts'
 import type { Priority } from '../../wire/infer.ts'
 import { isSooner, Resource, type ResourceOptions, type Waiting } from './resource.ts'
+import { Tally } from './tally.ts'
 
 export type ScheduleErrorCode = 'unknown' | 'full' | 'deadline' | 'deadlock' | 'closed'
 export class ScheduleError extends CodedError<ScheduleErrorCode> {
@@ -51,6 +52,13 @@ export interface ResourceLoad {
   readonly capacity: number
   readonly used: number
   readonly waiting: number
+  /** Of all locks together, not of each. Since the device started; who waits still is in `longestMs` too. */
+  readonly fared?: {
+    readonly granted: number
+    readonly refused: number
+    readonly waitedMs: number
+    readonly longestMs: number
+  }
 }
 
 export interface SchedulerOptions {
@@ -83,6 +91,8 @@ export class Scheduler {
   /** Locks that a task holds. */
   readonly #holds = new Map<string, Set<Resource<Entry>>>()
   readonly #wakes = new Map<Resource<Entry>, Cancel>()
+  readonly #tallies = new Map<Resource<Entry>, Tally>()
+  readonly #lockTally = new Tally()
   #closed = false
 
   constructor(clock: Clock, options: SchedulerOptions) {
@@ -90,6 +100,7 @@ export class Scheduler {
     this.#options = { locksMax: 1_024, lockQueueMax: 64, ...options }
     const nowMs = clock.monotonicMs()
     this.#resources = new Map(options.resources.map((one) => [one.name, new Resource<Entry>(one, nowMs)]))
+    for (const one of this.#resources.values()) this.#tallies.set(one, new Tally())
   }
 
   /** Throws ScheduleError `unknown`, `full`, `deadline`, `closed`, or the signal's reason. */
@@ -108,9 +119,7 @@ export class Scheduler {
     if (!lock) {
       const { locksMax, lockQueueMax } = this.#options
       if (this.#locks.size >= locksMax)
-        return Promise.reject(
-          new ScheduleError('full', `${locksMax} locks are held already`, { retryable: true }),
-        )
+        return this.#refuse(this.#lockTally, 'full', `${locksMax} locks are held already`)
       lock = new Resource<Entry>(
         { name: key, capacity: 1, queueMax: lockQueueMax },
         this.#clock.monotonicMs(),
@@ -119,21 +128,40 @@ export class Scheduler {
     }
     const task = request.task ?? request.agent
     if (this.#wouldWaitForItself(lock, task))
-      return Promise.reject(
-        new ScheduleError('deadlock', `${task} holds what the holder of ${key} waits for`),
-      )
+      return this.#refuse(this.#lockTally, 'deadlock', `${task} holds what the holder of ${key} waits for`)
     return this.#ask(lock, { ...request, amount: 1 }, signal)
   }
 
-  /** What there is of everything, and who waits. */
+  /** What there is of everything, who waits, and how those fared who asked; last each lock that is held. */
   loads(): ResourceLoad[] {
     const nowMs = this.#clock.monotonicMs()
-    return [...this.#resources.values(), ...this.#locks.values()].map((resource) => ({
+    const loadOf = (resource: Resource<Entry>): ResourceLoad => ({
       name: resource.options.name,
       capacity: resource.options.capacity,
       used: resource.used(nowMs),
       waiting: resource.waiting,
-    }))
+    })
+    const fared = ({ granted, refused, waitedMs, longestMs }: Tally, lines: Iterable<Resource<Entry>>) => {
+      const waits = [...lines].flatMap(({ line }) => [...line].map(({ askedMs }) => nowMs - askedMs))
+      return {
+        granted,
+        refused,
+        waitedMs,
+        longestMs: waits.reduce((most, ms) => Math.max(most, ms), longestMs),
+      }
+    }
+    const locks = [...this.#locks.values()]
+    return [
+      ...[...this.#tallies].map(([one, tally]) => ({ ...loadOf(one), fared: fared(tally, [one]) })),
+      {
+        name: 'locks',
+        capacity: this.#options.locksMax,
+        used: locks.length,
+        waiting: locks.reduce((sum, { waiting }) => sum + waiting, 0),
+        fared: fared(this.#lockTally, locks),
+      },
+      ...locks.map(loadOf),
+    ]
   }
 
   /** What an agent waits for here. */
@@ -179,10 +207,14 @@ export class Scheduler {
   /** Settles when it is granted. */
   #waitFor(entry: Entry, withinMs: number | undefined, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      const tally = this.#tallyOf(entry.resource)
       const problem = entry.resource.add(entry)
-      if (problem !== undefined) return reject(new ScheduleError('full', problem, { retryable: true }))
+      if (problem !== undefined) return resolve(this.#refuse(tally, 'full', problem))
       const onAbort = () => this.#withdraw(entry, signal.reason)
-      const late = () => this.#withdraw(entry, lateFor(entry, withinMs))
+      const late = () => {
+        tally.refused += 1
+        this.#withdraw(entry, lateFor(entry, withinMs))
+      }
       const cancelLate = withinMs === undefined ? () => {} : this.#clock.after(withinMs, late)
       const over = () => {
         signal.removeEventListener('abort', onAbort)
@@ -192,6 +224,7 @@ export class Scheduler {
       }
       entry.grant = () => {
         over()
+        tally.waited(this.#clock.monotonicMs() - entry.askedMs, entry.begun)
         resolve()
       }
       entry.refuse = (error) => {
@@ -259,6 +292,15 @@ export class Scheduler {
   #tidy(resource: Resource<Entry>): void {
     if (resource.waiting === 0 && resource.holders.size === 0 && this.#isLock(resource))
       this.#locks.delete(resource.options.name)
+  }
+
+  #tallyOf(resource: Resource<Entry>): Tally {
+    return this.#tallies.get(resource) ?? this.#lockTally
+  }
+
+  #refuse(tally: Tally, code: ScheduleErrorCode, reason: string): Promise<never> {
+    tally.refused += 1
+    return Promise.reject(new ScheduleError(code, reason, { retryable: code === 'full' }))
   }
 
   #isLock(resource: Resource<Entry>): boolean {

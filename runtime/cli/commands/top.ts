@@ -4,7 +4,7 @@ import type { TopAgent, TopResult } from '../../wire/top.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
 import { onlyDevice } from '../only-device.ts'
-import { count, megabytes, milliseconds, type Terminal } from '../terminal.ts'
+import { megabytes, milliseconds, type Terminal } from '../terminal.ts'
 
 export interface TopOptions {
   readonly url?: string
@@ -48,10 +48,14 @@ export function topLines(
   terminal: Pick<Terminal, 'style' | 'columns'>,
   linesMax = Infinity,
 ): string[] {
-  const head = resources.filter(({ name }) => !name.startsWith('entity ')).map(loadText)
-  const locks = resources.filter(({ name }) => name.startsWith('entity '))
-  if (locks.length > 0) head.push(`${count(locks.length, 'entity lock')}, ${waitingOf(locks)} waiting`)
-  const shared = cut(head.join(' · '), terminal)
+  // Single locks are in `waits for`.
+  const shared = cut(
+    resources
+      .filter(({ fared }) => fared)
+      .map(loadText)
+      .join(' · '),
+    terminal,
+  )
   if (agents.length === 0)
     return [...(shared ? [shared] : []), 'no agents: ganglion agent run FILE.ts starts one']
   const room = Math.max(1, linesMax - 3)
@@ -95,10 +99,16 @@ function waitsText({ state, waits, over }: TopAgent): string {
   return waits.join(', ')
 }
 
-const loadText = ({ name, capacity, used, waiting }: TopResult['resources'][number]) =>
-  `${name} ${Math.round(used)}/${capacity}${waiting > 0 ? `, ${waiting} waiting` : ''}`
-
-const waitingOf = (locks: TopResult['resources']) => locks.reduce((sum, { waiting }) => sum + waiting, 0)
+const loadText = ({ name, capacity, used, waiting, fared }: TopResult['resources'][number]) => {
+  const { refused = 0, longestMs = 0 } = fared ?? {}
+  const parts = [
+    `${name} ${Math.round(used)}/${capacity}`,
+    waiting > 0 ? `${waiting} waiting` : [],
+    longestMs >= 1_000 ? `waited up to ${milliseconds(longestMs)}` : [],
+    refused > 0 ? `${refused} refused` : [],
+  ]
+  return parts.flat().join(', ')
+}
 
 function line(row: readonly string[], widths: readonly number[]): string {
   const padded = row.map((cell, at) => {

@@ -10,7 +10,14 @@ const agent = (name: string, more: Partial<TopAgent> = {}): TopAgent => ({
   ...more,
 })
 const resources = [
-  { name: 'processor', capacity: 2, used: 1, waiting: 3 },
+  {
+    ...{ name: 'processor', capacity: 2, used: 1, waiting: 3 },
+    fared: { granted: 90, refused: 0, waitedMs: 800, longestMs: 300 },
+  },
+  {
+    ...{ name: 'locks', capacity: 1_024, used: 1, waiting: 2 },
+    fared: { granted: 12, refused: 4, waitedMs: 9_000, longestMs: 4_500 },
+  },
   { name: 'entity light.hall', capacity: 1, used: 1, waiting: 2 },
 ]
 const result = (agents: readonly TopAgent[]): TopResult => ({ agents: [...agents], more: 0, resources })
@@ -33,7 +40,7 @@ test('top says what each agent is, uses and waits for', () => {
   )
   expect(lines).toEqual(
     [
-      'processor 1/2, 3 waiting · 1 entity lock, 2 waiting',
+      'processor 1/2, 3 waiting · locks 1/1024, 2 waiting, waited up to 4.5 s, 4 refused',
       'AGENT  STATE    CLASS          CPU  TURNS/S   MEMORY  USED                                       WAITS FOR',
       'watch  running  control     12.3 %      4.0   0.7 MB  4.2 s, 1200 tokens, ~3.8 J, 0.25 money  on, processor',
       'hog    running  background   0.0 %      0.0  on disk  0 ms                                       its quota of cpuMs',

@@ -89,7 +89,7 @@ test('[sched-13] commands to one entity go one after the other, the most urgent 
   ])
   expect(schedule.scheduler.loads().every(({ used }) => used === 0)).toBe(true)
   expect(schedule.scheduler.loads().map(({ name }) => name)).toEqual([
-    ...['processor', 'commands', 'engine', 'thoughts', 'tokens', 'gateway', 'radio'],
+    ...['processor', 'commands', 'engine', 'thoughts', 'tokens', 'gateway', 'radio', 'locks'],
   ])
 })
 

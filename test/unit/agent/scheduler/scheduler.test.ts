@@ -89,7 +89,7 @@ test('[sched-7] urgency is inherited along a chain of locks', async () => {
     await Promise.all([busy, middle, c])
   })
   expect(order).toEqual(['busy', 'c', 'middle'])
-  expect(scheduler.loads().map(({ name }) => name)).toEqual(['cpu'])
+  expect(scheduler.loads().map(({ name }) => name)).toEqual(['cpu', 'locks'])
 })
 
 test('[sched-7] what was inherited is lost when the more urgent one no longer waits', async () => {
@@ -124,7 +124,8 @@ test('[sched-8] who would wait for itself is refused: two locks taken crosswise,
     held.release()
     a.release()
   })
-  expect(scheduler.loads()).toHaveLength(1)
+  expect(scheduler.loads().map(({ name }) => name)).toEqual(['cpu', 'locks'])
+  expect(scheduler.loads()[1]?.fared).toMatchObject({ granted: 3, refused: 2 })
 })
 
 test('[sched-9] long work gives way at its boundaries to what is more urgent, and goes on after it', async () => {
@@ -221,4 +222,38 @@ test('[sched-1] the same requests at the same instants give the same grants', as
     return { order, endMs: clock.monotonicMs() }
   }
   expect(await run()).toEqual(await run())
+})
+
+test('[sched-15] how those fared who asked is counted: given, refused, how long they waited, also who waits still', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, { resources: [{ name: 'cpu', capacity: 1, queueMax: 2 }] })
+  const fared = (name: string) => scheduler.loads().find((load) => load.name === name)?.fared
+  await clock.run(async () => {
+    const first = await scheduler.acquire('cpu', one('first'), forever)
+    const second = scheduler.acquire('cpu', one('second'), forever)
+    const late = scheduler.acquire('cpu', { ...one('late'), withinMs: 100 }, forever)
+    await expect(scheduler.acquire('cpu', one('beyond'), forever)).rejects.toMatchObject({ code: 'full' })
+    await expect(late).rejects.toMatchObject({ code: 'deadline' })
+    const leaves = new AbortController()
+    const gone = scheduler.acquire('cpu', one('gone'), leaves.signal)
+    leaves.abort(new Error('no longer'))
+    await expect(gone).rejects.toThrow('no longer')
+    await sleep(clock, 200)
+    expect(fared('cpu')).toEqual({ granted: 1, refused: 2, waitedMs: 0, longestMs: 300 })
+    first.release()
+    const held = await second
+    held.release()
+    expect(fared('cpu')).toEqual({ granted: 2, refused: 2, waitedMs: 300, longestMs: 300 })
+    const lock = await scheduler.lock('valve', one('a'), forever)
+    const next = scheduler.lock('valve', one('b'), forever)
+    await sleep(clock, 50)
+    expect(scheduler.loads().slice(1)).toMatchObject([
+      { name: 'locks', used: 1, waiting: 1, fared: { granted: 1, longestMs: 50 } },
+      { name: 'valve', used: 1, waiting: 1 },
+    ])
+    lock.release()
+    const after = await next
+    after.release()
+  })
+  expect(fared('locks')).toEqual({ granted: 2, refused: 0, waitedMs: 50, longestMs: 50 })
 })
