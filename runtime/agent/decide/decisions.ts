@@ -243,7 +243,7 @@ export class Decisions implements Disposable {
       ...{ checked, known: new Set([envelope]), stop: new AbortController() },
       ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
       ...{ waiters: [], work: undefined, offer: undefined, ended: false },
-      again: new Again(this.#options.againMs, startMs),
+      again: new Again(this.#options.againMs, startMs, opener === signer.device ? 0 : clock.random()),
     }
     this.#live.set(open.id, live)
     if (opener === signer.device) this.#send(open.id, envelope)
@@ -336,8 +336,9 @@ export class Decisions implements Disposable {
     if (!live) return undefined
     const nowMs = clock.monotonicMs()
     if (body.kind === 'again') {
-      const asked = live.open.members.includes(from) && body.of.includes(signer.device)
-      if (asked && live.again.answers(nowMs)) this.#sayAll(live)
+      if (!live.open.members.includes(from)) return undefined
+      if (body.of.includes(signer.device) && live.again.answers(nowMs)) this.#sayAll(live)
+      if (live.process.lacks().every((one) => body.of.includes(one))) live.again.heard(nowMs)
       return undefined
     }
     if (body.kind !== 'result') live.checked.add({ from, body, envelope })
@@ -412,8 +413,9 @@ export class Decisions implements Disposable {
     live.ended = true
     // Nobody needs what this device still offers or works on.
     live.stop.abort(new Error('the decision is over'))
-    this.#settle(live, outcome)
+    // First: what somebody does upon it stands behind it on the record.
     this.#record(live, outcome)
+    this.#settle(live, outcome)
   }
 
   #settle(live: Live, outcome: Outcome): void {
