@@ -57,6 +57,7 @@ import {
 } from './permissions/grant.ts'
 import { claimedBy, People, type Person, PersonError } from './permissions/people.ts'
 import { effective, grantedBy, priorityOf, refuseNever } from './permissions/policy.ts'
+import { Refusals } from './permissions/refusals.ts'
 import { MachinePool } from './vm/machine-pool.ts'
 
 export interface AgentCallsDeps {
@@ -94,6 +95,7 @@ export class AgentCalls {
   readonly #deps: AgentCallsDeps
   readonly #config: AgentCallsConfig
   readonly #people: People
+  readonly #refusals: Refusals
   /** The last change of each agent and answer to each question, until it is made. */
   readonly #lines = new Map<string, Promise<void>>()
   #installing = false
@@ -102,6 +104,7 @@ export class AgentCalls {
     this.#deps = deps
     this.#config = config
     this.#people = new People(deps, config)
+    this.#refusals = new Refusals(deps)
   }
 
   /** Throws RpcError. */
@@ -119,6 +122,7 @@ export class AgentCalls {
       if (ask.ask === 'forget') return await this.#forget(agents, ask)
       return await this.#named(agents, ask, signal)
     } catch (error) {
+      if (error instanceof PersonError) await this.#refusals.keep(ask, error)
       throw asRpcError(error)
     }
   }
@@ -206,7 +210,8 @@ export class AgentCalls {
     // What is begun here by hand the other device is to hear of.
     const here = ask.ask === 'resume' && ask.here === true
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))
-    await this.#recorded({ ask: ask.ask, agent: name, by: person.shown }, work)
+    const entry = { ask: ask.ask, agent: name, by: person.shown }
+    await this.#recorded(here ? { ...entry, here } : entry, work)
     return { name }
   }
 
@@ -325,7 +330,8 @@ export class AgentCalls {
     const bundle = sealed(content, identity)
     const grants = printGrants(granted)
     const known = await agents.get()
-    const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants) }
+    const { record = false } = ask
+    const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants), record }
     await this.#inLine(`agent ${bundle.name}`, () =>
       this.#recorded({ ask: 'run', ...what, by: person.shown }, () =>
         known.run({ ...bundle, restartsMax: agents.restartsMax(bundle.name) }, grants, ask),

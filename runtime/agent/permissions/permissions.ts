@@ -27,7 +27,7 @@ import {
   timeRefused,
 } from './judge.ts'
 import { covers } from './pattern.ts'
-import { effective, type Policy, priorityOf, touchesNever } from './policy.ts'
+import { effective, noPolicy, type Policy, policyEntry, priorityOf, touchesNever } from './policy.ts'
 import type { Uses } from './uses.ts'
 
 export interface PermissionsDeps {
@@ -58,10 +58,12 @@ export class Permissions {
   constructor(deps: PermissionsDeps) {
     this.#deps = deps
     this.#policy = deps.policy
+    if (deps.policy !== noPolicy) this.#append(policyEntry(deps.policy))
   }
 
   /** From now on this policy holds, for what was granted before too; what waits is asked about with `revoked`. */
   set policy(policy: Policy) {
+    this.#append(policyEntry(policy))
     this.#policy = policy
     this.#parsed.clear()
   }
@@ -153,7 +155,7 @@ export class Permissions {
     grant: Grant,
     signal: AbortSignal,
   ): Promise<{ readonly by: string } | { readonly outcome: Outcome }> {
-    const { approvals, clock, uses } = this.#deps
+    const { approvals, audit, clock, uses } = this.#deps
     const capability = printCapability(grant.capability)
     // Counted beside what was done: no agent asks without end because the answer is no.
     const asked = { as: `${capability} asked`, key: keyOf(caller, call), nowMs: clock.nowMs() }
@@ -167,6 +169,7 @@ export class Permissions {
       clock.nowMs() + approvalMsMax,
     )
     this.#record('asked', caller, call, { capability, expiresMs }, grant)
+    await audit.durable()
     let answer: Answer
     try {
       answer = await approvals.ask(

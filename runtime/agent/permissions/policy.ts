@@ -5,10 +5,19 @@
  * denied at each call, whoever granted it and when; [policy-3] what was granted by the policy is gone when the policy no longer allows
  * it, also from calls that wait: the device reads it when it starts, and when it is told to; [policy-4] an agent is served before others only as far as somebody allowed that.
  */
+import { createHash } from 'node:crypto'
 import * as v from 'valibot'
+import type { AuditEntry } from '../../observe/audit-chain.ts'
 import type { Priority } from '../contract.ts'
-import { type Capability, covering, describeCapability, parseCapability, touching } from './capability.ts'
-import { type Grant, isWithin, PermissionError, parseGrants } from './grant.ts'
+import {
+  type Capability,
+  covering,
+  describeCapability,
+  parseCapability,
+  printCapability,
+  touching,
+} from './capability.ts'
+import { type Grant, isWithin, PermissionError, parseGrants, printGrants } from './grant.ts'
 import { limitsNarrow } from './limits.ts'
 
 export interface Policy {
@@ -25,6 +34,13 @@ const policySchema = v.strictObject({
   never: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(200))), v.maxLength(64)), []),
   priority: v.optional(v.picklist(['control', 'interactive', 'background']), 'background'),
 })
+
+/** For the record: whoever has the file can show that it was this one. */
+export function policyEntry({ allow, never, priority }: Policy): AuditEntry {
+  const text = JSON.stringify([JSON.parse(printGrants(allow)), never.map(printCapability), priority])
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return { kind: 'policy', allow: allow.length, never: never.length, priority, sha256 }
+}
 
 /** Throws PermissionError `malformed`, with one line that says where. */
 export function policyOf(value: unknown): Policy {

@@ -239,6 +239,10 @@ test('[agent-calls-6] a yes to what an agent wants is taken of nobody who is not
   await expect(yes({ by: 'Bob', gateway: 'Bob', prove: true })).rejects.toThrow('log in at the gateway')
   expect(one.waiting()).toEqual(['q1'])
   expect(entries.filter(({ kind }) => kind === 'answered')).toEqual([])
+  // Many who are sent away at once are one line: nobody fills the log.
+  expect(entries.filter(({ kind }) => kind === 'sent-away')).toEqual([
+    { kind: 'sent-away', ask: 'approve', approval: 'q1', by: 'claimed:Ada', reason: 'unproven' },
+  ])
   await yes(local(identity, signedYes))
   expect(await one.answer).toMatchObject({ answer: 'yes', by: 'local:root' })
   const two = await waits(agents, 'permission', 'q2')

@@ -15,7 +15,7 @@ import { VirtualClock } from '../../../runtime/base/clock.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
 import { silentLog } from '../../../runtime/base/log.ts'
 import { Audit } from '../../../runtime/observe/audit.ts'
-import { verifyAudit } from '../../../runtime/observe/audit-chain.ts'
+import { canonical, chained, genesis, verifyAudit } from '../../../runtime/observe/audit-chain.ts'
 
 let root: string
 let directory: string
@@ -168,6 +168,52 @@ describe('the audit log', () => {
         writeFileSync(path('head'), `${json}\n${other.sign(Buffer.from(json)).toString('base64')}\n`)
       },
       /not signed by this device \(forged\)/,
+    ],
+    [
+      'an older copy of a file in its place',
+      () =>
+        change(
+          '00000003.log',
+          rows((all) => all.slice(0, -1)),
+        ),
+      /00000004.log, line 1: is not as it was/,
+    ],
+    [
+      'an older copy of the last file',
+      () =>
+        change(
+          files().at(-1) ?? '',
+          rows((all) => all.slice(0, 1)),
+        ),
+      /which the device has signed/,
+    ],
+    [
+      'a line that was cut out, and every hash after it made anew',
+      () => {
+        const [first = '', ...others] = files()
+        const all = [first, ...others].flatMap((name) =>
+          readFileSync(path(name), 'utf8').trimEnd().split('\n'),
+        )
+        let before = genesis
+        const forged = all.toSpliced(3, 1).map((row, at) => {
+          const entry = { ...JSON.parse(row.slice(65)), seq: at + 1 }
+          if (entry.kind === 'file') entry.before = before
+          const { seq, atMs, ...rest } = entry
+          const text = canonical({ seq, atMs, entry: rest })
+          before = chained(before, text)
+          return `${before} ${text}`
+        })
+        for (const name of others) rmSync(path(name))
+        const starts = forged
+          .map((row, at) => (row.includes('"kind":"file"') ? at : -1))
+          .filter((at) => at >= 0)
+        for (const [at, from] of starts.entries())
+          writeFileSync(
+            path(`${String(at + 1).padStart(8, '0')}.log`),
+            `${forged.slice(from, starts[at + 1]).join('\n')}\n`,
+          )
+      },
+      /which the device has signed, is not there as it signed it/,
     ],
     [
       'no files at all',

@@ -204,6 +204,19 @@ describe('a decision', () => {
 })
 
 describe('an approval', () => {
+  it('[permit-5] is asked for when that is on the disk, and not where it cannot be', async () => {
+    const disk = Promise.withResolvers<void>()
+    durable = () => disk.promise
+    const verdict = permissions.decide(caller, unlock(), asking, signal)
+    await expect.poll(() => lines.map(({ kind }) => kind)).toEqual(['asked'])
+    expect(events).toEqual([])
+    disk.resolve()
+    approvals.answer(await waitingId(), 'yes', 'Ada')
+    expect(await code(verdict)).toBe('allow')
+    durable = () => Promise.reject(new Error('the disk is full'))
+    expect(await code(permissions.decide(caller, unlock(), asking, signal))).toBe('unavailable')
+    expect(approvals.waiting()).toEqual([])
+  })
   it('[permit-7] is asked for, answered by somebody, and good for one call', async () => {
     const verdict = permissions.decide(caller, unlock(101), asking, signal)
     const id = await waitingId()
@@ -288,7 +301,7 @@ describe('an approval', () => {
     for (let agent = 0; agent < 4; agent += 1)
       for (let call = 0; call < 8; call += 1)
         all.push(permissions.decide({ agent: `a${agent}`, token: 1 }, unlock(), asking, signal))
-    expect(approvals.waiting()).toHaveLength(approvalsMax)
+    await expect.poll(() => approvals.waiting().length).toBe(approvalsMax)
     clock.advance(600_000)
     await Promise.all(all)
     expect(approvals.waiting()).toEqual([])

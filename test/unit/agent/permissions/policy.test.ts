@@ -18,6 +18,7 @@ import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../../../runtime/config/config.ts'
 import { readPolicy } from '../../../../runtime/config/policy.ts'
+import type { AuditEntry } from '../../../../runtime/observe/audit-chain.ts'
 
 const fleet = policyOf({
   allow: [
@@ -45,6 +46,21 @@ describe('a policy', () => {
     expect(granted('siren.*:command', 'think')).toEqual([])
     // Neither is inside of the other: nothing is guessed.
     expect(granted({ want: 'light.hall:command', limits: { ask: true } })).toEqual([])
+  })
+  it('[policy-3] that holds is on record: when it begins to, and by which it was', () => {
+    const lines: AuditEntry[] = []
+    const audit = { append: (entry: AuditEntry) => void lines.push(entry), durable: async () => {} }
+    const unused = { uses: {} as never, approvals: {} as never, timezone: 'UTC' }
+    const deps = { clock: new VirtualClock(), log: silentLog, audit, ...unused }
+    const permissions = new Permissions({ ...deps, policy: fleet })
+    permissions.policy = policyOf({ never: ['lock.*:command'] })
+    permissions.policy = fleet
+    expect(lines).toMatchObject([
+      { kind: 'policy', allow: fleet.allow.length, never: fleet.never.length },
+      { kind: 'policy', allow: 0, never: 1, priority: 'background' },
+      lines[0],
+    ])
+    expect(lines[1]?.['sha256']).not.toBe(lines[0]?.['sha256'])
   })
   it('[policy-2] denies what it never allows at each call, whoever granted it', async () => {
     const clock = new VirtualClock()
