@@ -288,6 +288,7 @@ async function openTogether(
   others.site = site
   const scheduler = schedulerOf(clock, config.agents)
   stack.defer(() => scheduler.close())
+  const leaseHolder = (lease: string) => site.leases.holder(lease)
   others.remote = stack.use(
     new Remote(
       {
@@ -299,7 +300,10 @@ async function openTogether(
     ),
   )
   const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: site.signer }))
-  const deps = { ...shared, identity, audit, across, scheduler, services: [...services, ...site.services] }
+  const deps = {
+    ...{ ...shared, identity, audit, across, scheduler, leaseHolder },
+    services: [...services, ...site.services],
+  }
   const topic = link.topics.agents(id)
   const publishAgents: DeviceAgentsDeps['publishAgents'] = (now) =>
     now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)

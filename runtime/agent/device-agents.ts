@@ -61,6 +61,8 @@ export interface DeviceAgentsDeps {
   readonly services: readonly Service[]
   /** Who has what agents share, on a device where others wait there too; absent: its own. */
   readonly scheduler?: Scheduler
+  /** The agent here that holds a lease of the site; absent: this device is of none. */
+  readonly leaseHolder?: (lease: string) => string | undefined
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
   /** What this device answers an agent that calls it. */
@@ -233,6 +235,7 @@ export class DeviceAgents implements AsyncDisposable {
 
   async #open(): Promise<Agents> {
     const { clock, log, identity, services, models, publishAgents, across, home } = this.#deps
+    const { leaseHolder = () => undefined } = this.#deps
     const { agents } = this.#config
     const { signal } = this.#stop
     const code = await import('./device-parts.ts')
@@ -240,7 +243,10 @@ export class DeviceAgents implements AsyncDisposable {
     await using parts = new AsyncDisposableStack()
     const schedule = parts.use(
       await code.openSchedule(
-        { clock, log, own: identity.device, scheduler: this.#scheduler, priorityOf: this.#priorityOf },
+        {
+          ...{ clock, log, leaseHolder, own: identity.device },
+          ...{ scheduler: this.#scheduler, priorityOf: this.#priorityOf },
+        },
         shared,
         signal,
       ),

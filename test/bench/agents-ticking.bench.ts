@@ -135,7 +135,7 @@ async function tickAgents(
   const shared = { directory, threads, max: agents, quota, budget, limits: {}, byName: {} }
   const scheduler = schedulerOf(realClock, shared)
   await using schedule = await openSchedule(
-    { ...deps, own: 'bench', scheduler, priorityOf: () => 'background' },
+    { ...deps, own: 'bench', scheduler, priorityOf: () => 'background', leaseHolder: () => undefined },
     shared,
     signal,
   )

@@ -137,6 +137,12 @@ export class Leases implements Disposable {
     return own && own.holder === holder && this.#deps.clock.monotonicMs() < own.untilMs ? own : undefined
   }
 
+  /** Who on this device holds it now. */
+  holder(name: string): string | undefined {
+    const own = this.#own.get(name)
+    return own && this.held(name, own.holder) && own.holder
+  }
+
   /** The highest token of a name that this device has heard of: what comes with a lower one is of an old holder. */
   highest(name: string): number {
     return this.#grants.highest(name)

@@ -8,6 +8,7 @@ import type { Metered, Quota } from '../accounts/usage.ts'
 import type { Service } from '../service.ts'
 import { AgentTurns } from './agent-turns.ts'
 import { budgetsOf } from './device-resources.ts'
+import { LeaseUrgency } from './lease-urgency.ts'
 import { scheduledService } from './scheduled-service.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -25,6 +26,7 @@ export async function openSchedule(
     own,
     scheduler,
     priorityOf,
+    leaseHolder,
   }: {
     readonly clock: Clock
     readonly log: Log
@@ -33,6 +35,8 @@ export async function openSchedule(
     /** The device's (`device-resources.ts`): also what others command here goes by it. */
     readonly scheduler: Scheduler
     readonly priorityOf: (agent: string) => Priority
+    /** The agent of this device that holds a lease of the site now. */
+    readonly leaseHolder: (lease: string) => string | undefined
   },
   config: { readonly directory: string } & Pick<AgentsConfig, 'quota' | 'byName' | 'budget'>,
   signal: AbortSignal,
@@ -44,7 +48,8 @@ export async function openSchedule(
     { directory, quotas: quotasOf(quota), byName: new Map(ownQuotas) },
     signal,
   )
-  const deps = { clock, scheduler, accounts, priorityOf, own, budgets: budgetsOf(config) }
+  const leases = new LeaseUrgency(scheduler, leaseHolder)
+  const deps = { clock, scheduler, accounts, priorityOf, own, budgets: budgetsOf(config), leases }
   return {
     ...{ accounts, turns: new AgentTurns({ scheduler, accounts, priorityOf }) },
     scheduled: (services) => services.map((service) => scheduledService(service, deps)),

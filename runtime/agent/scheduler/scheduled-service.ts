@@ -4,7 +4,8 @@
  * the agent's quotas, and counted. A call that has a deadline is due then; one without has what its class has (`Scheduler`).
  *
  * Invariants: [sched-13] two agents' commands to one entity are never under way together, and who is served next is the most
- * urgent; [sched-14] a call that may not be made now, or waited too long, is answered with why.
+ * urgent; [sched-14] a call that may not be made now, or waited too long, is answered with why; [sched-16] who holds a lease that another
+ * agent of this device waits for hurries.
  */
 import type { Clock } from '../../base/clock.ts'
 import { ownId } from '../../things/remote/ids.ts'
@@ -16,6 +17,7 @@ import { failed, type Outcome, type Performing, type Service, type Sharing } fro
 import { leftOf } from '../services/waiting.ts'
 import type { CallOp } from '../turn.ts'
 import { type Budgets, commands, engine, entityLock, thoughts } from './device-resources.ts'
+import type { LeaseUrgency } from './lease-urgency.ts'
 import { type Grant, type ResourceRequest, ScheduleError, type Scheduler } from './scheduler.ts'
 
 export interface ScheduledDeps {
@@ -27,6 +29,7 @@ export interface ScheduledDeps {
   readonly own: string
   /** What there is of each budget at most: more is never waited for. */
   readonly budgets: Budgets
+  readonly leases: LeaseUrgency
 }
 
 interface Rule {
@@ -130,13 +133,13 @@ export function scheduledService(service: Service, deps: ScheduledDeps): Service
 async function perform(
   service: Service,
   rule: Rule,
-  { clock, scheduler, accounts, priorityOf, own, budgets }: ScheduledDeps,
+  { clock, scheduler, accounts, priorityOf, own, budgets, leases }: ScheduledDeps,
   performing: Performing,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
-  const priority = priorityOf(agent)
-  const { id } = performing.call
+  const priority = scheduler.priorityOf(agent, priorityOf(agent))
+  const { id, op } = performing.call
   const args = ownNamed(performing.call.args, own)
   const isSaid = rule.isSaid(args)
   const within = rule.within(isSaid)
@@ -169,7 +172,11 @@ async function perform(
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority }
     startMs = clock.monotonicMs()
-    outcome = await service.perform({ ...performing, caller, sharing }, signal)
+    const work = () => service.perform({ ...performing, caller, sharing }, signal)
+    const { name } = args
+    outcome =
+      op === 'lease' && typeof name === 'string' ? await leases.claimed(name, request(), work) : await work()
+    if (op === 'release' && typeof name === 'string') leases.changed(name)
     return outcome
   } catch (error) {
     return asOutcome(error)

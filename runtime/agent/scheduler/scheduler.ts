@@ -12,7 +12,8 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
 import type { Queued } from '../../inference/engine/priority-queue.ts'
-import type { Priority } from '../../wire/infer.ts'
+import { type Priority, priorities } from '../../wire/infer.ts'
+import { Lending } from './lending.ts'
 import { isSooner, Resource, type ResourceOptions, type Waiting } from './resource.ts'
 import { Tally } from './tally.ts'
 
@@ -93,6 +94,7 @@ export class Scheduler {
   readonly #wakes = new Map<Resource<Entry>, Cancel>()
   readonly #tallies = new Map<Resource<Entry>, Tally>()
   readonly #lockTally = new Tally()
+  readonly #lending = new Lending()
   #closed = false
 
   constructor(clock: Clock, options: SchedulerOptions) {
@@ -130,6 +132,26 @@ export class Scheduler {
     if (this.#wouldWaitForItself(lock, task))
       return this.#refuse(this.#lockTally, 'deadlock', `${task} holds what the holder of ${key} waits for`)
     return this.#ask(lock, { ...request, amount: 1 }, signal)
+  }
+
+  /**
+   * Until it is taken back, an agent waits everywhere at least as urgently as who asked: it has what that one waits for. Idempotent when
+   * it is taken back.
+   */
+  lend(request: ResourceRequest, to: string): Cancel {
+    const { priority, expiresAtMs } = this.#dueOf(request)
+    const takeBack = this.#lending.lend({ agent: request.agent, urgency: { priority, expiresAtMs } }, to)
+    this.#hurry(to)
+    return () => {
+      takeBack()
+      this.#hurry(to)
+    }
+  }
+
+  /** The class that an agent's work has, where others wait for it the most urgent of theirs. */
+  priorityOf(agent: string, own: Priority): Priority {
+    const lent = this.#lending.mostOf(agent)?.priority ?? own
+    return priorities.indexOf(lent) < priorities.indexOf(own) ? lent : own
   }
 
   /** What there is of everything, who waits, and how those fared who asked; last each lock that is held. */
@@ -193,15 +215,19 @@ export class Scheduler {
   }
 
   #entryOf(resource: Resource<Entry>, request: ResourceRequest): Entry {
-    const { agent, task = agent, priority, withinMs, dueInMs = withinMs, costMs = 0, amount = 1 } = request
-    const askedMs = this.#clock.monotonicMs()
-    const expiresAtMs = askedMs + (dueInMs ?? slackMs[priority] + stretch * costMs)
+    const { agent, task = agent, amount = 1 } = request
+    const due = this.#dueOf(request)
     return {
-      ...{ agent, task, amount, askedMs, priority, expiresAtMs, own: { priority, expiresAtMs }, resource },
+      ...{ agent, task, amount, askedMs: this.#clock.monotonicMs(), ...due, own: due, resource },
       begun: false,
       grant: undefined,
       refuse: () => {},
     }
+  }
+
+  #dueOf({ priority, withinMs, dueInMs = withinMs, costMs = 0 }: ResourceRequest): Queued {
+    const dueMs = dueInMs ?? slackMs[priority] + stretch * costMs
+    return { priority, expiresAtMs: this.#clock.monotonicMs() + dueMs }
   }
 
   /** Settles when it is granted. */
@@ -319,6 +345,14 @@ export class Scheduler {
       if (this.#reposition(entry)) this.#boostHolders(entry.resource)
   }
 
+  /** As `#inherit`, for all that the agent waits for, and those to whom it lends. */
+  #hurry(agent: string): void {
+    const reached = this.#lending.reached(agent)
+    for (const entries of [...this.#waits.values()])
+      for (const entry of entries)
+        if (reached.has(entry.agent) && this.#reposition(entry)) this.#boostHolders(entry.resource)
+  }
+
   #reposition(entry: Entry): boolean {
     const urgency = this.#urgencyOf(entry)
     if (entry.priority === urgency.priority && entry.expiresAtMs === urgency.expiresAtMs) return false
@@ -326,8 +360,9 @@ export class Scheduler {
     return true
   }
 
-  #urgencyOf({ task, own }: Entry): Queued {
-    let most = own
+  #urgencyOf({ agent, task, own }: Entry): Queued {
+    const lent = this.#lending.mostOf(agent)
+    let most = lent && isSooner(lent, own) ? lent : own
     for (const lock of this.#holds.get(task) ?? [])
       for (const one of lock.line) if (isSooner(one, most)) most = one
     return most

@@ -266,9 +266,11 @@ test('a lease that an agent gave up before it heard of it is held no more; one t
   }
   const first = await asked(1)
   expect(leases.held('pump', 'comfort')).toBeDefined()
+  expect(leases.holder('pump')).toBe('comfort')
   const second = await asked(2)
   if (second.ok) second.unheard?.()
   expect(leases.held('pump', 'comfort')).toBeDefined()
   if (first.ok) first.unheard?.()
   expect(leases.held('pump', 'comfort')).toBeUndefined()
+  expect(leases.holder('pump')).toBeUndefined()
 })

@@ -44,12 +44,14 @@ async function scheduled(
     ...said,
   }
   const scheduler = schedulerOf(clock, config)
+  const holders = new Map<string, string>()
+  const leaseHolder = (lease: string) => holders.get(lease)
   const accounts = await openSchedule(
-    { clock, log: silentLog, own: 'attic', scheduler, priorityOf },
+    { clock, log: silentLog, own: 'attic', scheduler, priorityOf, leaseHolder },
     { directory, quota: enough, ...config },
     forever,
   )
-  const schedule = { scheduler, ...accounts }
+  const schedule = { scheduler, holders, ...accounts }
   const order: string[] = []
   const slow: Service = {
     ops,
@@ -352,7 +354,14 @@ test('[account-1] [sched-5] bytes count that leave the device or come for an age
   const scheduler = schedulerOf(clock, config)
   const quota = { ...enough, bytesPerDay: 1e6 }
   await using schedule = await openSchedule(
-    { clock, log: silentLog, own: 'attic', scheduler, priorityOf: () => 'background' },
+    {
+      clock,
+      log: silentLog,
+      own: 'attic',
+      scheduler,
+      priorityOf: () => 'background',
+      leaseHolder: () => undefined,
+    },
     { directory, quota, ...config },
     forever,
   )
@@ -396,4 +405,85 @@ test('[account-1] a call that is given up has used what it used', async () => {
     await expect(asked).rejects.toThrow('no longer')
   })
   expect(schedule.accounts.report()).toMatchObject([{ agent: 'eager', used: { engineMs: 700 } }])
+})
+
+test('[sched-16] an agent that holds a lease which a more urgent one of its device waits for has its turns sooner, as long as that one waits', async () => {
+  const turned: string[] = []
+  const { clock, schedule, ask } = await scheduled(['lease'], 500)
+  const { holders, turns } = schedule
+  const turn = async (agent: string) => {
+    const over = await turns.turn(agent, forever)
+    turned.push(agent)
+    await sleep(clock, 10)
+    over({ cpuMs: 10, ticks: 1, memoryBytes: 1 })
+  }
+  const round = async () => {
+    // One thread: the first holds it, the others come in the order of their urgency.
+    await Promise.all(['first', 'other', 'sweeper', 'heir', 'alarm-2'].map(turn))
+    return turned.splice(0)
+  }
+  await clock.run(async () => {
+    holders.set('pump', 'sweeper')
+    expect(await round()).toEqual(['first', 'alarm-2', 'other', 'sweeper', 'heir'])
+    const waits = ask('alarm', { name: 'pump' })
+    await sleep(clock, 1)
+    expect((await round()).slice(0, 3).toSorted()).toEqual(['alarm-2', 'first', 'sweeper'])
+    // Another agent here has it in the end, and the alarm waits for that one.
+    const heir = ask('heir', { name: 'pump' })
+    holders.set('pump', 'heir')
+    await sleep(clock, 500)
+    await Promise.all([waits, heir])
+    expect(await round()).toEqual(['first', 'alarm-2', 'other', 'sweeper', 'heir'])
+  })
+})
+
+test('[sched-16] what hurries because of a lease hurries in its calls too, and who takes the lease over does then', async () => {
+  const { clock, schedule, order, ask } = await scheduled(['lease'], 400)
+  const classes: unknown[] = []
+  const [infers] = schedule.scheduled([
+    {
+      ops: ['infer'],
+      async perform({ caller }) {
+        classes.push([caller.agent, caller.priority])
+        return { ok: true }
+      },
+    },
+  ])
+  const infer = (agent: string) =>
+    infers?.perform(
+      {
+        caller: { agent, token: 1 },
+        call: { id: 1, op: 'infer', args: {} },
+        ...{ resumed: false, askedMs: 0, emit: () => true },
+      },
+      forever,
+    )
+  await clock.run(async () => {
+    schedule.holders.set('pump', 'sweeper')
+    const first = ask('heir', { name: 'pump' })
+    await sleep(clock, 200)
+    const alarm = ask('alarm', { name: 'pump' })
+    await sleep(clock, 100)
+    for (const agent of ['sweeper', 'heir']) await infer(agent)
+    schedule.holders.set('pump', 'heir')
+    await first
+    for (const agent of ['sweeper', 'heir']) await infer(agent)
+    await alarm
+    for (const agent of ['sweeper', 'heir']) await infer(agent)
+  })
+  expect(order).toHaveLength(2)
+  expect(classes).toEqual([
+    ...[
+      ['sweeper', 'control'],
+      ['heir', 'background'],
+    ],
+    ...[
+      ['sweeper', 'background'],
+      ['heir', 'control'],
+    ],
+    ...[
+      ['sweeper', 'background'],
+      ['heir', 'background'],
+    ],
+  ])
 })

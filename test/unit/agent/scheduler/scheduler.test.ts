@@ -257,3 +257,30 @@ test('[sched-15] how those fared who asked is counted: given, refused, how long 
   })
   expect(fared('locks')).toEqual({ granted: 2, refused: 0, waitedMs: 50, longestMs: 50 })
 })
+
+test('[sched-16] urgency that is lent goes along chains, to locks too, and in a circle it ends', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, cpu())
+  const order: string[] = []
+  const at = { clock, scheduler, order }
+  await clock.run(async () => {
+    const valve = await scheduler.lock('valve', one('holder'), forever)
+    const busy = work(at, one('busy'))
+    const all = [work(at, one('other', 'interactive')), work(at, one('holder')), work(at, one('middle'))]
+    const waits = scheduler.lock('valve', one('middle'), forever).then((lock) => lock.release())
+    // The alarm waits for what `last` has, which waits for what `middle` has, which waits for the valve.
+    const first = scheduler.lend(one('last'), 'middle')
+    const second = scheduler.lend(one('alarm', 'control'), 'last')
+    const round = scheduler.lend(one('middle'), 'last')
+    expect(scheduler.priorityOf('middle', 'background')).toBe('control')
+    expect(scheduler.priorityOf('other', 'interactive')).toBe('interactive')
+    await busy
+    await Promise.all(all)
+    for (const takeBack of [second, second, round, first]) takeBack()
+    expect(scheduler.priorityOf('middle', 'background')).toBe('background')
+    valve.release()
+    await waits
+  })
+  expect(order[0]).toBe('busy')
+  expect(order.slice(1).toSorted().concat(order.at(-1) ?? '')).toEqual(['holder', 'middle', 'other', 'other'])
+})
