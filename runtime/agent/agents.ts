@@ -210,9 +210,9 @@ export class Agents implements AsyncDisposable {
     if (coming && this.#moves) return this.#moves.drop(coming.id)
     return this.#next(name, async () => {
       await this.#stop(name)
-      this.#store.remove(name)
       this.#deps.removed?.(name)
       await this.#deps.recordings?.forget(name)
+      await this.#store.remove(name)
       await this.#store.durable()
     })
   }

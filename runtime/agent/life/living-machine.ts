@@ -84,7 +84,7 @@ export class LivingMachine {
     const image = await machine.image()
     // The turns that the image includes cannot be taken again.
     await recorder?.durable()
-    store.keepImage(this.#stored.name, turn, seal.close(image, this.#stored.program))
+    await store.keepImage(this.#stored.name, turn, seal.close(image, this.#stored.program))
     this.#imageTurn = turn
   }
 

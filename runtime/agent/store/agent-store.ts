@@ -10,6 +10,7 @@
 import { type Call, type CallOp, type LogLine, turnLimits } from '../turn.ts'
 import { agentOf, forgetUnused, insertAgent } from './agent-rows.ts'
 import { agentsFile } from './agents-dir.ts'
+import { Images } from './images.ts'
 import { MoveStore, moveSchema } from './move-store.ts'
 import { StoreFile } from './store-file.ts'
 import type { AgentState, Beginning, StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
@@ -107,11 +108,13 @@ const logLinesMax = 1_000
 
 export class AgentStore implements AsyncDisposable {
   readonly #file: StoreFile
+  readonly #images: Images
   /** What it keeps of agents that move. */
   readonly moves: MoveStore
 
   private constructor(file: StoreFile) {
     this.#file = file
+    this.#images = new Images(file)
     this.moves = new MoveStore(file)
   }
 
@@ -152,12 +155,14 @@ export class AgentStore implements AsyncDisposable {
     })
   }
 
-  /** It, and all it left but its token. */
-  remove(name: string): void {
+  /** It, and all it left but its token [agent-store-10]. Throws StoreError, also where it is gone and its bytes could not be cleared away. */
+  async remove(name: string): Promise<void> {
+    await this.#images.drop(name)
     this.#file.transaction(() => {
       this.#file.run('DELETE FROM agent WHERE name = ?', name)
       forgetUnused(this.#file)
     })
+    this.#file.clearAway()
   }
 
   agents(): StoredAgent[] {
@@ -245,21 +250,16 @@ export class AgentStore implements AsyncDisposable {
 
   /** The turn after which the image was taken; 0 where there is none. */
   imageTurn(agent: string): number {
-    return Number(this.#file.get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
+    return this.#images.turn(agent)
   }
 
   image(agent: string): Uint8Array | undefined {
-    return this.#file.get('SELECT sealed FROM image WHERE agent = ?', agent)?.['sealed'] as
-      | Uint8Array
-      | undefined
+    return this.#images.get(agent)
   }
 
-  /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. */
-  keepImage(agent: string, turn: number, sealed: Uint8Array): void {
-    this.#file.transaction(() => {
-      this.#file.run('INSERT OR REPLACE INTO image VALUES (?, ?, ?)', agent, turn, sealed)
-      this.#file.run('DELETE FROM turn WHERE agent = ? AND turn <= ?', agent, turn)
-    })
+  /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. Throws StoreError: then the last one is kept. */
+  keepImage(agent: string, turn: number, sealed: Uint8Array): Promise<void> {
+    return this.#images.keep(agent, turn, sealed)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -36,6 +36,8 @@ type Value = string | number | null | Uint8Array
 type Row = Record<string, SQLOutputValue>
 
 const pageBytes = 4_096
+/** A file of so much is made anew in a tenth of a second on a desk, in which nothing else is done. */
+const anewBytesMax = 8 * 1024 * 1024
 
 export class StoreFile implements AsyncDisposable {
   readonly #db: DatabaseSync
@@ -58,6 +60,8 @@ export class StoreFile implements AsyncDisposable {
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile(options, nowMs)
     try {
       db.exec('PRAGMA foreign_keys = ON')
+      // What is deleted is written over: bytes of it would stay in the file as long as nobody needs their place.
+      db.exec('PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY')
       db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
       // The log exists from the first write on.
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
@@ -96,11 +100,22 @@ export class StoreFile implements AsyncDisposable {
     } catch (error) {
       // A disk that is full has rolled it back already.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      if (!isDiskFault(error)) throw error
-      throw new StoreError('full', `the disk takes no more: ${messageOf(error)}`, {
-        retryable: true,
-        cause: error,
-      })
+      throw asStoreError(error, 'the disk takes no more')
+    }
+  }
+
+  /**
+   * Of what was deleted no byte stays in the file or its log. SQLite writes over what it deletes, but not over what it has moved from page
+   * to page before: only a file made anew is without. Of a large file that takes too long, and such bytes may stay. Waits for the
+   * disk. Throws StoreError.
+   */
+  clearAway(): void {
+    try {
+      const pages = Number(this.#db.prepare('PRAGMA page_count').get()?.['page_count'])
+      if (pages * pageBytes <= anewBytesMax) this.#db.exec('VACUUM')
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch (error) {
+      throw asStoreError(error, 'what was removed may still be found in the file')
     }
   }
 
@@ -138,6 +153,11 @@ export class StoreFile implements AsyncDisposable {
 
 /** SQLITE_FULL and SQLITE_IOERR: https://www.sqlite.org/rescode.html. A read-only disk is as good as a full one. */
 const diskFaults = [8, 10, 13]
+
+function asStoreError(error: unknown, what: string): unknown {
+  if (!isDiskFault(error)) return error
+  return new StoreError('full', `${what}: ${messageOf(error)}`, { retryable: true, cause: error })
+}
 
 function isDiskFault(error: unknown): boolean {
   const code = (error as { errcode?: unknown }).errcode

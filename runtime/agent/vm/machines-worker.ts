@@ -63,6 +63,13 @@ async function answer(message: ToMachines): Promise<MachineAnswer> {
   return { kind: 'dropped' }
 }
 
+/** An image is handed over, not copied: the runtime's thread would have to wait for that. */
+function given(said: MachineAnswer): ArrayBuffer[] {
+  if (said.kind !== 'imaged') return []
+  const { buffer, byteLength } = said.image.bytes
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : []
+}
+
 let tail = Promise.resolve()
 port.on('message', ({ call, body }: Numbered<ToMachines>) => {
   tail = tail.then(async () => {
@@ -70,6 +77,6 @@ port.on('message', ({ call, body }: Numbered<ToMachines>) => {
       drop(body.machine)
       return { kind: 'failed', program: error instanceof ProgramError, reason: messageOf(error) }
     })
-    port.postMessage({ call, body: said } satisfies Numbered<MachineAnswer>)
+    port.postMessage({ call, body: said } satisfies Numbered<MachineAnswer>, given(said))
   })
 })

@@ -1,7 +1,9 @@
 /** What agents leave on the disk: whole, in order, bounded, and refused whole where the disk refuses. */
-import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
   AgentStore,
@@ -41,7 +43,7 @@ describe('what agents leave on the disk', () => {
     first.commit(
       turnOf('a', 1, { inputs, digest: 'd', asked: [call], log: [{ level: 'info', text: 'hello' }] }),
     )
-    first.keepImage('a', 0, Buffer.from('image'))
+    await first.keepImage('a', 0, Buffer.from('image'))
     await first[Symbol.asyncDispose]()
     await using second = (await opened('again')).store
     expect(second.agent('a')).toEqual({
@@ -78,10 +80,84 @@ describe('what agents leave on the disk', () => {
     await using store = (await opened('image')).store
     store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     for (const turn of [1, 2, 3]) store.commit(turnOf('a', turn))
-    store.keepImage('a', 2, Buffer.from('after 2'))
+    await store.keepImage('a', 2, Buffer.from('after 2'))
     expect([store.imageTurn('a'), store.turns('a').map(({ turn }) => turn)]).toEqual([2, [3]])
     store.begin(agentCalled('a'), Buffer.from(''), 'guest')
     expect([store.imageTurn('a'), store.turns('a'), store.image('a')]).toEqual([0, [], undefined])
+  })
+
+  test('gives the loop back after each piece of an image, and has one image whole meanwhile [agent-store-9] [agent-store-3]', async () => {
+    await using store = (await opened('pieces')).store
+    store.begin(agentCalled('a'), Buffer.from(''), 'guest')
+    const large = (turn: number) => randomBytes(1_000_000 + turn)
+    const images = [large(1), large(2)] as const
+    let turns = 0
+    const count = () => {
+      turns += 1
+      // Whoever reads it in between has the one before, whole.
+      expect([0, ...images.map(({ byteLength }) => byteLength)]).toContain(store.image('a')?.byteLength ?? 0)
+      running = setImmediate(count)
+    }
+    let running = setImmediate(count)
+    for (const [at, image] of images.entries()) {
+      store.commit(turnOf('a', at + 1))
+      turns = 0
+      await store.keepImage('a', at + 1, image)
+      expect(turns).toBeGreaterThanOrEqual(7)
+      expect(Buffer.compare(store.image('a') ?? Buffer.of(), image)).toBe(0)
+      expect([store.imageTurn('a'), store.turns('a')]).toEqual([at + 1, []])
+    }
+    clearImmediate(running)
+    await store.keepImage('a', 3, Buffer.from('small again'))
+    expect(Buffer.from(store.image('a') ?? []).toString()).toBe('small again')
+  })
+
+  test('has the image of before where the disk has no room for the next, and no piece of that [agent-store-4] [agent-store-9]', async () => {
+    const first = (await opened('no-room', mib)).store
+    first.begin(agentCalled('a'), Buffer.from(''), 'guest')
+    await first.keepImage('a', 1, Buffer.from('image'))
+    await expect(first.keepImage('a', 2, randomBytes(2 * mib))).rejects.toMatchObject({ code: 'full' })
+    expect([first.imageTurn('a'), Buffer.from(first.image('a') ?? []).toString()]).toEqual([1, 'image'])
+    await first.keepImage('a', 2, randomBytes(600_000))
+    await first[Symbol.asyncDispose]()
+    // As a power cut leaves it: a piece of one that never was.
+    const db = new DatabaseSync(join(root, 'no-room', agentsFile))
+    db.exec(`INSERT INTO piece VALUES ('a', 3, 131072, x'01')`)
+    db.close()
+    await using second = (await opened('no-room', mib)).store
+    expect(second.image('a')?.byteLength).toBe(600_000)
+    await second.keepImage('a', 3, randomBytes(140_000))
+    expect(second.image('a')?.byteLength).toBe(140_000)
+  })
+
+  test('is in no byte of the file and its log once the agent was removed [agent-store-10]', async () => {
+    const { store } = await opened('removed')
+    const secret = 'what was said in the bedroom'
+    const said = (count: number) => Array.from({ length: count }, () => `${secret} `).join('')
+    for (const name of ['a', 'b'])
+      store.begin(
+        { ...agentCalled(name), grants: name === 'a' ? said(9) : '' },
+        Buffer.from(name === 'a' ? said(300) : name),
+        'guest',
+      )
+    for (let turn = 1; turn <= 200; turn += 1) {
+      for (const name of ['a', 'b']) {
+        const text = name === 'a' ? said(1 + ((turn * 7) % 40)) : 'of another'.repeat((turn * 11) % 50)
+        const inputs = [{ kind: 'item', id: 1, value: text }] as const
+        const asked = [{ id: turn, op: 'sleep', args: { text } }] as const
+        const log = [{ level: 'info', text }] as const
+        store.commit(turnOf(name, turn, { inputs, asked, log, over: turn % 3 === 0 ? [turn - 1] : [] }))
+      }
+      if (turn % 60 === 0) await store.keepImage('a', turn, Buffer.from(said(turn * 100)))
+    }
+    const path = join(root, 'removed', agentsFile)
+    const has = () => [path, `${path}-wal`].filter((file) => readFileSync(file).includes(secret.slice(0, 12)))
+    expect(has()).not.toEqual([])
+    await store.remove('a')
+    expect(has()).toEqual([])
+    expect(store.turns('b')).toHaveLength(200)
+    await store[Symbol.asyncDispose]()
+    expect(readFileSync(path).includes(secret.slice(0, 12))).toBe(false)
   })
 
   test('holds so many lines of each agent’s log, the newest', async () => {
@@ -103,7 +179,7 @@ describe('what agents leave on the disk', () => {
   test('holds no program that no agent has', async () => {
     await using store = (await opened('programs')).store
     for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name), 'guest')
-    store.remove('a')
+    await store.remove('a')
     expect([store.program('program of a'), store.program('program of b') !== undefined]).toEqual([
       undefined,
       true,
@@ -113,7 +189,7 @@ describe('what agents leave on the disk', () => {
   test('gives no token twice, whoever was removed [agent-store-6]', async () => {
     const first = (await opened('tokens')).store
     const tokens = [first.begin(agentCalled('a'), Buffer.from(''), 'guest').token]
-    first.remove('a')
+    await first.remove('a')
     await first[Symbol.asyncDispose]()
     await using second = (await opened('tokens')).store
     for (const name of ['a', 'b', 'a'])
@@ -202,7 +278,7 @@ describe('a disk that is full', () => {
   test('refuses a turn whole, and takes it when there is room again [agent-store-4]', async () => {
     await using store = (await opened('full', mib)).store
     for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name), 'guest')
-    store.keepImage('b', 0, Buffer.alloc(600_000, 1))
+    await store.keepImage('b', 0, Buffer.alloc(600_000, 1))
     const large = turnOf('a', 1, {
       asked: [{ id: 1, op: 'sleep', args: { text: 'x'.repeat(600_000) } }],
       log: [{ level: 'info', text: 'x' }],
@@ -210,7 +286,7 @@ describe('a disk that is full', () => {
     expect(() => store.commit(large)).toThrow(expect.objectContaining({ code: 'full', retryable: true }))
     expect([store.agent('a')?.turn, store.calls('a'), store.log('a', 9)]).toEqual([0, [], []])
     await store.durable()
-    store.remove('b')
+    await store.remove('b')
     store.commit(large)
     await store.durable()
     expect([store.agent('a')?.turn, store.calls('a').length]).toEqual([1, 1])

@@ -20,6 +20,7 @@ interface State {
   readonly calls: readonly number[]
   readonly turns: readonly number[]
   readonly imageTurn: number
+  readonly imageBytes: number
   readonly state: string
   readonly log: number
 }
@@ -31,6 +32,7 @@ function stateOf(store: AgentStore): State {
     calls: store.calls('a').map(({ call }) => call.id),
     turns: store.turns('a').map(({ turn }) => turn),
     imageTurn: store.imageTurn('a'),
+    imageBytes: store.image('a')?.byteLength ?? 0,
     state: agent?.state ?? 'absent',
     log: store.log('a', 1_000).length,
   }
@@ -70,8 +72,9 @@ beforeAll(async () => {
       ...{ over: [turn * 2 - 1], log: [{ level: 'info', text: `turn ${turn}` }] },
     })
     await written(turn % 3 !== 0)
-    if (turn !== 6) continue
-    store.keepImage('a', turn, Buffer.alloc(9_000, 7))
+    if (turn !== 4 && turn !== 6) continue
+    // The first has two pieces: where the log ends between them, there is none.
+    await store.keepImage('a', turn, Buffer.alloc(turn === 4 ? 140_000 : 9_000, 7))
     await written(true)
   }
   const end = { state: 'ended', reason: '"done"' } as const

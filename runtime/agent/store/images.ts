@@ -1,0 +1,81 @@
+/**
+ * The last image of each agent. One of some megabytes, written or deleted in one step, would hold the control loop for a tenth of a
+ * second: what is above the first piece is written before, piece by piece, and what it replaces goes after, in the same way.
+ *
+ * Invariants: [agent-store-3] an image replaces the last one, and the turns it includes, in one step; [agent-store-9] the loop is given
+ * back after each piece. Pieces that belong to no image (the power was cut) go when the file is opened.
+ */
+import { setImmediate as tick } from 'node:timers/promises'
+import type { StoreFile } from './store-file.ts'
+
+const pieceBytes = 128 * 1024
+
+export class Images {
+  readonly #file: StoreFile
+
+  constructor(file: StoreFile) {
+    this.#file = file
+    // Later than the other tables, and so in files that were there before it.
+    file.run(
+      `CREATE TABLE IF NOT EXISTS piece (agent TEXT NOT NULL REFERENCES agent (name) ON DELETE CASCADE, turn INTEGER NOT NULL,
+        at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (agent, turn, at)) STRICT`,
+    )
+    file.run('DELETE FROM piece WHERE (agent, turn) NOT IN (SELECT agent, turn FROM image)')
+  }
+
+  /** The turn after which it was taken; 0 where there is none. */
+  turn(agent: string): number {
+    return Number(this.#file.get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
+  }
+
+  get(agent: string): Uint8Array | undefined {
+    const row = this.#file.get('SELECT turn, sealed FROM image WHERE agent = ?', agent)
+    if (!row) return undefined
+    const rest = this.#file.all(
+      'SELECT bytes FROM piece WHERE agent = ? AND turn = ? ORDER BY at',
+      ...[agent, Number(row['turn'])],
+    )
+    const first = row['sealed'] as Uint8Array
+    return rest.length === 0 ? first : Buffer.concat([first, ...rest.map(({ bytes }) => bytes as Uint8Array)])
+  }
+
+  /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. Throws StoreError: then the last one is kept. */
+  async keep(agent: string, turn: number, sealed: Uint8Array): Promise<void> {
+    try {
+      for (let at = pieceBytes; at < sealed.byteLength; at += pieceBytes) {
+        const piece = sealed.subarray(at, at + pieceBytes)
+        this.#step('INSERT OR REPLACE INTO piece VALUES (?, ?, ?, ?)', agent, turn, at, piece)
+        await tick()
+      }
+      this.#file.transaction(() => {
+        const first = sealed.subarray(0, pieceBytes)
+        this.#file.run('INSERT OR REPLACE INTO image VALUES (?, ?, ?)', agent, turn, first)
+        this.#file.run('DELETE FROM turn WHERE agent = ? AND turn <= ?', agent, turn)
+      })
+    } finally {
+      await this.#tidy(agent)
+    }
+  }
+
+  /** Before the agent goes: what is left of it is no more work than one without an image. */
+  async drop(agent: string): Promise<void> {
+    this.#step('DELETE FROM image WHERE agent = ?', agent)
+    await this.#tidy(agent)
+  }
+
+  /** Pieces that belong to no image. */
+  async #tidy(agent: string): Promise<void> {
+    const strays = this.#file.all(
+      'SELECT rowid AS id FROM piece WHERE agent = ? AND turn <> coalesce((SELECT turn FROM image WHERE agent = ?), -1)',
+      ...[agent, agent],
+    )
+    for (const { id } of strays) {
+      this.#step('DELETE FROM piece WHERE rowid = ?', Number(id))
+      await tick()
+    }
+  }
+
+  #step(sql: string, ...values: Parameters<StoreFile['run']>[1][]): void {
+    this.#file.transaction(() => this.#file.run(sql, ...values))
+  }
+}
