@@ -25,6 +25,7 @@ import { ownerIsThere } from './move/owner-lease.ts'
 import type { Service } from './service.ts'
 import { Checking } from './together/checking.ts'
 import type { Signer } from './together/envelope.ts'
+import { Namesakes } from './together/namesakes.ts'
 import { Peers } from './together/peers.ts'
 
 export interface SiteDeps extends Pick<DecisionsDeps, 'record' | 'contractor' | 'veto' | 'interested'> {
@@ -49,6 +50,8 @@ export class Site implements AsyncDisposable {
   readonly signer: Signer
   readonly bus: Bus
   readonly peers: Peers
+  /** Agents of the others. */
+  readonly namesakes: Namesakes
   readonly decisions: Decisions
   readonly leases: Leases
   readonly board: Board
@@ -67,6 +70,7 @@ export class Site implements AsyncDisposable {
     const { clock, log, bus, identity } = deps
     await using stack = new AsyncDisposableStack()
     const peers = stack.use(openPeers(deps, { path: join(stateDir, 'peers.json'), ...(keys && { keys }) }))
+    const namesakes = stack.use(new Namesakes({ bus, peers, own: identity.device }))
     const { contractor, veto, interested } = deps
     const signer = new Checking(identity, clock)
     const recent: DecisionEvent[] = []
@@ -98,11 +102,18 @@ export class Site implements AsyncDisposable {
       leaseService({ leases, nowMs }),
       boardService({ board, after: (delayMs, work) => clock.after(delayMs, work) }),
     ]
-    return new Site({ signer, bus, peers, decisions, leases, board, services }, recent, stack.move())
+    return new Site(
+      { signer, bus, peers, namesakes, decisions, leases, board, services },
+      recent,
+      stack.move(),
+    )
   }
 
   private constructor(
-    parts: Pick<Site, 'signer' | 'bus' | 'peers' | 'decisions' | 'leases' | 'board' | 'services'>,
+    parts: Pick<
+      Site,
+      'signer' | 'bus' | 'peers' | 'namesakes' | 'decisions' | 'leases' | 'board' | 'services'
+    >,
     recent: readonly DecisionEvent[],
     stack: AsyncDisposableStack,
   ) {
@@ -110,6 +121,7 @@ export class Site implements AsyncDisposable {
     this.signer = parts.signer
     this.bus = parts.bus
     this.peers = parts.peers
+    this.namesakes = parts.namesakes
     this.decisions = parts.decisions
     this.leases = parts.leases
     this.board = parts.board

@@ -12,6 +12,7 @@ export const leaseLimits = {
   /** A lease that its holder does not renew ends by itself within this. */
   ttlMsMax: 10 * 60_000,
   ttlMsMin: 100,
+  nameCharsMax: 128,
   /** Names that a device keeps in mind. */
   namesMax: 512,
   /** Of them held by one device: one that lies must not use them up. */
@@ -25,6 +26,16 @@ export const leaseLimits = {
 /** As many devices believe each other. */
 const membersMax = 64
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** Signatures under what was granted, by device. */
+const grants = v.pipe(v.array(v.tuple([deviceId, signature])), v.maxLength(membersMax))
+/** A lease as it is shown to others later. */
+export const shownLease = v.object({
+  token: count,
+  /** The claim that was granted. */
+  claim: count,
+  grants,
+})
+export type ShownLease = v.InferOutput<typeof shownLease>
 const ttlMs = v.pipe(
   v.number(),
   v.safeInteger(),
@@ -47,7 +58,7 @@ export const leaseBody = v.variant('kind', [
     ...{ kind: v.literal('held'), name: leaseName, token: count, ttlMs, at: count },
     /** The claim that was granted, and by whom: the signature of each under its grant, of more than half of the devices. */
     claim: count,
-    grants: v.pipe(v.array(v.tuple([deviceId, signature])), v.maxLength(membersMax)),
+    grants,
   }),
 ])
 export type LeaseBody = v.InferOutput<typeof leaseBody>

@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot'
 import { agentGrants } from './agents.ts'
+import { shownLease } from './lease.ts'
 import { deviceId } from './signed.ts'
 
 export const moveLimits = {
@@ -64,7 +65,11 @@ export const moveBody = v.variant('kind', [
   // Whoever keeps it asks what became of the move.
   v.object({ kind: v.literal('how'), to: deviceId, id }),
   // It was begun there, by a person's word or from a copy, since the other was not to be reached.
-  v.object({ kind: v.literal('seized'), to: deviceId, id, token, lineage: v.optional(deviceId) }),
+  v.object({
+    ...{ kind: v.literal('seized'), to: deviceId, id, token, lineage: v.optional(deviceId) },
+    // That the others let it be begun; absent: a person did.
+    lease: v.optional(shownLease),
+  }),
   v.object({ kind: v.literal('let-go'), to: deviceId, id }),
   // Whether the other is there, before its agents are begun elsewhere.
   v.object({ kind: v.literal('there'), to: deviceId, n: id }),

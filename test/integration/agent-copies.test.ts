@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Leases } from '../../runtime/agent/leader/leases.ts'
+import { ownerIsThere } from '../../runtime/agent/move/owner-lease.ts'
 import { Replicator, type ReplicatorOptions } from '../../runtime/agent/move/replicate.ts'
 import { TakeOver } from '../../runtime/agent/move/take-over.ts'
-import { seal } from '../../runtime/agent/together/envelope.ts'
+import { seal, signedBytes } from '../../runtime/agent/together/envelope.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
@@ -54,7 +55,10 @@ async function opened(name: Name, more: Partial<MovingDeviceDeps> = {}): Promise
   const deps = { clock, bus, identity, directory, services: [service], copies }
   const device = await MovingDevice.open({ ...deps, ...more })
   const leases = Leases.open(
-    { clock: realClock, log: silentLog, bus, signer: identity, lives: () => false },
+    {
+      ...{ clock: realClock, log: silentLog, bus, signer: identity, lives: () => false },
+      refuses: (name) => ownerIsThere(name, site.peers),
+    },
     { path: join(folder, 'granted-leases.json') },
   )
   let dead: Promise<void> | undefined
@@ -198,6 +202,7 @@ describe('an agent of which another device keeps copies', () => {
         claims += 1
         return said
       },
+      shown: (name: string) => cellar.leases.shown(name),
     }
     takesOver({ ...cellar, leases: leases as Leases })
     await passing(cellar, 'it has asked for the lease', async () => claims > 0)
@@ -262,6 +267,89 @@ describe('an agent of which another device keeps copies', () => {
     await said(attic.site, 'z')
     await until('it gives way', async () => (await states(cellar))[0] === 'traveller ended')
   })
+
+  test('is not seized by a device that has a copy and lies: who was never away goes on, whatever that one shows [move-11] [lease-14]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar, attic], ['cellar', 'attic'])
+    const lies = attic.site.identity
+    const { moves } = await hub.device.agents()
+    const copy = () => moves.copies.all().find(({ peer }) => peer === 'attic')?.id ?? ''
+    const name = 'agent.hub.traveller'
+    // While the hub is there, nobody grants what is its own.
+    const claim = { ttlMs: 60_000, withinMs: 500 }
+    const claimed = await attic.leases.claim(name, 'copy', claim, new AbortController().signal)
+    expect(claimed.ok).toBe(false)
+    const granted = (token: number, by: Here, as = by.site.name): [string, string] => {
+      const text = JSON.stringify({ kind: 'grant', name, token, at: 1, to: 'attic' })
+      const sig = by.site.identity.sign(signedBytes('lease', text))
+      return [as, Buffer.from(sig).toString('base64')]
+    }
+    const lease = (token: number, ...grants: [string, string][]) => ({ token, claim: 1, grants })
+    const token = 2 ** 42
+    const peer = stack.use(await Peer.connect(broker.url, []))
+    const topic = 'ganglion/site/move/hub/attic'
+    const shown = {
+      nothing: undefined,
+      'its own word for all': lease(
+        token,
+        ...['attic', 'cellar', 'hub'].map((device) => granted(token, attic, device)),
+      ),
+      'what was granted before the agent was here': lease(1, granted(1, attic), granted(1, cellar)),
+    }
+    let running = (await hub.device.agents()).list()[0]?.token ?? 0
+    for (const [what, lease] of Object.entries(shown)) {
+      const id = copy()
+      expect(id).not.toBe('')
+      const word = { kind: 'seized', to: 'hub', id, token: running + 1e6, lease }
+      await peer.say(topic, seal(lies, 'move', word))
+      await until(`it goes on under a higher token: ${what}`, async () => {
+        const [one] = (await hub.device.agents()).list()
+        return one?.state === 'running' && one.token > running + 1e6
+      })
+      running = (await hub.device.agents()).list()[0]?.token ?? 0
+      // The next copy.
+      hub.clock.advance(60_000)
+      await until('another copy', () => copy() !== '' && copy() !== id)
+      await until('it is kept', async () => (await states(attic))[0] === 'traveller standby')
+      expect(await attic.device.mover.isThere('hub')).toBe(true)
+    }
+    expect(await states(hub)).toEqual(['traveller running'])
+    // Where more than half say that it was away, it was.
+    const most = lease(token, granted(token, attic), granted(token, cellar))
+    const word = { kind: 'seized', to: 'hub', id: copy(), token, lease: most }
+    await peer.say(topic, seal(lies, 'move', word))
+    await until('it gives way', async () => (await states(hub))[0] === 'traveller ended')
+  }, 60_000)
+
+  test('is begun by hand only where its own device does not answer [move-7]', async () => {
+    const [hub, cellar] = await three()
+    await copied([hub, cellar], ['cellar'])
+    await expect(cellar.device.mover.begin('traveller')).rejects.toThrow(
+      'hub is there and has it: "ganglion agent move traveller cellar" brings it here',
+    )
+    expect([await states(hub), await states(cellar)]).toEqual([['traveller running'], ['traveller standby']])
+  })
+
+  test('moves once those who have copies have dropped them, and not while one of them does not say so [move-12]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar, attic], ['cellar', 'attic'])
+    await attic.die()
+    const moving = hub.device.mover.move('traveller', 'cellar')
+    let over = false
+    const refused = expect(moving)
+      .rejects.toThrow('attic has a copy of it, and does not say that it has dropped it: is it on?')
+      .finally(() => {
+        over = true
+      })
+    await passing(hub, 'an answer', async () => over)
+    await refused
+    expect(await states(hub)).toEqual(['traveller running'])
+    const back = await opened('attic', { keepsFor: ['hub'] })
+    await until('the attic is back', () => back.site.link.connected)
+    await hub.device.mover.move('traveller', 'cellar')
+    await until('it is in the cellar', async () => (await states(cellar))[0] === 'traveller running')
+    expect([await states(hub), await states(back)]).toEqual([[], []])
+  }, 60_000)
 
   test('is forgotten there when its device is configured to send none any more [replica-2]', async () => {
     const [hub, cellar] = await three()

@@ -14,10 +14,11 @@ import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
-import { type LeaseBody, leaseBody, leaseLimits } from '../../wire/lease.ts'
+import { type LeaseBody, leaseBody, leaseLimits, type ShownLease } from '../../wire/lease.ts'
 import { type Signer, seal, signedBytes, unseal } from '../together/envelope.ts'
-import { Claim, Grants, grantOf, type Said } from './claims.ts'
+import { Claim, Grants, type Said } from './claims.ts'
 import { GrantsFile } from './grants-file.ts'
+import { unshown } from './shown.ts'
 
 export interface LeasesDeps {
   readonly clock: Clock
@@ -26,6 +27,8 @@ export interface LeasesDeps {
   readonly signer: Signer
   /** Whether somebody on this device is still there: a lease is prolonged so long. */
   readonly lives: (holder: string) => boolean
+  /** Whether nobody is granted that name now. Absent: all are. */
+  readonly refuses?: (name: string) => boolean
 }
 
 export interface LeasesOptions {
@@ -57,6 +60,7 @@ type Tried =
   | { readonly ok: false; readonly reason: string; readonly highest: number }
 
 interface Own extends Held {
+  readonly shown: ShownLease
   readonly holder: string
   readonly ttlMs: number
   /** Stops prolonging it. */
@@ -143,6 +147,11 @@ export class Leases implements Disposable {
     return own && this.held(name, own.holder) && own.holder
   }
 
+  /** What this device holds, with the word of those who granted it. */
+  shown(name: string): ShownLease | undefined {
+    return this.#own.get(name)?.shown
+  }
+
   /** The highest token of a name that this device has heard of: what comes with a lower one is of an old holder. */
   highest(name: string): number {
     return this.#grants.highest(name)
@@ -225,15 +234,16 @@ export class Leases implements Disposable {
     return { ok: false, reason: whyNot(claim, members), highest: claim.highest }
   }
 
-  #hold(held: Omit<Own, 'cancel'>, { body, grants }: Claim): void {
+  #hold(held: Omit<Own, 'cancel' | 'shown'>, { body, grants }: Claim): void {
     const { clock, bus, signer } = this.#deps
     const { name, token, ttlMs } = held
     const before = this.#own.get(name)
     before?.cancel()
-    const cancel = clock.after(ttlMs * prolongShare, () => void this.#prolong(name, token))
-    this.#own.set(name, { ...held, cancel })
-    if (before?.token === token) return
     const granted = grants.map(([device, sig]): [string, string] => [device, sig])
+    const shown = { token, claim: body.at, grants: granted }
+    const cancel = clock.after(ttlMs * prolongShare, () => void this.#prolong(name, token))
+    this.#own.set(name, { ...held, cancel, shown })
+    if (before?.token === token) return
     const said = {
       ...{ kind: 'held', name, token, ttlMs, at: this.#next(), claim: body.at, grants: granted },
     } satisfies LeaseBody
@@ -335,18 +345,8 @@ export class Leases implements Disposable {
   /** What is said to be held is believed where more than half of the devices that are known here have signed that they granted it. */
   #heardHeld(from: string, body: Said<'held'>, nowMs: number): string | undefined {
     if (body.token <= this.#grants.highest(body.name)) return undefined
-    const { signer } = this.#deps
-    const { trusted } = signer
-    const { name, token, claim } = body
-    const bytes = signedBytes('lease', JSON.stringify(grantOf({ name, token, at: claim }, from)))
-    const granted = new Set<string>()
-    for (const [device, sig] of body.grants) {
-      if (granted.size * 2 > trusted.length) break
-      if (granted.has(device) || !trusted.includes(device)) continue
-      if (!(signer.admits?.(`beside lease ${from}`) ?? true)) return `${from} says more than is checked`
-      if (signer.verify(device, bytes, Buffer.from(sig, 'base64')) === 'valid') granted.add(device)
-    }
-    if (granted.size * 2 <= trusted.length) return `${from} does not show that more than half granted it`
+    const reason = unshown(this.#deps.signer, body.name, from, body)
+    if (reason !== undefined) return reason
     this.#grants.heardHeld(from, body, nowMs)
     return undefined
   }
@@ -369,6 +369,9 @@ export class Leases implements Disposable {
   /** What is granted is on the disk before anybody hears of it. */
   #answerTo(from: string, body: Said<'claim'>, nowMs: number) {
     if (nowMs < this.#quietUntilMs) return undefined
+    const { name, at } = body
+    if (this.#deps.refuses?.(name))
+      return { kind: 'refuse', name, highest: this.#grants.highest(name), at, to: from } as const
     const answer = this.#grants.claim(from, body, nowMs)
     if (answer.kind !== 'grant' || this.#file.has({ ...body, holder: from })) return answer
     if (from !== this.#deps.signer.device && !this.#mayWrite(from, nowMs)) return undefined

@@ -6,6 +6,7 @@
  * it hears that the copy was begun.
  */
 import type { StoredMove } from '../store/move-store.ts'
+import type { MayHold } from './agent-moves.ts'
 import { goOn, higher, leavable, type MovesDeps, wholeOf } from './leaving.ts'
 import { moveReason, packed } from './package.ts'
 
@@ -52,6 +53,13 @@ export class AgentCopies {
   /** Copies that others may have, of what is here or was. */
   all(): StoredMove[] {
     return this.#deps.store.moves.all().filter(({ phase }) => phase === 'copied')
+  }
+
+  /** Those of an agent that others may begin than `peer`, to which it goes. */
+  elsewhere(agent: string, peer: string, mayHold: MayHold): StoredMove[] {
+    return this.all().filter(
+      (copy) => copy.agent === agent && copy.peer !== peer && mayHold(copy.peer, agent),
+    )
   }
 
   /** Whether there is still something here that a copy may be of. */

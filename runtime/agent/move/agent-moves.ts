@@ -7,6 +7,7 @@
  * on the other device, is stopped and goes; [move-7] a copy is never run while the device that it came from is known to have the
  * agent, and that device lets go of the agent when it hears that the copy was begun.
  */
+import type { ShownLease } from '../../wire/lease.ts'
 import { lineageOf } from '../life/lineage.ts'
 import type { StoredAgent } from '../store/agent-store.ts'
 import type { Arrival, StoredMove } from '../store/move-store.ts'
@@ -16,6 +17,11 @@ import { MoveError, packed, unpacked } from './package.ts'
 
 /** Whether that device is to have copies of that agent, as the configuration of this one says now. */
 export type MayHold = (device: string, agent: string) => boolean
+
+/** Whether the other device of a copy may have begun it, of an agent that is here. */
+export type MayBegin = (copy: StoredMove, stored: StoredAgent) => boolean
+/** Whether more than half of the site's devices let some device begin its copy of what `owner` has or had. */
+export type IsShown = (owner: string, agent: Pick<StoredAgent, 'name' | 'token'>) => boolean
 
 /** Moves of which the other device has not heard how they ended: more would mean that it plays with this one. */
 const unclosedMax = 256
@@ -65,13 +71,15 @@ export class AgentMoves {
   }
 
   /** Stops it between two turns; from now on it is on its way. Throws MoveError, StoreError: then it goes on. */
-  leave(name: string, id: string, peer: string): Promise<Uint8Array> {
+  leave(name: string, id: string, peer: string, mayHold: MayHold): Promise<Uint8Array> {
     const { store, clock } = this.#deps
     return this.#deps.next(name, async () => {
       leavable(this.#deps, name)
       await this.#deps.halt(name)
       // It may have come to its end meanwhile.
       leavable(this.#deps, name)
+      if (this.copies.elsewhere(name, peer, mayHold).length > 0)
+        throw new MoveError('failed', 'a copy of it is made just now: try again in a moment')
       const { state, token } = store.agent(name) as StoredAgent
       const was = state === 'running' ? 'running' : 'stopped'
       try {
@@ -167,17 +175,37 @@ export class AgentMoves {
 
   /**
    * Another that had a copy of the same agent of `owner` has begun it: what is here of that goes. A copy at the word of anybody who is
-   * believed, since two must not be begun; what runs only at that of a device to which `owner` sent copies.
+   * believed, since two must not be begun; what runs only at that of a device to which `owner` sent copies, and what the others let
+   * this device begin only where they let that one too.
    */
-  async elsewhere(owner: string, from: string, lineage: string, token: number): Promise<void> {
+  async elsewhere(
+    owner: string,
+    from: string,
+    { lineage, token }: { readonly lineage: string; readonly token: number },
+    isShown: IsShown,
+  ): Promise<void> {
     const { store } = this.#deps
     for (const move of store.moves.all()) {
       const stored = store.agent(move.agent)
       const copy = move.phase === 'kept' || move.phase === 'seized'
       if (!copy || move.peer !== owner || !stored || lineageOf(stored) !== lineage) continue
       if (move.phase === 'kept') await this.drop(move.id)
-      else if (store.moves.mayHold(move.agent, from)) await this.overtaken(move.id, token, () => true, from)
+      else if (
+        store.moves.mayHold(move.agent, from) &&
+        (!store.moves.lease(move.id) || isShown(owner, stored))
+      )
+        await this.overtaken(move.id, token, () => true, from)
     }
+  }
+
+  /** Resolves when all that was done so far is on the disk. */
+  durable(): Promise<void> {
+    return this.#deps.store.durable()
+  }
+
+  /** Under which a copy was begun here; undefined: a person did. */
+  lease(id: string): ShownLease | undefined {
+    return this.#deps.store.moves.lease(id)
   }
 
   lineage(name: string): string | undefined {
@@ -195,8 +223,8 @@ export class AgentMoves {
     return this.#with(id, ['arriving', 'kept'], (move) => this.#forget(move, 'dropped'))
   }
 
-  /** A person says that it runs here, since the other device is not to be reached. Throws MoveError `refused`. */
-  seize(name: string): Promise<void> {
+  /** A person says that it runs here, since the other device is not to be reached, or the others with `lease`. Throws MoveError `refused`. */
+  seize(name: string, lease?: ShownLease): Promise<void> {
     const { store } = this.#deps
     const move = store.moves.of(name)
     const state = store.agent(name)?.state
@@ -204,7 +232,8 @@ export class AgentMoves {
       throw new MoveError('refused', `${name} is not on its way: there is nothing to begin by hand`)
     return this.#with(move.id, ['arriving', 'given', 'kept'], async () => {
       const was = { ...move, was: 'running' } as const
-      if (state !== 'moved') return await this.#begin(was, higher(this.#deps.clock, move.token), 'seized')
+      if (state !== 'moved')
+        return await this.#begin(was, higher(this.#deps.clock, move.token), 'seized', lease)
       store.moves.begun(was, higher(this.#deps.clock, move.token), 'seized')
       await store.durable()
       goOn(this.#deps, name)
@@ -221,12 +250,12 @@ export class AgentMoves {
   }
 
   /** It was begun on the other device, or on `at`, under this token: what is here of it goes, where that device may. */
-  overtaken(id: string, token: number, mayHold: MayHold, at?: string): Promise<void> {
+  overtaken(id: string, token: number, mayBegin: MayBegin, at?: string): Promise<void> {
     const phases = ['leaving', 'stayed', 'given', 'arriving', 'begun', 'seized', 'copied'] as const
     return this.#with(id, phases, async (move) => {
       const stored = this.#deps.store.agent(move.agent)
       if (!stored) return
-      if (move.phase === 'copied' && (token <= stored.token || !mayHold(move.peer, move.agent)))
+      if (move.phase === 'copied' && (token <= stored.token || !mayBegin(move, stored)))
         return await this.copies.reclaim(move, token)
       if (token <= stored.token) return
       if (move.phase === 'copied' || at !== undefined) return await this.copies.giveWay(move, token, at)
@@ -243,11 +272,16 @@ export class AgentMoves {
     return phase === 'reclaimed' || (phase === 'copied' && this.copies.has(agent))
   }
 
-  async #begin(move: StoredMove, token: number, phase: 'begun' | 'seized'): Promise<void> {
+  async #begin(
+    move: StoredMove,
+    token: number,
+    phase: 'begun' | 'seized',
+    lease?: ShownLease,
+  ): Promise<void> {
     const { store, belongings } = this.#deps
     const luggage = store.moves.luggage(move.agent)
     if (luggage) await belongings.unpack(move.agent, luggage)
-    store.moves.begun(move, token, phase)
+    store.moves.begun(move, token, phase, lease)
     await store.durable()
     if (move.was === 'running') goOn(this.#deps, move.agent)
   }

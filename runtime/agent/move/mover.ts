@@ -11,14 +11,17 @@
 import type { Cancel } from '../../base/clock.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Bus } from '../../link/bus.ts'
-import { byCharsMax, type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
-import type { Person } from '../permissions/people.ts'
+import type { ShownLease } from '../../wire/lease.ts'
+import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
+import { unshown } from '../leader/shown.ts'
+import type { StoredMove } from '../store/move-store.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
-import type { AgentMoves, MayHold } from './agent-moves.ts'
+import type { AgentMoves, IsShown, MayBegin, MayHold } from './agent-moves.ts'
 import { Answers, againMs } from './answers.ts'
+import { type Asker, Giving, hereMsMax, type Moved } from './giving.ts'
+import { ownerLease } from './owner-lease.ts'
 import { MoveError, moveReason } from './package.ts'
 import { Retained } from './retained.ts'
-import { send } from './sending.ts'
 import { Taking, type TakingDeps } from './taking.ts'
 import type { Said, Word } from './words.ts'
 
@@ -33,28 +36,14 @@ export interface MoverDeps extends Omit<TakingDeps, 'say' | 'later' | 'kept'> {
     | undefined
 }
 
-/** Who asked for a move, as far as this device knows. */
-type Asker = Pick<Person, 'shown' | 'proven'>
-const nobody: Asker = { shown: 'claimed:nobody', proven: false }
-
-/** What became of a move. `pending`: the other device has it, and has not said yet that it goes on there. */
-export interface Moved {
-  readonly agent: string
-  readonly device: string
-  readonly bytes: number
-  readonly pending: boolean
-}
-
-/** A question is given up after so long. */
-const answerMsMax = 8_000
-/** How long whoever asked for a move waits for the other's last word. */
-const begunMsMax = 10_000
 /** Words that wait for those before them: all that is said about moves is said again. */
 const queuedMax = 256
 /** Phases of moves that have brought an agent here for good. */
 const brought: ReadonlySet<string | undefined> = new Set(['begun', 'seized', 'closed'])
 /** Phases of those that both devices are told of by the broker. */
 const retained: ReadonlySet<string | undefined> = new Set(['seized', 'reclaimed'])
+/** Words whose answer another device builds on. */
+const forGood: ReadonlySet<MoveBody['kind']> = new Set(['begin', 'drop', 'seized'])
 const urgeDelays = { firstMs: 2_000, maxMs: 60_000 }
 /** A device that is started again asks the other before it goes on with an agent that was on its way. */
 const restartMsMax = 10_000
@@ -64,10 +53,15 @@ export class Mover implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #cancels: Cancel[] = []
   readonly #answers: Answers
+  readonly #giving: Giving
   readonly #taking: Taking
   readonly #retained: Retained
   /** Moves that this device carries out now. */
   readonly #carrying = new Set<string>()
+  /** Copies of which the other device said that it has not begun them, and since when this one was never away. */
+  readonly #unbegun = new Set<string>()
+  /** How often this device lost its broker, or found it. */
+  #times = 0
   #tail: Promise<void> = Promise.resolve()
   #queued = 0
   #urging: Cancel | undefined
@@ -85,6 +79,8 @@ export class Mover implements AsyncDisposable {
       bus.subscribe(bus.topics.move(signer.device, '+'), ({ topic, payload }) => mover.#take(topic, payload)),
       bus.subscribe(bus.topics.move('+', '+', '+'), ({ topic, payload }) => mover.#take(topic, payload)),
       bus.onChange((connected) => {
+        mover.#times += 1
+        mover.#unbegun.clear()
         if (connected) mover.#soon()
       }),
     )
@@ -96,6 +92,11 @@ export class Mover implements AsyncDisposable {
     this.#deps = { ...deps, log: deps.log.named('moves') }
     this.#answers = new Answers(deps.clock)
     this.#retained = new Retained(deps.bus, deps.signer)
+    this.#giving = new Giving({
+      ...{ clock: deps.clock, bus: deps.bus, signer: deps.signer, answers: this.#answers },
+      ...{ carrying: this.#carrying, mayHold: this.#mayHold, signal: this.#stop.signal },
+      say: (to, word) => this.#say(to, word),
+    })
     this.#taking = new Taking({
       ...this.#deps,
       say: (to, word) => this.#say(to, word),
@@ -113,39 +114,28 @@ export class Mover implements AsyncDisposable {
   }
 
   /** Throws MoveError: then the agent is where it was. */
-  async move(agent: string, device: string, by = nobody): Promise<Moved> {
-    const { signer, open, bus } = this.#deps
-    if (device === signer.device) throw new MoveError('refused', `${agent} is on ${device} already`)
-    if (!signer.trusted.includes(device))
-      throw new MoveError('unknown-device', `no device called ${device} is known here: ${this.#others()}`)
-    if (!bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
-    const moves = await open()
-    const leaving = moves.leavable(agent)
-    const { id } = await this.#asked(device, {
-      ...leaving,
-      by: by.shown.slice(0, byCharsMax),
-      proven: by.proven,
-    })
-    this.#carrying.add(id)
+  async move(agent: string, device: string, by?: Asker): Promise<Moved> {
     try {
-      const whole = await moves.leave(agent, id, device)
-      await this.#sent(moves, device, id, whole)
-      const pending = !(await this.#given(moves, device, id))
-      return { agent, device, bytes: whole.byteLength, pending }
+      return await this.#giving.move(this.#deps.open, agent, device, by)
     } finally {
-      this.#carrying.delete(id)
       this.#soon()
     }
   }
 
   /** Throws MoveError: then the other device has the copy that it had. */
   async copy(agent: string, device: string): Promise<void> {
-    const { bus, known } = this.#deps
+    const { bus, known, copies } = this.#deps
     const moves = await known()
     if (!moves || !bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
-    const copy = { copy: true, holders: [...(this.#deps.copies?.to ?? [])] }
-    const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), ...copy })
-    await this.#send(device, id, await moves.copies.copy(agent, id, device, holds))
+    const times = this.#times
+    const id = await this.#giving.copy(moves, agent, device, copies?.to ?? [])
+    for (const old of this.#unbegun) if (moves.move(old)?.phase !== 'copied') this.#unbegun.delete(old)
+    if (times === this.#times) this.#unbegun.add(id)
+  }
+
+  /** Whether that device says that it is there. */
+  isThere(device: string): Promise<boolean> {
+    return this.#giving.isThere(device)
   }
 
   /** Says to who has copies of what is here no more that they go, once. */
@@ -153,85 +143,21 @@ export class Mover implements AsyncDisposable {
     for (const { id, peer } of copies) this.#say(peer, { kind: 'drop', id })
   }
 
-  /** Whether that device says that it is there. */
-  async isThere(device: string): Promise<boolean> {
-    const n = this.#deps.clock.newId()
-    return (await this.#ask(device, { kind: 'there', n }, [`${device} here ${n}`], answerMsMax)) !== undefined
-  }
-
-  /** Begins an agent of which a copy is kept here. Throws MoveError, StoreError. */
-  async begin(agent: string): Promise<void> {
-    await (await this.#deps.open()).seize(agent)
+  /**
+   * Begins an agent that is kept here: since a person says so, or a copy under the lease that the others granted. Throws MoveError,
+   * StoreError.
+   */
+  async begin(agent: string, lease?: ShownLease): Promise<void> {
+    const moves = await this.#deps.open()
+    const copy = moves.copies.standbys().find(({ name }) => name === agent)
+    if (copy && !lease && (await this.#giving.isThere(copy.peer, hereMsMax)))
+      throw new MoveError(
+        'refused',
+        `${copy.peer} is there and has it: "ganglion agent move ${agent} ${this.#deps.signer.device}" brings it here`,
+      )
+    if (copy && lease) await this.#deps.record({ kind: 'copy-begins', agent, from: copy.peer })
+    await moves.seize(agent, lease)
     this.#soon()
-  }
-
-  #others(): string {
-    const { trusted, device } = this.#deps.signer
-    return trusted.filter((other) => other !== device).join(', ') || 'none is'
-  }
-
-  /** With the move's id. Throws MoveError `refused`, `failed`. */
-  async #asked(to: string, leaving: Omit<Said<'ask'>, 'kind' | 'to' | 'n'>): Promise<Said<'yes'>> {
-    const n = this.#deps.clock.newId()
-    const said = await this.#ask(
-      to,
-      { kind: 'ask', n, ...leaving },
-      [`${to} yes ${n}`, `${to} no ${n}`],
-      answerMsMax,
-    )
-    if (!said) throw new MoveError('failed', `${to} does not answer: is it on, and do agents run there?`)
-    if (said.kind === 'no') throw new MoveError('refused', `${to} does not take it: ${said.reason}`)
-    return said as Said<'yes'>
-  }
-
-  /** Sends it whole, or leaves it where it is. */
-  async #sent(moves: AgentMoves, to: string, id: string, whole: Uint8Array): Promise<void> {
-    try {
-      await this.#send(to, id, whole)
-    } catch (error) {
-      // The device stops: what becomes of it is asked when it is back.
-      if (this.#stop.signal.aborted) throw error
-      await moves.stay(id, moveReason(error))
-      this.#say(to, { kind: 'drop', id })
-      if (error instanceof MoveError) throw error
-      throw new MoveError('failed', `it stayed here: ${moveReason(error)}`, { cause: error })
-    }
-  }
-
-  #send(to: string, id: string, whole: Uint8Array): Promise<void> {
-    const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
-    const hear = (heard: (body: MoveBody) => void) => this.#answers.hear(words, heard)
-    const say = (chunk: Word) => this.#say(to, chunk)
-    return send({ clock: this.#deps.clock, say, hear }, { id, to, whole }, this.#stop.signal)
-  }
-
-  /** Lets go of it, and tells the other device to begin. False where that has not answered yet. */
-  async #given(moves: AgentMoves, to: string, id: string): Promise<boolean> {
-    const token = await moves.give(id).catch(async (error) => {
-      if (!this.#stop.signal.aborted) {
-        await moves.stay(id, moveReason(error))
-        this.#say(to, { kind: 'drop', id })
-      }
-      throw error
-    })
-    return await this.#told(moves, to, id, token, begunMsMax)
-  }
-
-  async #told(moves: AgentMoves, to: string, id: string, token: number, msMax: number): Promise<boolean> {
-    // An answer counts only to what was said after it was given away: one that came earlier may say that it was not there yet.
-    const n = this.#deps.clock.newId()
-    const words = [`${to} begun ${n}`, `${to} lost ${n}`]
-    const said = await this.#ask(to, { kind: 'begin', id, n, token }, words, msMax)
-    if (said?.kind === 'begun') {
-      await moves.gone(id)
-      this.#say(to, { kind: 'let-go', id })
-    }
-    if (said?.kind === 'lost') await moves.takeBack(id)
-    return said !== undefined
-  }
-
-  #ask(to: string, word: Word, answers: readonly string[], msMax: number): Promise<MoveBody | undefined> {
-    return this.#answers.first(answers, () => this.#say(to, word), msMax, this.#stop.signal)
   }
 
   #say(to: string, word: Word): void {
@@ -261,11 +187,12 @@ export class Mover implements AsyncDisposable {
     const [, , to] = bus.topics.levels(topic) ?? []
     if (body.kind !== 'seized' || body.id !== id || body.to !== to) return 'it was said elsewhere'
     const { lineage, token } = body
+    const isShown: IsShown = (owner, agent) => this.#isShown(owner, agent, from, body)
     if (from === signer.device) {
       if (!this.#retained.has(id)) this.#later(() => this.#clearOver(topic, id))
     } else if (to === signer.device) this.#hear(from, body)
     else if (lineage !== undefined)
-      this.#later(async () => (await this.#deps.known())?.elsewhere(to, from, lineage, token))
+      this.#later(async () => (await this.#deps.known())?.elsewhere(to, from, { lineage, token }, isShown))
     return undefined
   }
 
@@ -303,50 +230,65 @@ export class Mover implements AsyncDisposable {
     if (body.kind === 'there') return this.#say(from, { kind: 'here', n: body.n })
     if (!('id' in body)) return
     const { id } = body
-    // That it was lost must be so for good: of agents that cannot be read nobody knows.
-    const moves = body.kind === 'begin' ? await this.#deps.open() : await this.#deps.known()
+    // What others build on must be so for good: of agents that cannot be read nobody knows.
+    const moves = forGood.has(body.kind) ? await this.#deps.open() : await this.#deps.known()
     const move = moves?.move(id)
     const phase = move?.peer === from ? move.phase : undefined
     // Whatever is said is said of what is so after it was done: a person may have been quicker.
     const now = () => (phase === undefined ? undefined : moves?.move(id))
+    const say = async (word: Word) => {
+      await moves?.durable()
+      this.#say(from, word)
+    }
     if (body.kind === 'chunk') {
       if (phase === 'arriving' || phase === 'kept') this.#say(from, { kind: 'kept', id })
       else if (!brought.has(phase))
         this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
     } else if (body.kind === 'begin') {
       if (phase === 'arriving') await moves?.begin(id, body.token)
-      this.#say(from, { kind: brought.has(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
+      await say({ kind: brought.has(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
     } else if (body.kind === 'drop') {
       this.#taking.forget(id)
       if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)
-      const { phase: after, token = 0 } = now() ?? {}
-      this.#say(from, after === 'seized' ? { kind: 'seized', id, token } : { kind: 'dropped', id })
+      const after = now()
+      await say(after?.phase === 'seized' ? seizedWord(moves, after) : { kind: 'dropped', id })
     } else if (body.kind === 'how') {
-      if (phase === 'stayed') this.#say(from, { kind: 'drop', id })
-      else if (phase === 'seized') this.#say(from, { kind: 'seized', id, token: move?.token ?? 0 })
+      if (phase === 'stayed') await say({ kind: 'drop', id })
+      else if (move && phase === 'seized') await say(seizedWord(moves, move))
       else if (phase === 'given') this.#soon()
-      else if (phase === 'kept') this.#say(from, { kind: 'kept', id })
-      else if (phase === 'gone') this.#say(from, { kind: 'let-go', id })
+      else if (phase === 'kept') await say({ kind: 'kept', id })
+      else if (phase === 'gone') await say({ kind: 'let-go', id })
       // What was given away is never forgotten before the other has it: here is nothing of this, and will not be.
       else if (moves && (phase === undefined || phase === 'dropped' || phase === 'closed'))
-        this.#say(from, { kind: 'dropped', id })
+        await say({ kind: 'dropped', id })
     } else if (body.kind === 'seized') await this.#seized(moves, from, body)
-    else if (body.kind === 'kept') await moves?.copies.notBegun(id)
-    else if (body.kind === 'let-go') {
+    else if (body.kind === 'kept') {
+      if (phase === 'copied') this.#unbegun.add(id)
+      await moves?.copies.notBegun(id)
+    } else if (body.kind === 'let-go') {
       await moves?.closed(id)
       this.#retained.retire(id)
     } else if (body.kind === 'dropped') await this.#dropped(moves, id, phase)
   }
 
   /** The other device says that it has begun what this one has too. */
-  async #seized(moves: AgentMoves | undefined, from: string, { id, token }: Said<'seized'>): Promise<void> {
+  async #seized(moves: AgentMoves | undefined, from: string, word: Said<'seized'>): Promise<void> {
+    const { id, token } = word
     const mine = () => {
       const move = moves?.move(id)
       return move?.peer === from ? move : undefined
     }
     const before = mine()
     if (before?.phase === 'kept') await moves?.drop(id)
-    else if (before) await moves?.overtaken(id, token, this.#mayHold)
+    else if (before) {
+      const { device, trusted } = this.#deps.signer
+      // Of two devices there is no other that could say that this one was away.
+      const mayBegin: MayBegin = ({ agent }, stored) =>
+        this.#mayHold(from, agent) &&
+        (!this.#unbegun.has(id) || trusted.length <= 2 || this.#isShown(device, stored, from, word))
+      await moves?.overtaken(id, token, mayBegin)
+    }
+    await moves?.durable()
     const after = mine()
     if (after?.phase === 'closed')
       this.#deps.log.warn('a device says that it has an agent again which it gave away', { device: from })
@@ -364,6 +306,17 @@ export class Mover implements AsyncDisposable {
     if (phase === 'begun' || moves?.move(id)?.phase === 'stayed') await moves?.closed(id)
   }
 
+  /** One that was granted for what it had before it came to where it is now is of another time. */
+  #isShown(
+    owner: string,
+    { name, token }: Parameters<IsShown>[1],
+    from: string,
+    { lease }: Said<'seized'>,
+  ): boolean {
+    if (!lease || lease.token <= token) return false
+    return unshown(this.#deps.signer, ownerLease(owner, name), from, lease) === undefined
+  }
+
   readonly #mayHold: MayHold = (device, agent) => {
     const { to = [], agents } = this.#deps.copies ?? {}
     return to.includes(device) && (agents?.includes(agent) ?? true)
@@ -378,19 +331,35 @@ export class Mover implements AsyncDisposable {
   }
 
   async #urge(): Promise<void> {
+    // Also where the disk is full at this moment.
+    let left = 1
+    try {
+      left = await this.#sayAgain()
+    } finally {
+      if (left > 0 && !this.#stop.signal.aborted) {
+        const delayMs = backoffMs(this.#urged, urgeDelays, this.#deps.clock.random())
+        this.#urging = this.#deps.clock.after(delayMs, () => this.#later(() => this.#urge()))
+        this.#urged += 1
+      }
+    }
+  }
+
+  /** How many are unfinished. */
+  async #sayAgain(): Promise<number> {
     const { clock, known } = this.#deps
     const moves = await known()
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted) return 0
     const open = moves?.unfinished(this.#mayHold).filter(({ id }) => !this.#carrying.has(id)) ?? []
     for (const id of this.#retained.ids)
       if (!open.some((move) => move.id === id && retained.has(move.phase))) this.#retained.retire(id)
-    for (const { id, peer, phase, token, agent } of open) {
+    for (const move of open) {
+      const { id, peer, phase, token, agent } = move
       if (phase === 'stayed' || (phase === 'copied' && !this.#mayHold(peer, agent)))
         this.#say(peer, { kind: 'drop', id })
       else if (phase === 'arriving' || phase === 'copied' || phase === 'begun')
         this.#say(peer, { kind: 'how', id })
       else if (retained.has(phase)) {
-        const word = { kind: 'seized', id, token, lineage: moves?.lineage(agent) } as const
+        const word = seizedWord(moves, move)
         this.#say(peer, word)
         this.#retained.keep(peer, word)
       } else if (phase === 'leaving') {
@@ -398,11 +367,7 @@ export class Mover implements AsyncDisposable {
         else await moves?.stay(id, 'the device was started again while it was on its way')
       } else void this.#begun(moves, peer, id, token)
     }
-    if (open.length === 0 || this.#stop.signal.aborted) return
-    this.#urging = clock.after(backoffMs(this.#urged, urgeDelays, clock.random()), () =>
-      this.#later(() => this.#urge()),
-    )
-    this.#urged += 1
+    return open.length
   }
 
   /** Beside what is said one after the other: it waits for such a word. */
@@ -410,7 +375,7 @@ export class Mover implements AsyncDisposable {
     if (!moves) return
     this.#carrying.add(id)
     try {
-      await this.#told(moves, peer, id, token, againMs)
+      await this.#giving.told(moves, peer, id, token, againMs)
     } catch (error) {
       if (!this.#stop.signal.aborted)
         this.#deps.log.warn('a move was not taken further', { agent: id, reason: moveReason(error) })
@@ -418,4 +383,10 @@ export class Mover implements AsyncDisposable {
       this.#carrying.delete(id)
     }
   }
+}
+
+/** That an agent goes on here, as its own device and the others of the site are to hear it. */
+function seizedWord(moves: AgentMoves | undefined, { id, agent, token }: StoredMove) {
+  const lease = moves?.lease(id)
+  return { kind: 'seized', id, token, lineage: moves?.lineage(agent), ...(lease && { lease }) } as const
 }

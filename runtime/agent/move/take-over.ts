@@ -12,6 +12,7 @@ import type { Bus } from '../../link/bus.ts'
 import type { Leases } from '../leader/leases.ts'
 import type { AgentCopies, Standby } from './agent-copies.ts'
 import type { Mover } from './mover.ts'
+import { ownerLease } from './owner-lease.ts'
 import { moveReason } from './package.ts'
 
 export interface TakeOverDeps {
@@ -21,7 +22,7 @@ export interface TakeOverDeps {
   /** Devices that are away, as the broker says. */
   readonly away: () => ReadonlySet<string>
   readonly mover: Pick<Mover, 'begin' | 'isThere'>
-  readonly leases: Pick<Leases, 'claim'>
+  readonly leases: Pick<Leases, 'claim' | 'shown'>
   readonly known: () => Promise<Pick<AgentCopies, 'standbys'> | undefined>
 }
 
@@ -94,14 +95,16 @@ export class TakeOver implements AsyncDisposable {
   async #begin({ name, peer, was }: Standby): Promise<void> {
     const { log, leases, mover } = this.#deps
     if (was !== 'running' || !this.#isAway(peer)) return
+    const lease = ownerLease(peer, name)
     // Held in the name of nobody who runs, so that it is let go of by itself.
-    const claimed = await leases.claim(`agent.${name}`, `copy of ${name}`, leaseMs, this.#stop.signal)
+    const claimed = await leases.claim(lease, `copy of ${name}`, leaseMs, this.#stop.signal)
     const still = (await this.#deps.known())
       ?.standbys()
       .some((copy) => copy.name === name && copy.peer === peer)
     if (!still || !this.#isAway(peer)) return
-    if (!claimed.ok) return this.#say(name, peer, claimed.reason)
-    await mover.begin(name)
+    const shown = leases.shown(lease)
+    if (!claimed.ok || !shown) return this.#say(name, peer, claimed.ok ? 'it ran out' : claimed.reason)
+    await mover.begin(name, shown)
     this.#logged.delete(name)
     log.warn('an agent goes on here from its last copy: its device is away', { agent: name, device: peer })
   }

@@ -5,6 +5,7 @@
  * [agent-store-8] An agent that was given away (`moved`) or comes (`arriving`) is not `running` before this file says so; what is
  * over is remembered, so that a message that comes late finds it over.
  */
+import type { ShownLease } from '../../wire/lease.ts'
 import { type Call, turnLimits } from '../turn.ts'
 import { forgetUnused, insertAgent } from './agent-rows.ts'
 import type { StoreFile } from './store-file.ts'
@@ -90,6 +91,9 @@ export class MoveStore {
     this.#file.run(
       `CREATE TABLE IF NOT EXISTS holder (agent TEXT NOT NULL REFERENCES agent (name) ON DELETE CASCADE,
         device TEXT NOT NULL, PRIMARY KEY (agent, device)) STRICT, WITHOUT ROWID`,
+    )
+    this.#file.run(
+      `CREATE TABLE IF NOT EXISTS move_lease (id TEXT PRIMARY KEY REFERENCES move (id) ON DELETE CASCADE, lease TEXT NOT NULL) STRICT`,
     )
   }
 
@@ -180,7 +184,7 @@ export class MoveStore {
     this.#file.transaction(() => {
       this.#phase(id, 'gone', token)
       this.#file.run(`DELETE FROM move WHERE phase = 'copied' AND agent = ? AND peer = ?`, agent, peer)
-      for (const table of ['image', 'turn', 'call', 'luggage'])
+      for (const table of ['image', 'piece', 'turn', 'call', 'luggage'])
         this.#file.run(`DELETE FROM ${table} WHERE agent = ?`, agent)
       this.#line(agent, atMs, 'error', reason)
       this.#state(agent, 'ended', reason)
@@ -247,12 +251,24 @@ export class MoveStore {
   }
 
   /** From now on it is this device's. */
-  begun({ id, agent, was }: StoredMove, token: number, phase: 'begun' | 'seized' | 'reclaimed'): void {
+  begun(
+    { id, agent, was }: StoredMove,
+    token: number,
+    phase: 'begun' | 'seized' | 'reclaimed',
+    lease?: ShownLease,
+  ): void {
     this.#file.transaction(() => {
       this.#phase(id, phase, token)
+      if (lease) this.#file.run('INSERT OR REPLACE INTO move_lease VALUES (?, ?)', id, JSON.stringify(lease))
       this.#own(agent, was, token, undefined)
       this.#file.run('DELETE FROM luggage WHERE agent = ?', agent)
     })
+  }
+
+  /** Under which a copy was begun; undefined: by a person. */
+  lease(id: string): ShownLease | undefined {
+    const lease = this.#file.get('SELECT lease FROM move_lease WHERE id = ?', id)?.['lease']
+    return lease === undefined ? undefined : JSON.parse(String(lease))
   }
 
   /** Nothing where there is no such agent any more. */

@@ -49,3 +49,43 @@ test('words that wait for a slow disk are bounded: what is left out is said agai
   await mover[Symbol.asyncDispose]()
   rmSync(directory, { recursive: true })
 })
+
+test('a device whose agents cannot be read lets go of nothing, and says of nothing that it is gone [move-13]', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'mover-'))
+  const clock = new VirtualClock()
+  const broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 1 })
+  const [own, eve] = ['attic', 'eve'].map((name) => Identity.open(name, join(directory, name))) as [
+    Identity,
+    Identity,
+  ]
+  own.trust('eve', eve.publicKey)
+  const [bus, evesBus] = [new SimulatedBus(broker), new SimulatedBus(broker)]
+  const heard: string[] = []
+  evesBus.subscribe(evesBus.topics.move('eve', 'attic'), ({ payload }) => {
+    heard.push(JSON.parse(JSON.parse(Buffer.from(payload).toString()).body).kind)
+    return undefined
+  })
+  const open = () => Promise.reject(new Error('the disk cannot be read'))
+  const mover = await Mover.open(
+    {
+      ...{ clock, log: silentLog, bus, signer: own, lacks: () => undefined },
+      ...{ open, known: async () => undefined, record: async () => {} },
+      accepts: { acceptFrom: ['eve'], keepsFor: ['eve'], proven: false },
+    },
+    new AbortController().signal,
+  )
+  for (const word of [
+    { kind: 'drop', id: 'x' },
+    { kind: 'seized', id: 'y', token: 5 },
+    { kind: 'begin', id: 'z', n: 'n', token: 5 },
+    { kind: 'there', n: 'last' },
+  ])
+    await evesBus.publish(evesBus.topics.move('attic', 'eve'), seal(eve, 'move', { ...word, to: 'attic' }))
+  for (let turn = 0; turn < 50 && !heard.includes('here'); turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.advance(10)
+  }
+  expect(heard).toEqual(['here'])
+  await mover[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})

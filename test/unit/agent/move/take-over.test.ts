@@ -27,6 +27,7 @@ function watching(was: Standby['was'] = 'running') {
         },
       },
       leases: {
+        shown: () => ({ token: 1, claim: 1, grants: [] }),
         claim: async (name) => {
           claims.push(name)
           return site.granted
@@ -56,7 +57,7 @@ describe('a copy of an agent', () => {
     expect(begun).toEqual([])
     await pass(10_000)
     expect(begun).toEqual(['comfort'])
-    expect(claims).toEqual(['agent.comfort'])
+    expect(claims).toEqual(['agent.hub.comfort'])
   })
 
   test.each([
