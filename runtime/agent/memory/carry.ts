@@ -41,3 +41,20 @@ export function unpackRows(
     for (const row of packed[table as keyof typeof tables] ?? []) run(insert, agent, ...row)
   }
 }
+
+/** Without what is about a person, and all thoughts and answers: whom those name is not known. `erased`: things that were remembered. */
+export function withoutPerson(
+  packed: PackedMemory,
+  person: string | null,
+): { readonly packed: PackedMemory; readonly erased: number } {
+  let erased = 0
+  const others = (table: 'pair' | 'episode') => {
+    const at = (tables[table].columns as readonly string[]).indexOf('person')
+    const all = packed[table] ?? []
+    const left = all.filter((row) => row[at] !== person)
+    erased += all.length - left.length
+    return left
+  }
+  const [pair, episode] = [others('pair'), others('episode')]
+  return { packed: { ...packed, pair, episode, thought: [], thought_end: [], reply: [] }, erased }
+}

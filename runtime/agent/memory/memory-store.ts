@@ -4,13 +4,14 @@
  */
 import { readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { openDatabaseFile } from '../../base/database-file.ts'
 import { CodedError } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 import type { Json, Privacy } from '../contract.ts'
 import { type PackedMemory, packRows, unpackRows } from './carry.ts'
-import { ftsQuery } from './word-query.ts'
+import { Recall } from './recall.ts'
+import { Statements } from './statements.ts'
 
 /** Of one agent. What is over a limit is refused: nothing is forgotten that nobody asked to forget. */
 export const memoryLimits = {
@@ -105,18 +106,12 @@ export interface Labels {
   /** The person it is about. */
   readonly about?: string | undefined
 }
-export interface StoredEpisode extends Labels {
-  readonly seq: number
-  readonly text: string
-  readonly tsMs: number
-}
 interface Held {
   keys: number
   episodes: number
   bytes: number
 }
 
-type Value = string | number | null | Uint8Array
 const fileName = 'memory.db'
 /** Thoughts of one agent that ended of which its own disk may not know yet: many times those that are under way at once. */
 const thoughtEndsMax = 64
@@ -124,14 +119,17 @@ const thoughtEndsMax = 64
 const repliesMax = 64
 
 export class MemoryStore implements AsyncDisposable {
+  readonly recall: Recall
   readonly #db: DatabaseSync
   readonly #path: string
   readonly #sync: WalSync
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #sql: Statements
   readonly #held = new Map<string, Held>()
 
   private constructor(db: DatabaseSync, path: string, sync: WalSync) {
     this.#db = db
+    this.#sql = new Statements(db)
+    this.recall = new Recall(this.#sql)
     this.#path = path
     this.#sync = sync
   }
@@ -157,7 +155,7 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   get(agent: string, key: string): { readonly value: Json; readonly privacy: Privacy } | undefined {
-    const row = this.#get('SELECT value, privacy FROM pair WHERE agent = ? AND key = ?', agent, key)
+    const row = this.#sql.get('SELECT value, privacy FROM pair WHERE agent = ? AND key = ?', agent, key)
     return row && { value: JSON.parse(String(row['value'])), privacy: row['privacy'] as Privacy }
   }
 
@@ -169,10 +167,10 @@ export class MemoryStore implements AsyncDisposable {
     refuseLong('a value', bytesOf(text), memoryLimits.valueBytesMax)
     const person = personOf(about)
     this.#once(writer, () => {
-      const before = this.#get('SELECT value FROM pair WHERE agent = ? AND key = ?', agent, key)
+      const before = this.#sql.get('SELECT value FROM pair WHERE agent = ? AND key = ?', agent, key)
       const bytes = bytesOf(text) - (before ? bytesOf(String(before['value'])) : -bytesOf(key))
       this.#room(agent, { keys: before ? 0 : 1, episodes: 0, bytes })
-      this.#run('INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?)', agent, key, text, privacy, person)
+      this.#sql.run('INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?)', agent, key, text, privacy, person)
       return null
     })
   }
@@ -180,7 +178,7 @@ export class MemoryStore implements AsyncDisposable {
   delete(writer: Writer, key: string): void {
     const { agent } = writer
     this.#once(writer, () => {
-      this.#run('DELETE FROM pair WHERE agent = ? AND key = ?', agent, key)
+      this.#sql.run('DELETE FROM pair WHERE agent = ? AND key = ?', agent, key)
       return null
     })
     this.#held.delete(agent)
@@ -188,7 +186,7 @@ export class MemoryStore implements AsyncDisposable {
 
   keys(agent: string, prefix: string): string[] {
     const sql = 'SELECT key FROM pair WHERE agent = ? AND substr(key, 1, length(?)) = ? ORDER BY key'
-    return this.#all(sql, agent, prefix, prefix).map(({ key }) => String(key))
+    return this.#sql.all(sql, agent, prefix, prefix).map(({ key }) => String(key))
   }
 
   /** Appends. The same call again gives the same id and appends nothing. Throws MemoryError `limit`, `bad-request`. */
@@ -201,56 +199,9 @@ export class MemoryStore implements AsyncDisposable {
         this.#room(agent, { keys: 0, episodes: 1, bytes: bytesOf(text) })
         const sql =
           'INSERT INTO episode (agent, text, privacy, about, person, tsMs) VALUES (?, ?, ?, ?, ?, ?)'
-        return this.#run(sql, agent, text, privacy, about ?? null, person, tsMs)
+        return this.#sql.run(sql, agent, text, privacy, about ?? null, person, tsMs)
       }),
     )
-  }
-
-  /** Best first by the words they share with `text` (BM25); `score` is 1 for the best. */
-  byWords(agent: string, text: string, most: number): Map<number, number> {
-    const query = ftsQuery(text)
-    if (query === '') return new Map()
-    const sql = `SELECT episode.seq, rank FROM words JOIN episode ON episode.seq = words.rowid
-      WHERE words MATCH ? AND episode.agent = ? ORDER BY rank LIMIT ?`
-    const rows = this.#all(sql, query, agent, most)
-    const best = Number(rows[0]?.['rank'])
-    return new Map(rows.map(({ seq, rank }) => [Number(seq), best === 0 ? 1 : Number(rank) / best]))
-  }
-
-  vectors(agent: string): { readonly seq: number; readonly vector: Int8Array }[] {
-    return this.#all('SELECT seq, bytes FROM vector WHERE agent = ?', agent).map(({ seq, bytes }) => {
-      const { buffer, byteOffset, byteLength } = bytes as Uint8Array
-      return { seq: Number(seq), vector: new Int8Array(buffer, byteOffset, byteLength) }
-    })
-  }
-
-  /** Those that another model made, which tells by their length: they are made again. */
-  dropVectors(agent: string, length: number): void {
-    this.#run('DELETE FROM vector WHERE agent = ? AND octet_length(bytes) <> ?', agent, length)
-  }
-
-  /** The newest first. */
-  withoutVector(agent: string, most: number): { readonly seq: number; readonly text: string }[] {
-    const sql = `SELECT seq, text FROM episode WHERE agent = ? AND seq NOT IN (SELECT seq FROM vector WHERE agent = ?)
-      ORDER BY seq DESC LIMIT ?`
-    return this.#all(sql, agent, agent, most).map(({ seq, text }) => ({
-      seq: Number(seq),
-      text: String(text),
-    }))
-  }
-
-  /** Of an episode that was erased meanwhile nothing is kept. */
-  keepVector(seq: number, vector: Int8Array): void {
-    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
-    this.#run('INSERT OR REPLACE INTO vector SELECT seq, agent, ? FROM episode WHERE seq = ?', bytes, seq)
-  }
-
-  episode(seq: number): StoredEpisode | undefined {
-    const row = this.#get('SELECT text, privacy, about, tsMs FROM episode WHERE seq = ?', seq)
-    if (!row) return undefined
-    const about = row['about'] === null ? {} : { about: String(row['about']) }
-    const privacy = row['privacy'] as Privacy
-    return { seq, text: String(row['text']), tsMs: Number(row['tsMs']), privacy, ...about }
   }
 
   /**
@@ -275,20 +226,20 @@ export class MemoryStore implements AsyncDisposable {
   remove(agent: string): void {
     this.#transaction(() => {
       for (const table of ['pair', 'episode', 'performed', 'thought', 'thought_end', 'reply'])
-        this.#run(`DELETE FROM ${table} WHERE agent = ?`, agent)
+        this.#sql.run(`DELETE FROM ${table} WHERE agent = ?`, agent)
     })
     this.#erase(agent)
   }
 
   /** All that an agent left, for another device. */
   pack(agent: string): PackedMemory {
-    return packRows((sql) => this.#all(sql, agent))
+    return packRows((sql) => this.#sql.all(sql, agent))
   }
 
   /** In place of what there is of it here. */
   unpack(agent: string, packed: PackedMemory): void {
     this.remove(agent)
-    this.#transaction(() => unpackRows(packed, agent, (sql, ...values) => this.#run(sql, ...values)))
+    this.#transaction(() => unpackRows(packed, agent, (sql, ...values) => this.#sql.run(sql, ...values)))
     this.#held.delete(agent)
   }
 
@@ -296,25 +247,31 @@ export class MemoryStore implements AsyncDisposable {
 
   thought({ agent, call }: Writer): Json[] {
     const sql = 'SELECT step, entry FROM thought WHERE agent = ? AND call = ? ORDER BY step'
-    const rows = this.#all(sql, agent, call)
+    const rows = this.#sql.all(sql, agent, call)
     if (rows.every(({ step }, at) => step === at)) return rows.map(({ entry }) => JSON.parse(String(entry)))
     // Its beginning was forgotten with somebody: what it did afterwards means nothing.
-    this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
+    this.#sql.run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
     return []
   }
 
   keepThought({ agent, call }: Writer, step: number, entry: Json): void {
-    this.#run('INSERT OR REPLACE INTO thought VALUES (?, ?, ?, ?)', agent, call, step, JSON.stringify(entry))
+    this.#sql.run(
+      'INSERT OR REPLACE INTO thought VALUES (?, ?, ?, ?)',
+      agent,
+      call,
+      step,
+      JSON.stringify(entry),
+    )
   }
 
   /** Its steps go; how it ended is kept, for when nobody was told before the power went. */
   endThought({ agent, call }: Writer, result: Json): void {
     this.#transaction(() => {
-      this.#run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
+      this.#sql.run('DELETE FROM thought WHERE agent = ? AND call = ?', agent, call)
       const text = JSON.stringify(result)
-      this.#run('INSERT INTO thought_end (agent, call, result) VALUES (?, ?, ?)', agent, call, text)
+      this.#sql.run('INSERT INTO thought_end (agent, call, result) VALUES (?, ?, ?)', agent, call, text)
       const oldest = 'SELECT seq FROM thought_end WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
-      this.#run(
+      this.#sql.run(
         `DELETE FROM thought_end WHERE agent = ? AND seq <= (${oldest})`,
         agent,
         agent,
@@ -324,14 +281,14 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   thoughtEnd({ agent, call }: Writer): Json | undefined {
-    const row = this.#get('SELECT result FROM thought_end WHERE agent = ? AND call = ?', agent, call)
+    const row = this.#sql.get('SELECT result FROM thought_end WHERE agent = ? AND call = ?', agent, call)
     return row && JSON.parse(String(row['result']))
   }
 
   /** Steps of thoughts that an earlier run of the agent left. */
   dropThoughts(agent: string, askedBeforeMs: number): void {
     const askedMs = "CAST(substr(call, instr(call, '@') + 1) AS REAL)"
-    this.#run(`DELETE FROM thought WHERE agent = ? AND ${askedMs} < ?`, agent, askedBeforeMs)
+    this.#sql.run(`DELETE FROM thought WHERE agent = ? AND ${askedMs} < ?`, agent, askedBeforeMs)
   }
 
   // Answers of an agent to others, for when the power goes before these are told
@@ -341,14 +298,14 @@ export class MemoryStore implements AsyncDisposable {
     const text = JSON.stringify(answer)
     refuseLong('an answer', bytesOf(text), memoryLimits.valueBytesMax)
     this.#transaction(() => {
-      this.#run('INSERT OR IGNORE INTO reply (agent, key, answer) VALUES (?, ?, ?)', agent, key, text)
+      this.#sql.run('INSERT OR IGNORE INTO reply (agent, key, answer) VALUES (?, ?, ?)', agent, key, text)
       const oldest = 'SELECT seq FROM reply WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
-      this.#run(`DELETE FROM reply WHERE agent = ? AND seq <= (${oldest})`, agent, agent, repliesMax)
+      this.#sql.run(`DELETE FROM reply WHERE agent = ? AND seq <= (${oldest})`, agent, agent, repliesMax)
     })
   }
 
   reply(agent: string, key: string): Json | undefined {
-    const row = this.#get('SELECT answer FROM reply WHERE agent = ? AND key = ?', agent, key)
+    const row = this.#sql.get('SELECT answer FROM reply WHERE agent = ? AND key = ?', agent, key)
     return row && JSON.parse(String(row['answer']))
   }
 
@@ -364,11 +321,13 @@ export class MemoryStore implements AsyncDisposable {
     const values = agent === undefined ? [person] : [person, agent]
     let went = 0
     for (const table of ['pair', 'episode'])
-      went += Number(this.#prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes)
+      went += Number(
+        this.#sql.prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes,
+      )
     // What a thought holds is not known by person; one that is under way begins anew after a crash.
     const also = agent === undefined ? '' : ' WHERE agent = ?'
     for (const table of ['thought', 'thought_end', 'reply'])
-      this.#run(`DELETE FROM ${table}${also}`, ...values.slice(1))
+      this.#sql.run(`DELETE FROM ${table}${also}`, ...values.slice(1))
     return went
   }
 
@@ -387,10 +346,10 @@ export class MemoryStore implements AsyncDisposable {
   /** Does what a call asks for, unless it was done before: then only says again how it ended. */
   #once({ agent, call }: Writer, work: () => Json): Json {
     return this.#transaction(() => {
-      const before = this.#get('SELECT result FROM performed WHERE agent = ? AND call = ?', agent, call)
+      const before = this.#sql.get('SELECT result FROM performed WHERE agent = ? AND call = ?', agent, call)
       if (before) return JSON.parse(String(before['result']))
       const result = work()
-      this.#run(
+      this.#sql.run(
         'INSERT INTO performed (agent, call, result) VALUES (?, ?, ?)',
         agent,
         call,
@@ -398,7 +357,12 @@ export class MemoryStore implements AsyncDisposable {
       )
       const oldest = 'SELECT seq FROM performed WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
       const { performedMax } = memoryLimits
-      this.#run(`DELETE FROM performed WHERE agent = ? AND seq <= (${oldest})`, agent, agent, performedMax)
+      this.#sql.run(
+        `DELETE FROM performed WHERE agent = ? AND seq <= (${oldest})`,
+        agent,
+        agent,
+        performedMax,
+      )
       return result
     })
   }
@@ -424,7 +388,7 @@ export class MemoryStore implements AsyncDisposable {
   #heldBy(agent: string): Held {
     const known = this.#held.get(agent)
     if (known) return known
-    const count = (sql: string) => this.#get(sql, agent) ?? {}
+    const count = (sql: string) => this.#sql.get(sql, agent) ?? {}
     const pairs = count(
       'SELECT count(*) AS n, sum(octet_length(key) + octet_length(value)) AS bytes FROM pair WHERE agent = ?',
     )
@@ -447,30 +411,12 @@ export class MemoryStore implements AsyncDisposable {
       throw error
     }
   }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (!statement) {
-      statement = this.#db.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-  #run(sql: string, ...values: Value[]): number {
-    return Number(this.#prepare(sql).run(...values).lastInsertRowid)
-  }
-  #get(sql: string, ...values: Value[]) {
-    return this.#prepare(sql).get(...values)
-  }
-  #all(sql: string, ...values: Value[]) {
-    return this.#prepare(sql).all(...values)
-  }
 }
 
 const bytesOf = (text: string) => Buffer.byteLength(text)
 
 /** A person as compared: `Ana`, ` ana` and `ANA` are one, also with what nobody sees in between. */
-function personOf(about: string | undefined): string | null {
+export function personOf(about: string | undefined): string | null {
   if (about === undefined) return null
   const person = about
     .normalize('NFKC')

@@ -1,6 +1,6 @@
 /** Search in what an agent remembers: by words always, by meaning also where the device has a model for it. */
 import type { Episode } from '../contract.ts'
-import { cosine, type Embed, quantized } from './embedding.ts'
+import { type Embed, quantized } from './embedding.ts'
 import { type MemoryStore, memoryLimits } from './memory-store.ts'
 
 /** Looked at by each way of searching, best first. */
@@ -22,7 +22,7 @@ export async function search(
   { agent, text, most }: { readonly agent: string; readonly text: string; readonly most: number },
   signal: AbortSignal,
 ): Promise<Episode[]> {
-  const words = store.byWords(agent, text, candidatesMax)
+  const words = await store.recall.byWords(agent, text, candidatesMax, signal)
   const meant = embed && (await byMeaning(store, embed, agent, text, signal))
   // It may have been forgotten while the model thought.
   const seqs = new Set([...words.keys(), ...(meant?.keys() ?? [])])
@@ -42,7 +42,7 @@ function shown(
   const found: Episode[] = []
   let bytes = 0
   for (const { seq, score } of scored) {
-    const kept = store.episode(seq)
+    const kept = store.recall.episode(seq)
     if (!kept) continue
     const { text, tsMs, about, privacy } = kept
     const episode = { id: String(seq), text, tsMs, ...(about === undefined ? {} : { about }), privacy, score }
@@ -61,24 +61,20 @@ async function byMeaning(
   text: string,
   signal: AbortSignal,
 ): Promise<Map<number, number> | undefined> {
-  const missing = store.withoutVector(agent, vectorsPerSearch)
+  const missing = store.recall.withoutVector(agent, vectorsPerSearch)
   let asked: Int8Array
   try {
     const [query, ...made] = await embed([text, ...missing.map((one) => one.text)], signal)
     if (!query || query.length > dimensionsMax) return undefined
     asked = quantized(query)
-    store.dropVectors(agent, asked.length)
     for (const [at, { seq }] of missing.entries()) {
       const vector = made[at]
-      if (vector) store.keepVector(seq, quantized(vector))
+      if (vector) store.recall.keepVector(seq, quantized(vector))
     }
   } catch {
     signal.throwIfAborted()
     // Words do, as on a device without the model.
     return undefined
   }
-  const all = store
-    .vectors(agent)
-    .map(({ seq, vector }) => [seq, Math.max(0, cosine(asked, vector))] as const)
-  return new Map(all.sort((a, b) => b[1] - a[1]).slice(0, candidatesMax))
+  return await store.recall.byMeaning(agent, asked, candidatesMax, signal)
 }

@@ -82,7 +82,7 @@ async function thinkOnce(
   if (ended !== undefined) return ended as unknown as Outcome
   store.dropThoughts(agent, askedMs - withinMsMax)
   const { goal, schema: form, budget } = args
-  const privacy = labelOfGoal(store, agent, goal, args.privacy)
+  const privacy = await labelOfGoal(store, agent, goal, args.privacy)
   const deadlineMs = Math.min(args.deadlineMs ?? askedMs + defaults.withinMs, askedMs + withinMsMax)
   const outcome = await outcomeOf(async () => {
     const tools = [...named.tools, ...(await offered(outside, named.outside, signal))]

@@ -130,7 +130,7 @@ describe('search', () => {
     await given('memory.note', { text: 'the gate' })
     expect(await found('something creaky')).toEqual([])
     expect(await found('something creaky', { embed })).toEqual(['the gate', 'the lamp'])
-    expect(store.withoutVector('one', 10)).toEqual([])
+    expect(store.recall.withoutVector('one', 10)).toEqual([])
   })
 
   it('goes by words when the model fails [memory-4]', async () => {
@@ -149,11 +149,11 @@ describe('search', () => {
     // What the first search finds to be of another model, the next has made anew.
     expect(await found('something creaky', { embed: wide })).toEqual([])
     expect(await found('something creaky', { embed: wide })).toEqual(['the gate', 'the lamp'])
-    expect(store.vectors('one').map(({ vector }) => vector.length)).toEqual([4, 4])
+    expect(store.recall.vectors('one', 0).map(({ vector }) => vector.length)).toEqual([4, 4])
     // A vector of a megabyte is none: search goes by words, and nothing is kept.
     const huge: Embed = async (texts) => texts.map(() => new Float32Array(1_000_000))
     expect(await found('lamp', { embed: huge })).toEqual(['the lamp'])
-    expect(store.vectors('one').map(({ vector }) => vector.length)).toEqual([4, 4])
+    expect(store.recall.vectors('one', 0).map(({ vector }) => vector.length)).toEqual([4, 4])
   })
 
   it('bears whatever is searched for, in any script, and never looks at what another agent noted', async () => {
@@ -210,7 +210,37 @@ describe('search', () => {
       return embed(texts, signal)
     }
     expect(await found('lamp', { embed: slow })).toEqual([])
-    expect(store.vectors('one')).toEqual([])
+    expect(store.recall.vectors('one', 0)).toEqual([])
+  })
+
+  it('lets everything else go on while much is looked through [memory-8]', async () => {
+    const episodes = Array.from({ length: 4_000 }, (_, at) => [
+      ...[`the light of the hall, day ${at}`, 'site', null, null, at],
+    ])
+    store.unpack('one', { episode: episodes })
+    const vector = quantized(Float32Array.of(1, 0.1))
+    for (const { seq } of store.recall.withoutVector('one', 4_000)) store.recall.keepVector(seq, vector)
+    let rounds = 0
+    let searching = true
+    const round = () => {
+      rounds += 1
+      if (searching) setImmediate(round)
+    }
+    setImmediate(round)
+    const all = await given('memory.search', { text: 'the light, the hall; day 77' }, { embed })
+    searching = false
+    expect((all as unknown as Episode[])[0]?.text).toBe('the light of the hall, day 77')
+    // Six words in four slices each, and the vectors in 32.
+    expect(rounds).toBeGreaterThan(50)
+  })
+
+  it('knows how rare a word is from what the agent itself noted [memory-1]', async () => {
+    for (const text of ['the lamp', 'the gate', 'the door']) await given('memory.note', { text })
+    const asked = () => given('memory.search', { text: 'lamp the' })
+    const before = await asked()
+    expect(before).toMatchObject([{ text: 'the lamp', score: 1 }, { text: 'the door' }, { text: 'the gate' }])
+    for (let at = 0; at < 20; at += 1) await given('memory.note', { text: 'a lamp' }, { agent: 'two' })
+    expect(await asked()).toEqual(before)
   })
 
   it('keeps angles in 8 bits', () => {

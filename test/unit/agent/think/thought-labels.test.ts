@@ -37,41 +37,41 @@ describe('a goal that says what is remembered [think-9]', () => {
       [7, 8.5, { at: [1, 2, 3], on: true }],
       'Of [7,8.5,{"at":[1,2,3],"on":true}] the sum?',
     ],
-  ])('has the label of %s', (_what, value, goal) => {
+  ])('has the label of %s', async (_what, value, goal) => {
     remember('k', value, 'site')
-    expect(label(goal)).toBe('site')
-    expect(label(goal, 'device')).toBe('device')
+    expect(await label(goal)).toBe('site')
+    expect(await label(goal, 'device')).toBe('device')
     remember('l', value, 'device')
-    expect(label(goal, 'site')).toBe('device')
+    expect(await label(goal, 'site')).toBe('device')
   })
 
-  it('has the label that the agent said where it holds nothing stricter', () => {
+  it('has the label that the agent said where it holds nothing stricter', async () => {
     remember('open', pill, 'cloud')
     remember('short', 'Ana', 'device')
     remember('other', `${pill}, and at ten`, 'device')
     remember('theirs', pill, 'device', 'another')
-    expect(label(`Ana: ${pill}`)).toBe('cloud')
-    expect(label(`Ana: ${pill}`, 'site')).toBe('site')
+    expect(await label(`Ana: ${pill}`)).toBe('cloud')
+    expect(await label(`Ana: ${pill}`, 'site')).toBe('site')
   })
 
-  it('has it after a move as well: labels go along [memory-2]', () => {
+  it('has it after a move as well: labels go along [memory-2]', async () => {
     remember('k', pill, 'device')
     store.unpack(agent, store.pack(agent))
-    expect(label(pill)).toBe('device')
+    expect(await label(pill)).toBe('device')
   })
 
-  it('is taken to hold what begins alike where there is too much of that to look for each', () => {
+  it('is taken to hold what begins alike where there is too much of that to look for each', async () => {
     const alike = (count: number) => Array.from({ length: count }, (_, at) => `${'x'.repeat(30)}${at}`)
     remember('few', alike(64), 'device')
-    expect(label('x'.repeat(60_000))).toBe('cloud')
+    expect(await label('x'.repeat(60_000))).toBe('cloud')
     store.set({ agent, call: 'more' }, 'more', alike(65), { privacy: 'device' })
-    expect(label('x'.repeat(60_000))).toBe('device')
+    expect(await label('x'.repeat(60_000))).toBe('device')
   })
 
-  it('holds values that are nested as deep as they may be', () => {
+  it('holds values that are nested as deep as they may be', async () => {
     const depth = 16_000
     remember('deep', JSON.parse(`${'['.repeat(depth)}"${pill}"${']'.repeat(depth)}`), 'device')
-    expect(label(pill)).toBe('device')
+    expect(await label(pill)).toBe('device')
   })
 })
 
@@ -107,5 +107,5 @@ test('[think-7] what a thought finds in memory makes the rest of it stricter, an
   )
   expect(outcome).toMatchObject({ ok: true, privacy: 'device', value: { answer: 'Noted.' } })
   expect(asked).toEqual(['cloud', 'device', 'device'])
-  expect(store.episode(2)).toMatchObject({ text: 'remind her in the morning', privacy: 'device' })
+  expect(store.recall.episode(2)).toMatchObject({ text: 'remind her in the morning', privacy: 'device' })
 })
