@@ -8,7 +8,8 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import type { StoreFile } from './store-file.ts'
 
-const pieceBytes = 128 * 1024
+/** That of an agent without much memory is one piece. */
+const pieceBytes = 256 * 1024
 
 export class Images {
   readonly #file: StoreFile

@@ -20,7 +20,6 @@ interface State {
   readonly calls: readonly number[]
   readonly turns: readonly number[]
   readonly imageTurn: number
-  readonly imageBytes: number
   readonly state: string
   readonly log: number
 }
@@ -32,7 +31,6 @@ function stateOf(store: AgentStore): State {
     calls: store.calls('a').map(({ call }) => call.id),
     turns: store.turns('a').map(({ turn }) => turn),
     imageTurn: store.imageTurn('a'),
-    imageBytes: store.image('a')?.byteLength ?? 0,
     state: agent?.state ?? 'absent',
     log: store.log('a', 1_000).length,
   }
@@ -72,9 +70,8 @@ beforeAll(async () => {
       ...{ over: [turn * 2 - 1], log: [{ level: 'info', text: `turn ${turn}` }] },
     })
     await written(turn % 3 !== 0)
-    if (turn !== 4 && turn !== 6) continue
-    // The first has two pieces: where the log ends between them, there is none.
-    await store.keepImage('a', turn, Buffer.alloc(turn === 4 ? 140_000 : 9_000, 7))
+    if (turn !== 6) continue
+    await store.keepImage('a', turn, Buffer.alloc(9_000, 7))
     await written(true)
   }
   const end = { state: 'ended', reason: '"done"' } as const
@@ -94,13 +91,17 @@ beforeAll(async () => {
   images = { database: readFileSync(join(live, agentsFile)), log: readFileSync(log) }
 })
 
-async function opened(log: Buffer): Promise<{ state: State; recoveredFrom: string | undefined }> {
+async function cutOff(database: Buffer, log: Buffer) {
   const cut = join(directory, 'cut')
   rmSync(cut, { recursive: true, force: true })
   mkdirSync(cut, { mode: 0o700 })
-  writeFileSync(join(cut, agentsFile), images.database)
+  writeFileSync(join(cut, agentsFile), database)
   writeFileSync(join(cut, `${agentsFile}-wal`), log)
-  const { store, recoveredFrom } = await AgentStore.open({ directory: cut, bytesMax }, nowMs)
+  return await AgentStore.open({ directory: cut, bytesMax }, nowMs)
+}
+
+async function opened(log: Buffer): Promise<{ state: State; recoveredFrom: string | undefined }> {
+  const { store, recoveredFrom } = await cutOff(images.database, log)
   await using _ = store
   return { state: stateOf(store), recoveredFrom }
 }
@@ -144,5 +145,34 @@ describe('a disk that lost its power', () => {
       const known = states.map((one) => JSON.stringify(one)).lastIndexOf(JSON.stringify(state))
       expect(known).toBeGreaterThanOrEqual(leastAt(last))
     }
+  })
+
+  test('holds an image of several pieces whole or not at all, and the turns where not [agent-store-3] [agent-store-9]', async () => {
+    const two = join(directory, 'pieces')
+    const { store } = await AgentStore.open({ directory: two, bytesMax }, nowMs)
+    await using _ = store
+    store.begin(agent, Buffer.from('program'), 'guest')
+    const turn = { agent: 'a', turn: 1, nowMs, inputs: [], digest: 'd', asked: [], over: [], log: [] }
+    store.commit({ ...turn, held: false })
+    await store.durable()
+    const path = join(two, `${agentsFile}-wal`)
+    const before = statSync(path).size
+    const image = Buffer.alloc(600_000, 'image of several pieces ')
+    await store.keepImage('a', 1, image)
+    await store.durable()
+    const database = readFileSync(join(two, agentsFile))
+    const log = readFileSync(path)
+    const seen = new Set<string>()
+    const last = [4, 3, 2, 1, 0].map((frames) => log.length - frames * frameBytes)
+    const some = [0, 1, 2, 3, 4, 5].map((nth) => before + nth * 20 * frameBytes)
+    for (const end of [...some, ...last]) {
+      const { store: found } = await cutOff(database, log.subarray(0, end))
+      await using _found = found
+      const kept = found.image('a')
+      expect(found.turns('a').length).toBe(kept ? 0 : 1)
+      if (kept) expect(Buffer.compare(kept, image)).toBe(0)
+      seen.add(kept ? 'image' : 'turn')
+    }
+    expect([...seen]).toEqual(['turn', 'image'])
   })
 })
