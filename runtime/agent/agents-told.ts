@@ -3,7 +3,7 @@
  *
  * Invariants: [agents-told-1] a change is told within a second, or as soon as the last message was paid for at 10 KB a second;
  * [agents-told-2] the message is bounded, and what did not fit is counted in it; [agents-told-3] nothing that an agent
- * remembers, says or gives back is in it: the broker keeps it for everybody.
+ * remembers, says, throws or gives back is in it but what it asks people: the broker keeps it for everybody.
  */
 import type { Cancel, Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
@@ -14,6 +14,7 @@ import type { AgentStatus, Turns } from './agents.ts'
 import { plainWords } from './bundle/plain-words.ts'
 import { parseGrants } from './permissions/grant.ts'
 import { effective, type Policy } from './permissions/policy.ts'
+import { type TurnFault, turnFaults } from './turn.ts'
 
 export interface AgentsToldDeps {
   readonly clock: Clock
@@ -120,13 +121,14 @@ function toldOf({
   return { agents: told, more: agents.length - told.length, approvals: [...approvals] }
 }
 
-function agentOf({ name, state, reason, problem, ...rest }: AgentStatus, policy: Policy): AgentNow {
+function agentOf({ name, state, problem, ...rest }: AgentStatus, policy: Policy): AgentNow {
+  const reason = whyNotRunning(state, rest.reason)
   const { token, startedMs, program, turns, waiting, inMemory } = rest
   const words = grantWords(rest.grants, policy)
   const { grantsMax } = agentsNowLimits
   return {
     ...{ name, state, token, startedMs, program, turns, inMemory },
-    ...(reason && state !== 'ended' ? { reason: oneLine(reason) } : {}),
+    ...(reason === undefined ? {} : { reason }),
     ...(problem ? { problem: oneLine(problem) } : {}),
     waiting: Object.entries(Object.groupBy(waiting, (op) => op)).map(([op, all]) => ({
       op,
@@ -135,6 +137,26 @@ function agentOf({ name, state, reason, problem, ...rest }: AgentStatus, policy:
     grants: words.slice(0, grantsMax),
     moreGrants: Math.max(0, words.length - grantsMax),
   }
+}
+
+const errorKind = /^(?:Aggregate|Eval|Internal|Range|Reference|Syntax|Type|URI)?Error\b/
+const faultWords: Readonly<Record<TurnFault, string>> = {
+  cpu: 'a turn took too long',
+  memory: 'it took too much memory',
+  stack: 'its calls were nested too deep',
+  output: 'a turn said or asked for too much',
+  hung: 'a turn did not end',
+  diverged: 'its machine was not as it had been',
+}
+
+/** The words of an error are the agent's, and may be what it heard: its kind is told, and the rest to who asks this device. */
+function whyNotRunning(state: AgentStatus['state'], reason = ''): string | undefined {
+  if (reason === '' || state === 'ended') return undefined
+  if (state !== 'failed') return oneLine(reason.replace(/(before, it had failed): .*/s, '$1'))
+  const [kind] = errorKind.exec(reason) ?? []
+  const fault = turnFaults.find((one) => reason.startsWith(`${one}: `))
+  if (fault) return `it failed: ${faultWords[fault]}`
+  return kind === undefined ? 'it failed' : `it failed with ${kind}`
 }
 
 /** What holds: not what the policy allowed once, nor what it never allows. */

@@ -20,10 +20,8 @@ export const agentsNowLimits = {
 const line = (most: number) => v.pipe(v.string(), v.maxLength(most))
 
 export const agentNow = v.object({
-  /** `reason` is why it does not run; never what it returned. */
+  /** `reason` is why it does not run, in words of ours; never what it threw or returned. */
   ...agentView.entries,
-  /** What keeps one that is running from going on. */
-  problem: v.optional(line(300)),
   /** What a person lets it do, in plain words, each following "may". */
   grants: v.pipe(v.array(line(agentsNowLimits.grantCharsMax)), v.maxLength(agentsNowLimits.grantsMax)),
   /** Grants that are not among them. */

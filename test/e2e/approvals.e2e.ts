@@ -16,6 +16,7 @@ describe('what waits for a person', () => {
   let device: ScriptedDevice
   let people: string[] | undefined
   let lines: object[] = []
+  let listed: { grants: unknown; moreGrants: unknown }[] | undefined
   let answers: (call: Call) => Answer
 
   const agent = (name: string, changes: object = {}) => ({
@@ -48,6 +49,10 @@ describe('what waits for a person', () => {
       if (method === 'agent' && ask === 'approvals' && people) return { result: { approvals: [], people } }
       if (method === 'agent' && ask === 'approve') return answers(call)
       if (method === 'agent' && ask === 'logs') return { result: { lines } }
+      if (method === 'agent' && ask === 'list' && listed) {
+        const agents = listed.map(({ grants: _, moreGrants: __, ...view }) => view)
+        return { result: { agents, more: false } }
+      }
       return { error: { code: 'unavailable', message: 'not now' } }
     }
     await device.online()
@@ -165,6 +170,20 @@ describe('what waits for a person', () => {
     await ended('f1', 'yes', 'Grace')
     await over(page, 'yes').getByText('Yes, by Grace, by PIN').waitFor()
     await waiting(page).waitFor({ state: 'detached' })
+  })
+
+  it('[dashboard-10] why an agent failed it asks the device, and shows as much as everybody is told until that says it', async () => {
+    listed = undefined
+    const failed = agent('broken', { state: 'failed', reason: 'it failed with TypeError' })
+    await tell([], [failed])
+    await using opened = await openPage(browser(), gateway.httpUrl)
+    const { page } = opened
+    const card = agentOf(page, 'broken')
+    await card.getByText('It failed with TypeError').waitFor()
+    const threw = { reason: 'TypeError: light.kitchen_table is not a function' }
+    listed = [{ ...failed, ...threw }]
+    await tell([], [{ ...failed, turns: 13 }])
+    await card.getByText('TypeError: light.kitchen_table is not a function').waitFor()
   })
 
   it('[dashboard-18] what an agent says is text and nothing else, and moves nothing on a phone', async () => {

@@ -1,5 +1,5 @@
 /** The gateway's HTTP API. Every call has a deadline; a failure is an ApiError whose message is one line for a person. */
-import type { AgentLogs, AgentMay } from '../../../runtime/wire/agents.ts'
+import type { AgentLogs, AgentMay, AgentView } from '../../../runtime/wire/agents.ts'
 import type { ApprovalsResult, ApproveResult } from '../../../runtime/wire/approvals.ts'
 import type { BoardFact } from '../../../runtime/wire/board.ts'
 import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../../runtime/wire/http.ts'
@@ -143,6 +143,11 @@ export const api = {
     ),
   session: () => call<SessionAnswer>('api/session', callMs),
   top: (device: string) => call<TopResult>(devicePath(device, 'top'), callMs),
+  /** Why an agent does not run, in its own words where it failed: these are told to who asks alone. */
+  agentReason: async (device: string, agent: string): Promise<string | undefined> => {
+    const { agents } = await call<{ agents: readonly AgentView[] }>(devicePath(device, 'agents'), agentMs)
+    return agents.find(({ name }) => name === agent)?.reason
+  },
   agentLog: (device: string, agent: string, lines: number) =>
     call<AgentLogs>(`${devicePath(device, 'agents', agent, 'logs')}?lines=${lines}`, agentMs),
   /** Anybody may. */

@@ -36,8 +36,12 @@ export function withUnit(value: string, unit: string | undefined): string {
 
 /** `living_room` → `Living room`. */
 export function sentence(id: string): string {
-  const words = id.replaceAll('_', ' ').trim()
-  return words.charAt(0).toUpperCase() + words.slice(1)
+  return capital(id.replaceAll('_', ' ').trim())
+}
+
+/** A line that somebody wrote, as the beginning of a sentence. */
+export function capital(line: string): string {
+  return line.charAt(0).toUpperCase() + line.slice(1)
 }
 
 const binaryWords: Readonly<Record<string, readonly [on: string, off: string]>> = {

@@ -101,15 +101,23 @@ test('it is bounded, and says how much it left out [agents-told-2]', () => {
   for (const { grants, moreGrants } of message?.agents ?? []) expect(grants.length + moreGrants).toBe(60)
 })
 
-test('why an agent failed is told, and not what one gave back [agents-told-3]', () => {
+test('how an agent failed is told, and neither what it threw nor what one gave back [agents-told-3]', () => {
+  const threw = 'call mum at 1234'
   agents = [
-    status('a', { state: 'ended', reason: '"the code is 1234"' }),
-    status('b', { state: 'failed', reason: 'it threw\nat x' }),
+    status('a', { state: 'ended', reason: `"${threw}"` }),
+    status('b', { state: 'failed', reason: `TypeError: ${threw} is not a function\nat x` }),
+    status('c', { state: 'failed', reason: threw }),
+    status('d', { state: 'failed', reason: `memory: ${threw}` }),
+    status('e', { state: 'stopped', reason: `a person stopped it; before, it had failed: ${threw}\n` }),
+    status('f', { state: 'moved', reason: 'it went to cellar' }),
   ]
   told.changed()
   clock.advance(1_000)
   expect(JSON.stringify(messages)).not.toContain('1234')
-  expect(messages[0]?.agents.map(({ reason }) => reason)).toEqual([undefined, 'it threw'])
+  expect(messages[0]?.agents.map(({ reason }) => reason)).toEqual([
+    ...[undefined, 'it failed with TypeError', 'it failed', 'it failed: it took too much memory'],
+    ...['a person stopped it; before, it had failed', 'it went to cellar'],
+  ])
 })
 
 test('grants that nobody can read allow nothing, and are told as nothing', () => {

@@ -1,9 +1,11 @@
 /** One agent: how it is, what it waits for, what it may do, what it said, and the way to stop it. */
-import { useId } from 'preact/hooks'
+import { useEffect, useId, useState } from 'preact/hooks'
 import type { TopAgent } from '../../../../runtime/wire/top.ts'
+import { api } from '../api.ts'
+import { plain } from '../plain-text.ts'
 import type { AgentNow } from '../state/agents.ts'
 import { nowMs } from '../state/clock.ts'
-import { sentence, span, trimmed } from '../words.ts'
+import { capital, sentence, span, trimmed } from '../words.ts'
 import { AgentActions } from './agent-actions.tsx'
 import { AgentGrants } from './agent-grants.tsx'
 import { AgentLog } from './agent-log.tsx'
@@ -33,10 +35,9 @@ export function AgentCard(props: {
           {problem === undefined ? (agentStates[state] ?? sentence(state)) : 'Cannot go on'}
         </p>
       </div>
-      {problem !== undefined && <p class="agent-problem">{sentence(problem)}</p>}
-      {reason !== undefined && (
-        <p class={state === 'failed' ? 'agent-problem' : 'quiet'}>{sentence(reason)}</p>
-      )}
+      {problem !== undefined && <p class="agent-problem">{capital(problem)}</p>}
+      {reason !== undefined && state !== 'failed' && <p class="quiet">{capital(reason)}</p>}
+      {state === 'failed' && <Failed agent={agent} device={device} online={online} />}
       <dl class="facts small">
         <dt>{state === 'running' ? 'Since' : 'Begun'}</dt>
         <dd>
@@ -58,6 +59,25 @@ export function AgentCard(props: {
       <AgentActions agent={agent} device={device} online={online} />
     </article>
   )
+}
+
+/** What it threw, where its device says it; else how it failed, as everybody is told. */
+function Failed(props: { readonly agent: AgentNow; readonly device: string; readonly online: boolean }) {
+  const { agent, device, online } = props
+  const { name, reason = '', turns, token } = agent
+  const [threw, setThrew] = useState<string>()
+  useEffect(() => {
+    if (!online) return
+    let over = false
+    api.agentReason(device, name).then(
+      (told) => !over && setThrew(plain(told)),
+      () => !over && setThrew(undefined),
+    )
+    return () => {
+      over = true
+    }
+  }, [online, device, name, turns, token, reason])
+  return <p class="agent-problem">{capital(threw ?? reason)}</p>
 }
 
 function Uses({ used }: { readonly used: TopAgent }) {
