@@ -4,10 +4,10 @@ import type { Log } from '../base/log.ts'
 import { parseJson } from '../wire/messages.ts'
 import type { CallsAcross } from './calling/across.ts'
 import { Calling, type CallingDeps } from './calling/calling.service.ts'
-import { packedMemory } from './memory/carry.ts'
+import { type PackedMemory, packedMemory, withoutPerson } from './memory/carry.ts'
 import { embedWith } from './memory/embedding.ts'
 import { memoryService } from './memory/memory.service.ts'
-import { MemoryStore } from './memory/memory-store.ts'
+import { MemoryStore, personOf } from './memory/memory-store.ts'
 import type { Service } from './service.ts'
 import { type ChatModels, chatBy } from './think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from './think/think.service.ts'
@@ -43,6 +43,14 @@ export interface Mind extends AsyncDisposable {
   pack(agent: string): Uint8Array
   /** In place of what it remembers here; on the disk when it resolves. Throws where the bytes are none. */
   unpack(agent: string, bytes: Uint8Array): Promise<void>
+  /** Throws where the bytes are none. */
+  check(agent: string, bytes: Uint8Array): void
+  /** The bytes without what is about a person, and how much that was. Throws where they are none. */
+  without(
+    agent: string,
+    bytes: Uint8Array,
+    about: string,
+  ): { readonly bytes: Uint8Array; readonly erased: number }
 }
 
 /** Throws where the disk cannot be used. */
@@ -65,20 +73,31 @@ export async function openMind(
     ],
     remove: (agent) => store.remove(agent),
     async forget(about) {
-      const went = store.forgetEverywhere(about)
+      const went = await store.forgetEverywhere(about)
       await store.durable()
       return went
     },
-    pack: (agent) => Buffer.from(JSON.stringify(store.pack(agent))),
+    pack: (agent) => bytesOf(store.pack(agent)),
     async unpack(agent, bytes) {
-      const packed = parseJson(packedMemory, bytes, packedBytesMax)
-      if (!packed.ok) throw new Error(`what ${agent} remembers did not arrive: ${packed.reason}`)
-      store.unpack(agent, packed.value)
+      store.unpack(agent, packedOf(agent, bytes))
       await store.durable()
+    },
+    check: (agent, bytes) => void packedOf(agent, bytes),
+    without(agent, bytes, about) {
+      const { packed, erased } = withoutPerson(packedOf(agent, bytes), personOf(about))
+      return { bytes: bytesOf(packed), erased }
     },
     [Symbol.asyncDispose]: () => {
       calling[Symbol.dispose]()
       return store[Symbol.asyncDispose]()
     },
   }
+}
+
+const bytesOf = (packed: PackedMemory) => Buffer.from(JSON.stringify(packed))
+
+function packedOf(agent: string, bytes: Uint8Array): PackedMemory {
+  const packed = parseJson(packedMemory, bytes, packedBytesMax)
+  if (!packed.ok) throw new Error(`what ${agent} remembers did not arrive: ${packed.reason}`)
+  return packed.value
 }

@@ -5,13 +5,14 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import { openDatabaseFile } from '../../base/database-file.ts'
 import { CodedError } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 import type { Json, Privacy } from '../contract.ts'
 import { type PackedMemory, packRows, unpackRows } from './carry.ts'
 import { Recall } from './recall.ts'
-import { Statements } from './statements.ts'
+import { type Row, Statements, type Value } from './statements.ts'
 
 /** Of one agent. What is over a limit is refused: nothing is forgotten that nobody asked to forget. */
 export const memoryLimits = {
@@ -113,6 +114,8 @@ interface Held {
 }
 
 const fileName = 'memory.db'
+/** Episodes that are erased without a stop. */
+const episodesSlice = 4
 /** Thoughts of one agent that ended of which its own disk may not know yet: many times those that are under way at once. */
 const thoughtEndsMax = 64
 /** The same of its answers to others: as many as may wait for one. */
@@ -205,30 +208,51 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   /**
-   * Erases what one agent remembers about a person. Returns how much went; the same call again gives the same number. What was
-   * erased is then in no page of the file and not in its log.
+   * Erases what one agent remembers about a person, a few rows at a time. Returns how much went; the same call again gives the same
+   * number. Bytes of it may be left in the file until `clear`.
    */
-  forget(writer: Writer, about: string): number {
+  async forget(writer: Writer, about: string): Promise<number> {
     const { agent } = writer
-    const went = Number(this.#once(writer, () => this.#forget(about, agent)))
-    this.#erase(agent)
+    const first = this.#performed(writer) ? 0 : await this.#forgetEpisodes(about, agent)
+    const went = Number(this.#once(writer, () => first + this.#forget(about, agent)))
+    this.#held.delete(agent)
     return went
   }
 
-  /** Erases what every agent here remembers about a person. */
-  forgetEverywhere(about: string): number {
-    const went = this.#transaction(() => this.#forget(about))
-    this.#erase()
+  /** Erases what every agent here remembers about a person: it is then in no page of the file and not in its log. */
+  async forgetEverywhere(about: string): Promise<number> {
+    const first = await this.#forgetEpisodes(about)
+    const went = first + this.#transaction(() => this.#forget(about))
+    this.#held.clear()
+    this.clear()
     return went
   }
 
   /** Erases all that an agent left. */
   remove(agent: string): void {
-    this.#transaction(() => {
-      for (const table of ['pair', 'episode', 'performed', 'thought', 'thought_end', 'reply'])
-        this.#sql.run(`DELETE FROM ${table} WHERE agent = ?`, agent)
-    })
-    this.#erase(agent)
+    const went = this.#transaction(() =>
+      ['pair', 'episode', 'performed', 'thought', 'thought_end', 'reply'].reduce(
+        (sum, table) => sum + this.#delete(`${table} WHERE agent = ?`, agent),
+        0,
+      ),
+    )
+    this.#held.delete(agent)
+    // One that comes for the first time left nothing.
+    if (went > 0) this.clear()
+  }
+
+  /**
+   * Rows that are gone leave bytes in pages that were rewritten: the file is made anew, its log emptied. Holds up everything else for
+   * the time that the whole file takes.
+   */
+  clear(): void {
+    if (!this.#db.isOpen) return
+    this.#db.exec('VACUUM')
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    // Files that could not be trusted were put aside with everything in them.
+    const aside = `${basename(this.#path)}.`
+    for (const name of readdirSync(dirname(this.#path)))
+      if (name.startsWith(aside)) rmSync(join(dirname(this.#path), name))
   }
 
   /** All that an agent left, for another device. */
@@ -316,14 +340,9 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   #forget(about: string, agent?: string): number {
-    const person = personOf(about)
-    const whose = agent === undefined ? '' : ' AND agent = ?'
-    const values = agent === undefined ? [person] : [person, agent]
+    const { where, values } = aboutWhom(about, agent)
     let went = 0
-    for (const table of ['pair', 'episode'])
-      went += Number(
-        this.#sql.prepare(`DELETE FROM ${table} WHERE person = ?${whose}`).run(...values).changes,
-      )
+    for (const table of ['pair', 'episode']) went += this.#delete(`${table} WHERE ${where}`, ...values)
     // What a thought holds is not known by person; one that is under way begins anew after a crash.
     const also = agent === undefined ? '' : ' WHERE agent = ?'
     for (const table of ['thought', 'thought_end', 'reply'])
@@ -331,22 +350,31 @@ export class MemoryStore implements AsyncDisposable {
     return went
   }
 
-  /** Rows that are gone leave bytes in pages that were rewritten: the file is made anew, its log emptied. */
-  #erase(agent?: string): void {
-    if (agent === undefined) this.#held.clear()
-    else this.#held.delete(agent)
-    this.#db.exec('VACUUM')
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    // Files that could not be trusted were put aside with everything in them.
-    const aside = `${basename(this.#path)}.`
-    for (const name of readdirSync(dirname(this.#path)))
-      if (name.startsWith(aside)) rmSync(join(dirname(this.#path), name))
+  /** An episode takes its words out of the index with it, which takes a fraction of a millisecond: a few, and then others. */
+  async #forgetEpisodes(about: string, agent?: string): Promise<number> {
+    const { where, values } = aboutWhom(about, agent)
+    const few = `SELECT seq FROM episode WHERE ${where} LIMIT ${episodesSlice}`
+    let went = 0
+    for (let some = -1; some !== 0; went += some) {
+      await setImmediate()
+      some = this.#delete(`episode WHERE seq IN (${few})`, ...values)
+    }
+    return went
+  }
+
+  /** How many rows went. */
+  #delete(from: string, ...values: Value[]): number {
+    return Number(this.#sql.prepare(`DELETE FROM ${from}`).run(...values).changes)
+  }
+
+  #performed({ agent, call }: Writer): Row | undefined {
+    return this.#sql.get('SELECT result FROM performed WHERE agent = ? AND call = ?', agent, call)
   }
 
   /** Does what a call asks for, unless it was done before: then only says again how it ended. */
   #once({ agent, call }: Writer, work: () => Json): Json {
     return this.#transaction(() => {
-      const before = this.#sql.get('SELECT result FROM performed WHERE agent = ? AND call = ?', agent, call)
+      const before = this.#performed({ agent, call })
       if (before) return JSON.parse(String(before['result']))
       const result = work()
       this.#sql.run(
@@ -414,6 +442,13 @@ export class MemoryStore implements AsyncDisposable {
 }
 
 const bytesOf = (text: string) => Buffer.byteLength(text)
+
+/** Rows about a person, of one agent or of all. */
+function aboutWhom(about: string, agent: string | undefined) {
+  const person = personOf(about)
+  if (agent === undefined) return { where: 'person = ?', values: [person] }
+  return { where: 'person = ? AND agent = ?', values: [person, agent] }
+}
 
 /** A person as compared: `Ana`, ` ana` and `ANA` are one, also with what nobody sees in between. */
 export function personOf(about: string | undefined): string | null {

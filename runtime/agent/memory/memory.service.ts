@@ -1,6 +1,6 @@
 /** `memory.*`: what an agent asks of its memory. Each agent has its own, and nothing here reaches another's. */
 import * as v from 'valibot'
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, sleep } from '../../base/clock.ts'
 import { strictest } from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
@@ -38,7 +38,11 @@ type MemoryOp = keyof typeof schemas
 const ops = Object.keys(schemas) as MemoryOp[]
 type Checked = { [Op in MemoryOp]: { op: Op; args: v.InferOutput<(typeof schemas)[Op]> } }[MemoryOp]
 
-export function memoryService(deps: MemoryServiceDeps): Service {
+/** Clearing the file of what agents forget holds up the device: so often at most. */
+const clearEveryMs = 60_000
+
+export function memoryService(given: MemoryServiceDeps): Service {
+  const deps = { ...given, cleared: clearing(given) }
   return {
     ops,
     async perform(performing, signal) {
@@ -59,7 +63,7 @@ export function memoryService(deps: MemoryServiceDeps): Service {
 }
 
 async function answer(
-  { clock, store, embed }: MemoryServiceDeps,
+  { clock, store, embed, cleared }: MemoryServiceDeps & { readonly cleared: () => Promise<void> },
   { op, args }: Checked,
   { caller, call, askedMs }: Performing,
   signal: AbortSignal,
@@ -91,11 +95,44 @@ async function answer(
       return { ok: true, value: id, privacy: 'cloud' }
     }
     case 'memory.forget': {
-      const went = store.forget(writer, args.about)
+      const went = await store.forget(writer, args.about)
+      await leftAt(cleared(), signal)
       await store.durable()
       return { ok: true, value: went, privacy: 'cloud' }
     }
   }
   await store.durable()
   return { ok: true, privacy: 'cloud' }
+}
+
+/** What gives the next clearing of the file: one for all who wait for it. */
+function clearing({ clock, store }: MemoryServiceDeps): () => Promise<void> {
+  let nextMs = Number.NEGATIVE_INFINITY
+  let next: Promise<void> | undefined
+  const clear = async () => {
+    const waitMs = nextMs - clock.monotonicMs()
+    // Whoever asks meanwhile is covered, also where there is nothing to wait for.
+    await (waitMs > 0 ? sleep(clock, waitMs) : undefined)
+    next = undefined
+    nextMs = clock.monotonicMs() + clearEveryMs
+    store.clear()
+  }
+  return () => {
+    next ??= clear()
+    return next
+  }
+}
+
+/** Settles as `work` does, or rejects when the signal aborts first; `work` goes on. */
+async function leftAt(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const gone = Promise.withResolvers<never>()
+  const onAbort = () => gone.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    await Promise.race([work, gone.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    work.catch(() => {})
+  }
 }

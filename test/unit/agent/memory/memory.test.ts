@@ -206,7 +206,7 @@ describe('search', () => {
   it('keeps no vector of what was forgotten while the model thought', async () => {
     await given('memory.note', { text: 'the lamp', about: 'Ana' })
     const slow: Embed = async (texts, signal) => {
-      store.forgetEverywhere('Ana')
+      await store.forgetEverywhere('Ana')
       return embed(texts, signal)
     }
     expect(await found('lamp', { embed: slow })).toEqual([])
@@ -327,7 +327,7 @@ describe('forgetting', () => {
     expect(await given('memory.forget', { about: 'zoë' })).toBe(300)
     expect(onDisk()).not.toMatch(/zebulon|ebulon1|quixot|uixotic/i)
     expect(onDisk()).toContain('wednesbury')
-    expect(store.forgetEverywhere('ZOË')).toBe(300)
+    expect(await store.forgetEverywhere('ZOË')).toBe(300)
     expect(onDisk()).not.toMatch(/zebulon|quixot|wednesbury|zo(ë|\xc3\xab)/i)
     expect(await found('zebulon1')).toEqual([])
     expect(await found('weather')).toHaveLength(5)
@@ -348,7 +348,7 @@ describe('forgetting', () => {
     store.keepThought(writer, 0, { kind: 'gave', content: 'zebulon came' })
     store.endThought({ agent: 'one', call: '6@5' }, { answer: 'quixotic' })
     store.keepReply('one', 'k', 'wednesbury')
-    expect(store.forgetEverywhere('Ana')).toBe(0)
+    expect(await store.forgetEverywhere('Ana')).toBe(0)
     expect(onDisk()).not.toMatch(/zebulon|quixotic|wednesbury/)
     // It is under way still: what it goes on with has no beginning, and is not taken for all of it after a crash.
     store.keepThought(writer, 1, { kind: 'said' })
@@ -381,5 +381,48 @@ describe('forgetting', () => {
     store.remove('one')
     expect(onDisk()).not.toMatch(/zebulon|wednesbury/)
     expect(await found('kept', { agent: 'two' })).toEqual(['kept'])
+  })
+
+  it('lets everything else go on while much is erased [memory-8]', async () => {
+    const episodes = Array.from({ length: 400 }, (_, at) => [`zebulon${at} sang`, 'site', 'Ana', 'ana', at])
+    store.unpack('one', { episode: episodes })
+    let rounds = 0
+    let erasing = true
+    const round = () => {
+      rounds += 1
+      if (erasing) setImmediate(round)
+    }
+    setImmediate(round)
+    expect(await store.forgetEverywhere('Ana')).toBe(400)
+    erasing = false
+    expect(rounds).toBeGreaterThan(90)
+    expect(onDisk()).not.toContain('zebulon')
+  })
+
+  it('clears the file once a minute at most, however often agents ask; nobody is answered before [memory-9]', async () => {
+    const service = memoryService({ clock, store })
+    const forget = async (id: number, about: string, signal = AbortSignal.timeout(20_000)) =>
+      service.perform(
+        {
+          ...{ caller: { agent: 'one', token: 1 }, resumed: false, askedMs: 5, emit: () => true },
+          call: { id, op: 'memory.forget', args: { about } },
+        },
+        signal,
+      )
+    expect(await forget(700, 'Ana')).toMatchObject({ value: 0 })
+    await given('memory.note', { text: 'zebulon sang', about: 'Ana' })
+    const answered: number[] = []
+    const both = [701, 702].map((id) => forget(id, 'Ana').finally(() => answered.push(id)))
+    const leaves = new AbortController()
+    const left = forget(703, 'Ana', leaves.signal)
+    leaves.abort(new Error('the agent is stopped'))
+    await expect(left).rejects.toThrow('the agent is stopped')
+    expect(await found('zebulon')).toEqual([])
+    clock.advance(59_000)
+    await store.durable()
+    expect(answered).toEqual([])
+    clock.advance(1_000)
+    expect((await Promise.all(both)).map((one) => one.ok)).toEqual([true, true])
+    expect(onDisk()).not.toContain('zebulon')
   })
 })
