@@ -218,7 +218,10 @@ export class DeviceAgents implements AsyncDisposable {
   /** Erases what agents remember about a person, and all recorded runs: nobody knows whom those name. */
   async forget(about: string): Promise<Forgotten> {
     await this.known()
-    return (await this.#forget?.(about)) ?? { erased: 0, runs: 0 }
+    const went = (await this.#forget?.(about)) ?? { erased: 0, runs: 0 }
+    // Others that have copies are to have what is left.
+    this.#deps.changed?.()
+    return went
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -282,7 +285,7 @@ export class DeviceAgents implements AsyncDisposable {
         toolServers.service,
         code.askService({ clock, approvals: kept.approvals }),
       ]),
-      belongings: { adopt: (bytes) => code.adopted(bytes, identity), pack: mind.pack, unpack: mind.unpack },
+      belongings: { ...mind, adopt: (bytes) => code.adopted(bytes, identity) },
       recordings,
       removed: (agent) => mind.remove(agent),
       changed: () => {
@@ -316,7 +319,8 @@ export class DeviceAgents implements AsyncDisposable {
     this.#calling = mind.calling
     this.#parts = parts.move()
     this.#forget = async (about) => ({
-      erased: await mind.forget(about),
+      // Before what is unpacked meanwhile is looked at.
+      erased: (await opened.moves.copies.forget(about)) + (await mind.forget(about)),
       runs: await recordings.forgetAll(),
     })
     return opened

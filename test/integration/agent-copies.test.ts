@@ -1,5 +1,5 @@
 /** Copies of agents on other devices of a site, over a real broker, and what becomes of the agents of a device that dies. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -319,6 +319,46 @@ describe('an agent of which another device keeps copies', () => {
     const word = { kind: 'seized', to: 'hub', id: copy(), token, lease: most }
     await peer.say(topic, seal(lies, 'move', word))
     await until('it gives way', async () => (await states(hub))[0] === 'traveller ended')
+  }, 60_000)
+
+  test('no longer knows whom somebody had forgotten on its device, also where it was away then, and whose grants were taken back [replica-7]', async () => {
+    const [hub, cellar, attic] = await three()
+    const replicator = await copied([hub, cellar, attic], ['cellar', 'attic'])
+    const secret = 'Ada drinks tea'
+    const files = (name: string) =>
+      ['agents.db', 'agents.db-wal'].map((file) =>
+        readFileSync(join(folders.get(name) ?? '', 'agents', file)).includes(secret),
+      )
+    const luggage = (one: Here) => (one.device.luggage.get('traveller') ?? '').split('\n')
+    hub.device.luggage.set('traveller', `${secret}\nBen drinks milk`)
+    const agents = await hub.device.agents()
+    await agents.grant('traveller', '["memory"]')
+    await replicator.changed()
+    hub.clock.advance(1_000)
+    const granted = async (one: Here) => (await one.device.agents()).grantsOf('traveller')
+    for (const one of [cellar, attic])
+      await until('a copy with what it may do', async () => (await granted(one)) === '["memory"]')
+    expect([...files('cellar'), ...files('attic')]).toContain(true)
+    await attic.die()
+
+    // Each device that is there, at once.
+    expect(await (await cellar.device.agents()).moves.copies.forget('Ada')).toBe(1)
+    expect(files('cellar')).toEqual([false, false])
+    hub.device.luggage.set('traveller', 'Ben drinks milk')
+    expect(await agents.moves.copies.forget('Ada')).toBe(0)
+    await replicator.changed()
+    hub.clock.advance(1_000)
+    // And who was away when it is back, although the agent has taken no turn since.
+    const back = await opened('attic', { keepsFor: ['hub'] })
+    const before = (await back.device.agents()).moves.copies.holds('hub', 'traveller')
+    await until('its line', () => back.site.link.connected)
+    await passing(hub, 'a copy that was made since', async () => {
+      const holds = (await back.device.agents()).moves.copies.holds('hub', 'traveller')
+      return holds !== undefined && holds !== before
+    })
+    await hub.die()
+    await back.device.mover.begin('traveller')
+    expect(luggage(back)).toEqual(['Ben drinks milk'])
   }, 60_000)
 
   test('is begun by hand only where its own device does not answer [move-7]', async () => {

@@ -106,6 +106,19 @@ const traveller = stepping(
    }`,
 )
 
+test('what goes over the network of an agent is told, as much as its pieces are [account-5]', async () => {
+  const [hub, cellar] = await openSite(broker.url, ['hub', 'cellar'])
+  for (const site of [hub, cellar]) stack.use(site as SiteDevice)
+  const went: unknown[] = []
+  const carried = (agent: string, bytes: number) => went.push([agent, bytes])
+  const [here, there] = [await opened(hub as SiteDevice, { carried }), await opened(cellar as SiteDevice)]
+  await here.device.run(traveller)
+  await here.service.nth(1)
+  const { bytes } = await here.device.mover.move('traveller', 'cellar')
+  expect(went).toEqual([['traveller', Math.ceil((bytes * 4) / 3)]])
+  expect(await states(there)).toEqual(['traveller running'])
+})
+
 describe('an agent that moves', () => {
   test('goes on in the middle of its awaits, with what it had asked for performed as resumed, and under a higher token', async () => {
     const [hub, cellar] = await two()
@@ -226,6 +239,17 @@ describe('a move that cannot be', () => {
     expect(recorded).toEqual([
       { kind: 'agent-comes', agent: 'traveller', from: 'hub', by: 'local:ada', grants: [] },
     ])
+  })
+
+  test('whose memory the other device cannot unpack is refused there, and goes on here [move-3]', async () => {
+    const [hub, cellar] = await two()
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    hub.device.luggage.set('traveller', 'spoilt')
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow(
+      'what traveller remembers is spoilt',
+    )
+    expect([await states(hub), await states(cellar)]).toEqual([['traveller running'], []])
   })
 
   test('to a device that cannot put on record what comes is refused there, and it goes on here [move-3]', async () => {

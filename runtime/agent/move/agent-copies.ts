@@ -13,9 +13,10 @@ import { moveReason, packed } from './package.ts'
 /** An agent of which another device is to have a copy. */
 export interface Copyable {
   readonly name: string
-  readonly state: 'running' | 'stopped'
   /** Another one: there is something new to be copied. */
   readonly mark: string
+  /** Another one: it is to be copied soon, for a person said so. */
+  readonly urgent: string
 }
 
 /** A copy that is kept here. */
@@ -37,6 +38,8 @@ export class AgentCopies {
   readonly #held = new Map<string, () => void>()
   /** Copies of which it was said that they were not begun. */
   readonly #unbegun = new Set<string>()
+  /** How often somebody was forgotten: other devices are to have what is left. */
+  #forgets = 0
 
   constructor(deps: MovesDeps) {
     this.#deps = deps
@@ -46,7 +49,8 @@ export class AgentCopies {
   copyable(): Copyable[] {
     return this.#deps.store.agents().flatMap(({ name, state, token, turn, grants }) => {
       if ((state !== 'running' && state !== 'stopped') || this.#held.has(name)) return []
-      return [{ name, state, mark: `${state} ${token} ${turn} ${grants}` }]
+      const urgent = `${state} ${grants} ${this.#forgets}`
+      return [{ name, mark: `${urgent} ${token} ${turn}`, urgent }]
     })
   }
 
@@ -98,6 +102,26 @@ export class AgentCopies {
   standbys(): Standby[] {
     const kept = this.#deps.store.moves.all().filter(({ phase }) => phase === 'kept')
     return kept.map(({ agent: name, peer, was }) => ({ name, peer, was }))
+  }
+
+  /**
+   * Erases what is about a person from what agents took along that are kept here; copies of this device's own are to be made anew. How
+   * much went. Throws StoreError, and where what is kept cannot be read.
+   */
+  async forget(person: string): Promise<number> {
+    const { store, belongings, next } = this.#deps
+    this.#forgets += 1
+    let all = 0
+    for (const agent of store.moves.packed())
+      await next(agent, async () => {
+        const luggage = store.moves.luggage(agent)
+        if (!luggage) return
+        const { bytes, erased } = belongings.without(agent, luggage, person)
+        store.moves.repack(agent, bytes)
+        all += erased
+      })
+    await store.durable()
+    return all
   }
 
   /** Whether it goes on only when those answered who have copies of it and may have begun them; or nobody did for some seconds. */

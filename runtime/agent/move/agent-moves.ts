@@ -146,6 +146,7 @@ export class AgentMoves {
       const { name, hash, bytes } = belongings.adopt(arrival.bundle)
       if (name !== agent.name || hash !== agent.program)
         throw new MoveError('malformed', 'what came is of another program than it says')
+      belongings.check(name, arrival.luggage)
       const { image } = arrival
       const own: Arrival = {
         ...{ ...arrival, bundle: bytes },

@@ -13,6 +13,14 @@ export interface Belongings {
   /** The bundle with this device's word instead of the other's. Throws where it was not signed by somebody believed. */
   adopt(bundle: Uint8Array): { readonly name: string; readonly hash: string; readonly bytes: Uint8Array }
   pack(agent: string): Uint8Array
+  /** Throws where the bytes are nothing that can be unpacked here. */
+  check(agent: string, bytes: Uint8Array): void
+  /** The same without what is about a person, and how much that was. */
+  without(
+    agent: string,
+    bytes: Uint8Array,
+    person: string,
+  ): { readonly bytes: Uint8Array; readonly erased: number }
   /** In place of what is there; it is on the disk when this resolves. */
   unpack(agent: string, bytes: Uint8Array): Promise<void>
 }

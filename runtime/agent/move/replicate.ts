@@ -56,7 +56,7 @@ export class Replicator implements AsyncDisposable {
   /** Something was done with an agent, or one has come to its end. */
   async changed(): Promise<void> {
     const moves = await this.#deps.known()
-    const seen = JSON.stringify(moves?.copyable().map(({ name, state }) => [name, state]) ?? [])
+    const seen = JSON.stringify(moves?.copyable().map(({ name, urgent }) => [name, urgent]) ?? [])
     if (seen === this.#seen || this.#closed) return
     this.#seen = seen
     if (!this.#round) this.#next(Math.min(changedMs, this.#options.everyMs))
@@ -89,8 +89,10 @@ export class Replicator implements AsyncDisposable {
     for (const { agent, peer } of stale) this.#kept.delete(`${peer} ${agent}`)
     for (const { name, mark } of moves.copyable().filter((one) => this.#chosen(one.name)))
       for (const device of to) {
+        // A move that came to nothing had it dropped.
         if (this.#closed) return
-        if (this.#kept.get(`${device} ${name}`) !== mark) await this.#copy(name, device, mark)
+        const is = moves.all().some(({ agent, peer }) => agent === name && peer === device)
+        if (!is || this.#kept.get(`${device} ${name}`) !== mark) await this.#copy(name, device, mark)
       }
   }
 

@@ -244,6 +244,17 @@ export class MoveStore {
     this.#file.run('INSERT INTO luggage VALUES (?, ?)', name, luggage)
   }
 
+  /** Agents of which the luggage is here, and not unpacked. */
+  packed(): string[] {
+    return this.#file.all('SELECT agent FROM luggage ORDER BY agent').map(({ agent }) => String(agent))
+  }
+
+  /** In place of what it took along. Throws StoreError. */
+  repack(agent: string, bytes: Uint8Array): void {
+    this.#file.transaction(() => this.#file.run('UPDATE luggage SET bytes = ? WHERE agent = ?', bytes, agent))
+    this.#file.clearAway()
+  }
+
   luggage(agent: string): Uint8Array | undefined {
     return this.#file.get('SELECT bytes FROM luggage WHERE agent = ?', agent)?.['bytes'] as
       | Uint8Array

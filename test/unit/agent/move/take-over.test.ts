@@ -104,7 +104,7 @@ test('an agent is copied again when it has taken turns since, and again where th
   const agents = { mark: 'running 1 1', there: true, full: false }
   const said: string[] = []
   const moves = {
-    copyable: () => (agents.there ? [{ name: 'comfort', state: 'running' as const, mark: agents.mark }] : []),
+    copyable: () => (agents.there ? [{ name: 'comfort', urgent: 'running', mark: agents.mark }] : []),
     all: () => [
       {
         id: 'a',
