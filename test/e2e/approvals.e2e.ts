@@ -172,6 +172,23 @@ describe('what waits for a person', () => {
     await waiting(page).waitFor({ state: 'detached' })
   })
 
+  it('[dashboard-5] moves nothing where somebody asked for less motion', async () => {
+    await tell([asks('h1')])
+    await using opened = await openPage(browser(), gateway.httpUrl, { reducedMotion: 'reduce' })
+    const { page } = opened
+    await waiting(page).waitFor()
+    const moving = await page.evaluate(() =>
+      [...document.querySelectorAll('*')].flatMap((element) =>
+        ['', '::before', '::after'].flatMap((part) => {
+          const { transitionDuration, animationName, scrollBehavior } = getComputedStyle(element, part)
+          const still = transitionDuration === '0s' && animationName === 'none' && scrollBehavior === 'auto'
+          return still ? [] : [`${element.className}${part}`]
+        }),
+      ),
+    )
+    expect(moving).toEqual([])
+  })
+
   it('[dashboard-10] why an agent failed it asks the device, and shows as much as everybody is told until that says it', async () => {
     listed = undefined
     const failed = agent('broken', { state: 'failed', reason: 'it failed with TypeError' })
