@@ -309,7 +309,8 @@ async function openTogether(
     now ? link.setRetained(topic, JSON.stringify(now)) : link.clearRetained(topic)
   const copies: { changed?: () => void } = {}
   const changed = () => copies.changed?.()
-  agents = stack.use(await DeviceAgents.open({ ...deps, publishAgents, changed }, config, signal))
+  const { namesakes } = site
+  agents = stack.use(await DeviceAgents.open({ ...deps, namesakes, publishAgents, changed }, config, signal))
   others.agents = agents
   const here = { ...shared, link, registry, inference, audit, people: config.people }
   const mover = stack.use(

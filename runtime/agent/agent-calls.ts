@@ -189,7 +189,7 @@ export class AgentCalls {
   }
 
   async #list(agents: DeviceAgents, after = ''): Promise<AgentList> {
-    const all = (await agents.known())?.list() ?? []
+    const all = await agents.list()
     const rest = all
       .filter(({ name }) => name > after)
       .sort((left, right) => (left.name < right.name ? -1 : 1))
@@ -209,6 +209,8 @@ export class AgentCalls {
     if (ask.ask !== 'stop') require()
     // What is begun here by hand the other device is to hear of.
     const here = ask.ask === 'resume' && ask.here === true
+    const stored = ask.ask === 'resume' && !here && known.list().find((one) => one.name === name)
+    if (stored) refuseNamesake(agents, stored)
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))
     const entry = { ask: ask.ask, agent: name, by: person.shown }
     await this.#recorded(here ? { ...entry, here } : entry, work)
@@ -331,6 +333,7 @@ export class AgentCalls {
     const grants = printGrants(granted)
     const known = await agents.get()
     const { record = false } = ask
+    refuseNamesake(agents, { name: bundle.name })
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants), record }
     await this.#inLine(`agent ${bundle.name}`, () =>
       this.#recorded({ ask: 'run', ...what, by: person.shown }, () =>
@@ -364,6 +367,14 @@ export class AgentCalls {
   }
 }
 
+/** Of a name there is one agent in a home: another that runs is in the way [names-1]. */
+function refuseNamesake(agents: DeviceAgents, agent: { readonly name: string; readonly startedMs?: number }) {
+  const device = agents.namesake(agent)
+  if (device === undefined) return
+  const line = `an agent called ${agent.name} runs on ${device}, and a home has one of a name`
+  throw new RpcError('bad-request', `${line}: stop that one, or run this one under another name with --as`)
+}
+
 /** What it asks for, and may be granted. To be served before people is never part of "all": it is named. */
 function wantsOf({ wants = [], priority }: Manifest): readonly Want[] {
   return priority === 'control' ? [...wants, 'priority:control'] : wants
@@ -388,9 +399,11 @@ const viewOf = ({
   turns,
   waiting,
   inMemory,
+  problem,
 }: AgentStatus): AgentView => ({
   ...{ name, state, token, startedMs, program, turns, inMemory },
   ...(reason === undefined || reason === '' ? {} : { reason: oneLine(reason) }),
+  ...(problem === undefined ? {} : { problem: oneLine(problem) }),
   waiting: Object.entries(Object.groupBy(waiting, (op) => op)).map(([op, all]) => ({
     op,
     count: all?.length ?? 0,

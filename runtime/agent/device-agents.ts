@@ -35,6 +35,7 @@ import type { Scheduler } from './scheduler/scheduler.ts'
 import { hostName, type Service } from './service.ts'
 import { agentsFile, agentsIn } from './store/agents-dir.ts'
 import type { ChatModels } from './think/chat.ts'
+import type { Namesakes } from './together/namesakes.ts'
 import { topOf } from './top.ts'
 
 const mib = 1024 * 1024
@@ -65,6 +66,8 @@ export interface DeviceAgentsDeps {
   readonly leaseHolder?: (lease: string) => string | undefined
   /** Calls to and from agents of other devices. */
   readonly across?: CallsAcross | undefined
+  /** Agents of the others of the site; absent: this device is of none. */
+  readonly namesakes?: Pick<Namesakes, 'marked' | 'where'> | undefined
   /** What this device answers an agent that calls it. */
   readonly home?: CallingDeps['home']
   /** The device's router. */
@@ -165,6 +168,16 @@ export class DeviceAgents implements AsyncDisposable {
     return await this.#agents?.catch(() => undefined)
   }
 
+  /** How all of them are. */
+  async list(): Promise<AgentStatus[]> {
+    return this.#marked((await this.known())?.list() ?? [])
+  }
+
+  /** The device of the site on which another agent of this name runs; `startedMs`: of the one that is none other. */
+  namesake(agent: { readonly name: string; readonly startedMs?: number }): string | undefined {
+    return this.#deps.namesakes?.where(agent)
+  }
+
   /** Whether an agent of this name runs here; until they are known, one that is asked for may be on its way. */
   runs(agent: string): boolean {
     return this.#running?.runs(agent) ?? true
@@ -257,7 +270,7 @@ export class DeviceAgents implements AsyncDisposable {
     let running: Agents | undefined
     const read = () =>
       running && {
-        agents: running.list(),
+        agents: this.#marked(running.list()),
         approvals: this.#permissions?.approvals.waiting() ?? [],
         policy: this.#policy,
       }
@@ -334,6 +347,10 @@ export class DeviceAgents implements AsyncDisposable {
     const asked = { op: 'call', args: { agent: hostName } } as const
     const hears = grants !== '' && isStillGranted(asked, effective(this.policy, parseGrants(grants)))
     return hears ? undefined : lacks(agent)
+  }
+
+  #marked(agents: AgentStatus[]): AgentStatus[] {
+    return this.#deps.namesakes?.marked(agents) ?? agents
   }
 
   #recordings(): Recordings {

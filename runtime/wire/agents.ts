@@ -92,6 +92,8 @@ export const agentView = v.object({
   state: v.picklist(agentStates),
   /** Why it does not run; what it returned where it has ended. */
   reason: v.optional(line(300)),
+  /** What keeps one that is running from going on, or is wrong about it. */
+  problem: v.optional(line(300)),
   /** Digest of its program. */
   program: line(64),
   token: count,

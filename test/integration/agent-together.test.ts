@@ -15,6 +15,10 @@ afterAll(() => house[Symbol.asyncDispose]())
 
 const together = async (device: string) => (await house.call(device, 'together', {})) as TogetherResult
 
+/** Of a name there is one agent in a house. */
+const runOn = (device: string, agent: Parameters<House['run']>[1]) =>
+  house.run(device, { ...agent, name: `${agent.name}-${device}` })
+
 /** Offers at its cost, and says what it was asked. */
 const worker = (cost: number, work: string) => ({
   name: 'worker',
@@ -27,9 +31,9 @@ const worker = (cost: number, work: string) => ({
 })
 
 test('a task goes to the agent that does it cheapest, and to the next when its device vanishes [decide-8] [contractor-1]', async () => {
-  await house.run('bath', worker(1, 'await ctx.sleep("1h")'))
-  await house.run('cellar', worker(2, 'await reply({ did: message.task })'))
-  for (const device of ['bath', 'cellar']) await house.waits(device, 'worker', 'calls')
+  await runOn('bath', worker(1, 'await ctx.sleep("1h")'))
+  await runOn('cellar', worker(2, 'await reply({ did: message.task })'))
+  for (const device of ['bath', 'cellar']) await house.waits(device, `worker-${device}`, 'calls')
   await house.run('attic', {
     name: 'asker',
     wants: ['decide:fetch-*'],
@@ -37,7 +41,7 @@ test('a task goes to the agent that does it cheapest, and to the next when its d
       ctx.log(JSON.stringify(done))
       ctx.log(JSON.stringify(await ctx.decide.contractNet('fetch-gold', null, { within: '2s' })))`,
   })
-  await house.until('bath', 'worker', (line) => line === 'decide:fetch-wood work')
+  await house.until('bath', 'worker-bath', (line) => line === 'decide:fetch-wood work')
   house.cut('bath')
   const done = await house.until('attic', 'asker', (line) => line.includes('logs'))
   expect(JSON.parse(done)).toMatchObject({
@@ -81,35 +85,35 @@ test('who holds a lease loses it with its line, another goes on, and what the fi
     }`,
   }
   const tokensOf = async (device: string) =>
-    (await house.said(device, 'boss')).flatMap(
+    (await house.said(device, `boss-${device}`)).flatMap(
       (line) =>
         line
           .match(/^holds (\d+)$/)
           ?.slice(1)
           .map(Number) ?? [],
     )
-  await house.run('attic', boss)
-  await house.until('attic', 'boss', (line) => line === 'did 1')
-  await house.run('bath', boss)
-  await house.waits('bath', 'boss', 'lease')
+  await runOn('attic', boss)
+  await house.until('attic', 'boss-attic', (line) => line === 'did 1')
+  await runOn('bath', boss)
+  await house.waits('bath', 'boss-bath', 'lease')
   expect((await together('cellar')).leases).toMatchObject([{ name: 'boiler', holder: 'attic' }])
   const [first = 0] = await tokensOf('attic')
 
   house.cut('attic')
-  await house.until('bath', 'boss', (line) => line.startsWith('did'))
+  await house.until('bath', 'boss-bath', (line) => line.startsWith('did'))
   const [second = 0] = await tokensOf('bath')
   expect(second).toBeGreaterThan(first)
   house.mend('attic')
-  expect(await house.until('attic', 'boss', (line) => line.startsWith('lost'))).toContain(
-    'boss does not hold boiler any more',
+  expect(await house.until('attic', 'boss-attic', (line) => line.startsWith('lost'))).toContain(
+    'boss-attic does not hold boiler any more',
   )
 
   // Stopped, it lets go, and the next token is higher again.
-  await house.call('bath', 'agent', { ask: 'stop', name: 'boss', by: 'Ada' })
+  await house.call('bath', 'agent', { ask: 'stop', name: 'boss-bath', by: 'Ada' })
   await house.eventually('the attic holds it again', async () =>
     (await tokensOf('attic')).some((token) => token > second),
   )
-  await house.call('attic', 'agent', { ask: 'stop', name: 'boss', by: 'Ada' })
+  await house.call('attic', 'agent', { ask: 'stop', name: 'boss-attic', by: 'Ada' })
 }, 120_000)
 
 test('the side of a cut that has no quorum decides nothing and says so; the other goes on [decide-4]', async () => {
@@ -122,9 +126,10 @@ test('the side of a cut that has no quorum decides nothing and says so; the othe
       await ctx.sleep('500ms')
     }`,
   }
-  await house.run('attic', voter)
-  await house.run('bath', voter)
-  for (const device of ['attic', 'bath']) await house.until(device, 'voter', (line) => line === 'decided eco')
+  await runOn('attic', voter)
+  await runOn('bath', voter)
+  for (const device of ['attic', 'bath'])
+    await house.until(device, `voter-${device}`, (line) => line === 'decided eco')
   house.cut('attic')
   const decided = () =>
     house.peer
@@ -140,6 +145,6 @@ test('the side of a cut that has no quorum decides nothing and says so; the othe
     return reasons.includes('no quorum: 1 of 3 devices took part, 2 are needed')
   })
   house.mend('attic')
-  const told = await house.until('attic', 'voter', (line) => line.startsWith('no quorum'))
+  const told = await house.until('attic', 'voter-attic', (line) => line.startsWith('no quorum'))
   expect(told).toBe('no quorum: 1 of 3 devices took part, 2 are needed')
 }, 120_000)

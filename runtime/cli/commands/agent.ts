@@ -137,7 +137,7 @@ const stateColours = {
 } as const
 const columns = ['name', 'state', 'turns', 'waits for', 'since'] as const
 
-/** A head, a line each no wider than the terminal, and below an agent that does not run why. */
+/** A head, a line each no wider than the terminal, and below an agent that does not run why, or what is wrong about it. */
 function tableLines(
   agents: readonly AgentView[],
   { style, columns: widthMax }: Terminal,
@@ -158,14 +158,14 @@ function tableLines(
   }
   return [
     style('dim', line(columns)),
-    ...agents.flatMap(({ state, reason }, at) => {
+    ...agents.flatMap(({ state, reason, problem = reason }, at) => {
       const coloured = line(rows[at] as string[]).replace(
         ` ${state} `,
         ` ${style(stateColours[state], state)} `,
       )
-      return reason === undefined
+      return problem === undefined
         ? [coloured]
-        : [coloured, style('dim', `  ${state === 'ended' ? 'it gave back ' : ''}${plainText(reason)}`)]
+        : [coloured, style('dim', `  ${state === 'ended' ? 'it gave back ' : ''}${plainText(problem)}`)]
     }),
   ]
 }

@@ -9,8 +9,9 @@ import { AgentCalls, type AgentCallsDeps } from '../../../runtime/agent/agent-ca
 import { contentOf } from '../../../runtime/agent/bundle/bundle.ts'
 import { DeviceAgents } from '../../../runtime/agent/device-agents.ts'
 import { sleepService } from '../../../runtime/agent/services/sleep.service.ts'
+import { Namesakes } from '../../../runtime/agent/together/namesakes.ts'
 import { MachinePool } from '../../../runtime/agent/vm/machine-pool.ts'
-import { realClock } from '../../../runtime/base/clock.ts'
+import { realClock, VirtualClock } from '../../../runtime/base/clock.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
 import { silentLog } from '../../../runtime/base/log.ts'
 import { hashPassword } from '../../../runtime/base/password.ts'
@@ -18,6 +19,7 @@ import { loadDeviceConfig } from '../../../runtime/config/config.ts'
 import type { AuditEntry } from '../../../runtime/observe/audit-chain.ts'
 import { DeviceAudit } from '../../../runtime/observe/device-audit.ts'
 import { localBytes } from '../../../runtime/wire/person.ts'
+import { SimulatedBroker, SimulatedBus } from './board/simulated-broker.ts'
 
 const { signal } = new AbortController()
 const source = `import { agent } from 'ganglion'
@@ -42,7 +44,17 @@ async function device(policy?: { allow: string[] } | string, knowsAda = true) {
   const models = { modelsFor: () => [], infer: () => Readable.from([]) }
   const services = [sleepService(shared)]
   const told = { publishApproval: () => {}, publishAgents: () => {} }
-  const agents = await DeviceAgents.open({ ...shared, audit, services, models, ...told }, config, signal)
+  const heard = new VirtualClock()
+  const bus = new SimulatedBus(new SimulatedBroker(heard, { loss: 0, twice: 0, delayMsMax: 1 }))
+  const namesakes = new Namesakes({ bus, peers: { known: ['hub', 'attic'], away: new Set() }, own: 'hub' })
+  /** What the attic tells of its agents. */
+  const atticHas = (...names: string[]) => {
+    const agents = names.map((name) => ({ name, state: 'running', startedMs: 1 }))
+    bus.setRetained(bus.topics.agents('attic'), JSON.stringify({ agents }))
+    heard.advance(5)
+  }
+  const deviceDeps = { ...shared, audit, services, models, namesakes, ...told }
+  const agents = await DeviceAgents.open(deviceDeps, config, signal)
   onTestFinished(() => agents[Symbol.asyncDispose]())
   const entries: AuditEntry[] = []
   const gate = { recorded: async (_entry: AuditEntry) => {} }
@@ -61,7 +73,7 @@ async function device(policy?: { allow: string[] } | string, knowsAda = true) {
   }
   const who = knowsAda ? proof : {}
   await calls.answer({ ask: 'run', bundle: await text(source), grants: both, ...who }, signal)
-  return { agents, calls, entries, gate, identity, moved, text }
+  return { agents, atticHas, calls, entries, gate, identity, moved, text }
 }
 
 test('[agent-calls-5] what is taken back stays so, also where another change is under way that was judged before', async () => {
@@ -294,4 +306,26 @@ test('[agent-calls-3] of two answers at once one is on record, and what is no an
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
   expect(await answered).toMatchObject({ answer: 'no', by: 'Ada' })
   expect(entries.filter(({ kind }) => kind === 'answered').map(({ answer: text }) => text)).toEqual(['no'])
+})
+
+test('[names-1] an agent whose name another device’s has is not begun, and the line says where that one is', async () => {
+  const { atticHas, calls, entries, text } = await device(undefined, false)
+  await calls.answer({ ask: 'stop', name: 'waiter' }, signal)
+  atticHas('waiter')
+  const before = entries.length
+  const line =
+    'an agent called waiter runs on attic, and a home has one of a name: stop that one, or run this one under another name with --as'
+  const begun = { ask: 'run', bundle: await text(source), grants: both }
+  await expect(calls.answer(begun, signal)).rejects.toThrow(line)
+  await expect(calls.answer({ ask: 'resume', name: 'waiter' }, signal)).rejects.toThrow(line)
+  expect(entries).toHaveLength(before)
+  atticHas()
+  await calls.answer({ ask: 'resume', name: 'waiter' }, signal)
+  // Begun there before that device heard of it.
+  atticHas('waiter')
+  expect(await calls.answer({ ask: 'list' }, signal)).toMatchObject({
+    agents: [
+      { state: 'running', problem: expect.stringContaining('another agent called waiter runs on attic') },
+    ],
+  })
 })
