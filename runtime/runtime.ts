@@ -9,7 +9,7 @@ import { entryOf, eventOf } from './agent/decide/record.ts'
 import { safetyVeto } from './agent/decide/safety-veto.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
 import { lacks } from './agent/move/lacks.ts'
-import { Mover } from './agent/move/mover.ts'
+import { Mover, type MoverDeps } from './agent/move/mover.ts'
 import { Replicator } from './agent/move/replicate.ts'
 import { TakeOver } from './agent/move/take-over.ts'
 import { schedulerOf } from './agent/scheduler/device-resources.ts'
@@ -358,7 +358,9 @@ function openMover(
   const { acceptFrom, takeOver } = config
   const accepts = { acceptFrom, keepsFor: takeOver?.from ?? [], proven: people.length > 0 }
   const record = (entry: AuditEntry) => audit.record(entry)
-  return Mover.open({ ...deps, open: moves, known, accepts, record, copies: config.replicate }, signal)
+  const carried: MoverDeps['carried'] = (agent, bytes) => agents.carried(agent, bytes)
+  const copies = config.replicate
+  return Mover.open({ ...deps, open: moves, known, accepts, record, carried, copies }, signal)
 }
 
 /** Copies of this device's agents for others, and of others' for this one. */

@@ -196,6 +196,11 @@ export class DeviceAgents implements AsyncDisposable {
     return byName[agent]?.restartsPerHour ?? restartsPerHour
   }
 
+  /** An agent, or a copy of it, was sent to another device: as people or the configuration said, so it is off no quota of the agent. */
+  carried(agent: string, bytes: number): void {
+    this.#schedule?.accounts.note(agent, { bytes })
+  }
+
   /** What agents use and wait for now. */
   async top(): Promise<TopResult> {
     const agents = await this.known()

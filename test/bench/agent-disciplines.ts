@@ -8,7 +8,7 @@ export const disciplines = { 'all at once': atOnce, fifo, 'round robin': roundRo
 export type Discipline = keyof typeof disciplines
 
 /** Texts whose state the language model's memory holds; who finds none free has failed and tries again. */
-const textsMax = 4
+export const textsMax = 4
 const again = { firstMs: 100, maxMs: 2_000 }
 
 /**
@@ -90,7 +90,7 @@ function linesOf(rank: Rank): Readonly<Record<Need, Line>> {
 }
 
 /** Places in a line; the lowest rank goes next, then who came first. */
-class Line {
+export class Line {
   readonly #rank: Rank
   readonly #waiting: { readonly agent: string; readonly go: () => void }[] = []
   #free: number
@@ -115,7 +115,7 @@ class Line {
 }
 
 /** Work that all who have some progress in evenly, as many at full speed as there is capacity. */
-class Shared {
+export class Shared {
   readonly #clock: VirtualClock
   readonly #capacity: number
   readonly #running = new Set<{ leftMs: number; readonly done: () => void }>()

@@ -92,16 +92,15 @@ export class Accounts implements AsyncDisposable {
 
   /** `turns`: those that this was. */
   add(agent: string, charge: Charge, turns = 0): void {
-    const account = this.#of(agent)
+    const account = this.#count(agent, charge, turns)
     const nowMs = this.#clock.monotonicMs()
-    const all: Charge = { joules: joulesOf(charge, this.#options.energy), ...charge }
-    for (const what of metered) account.used[what] += all[what] ?? 0
+    const all = this.#whole(charge)
     for (const { quota, bucket } of account.quotas) bucket.take(all[quota.what] ?? 0, nowMs)
-    if (charge.memoryBytes) account.memoryBytes = charge.memoryBytes
-    account.turns += turns
-    account.cpu.add(all.cpuMs ?? 0, nowMs)
-    account.pace.add(turns, nowMs)
-    this.#cancelKeep ??= this.#clock.after(keepEveryMs, () => this.#keepLater())
+  }
+
+  /** Counts what others did with the agent: it is off no quota of its own. */
+  note(agent: string, charge: Charge): void {
+    this.#count(agent, charge, 0)
   }
 
   /**
@@ -150,6 +149,23 @@ export class Accounts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#cancelKeep) this.#keepLater()
     await this.#keeping
+  }
+
+  #count(agent: string, charge: Charge, turns: number): Account {
+    const account = this.#of(agent)
+    const nowMs = this.#clock.monotonicMs()
+    const all = this.#whole(charge)
+    for (const what of metered) account.used[what] += all[what] ?? 0
+    if (charge.memoryBytes) account.memoryBytes = charge.memoryBytes
+    account.turns += turns
+    account.cpu.add(all.cpuMs ?? 0, nowMs)
+    account.pace.add(turns, nowMs)
+    this.#cancelKeep ??= this.#clock.after(keepEveryMs, () => this.#keepLater())
+    return account
+  }
+
+  #whole(charge: Charge): Charge {
+    return { joules: joulesOf(charge, this.#options.energy), ...charge }
   }
 
   #over(agent: string, whats: readonly Metered[]): Account['quotas'] {

@@ -23,6 +23,8 @@ export interface GivingDeps {
   /** Moves that are carried out now. */
   readonly carrying: Set<string>
   readonly mayHold: MayHold
+  /** Told how much of an agent goes over the network. */
+  readonly carried?: ((agent: string, bytes: number) => void) | undefined
   /** When the device stops. */
   readonly signal: AbortSignal
 }
@@ -37,6 +39,12 @@ export interface Moved {
   readonly device: string
   readonly bytes: number
   readonly pending: boolean
+}
+
+interface Going {
+  readonly id: string
+  readonly agent: string
+  readonly whole: Uint8Array
 }
 
 /** A question is given up after so long. */
@@ -71,7 +79,7 @@ export class Giving {
     this.#deps.carrying.add(id)
     try {
       const whole = await moves.leave(agent, id, device, this.#deps.mayHold)
-      await this.#sent(moves, device, id, whole)
+      await this.#sent(moves, device, { id, agent, whole })
       const pending = !(await this.#given(moves, device, id))
       return { agent, device, bytes: whole.byteLength, pending }
     } finally {
@@ -83,7 +91,7 @@ export class Giving {
   async copy(moves: AgentMoves, agent: string, device: string, holders: readonly string[]): Promise<string> {
     const copy = { copy: true, holders: [...holders] }
     const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), ...copy })
-    await this.#send(device, id, await moves.copies.copy(agent, id, device, holds))
+    await this.#send(device, { id, agent, whole: await moves.copies.copy(agent, id, device, holds) })
     return id
   }
 
@@ -127,9 +135,10 @@ export class Giving {
   }
 
   /** Sends it whole, or leaves it where it is. */
-  async #sent(moves: AgentMoves, to: string, id: string, whole: Uint8Array): Promise<void> {
+  async #sent(moves: AgentMoves, to: string, going: Going): Promise<void> {
+    const { id } = going
     try {
-      await this.#send(to, id, whole)
+      await this.#send(to, going)
     } catch (error) {
       // The device stops: what becomes of it is asked when it is back.
       if (this.#deps.signal.aborted) throw error
@@ -140,7 +149,8 @@ export class Giving {
     }
   }
 
-  #send(to: string, id: string, whole: Uint8Array): Promise<void> {
+  #send(to: string, { id, agent, whole }: Going): Promise<void> {
+    this.#deps.carried?.(agent, Math.ceil((whole.byteLength * 4) / 3))
     const words = ['got', 'kept', 'refused'].map((kind) => `${to} ${kind} ${id}`)
     const hear = (heard: (body: MoveBody) => void) => this.#deps.answers.hear(words, heard)
     const say = (chunk: Word) => this.#deps.say(to, chunk)

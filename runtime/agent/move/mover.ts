@@ -18,14 +18,14 @@ import type { StoredMove } from '../store/move-store.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
 import type { AgentMoves, IsShown, MayBegin, MayHold } from './agent-moves.ts'
 import { Answers, againMs } from './answers.ts'
-import { type Asker, Giving, hereMsMax, type Moved } from './giving.ts'
+import { type Asker, Giving, type GivingDeps, hereMsMax, type Moved } from './giving.ts'
 import { ownerLease } from './owner-lease.ts'
 import { MoveError, moveReason } from './package.ts'
 import { Retained } from './retained.ts'
 import { Taking, type TakingDeps } from './taking.ts'
 import type { Said, Word } from './words.ts'
 
-export interface MoverDeps extends Omit<TakingDeps, 'say' | 'later' | 'kept'> {
+export interface MoverDeps extends Omit<TakingDeps, 'say' | 'later' | 'kept'>, Pick<GivingDeps, 'carried'> {
   readonly bus: Bus
   readonly signer: Signer
   /** Those that are here; undefined where nothing was ever kept. */
@@ -95,6 +95,7 @@ export class Mover implements AsyncDisposable {
     this.#giving = new Giving({
       ...{ clock: deps.clock, bus: deps.bus, signer: deps.signer, answers: this.#answers },
       ...{ carrying: this.#carrying, mayHold: this.#mayHold, signal: this.#stop.signal },
+      carried: deps.carried,
       say: (to, word) => this.#say(to, word),
     })
     this.#taking = new Taking({

@@ -15,6 +15,7 @@ const quotas: readonly Quota[] = [
   { what: 'cpuMs', max: 1_000, perMs: 60_000, over: 'wait' },
   { what: 'tokens', max: 500, perMs: 86_400_000, over: 'refuse' },
 ]
+const bytesADay = { what: 'bytes', perMs: 86_400_000, over: 'refuse' } as const
 const folders: string[] = []
 afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
@@ -156,4 +157,15 @@ test('joules are estimated from the model that is stated, unless somebody measur
   expect(joulesOf({ cpuMs: 1_000 }, energyOfBoard)).toBe(0.9)
   accounts.add('b', { cpuMs: 2_000, joules: 5 })
   expect(accounts.report().find(({ agent }) => agent === 'b')?.used.joules).toBe(5)
+})
+
+test('[account-5] what is done with an agent is counted, and is off no quota of its own', async () => {
+  const clock = new VirtualClock()
+  const options = { directory: await folder(), quotas: [{ ...bytesADay, max: 1_000 }] }
+  await using accounts = await Accounts.open({ clock, log: silentLog }, options, forever)
+  accounts.note('traveller', { bytes: 500_000 })
+  expect(accounts.refusal('traveller', ['bytes'])).toBeUndefined()
+  accounts.add('traveller', { bytes: 1_001 })
+  expect(accounts.refusal('traveller', ['bytes'])).toBe('traveller has used its 1000 bytes in 24 h')
+  expect(accounts.report()).toMatchObject([{ agent: 'traveller', used: { bytes: 501_001 } }])
 })
