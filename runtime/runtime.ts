@@ -299,7 +299,10 @@ async function openTogether(
       config.agents,
     ),
   )
-  const across = stack.use(new CallsAcross({ clock, log, bus: link, signer: site.signer }))
+  const recordCall = (entry: AuditEntry) => audit.record(entry)
+  const across = stack.use(
+    new CallsAcross({ clock, log, bus: link, signer: site.signer, record: recordCall }),
+  )
   const deps = {
     ...{ ...shared, identity, audit, across, scheduler, leaseHolder },
     services: [...services, ...site.services],

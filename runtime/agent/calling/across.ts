@@ -6,6 +6,7 @@ import { type Cancel, type Clock, sleep } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { Bus } from '../../link/bus.ts'
+import type { AuditEntry } from '../../observe/audit-chain.ts'
 import { type AgentCallBody, agentCallBody, agentCallBytesMax } from '../../wire/agent-call.ts'
 import { callErrorCodes, type Json } from '../contract.ts'
 import { failed, type Outcome } from '../service.ts'
@@ -17,6 +18,8 @@ export interface AcrossDeps {
   readonly log: Log
   readonly bus: Bus
   readonly signer: Signer
+  /** Settles when it is on the audit log. */
+  readonly record?: (entry: AuditEntry) => Promise<void>
 }
 
 export interface CallAcross {
@@ -35,9 +38,13 @@ type Serve = (call: CallFromElsewhere, signal: AbortSignal) => Promise<Outcome>
 type Ask = Extract<AgentCallBody, { kind: 'ask' }>
 
 const againMs = { first: 500, max: 5_000 }
-/** Calls of other devices that are under way here at a time; of one device, so that one cannot take all places for an hour. */
+/**
+ * Calls of other devices that are under way here at a time; of one device, so that one cannot take all places for an hour; and of one
+ * where others have taken them all.
+ */
 const servedMax = 256
 const servedOfOneMax = 64
+const servedOfOneLeast = 4
 /** Clocks of devices of a site differ by less; a call lasts an hour at most. What is older was said by somebody before. */
 const askedMsMax = 7_200_000
 
@@ -191,7 +198,7 @@ export class CallsAcross implements Disposable {
         key,
         failed('limit', `${this.device} has taken too many calls of ${from} in two hours`),
       )
-    else if (this.#served.size >= servedMax)
+    else if (this.#served.size >= servedMax && this.#servedOf(from) >= servedOfOneLeast)
       this.#over(from, key, failed('limit', `${this.device} has ${servedMax} calls under way already`))
     else if (this.#servedOf(from) >= servedOfOneMax)
       this.#over(
@@ -229,6 +236,8 @@ export class CallsAcross implements Disposable {
     let failure: Outcome | undefined
     try {
       const call = { key: id, from: `${caller}@${from}`, to, message: (ask.message ?? null) as Json }
+      await this.#deps.record?.({ kind: 'called', agent: to, from: call.from })
+      if (controller.signal.aborted) return
       const served = serve({ ...call, leftMs, resumed }, controller.signal)
       this.#say(from, { kind: 'running', to: from, key })
       const outcome = await served

@@ -42,8 +42,10 @@ export type Handed =
   | { readonly taken: true; readonly outcome: Outcome }
 
 export const callingLimits = {
-  /** Calls that one agent has not answered. */
+  /** Calls that one agent has not answered; of them from one agent here, one other device, or decisions. And those of the device itself. */
   waitingMax: 64,
+  waitingOfOneMax: 16,
+  waitingOfHostMax: 16,
   withinMsDefault: 30_000,
   withinMsMax: 3_600_000,
 } as const
@@ -90,7 +92,7 @@ export class Calling implements Disposable {
   /** Hands a call of the device itself to an agent. No answer is kept: who asked is gone when this process is. Never throws. */
   async hand({ to, id, message, takeMs, withinMs }: HostCall, signal: AbortSignal): Promise<Handed> {
     const { clock, runs } = this.#deps
-    const isFull = this.#of(to).length >= callingLimits.waitingMax
+    const isFull = this.#of(to).filter(isOfHost).length >= callingLimits.waitingOfHostMax
     if (signal.aborted || isFull || !runs(to)) return { taken: false }
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     const waiting: Waiting = { key: `${hostKey}${id}`, from: hostName, to, message, settle: resolve }
@@ -143,9 +145,13 @@ export class Calling implements Disposable {
     const kept = store.reply(to, key)
     if (kept !== undefined) return { ok: true, value: kept }
     if (!runs(to)) return failed('not-found', `no agent called ${to} runs on this device`)
-    const others = this.#of(to)
+    const others = this.#of(to).filter((one) => !isOfHost(one))
     if (others.length >= callingLimits.waitingMax)
       return failed('limit', `${to} has ${others.length} calls to answer already`)
+    const asker = askerOf(from)
+    const ofAsker = others.filter((one) => askerOf(one.from) === asker).length
+    if (ofAsker >= callingLimits.waitingOfOneMax)
+      return failed('limit', `${to} has ${ofAsker} calls of ${asker} to answer already`)
     if (leftMs <= 0) return late(to)
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     const waiting: Waiting = { key, from, to, message, settle: resolve }
@@ -238,4 +244,7 @@ export class Calling implements Disposable {
 const late = (to: string) => failed('timeout', `${to} did not answer in time`)
 /** What no agent's key begins with. */
 const hostKey = 'host:'
+/** Who answers for a call: names of agents elsewhere, and of subjects, are whatever another device says. */
+const askerOf = (from: string) =>
+  from.startsWith('decide:') ? 'joint decisions' : from.slice(from.indexOf('@') + 1)
 const isOfHost = ({ key }: Pick<Waiting, 'key'>) => key.startsWith(hostKey)

@@ -11,9 +11,10 @@ interface Ended {
   readonly failure: Outcome | undefined
 }
 
-/** Of one device: two each second for as long as they count; and of all. */
+/** Of one device: two each second for as long as they count; of all; and of one where others have used that up. */
 const ofOneMax = 16_384
 const allMax = 65_536
+const ofOneLeast = 512
 
 export class EndedCalls {
   readonly #clock: Clock
@@ -32,7 +33,7 @@ export class EndedCalls {
     const isFull = () => {
       const sizes = [...this.#ended.values()].map(({ size }) => size)
       const all = sizes.reduce((sum, size) => sum + size, 0)
-      return all >= allMax || (this.#ended.get(device)?.size ?? 0) >= ofOneMax
+      return (this.#ended.get(device)?.size ?? 0) >= (all >= allMax ? ofOneLeast : ofOneMax)
     }
     if (isFull()) this.#forgetOld()
     return !isFull()

@@ -13,6 +13,7 @@ import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
+import type { AuditEntry } from '../../../../runtime/observe/audit-chain.ts'
 import { SimulatedBroker, SimulatedBus } from '../board/simulated-broker.ts'
 
 interface Item {
@@ -31,7 +32,8 @@ class Device {
   constructor(broker: SimulatedBroker, identity: Identity, store: MemoryStore, agents: readonly string[]) {
     this.bus = new SimulatedBus(broker)
     const { clock } = broker
-    this.across = new CallsAcross({ clock, log: silentLog, bus: this.bus, signer: identity })
+    const record = (entry: AuditEntry) => recorded(entry)
+    this.across = new CallsAcross({ clock, log: silentLog, bus: this.bus, signer: identity, record })
     this.#services = new Calling({
       ...{ clock, store, across: this.across },
       runs: (agent) => agents.includes(agent),
@@ -64,6 +66,7 @@ class Device {
   }
 }
 
+let recorded: (entry: AuditEntry) => Promise<void> = async () => {}
 let directory: string
 let clock: VirtualClock
 let broker: SimulatedBroker
@@ -83,6 +86,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'across-'))
   clock = new VirtualClock()
   beganMs = clock.nowMs()
+  recorded = async () => {}
   broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 5 })
   stores = []
   for (const name of ['ana', 'bob']) stores.push((await MemoryStore.open(join(directory, name), 1)).store)
@@ -130,6 +134,26 @@ describe('a call to an agent of another device', () => {
     expect(items).toMatchObject([{ from: 'asker@ana', message: 'milk?' }])
     await reply(items[0]?.key ?? '', 'two bottles')
     expect(await settled(outcome, 2_000)).toEqual({ ok: true, value: 'two bottles' })
+  })
+  it('[calling-11] is on record before it is handed over, and is not where it cannot be', async () => {
+    const disk = Promise.withResolvers<void>()
+    const entries: AuditEntry[] = []
+    recorded = (entry) => {
+      entries.push(entry)
+      return disk.promise
+    }
+    const items = taking()
+    const outcome = call(1)
+    await pass(50)
+    expect(entries).toEqual([{ kind: 'called', agent: 'keeper', from: 'asker@ana' }])
+    expect(items).toEqual([])
+    disk.resolve()
+    await pass(50)
+    await reply(items[0]?.key ?? '', 'two bottles')
+    expect(await settled(outcome, 2_000)).toEqual({ ok: true, value: 'two bottles' })
+    recorded = () => Promise.reject(new Error('the disk is full'))
+    expect(code(await settled(call(2), 2_000))).toBe('failed')
+    expect(items).toHaveLength(1)
   })
   it('[calling-5] is named at once where there is no such device, no such agent, or it is away', async () => {
     const elsewhere = (agent: string) =>
