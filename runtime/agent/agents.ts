@@ -5,15 +5,16 @@
  * Invariants: [agents-1] one agent of a name; [agents-2] an agent that was running when the device ended is running when it is
  * back, without being asked; [agents-3] no service hears of a call that was not allowed; [agents-4] what an agent was granted is what
  * a person said last, at once, also for calls that wait; [agents-6] what is asked of one agent is done one after the other;
- * [agents-7] an agent that failed begins anew as often as it was allowed, later each time, and else says why it does not.
+ * [agents-7] an agent that failed begins anew as often as it was allowed, later each time, and else says why it does not; [agents-8] one that
+ * is resumed goes on, and where nothing is left to go on begins anew.
  */
-import type { Cancel, Clock } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
-import { backoffMs } from '../base/retry.ts'
 import { AgentLife } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
+import { Restarts } from './life/restarts.ts'
 import { AgentMoves } from './move/agent-moves.ts'
 import type { Belongings } from './move/leaving.ts'
 import type { Recordings } from './replay/recordings.ts'
@@ -85,8 +86,7 @@ export interface AgentsOptions {
   readonly bytesMax: number
 }
 
-const hourMs = 3_600_000
-const restartDelays = { firstMs: 2_000, maxMs: 600_000 }
+const stoppedAfter = 'a person stopped it; before, it had failed: '
 
 export interface AgentStatus
   extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program' | 'grants'> {
@@ -110,8 +110,7 @@ export class Agents implements AsyncDisposable {
   readonly #lives = new Map<string, AgentLife>()
   /** The last thing asked of each agent, until it is done. */
   readonly #tasks = new Map<string, Promise<unknown>>()
-  /** Agents that failed and will begin anew. */
-  readonly #restarts = new Map<string, Cancel>()
+  readonly #restarts: Restarts
   #closing: Promise<void> | undefined
 
   /** Opens what is on the disk; agents that were running go on. Throws where the disk cannot be used. */
@@ -124,7 +123,7 @@ export class Agents implements AsyncDisposable {
     for (const stored of store.agents()) {
       // Where others have copies of it they are asked first.
       if (stored.state === 'running' && !agents.#moves?.copies.waits(stored.name)) agents.#live(stored)
-      if (stored.state === 'failed') agents.#restartLater(stored)
+      if (stored.state === 'failed') agents.#restarts.later(stored)
     }
     return agents
   }
@@ -137,6 +136,9 @@ export class Agents implements AsyncDisposable {
     this.pool = new MachinePool({ clock, log }, { threadsMax: options.threadsMax })
     this.#seal = new ImageSeal({ engine: this.pool.engine, identity })
     this.#services = new Map(services.flatMap((service) => service.ops.map((op) => [op, service] as const)))
+    const anew = (name: string, recent: readonly number[]) =>
+      this.#next(name, () => this.#restart(name, recent))
+    this.#restarts = new Restarts({ clock, log: this.#deps.log, anew })
     const { belongings, removed } = deps
     this.#moves =
       belongings &&
@@ -180,7 +182,7 @@ export class Agents implements AsyncDisposable {
   }
 
   /**
-   * Goes on where a stopped or failed agent was; `here`: where it has been left on its way between two devices. Throws AgentError
+   * Goes on where a stopped or failed agent was, or begins it anew where its program ended by an error; `here`: where it has been left on its way between two devices. Throws AgentError
    * `not-found`, `state`; MoveError.
    */
   resume(name: string, { here = false }: { readonly here?: boolean | undefined } = {}): Promise<void> {
@@ -191,6 +193,7 @@ export class Agents implements AsyncDisposable {
       if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
       if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
       await this.#gone(name)
+      if (this.#isOver(stored)) return await this.#anew(stored, [])
       this.#store.setState(name, 'running', undefined)
       await this.#store.durable()
       this.#live({ ...stored, state: 'running', reason: undefined })
@@ -289,7 +292,7 @@ export class Agents implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const cancel of this.#restarts.values()) cancel()
+    this.#restarts[Symbol.dispose]()
     await Promise.allSettled(this.#tasks.values())
     await Promise.all([...this.#lives.values()].map((life) => life.stop()))
     await this.pool[Symbol.asyncDispose]()
@@ -354,9 +357,8 @@ export class Agents implements AsyncDisposable {
     if (this.#known(name).state === 'running') this.#store.setState(name, 'stopped', 'a person stopped it')
     await this.#gone(name)
     const { reason } = this.#known(name)
-    if (this.#restarts.has(name))
-      this.#store.setState(name, 'stopped', `a person stopped it; before, it had failed: ${reason}`)
-    this.#forgetRestart(name)
+    if (this.#restarts.has(name)) this.#store.setState(name, 'stopped', `${stoppedAfter}${reason}`)
+    this.#restarts.forget(name)
     await this.#store.durable()
   }
 
@@ -378,7 +380,7 @@ export class Agents implements AsyncDisposable {
 
   #live(stored: StoredAgent): void {
     if (this.#lives.has(stored.name)) return
-    this.#forgetRestart(stored.name)
+    this.#restarts.forget(stored.name)
     const { clock, log, identity, programOf, turns } = this.#deps
     try {
       const bundle = this.#store.program(stored.program)
@@ -449,43 +451,33 @@ export class Agents implements AsyncDisposable {
     if (stored) void this.#deps.recordings?.rested({ agent: name, token: stored.token })
     if (state === 'ended') return
     this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
-    if (stored?.state !== 'failed' || this.#restartLater(stored) || stored.restartsMax === 0) return
+    if (stored?.state !== 'failed' || this.#restarts.later(stored) || stored.restartsMax === 0) return
     const why = `it began anew ${stored.restartsMax} times within an hour, and may not more often: ${reason}`
     this.#store.setState(name, 'failed', why)
   }
 
-  /** False where it has done so as often as it may. */
-  #restartLater({ name, restartsMax, restarts }: StoredAgent): boolean {
-    const { clock, log } = this.#deps
-    const recent = restarts.filter((atMs) => Math.abs(clock.nowMs() - atMs) < hourMs)
-    if (recent.length >= restartsMax || this.#closing) return false
-    const delayMs = backoffMs(recent.length, restartDelays, clock.random())
-    log.info('an agent that failed begins anew', { agent: name, inMs: delayMs })
-    this.#restarts.set(
-      name,
-      clock.after(delayMs, () => {
-        this.#next(name, () => this.#restart(name, recent)).catch((error) =>
-          log.error('an agent that failed does not begin anew', { agent: name, reason: messageOf(error) }),
-        )
-      }),
-    )
-    return true
+  /** With the program and the grants that it had. */
+  async #anew(
+    { name, program, grants, restartsMax, token }: StoredAgent,
+    restarts: readonly number[],
+  ): Promise<void> {
+    const bundle = this.#store.program(program)
+    if (!bundle) throw new AgentError('state', `the program of ${name} is not on the disk`)
+    const record = this.#deps.recordings?.has({ agent: name, token }) ?? false
+    await this.#begin({ name, program, grants, restartsMax, restarts }, bundle, record)
   }
 
   async #restart(name: string, recent: readonly number[]): Promise<void> {
     const stored = this.#store.agent(name)
-    const bundle = stored && this.#store.program(stored.program)
     // A person was quicker.
-    if (!stored || !bundle || stored.state !== 'failed' || !this.#restarts.has(name)) return
-    const { program, grants, restartsMax, token } = stored
-    const record = this.#deps.recordings?.has({ agent: name, token }) ?? false
-    const restarts = [...recent, this.#deps.clock.nowMs()]
-    await this.#begin({ name, program, grants, restartsMax, restarts }, bundle, record)
+    if (stored?.state !== 'failed' || !this.#restarts.has(name)) return
+    await this.#anew(stored, [...recent, this.#deps.clock.nowMs()])
   }
 
-  #forgetRestart(name: string): void {
-    this.#restarts.get(name)?.()
-    this.#restarts.delete(name)
+  /** Its program ended by an error: nothing in it waits for anything any more, and no turn will ever come. */
+  #isOver({ name, state, reason, turn }: StoredAgent): boolean {
+    const failed = state === 'failed' || reason?.startsWith(stoppedAfter)
+    return failed === true && turn > 0 && this.#store.calls(name).length === 0
   }
 }
 

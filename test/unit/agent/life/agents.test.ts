@@ -251,6 +251,25 @@ describe('an agent that fails', () => {
     expect(agents.list()[0]?.reason).toMatch(/no such lamp/)
   })
 
+  test('by what its program has thrown is begun anew when it is resumed: nothing is left to go on [agents-8]', async () => {
+    await using world = new AgentsWorld()
+    const agents = await world.open()
+    const body = `if (await ctx.memory.get('a') === 'well') return 'done'; throw new TypeError('no such lamp')`
+    await agents.run(world.bundle('one', body, { restartsMax: 9 }), '*')
+    ;(await world.service.nth(0)).answer()
+    await world.said('begins anew')
+    await agents.resume('one')
+    expect(agents.list()).toMatchObject([{ state: 'running', token: firstToken + 1 }])
+    ;(await world.service.nth(1)).answer()
+    await world.said('begins anew', 2)
+    await agents.stop('one')
+    await agents.resume('one')
+    const last = await world.service.nth(2)
+    expect(last).toMatchObject({ resumed: false, caller: { token: firstToken + 2 } })
+    last.answer('well')
+    expect(await until(agents, 'one', 'ended')).toMatchObject({ reason: '"done"' })
+  })
+
   test('because its program is not as it was does not keep others from going on', async () => {
     await using world = new AgentsWorld()
     const before = await world.open()
