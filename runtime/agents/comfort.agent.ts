@@ -8,8 +8,11 @@
  * Without them nothing is decided: the valves are closed, and an electric heater in the room sees to it that nothing freezes. All that is
  * turned on expires a little after the next round: of an agent that was stopped, has failed or lost a grant nothing runs on.
  *
- * When people come it learns, by the half hour of the week; how fast a room warms as well. It lives by UTC: the hour that clocks are
- * moved by twice a year it learns anew.
+ * A thermometer that says nothing, jumps, or does not move when its room must have become warmer or colder, is not believed until it moves
+ * again: the room is then taken to be as warm as heat and weather make it, by what was learned of it, and people are told.
+ *
+ * When people come it learns, by the half hour of the week; how fast a room warms and cools as well. It lives by UTC: the hour that clocks
+ * are moved by twice a year it learns anew.
  */
 import {
   agent,
@@ -50,6 +53,12 @@ const rules = {
   /** Below the first an electric heater comes on, above the second it goes off. */
   frostC: 7,
   thawedC: 9,
+  /** A thermometer that has not moved while its room must have by so much, or that jumps by so much, is not believed. */
+  doubtK: 3,
+  /** Such a room is kept so much cooler, as nobody sees how warm it gets; against frost it is taken as so much colder. */
+  carefulK: 1.5,
+  /** What such a heater warms a room by, K/h, at the least. */
+  heaterKPerH: 0.3,
   /** Mild enough that rooms are not warmed ahead. */
   mildC: 17,
 } as const
@@ -62,11 +71,17 @@ interface Room {
   /** Somebody is there, 0 to 1, by half hour: of the week, and of the day. */
   week: number[]
   day: number[]
-  /** K/h while it is heated. */
+  /** K/h while it is heated; and while it is not, for each kelvin that it is warmer than outside. */
   warmsKPerH: number
-  /** Now, and since the round before. */
+  coolsPerH: number
+  /** What the thermometer showed last, °C, and by how much the room has become warmer or colder since. */
+  shownC: number
+  owedK: number
+  /** Since then too: hours that it was heated, and kelvin hours that it was warmer than outside while it was not. */
+  heatedH: number
+  coldKH: number
+  doubted: boolean
   served: 'heat' | 'cool' | undefined
-  servedFromC: number
   heater: boolean
 }
 /** Of the coming hours, this one first. */
@@ -102,6 +117,7 @@ export default agent({
     'climate.heat_pump@*:command',
     { want: 'decide:heat-pump', why: 'who may run the heat pump' },
     { want: 'memory', why: 'when people are usually there' },
+    { want: 'ask', why: 'to say that a thermometer is broken' },
   ],
   async run(ctx) {
     const home: Home = { rooms: await roomsOf(ctx), lease: undefined, said: '', keptMs: Date.now() }
@@ -124,7 +140,7 @@ async function round(ctx: Context, home: Home): Promise<void> {
     .sort((left, right) => right.bid - left.bid)
   // Who holds the pump is not outbid by a hair.
   const bid = wish ? wish.bid + (home.lease && wish.room.served ? 0.3 : 0) : 0
-  const reason = wish ? `${wish.room.name} has ${wish.room.tempC} °C` : 'nothing is needed'
+  const reason = wish ? `${wish.room.name} has ${wish.room.tempC.toFixed(1)} °C` : 'nothing is needed'
   const ended = await ctx.decide.auction('heat-pump', {
     bid: Math.round(bid * 100) / 100,
     within: '20s',
@@ -148,7 +164,6 @@ async function serve(ctx: Context, home: Home, { room, mode }: Wish): Promise<vo
   await ctx.entity(await pumpOf(ctx)).command({ hvac_mode: mode }, { lease: home.lease, ...pumpOff })
   const closed = { expires: { after: rules.expiresMs, to: { state: 'closed' } } }
   await ctx.entity(room.valve).command({ state: 'open' }, closed)
-  if (room.served !== mode) room.servedFromC = room.tempC
   room.served = mode
   say(ctx, home, `${mode}s ${room.name}`)
 }
@@ -208,7 +223,8 @@ async function closeValves(ctx: Context, home: Home, but?: Room): Promise<void> 
 
 async function guardFrost(ctx: Context, home: Home): Promise<void> {
   for (const room of home.rooms) {
-    const frost = room.tempC < (room.heater ? rules.thawedC : rules.frostC)
+    const tempC = room.doubted ? room.tempC - rules.carefulK : room.tempC
+    const frost = tempC < (room.heater ? rules.thawedC : rules.frostC)
     const heater = ctx.entity(`switch.${room.name}_heater`)
     const off = { expires: { after: rules.expiresMs, to: { state: 'off' } } }
     if (frost) await heater.command({ state: 'on' }, off)
@@ -226,7 +242,7 @@ async function pumpOf(ctx: Context): Promise<string> {
 
 /** What a room needs and how much, or nothing. */
 function wishOf(room: Room, outlook: Outlook, nowMs: number): Wish | undefined {
-  const { tempC, occupied, served } = room
+  const { tempC, occupied, served, doubted } = room
   const price = outlook.price[0] ?? 1
   const later = outlook.price.slice(1, 1 + rules.storeHours)
   const mean = average(outlook.price)
@@ -241,7 +257,7 @@ function wishOf(room: Room, outlook: Outlook, nowMs: number): Wish | undefined {
   const dear = price > 1.15 * Math.min(...later.slice(0, 3), price)
   const spare = dear && !occupied ? rules.spareC : -rules.earlyC
   const targetC = store ? rules.wantedC + rules.storeC : soon ? rules.wantedC - spare : rules.emptyC
-  const missingC = targetC + (served === 'heat' ? rules.bandC : 0) - tempC
+  const missingC = targetC + (served === 'heat' ? rules.bandC : 0) - (doubted ? rules.carefulK : 0) - tempC
   if (missingC <= 0) return undefined
   const urgent = tempC < rules.frostC + 3 ? 10 : 1
   return { room, mode: 'heat', bid: (0.1 + missingC) * weight * urgent }
@@ -263,15 +279,20 @@ async function look(ctx: Context, home: Home): Promise<Outlook> {
     `binary_sensor.${name}_occupancy`,
   ])
   const all = ['sensor.electricity_price', 'sensor.outside_temperature', ...reads]
-  const [price, outside, ...ofRooms] = await Promise.all(all.map((id) => ctx.entity(id).read()))
+  const [price, outside, ...ofRooms] = await Promise.all(
+    all.map((id) =>
+      ctx
+        .entity(id)
+        .read()
+        .catch(() => undefined),
+    ),
+  )
+  const outsideC = forecastOf(outside)
   home.rooms.forEach((room, at) => {
-    const tempC = numberOf(ofRooms[2 * at])
-    if (tempC === undefined) throw new Error(`sensor.${room.name}_temperature says nothing`)
-    room.tempC = tempC
     room.occupied = ofRooms[2 * at + 1]?.state === 'on'
     learn(room, Date.now())
+    measure(ctx, room, numberOf(ofRooms[2 * at]), outsideC[0] ?? 5)
   })
-  const outsideC = forecastOf(outside)
   return {
     outsideC,
     price: forecastOf(price).map(
@@ -279,6 +300,51 @@ async function look(ctx: Context, home: Home): Promise<Outlook> {
     ),
   }
 }
+
+/** How warm the room is: what its thermometer shows, or where that is not to be believed what has become of it since. */
+function measure(ctx: Context, room: Room, shownC: number | undefined, outsideC: number): void {
+  const hours = rules.roundMs / hourMs
+  const { tempC, doubted: before } = room
+  const wasBroken = room.owedK > rules.doubtK
+  const drivenKPerH = {
+    heat: room.warmsKPerH,
+    cool: -room.warmsKPerH / 2,
+    none: room.heater ? rules.heaterKPerH : undefined,
+  }[room.served ?? 'none']
+  const changedK = hours * (drivenKPerH ?? room.coolsPerH * (outsideC - tempC))
+  room.owedK += Math.abs(changedK)
+  if (room.served === 'heat') room.heatedH += hours
+  else room.coldKH += hours * (tempC - outsideC)
+  if (shownC !== undefined && shownC !== room.shownC) moved(room, shownC)
+  const broken = room.owedK > rules.doubtK
+  room.doubted = broken || shownC === undefined
+  room.tempC = room.doubted ? tempC + changedK : room.shownC
+  const says = shownC === undefined ? 'says nothing' : `shows ${shownC} °C, which cannot be`
+  const words = `the thermometer of ${room.name} ${says}: until it moves the room is taken to have ${room.tempC.toFixed(1)} °C`
+  if (room.doubted !== before)
+    ctx.log(room.doubted ? words : `the thermometer of ${room.name} is believed again`)
+  if (broken && !wasBroken)
+    ctx
+      .ask(`${words}. Please look at it`, { choices: ['I see to it'], within: '1d' })
+      .catch((error) => ctx.log('not told:', error))
+}
+
+/** It shows something else: no room jumps, and how fast this one has warmed or cooled since it did so last. */
+function moved(room: Room, shownC: number): void {
+  const { heatedH, coldKH, coolsPerH } = room
+  const roseK = shownC - room.shownC
+  const jumped = !room.doubted && Math.abs(roseK) > rules.doubtK
+  if (!room.doubted && Math.abs(roseK) <= rules.doubtK && room.served !== 'cool' && !room.heater) {
+    if (heatedH > 0)
+      room.warmsKPerH = nearer(room.warmsKPerH, (roseK + coolsPerH * coldKH) / heatedH, heatedH, [0.5, 10])
+    else room.coolsPerH = nearer(coolsPerH, -roseK / coldKH, Math.abs(coldKH) / 200, [0.01, 0.1])
+  }
+  Object.assign(room, { shownC, owedK: jumped ? Number.POSITIVE_INFINITY : 0, heatedH: 0, coldKH: 0 })
+}
+
+/** By the share of a difference that so much seen is worth, within bounds. */
+const nearer = (from: number, to: number, seen: number, [least, most]: readonly [number, number]) =>
+  from + (Math.min(most, Math.max(least, to)) - from) * Math.min(0.5, seen)
 
 function learn(room: Room, nowMs: number): void {
   const slot = Math.floor(nowMs / slotMs)
@@ -288,10 +354,6 @@ function learn(room: Room, nowMs: number): void {
     [room.day, slot % 48],
   ] as const)
     habit[at] = (habit[at] ?? 0.5) * (1 - share) + (room.occupied ? share : 0)
-  if (room.served !== 'heat') return
-  const warmedKPerH = ((room.tempC - room.servedFromC) * hourMs) / rules.roundMs
-  room.servedFromC = room.tempC
-  room.warmsKPerH = Math.min(10, Math.max(0.5, 0.9 * room.warmsKPerH + 0.1 * warmedKPerH))
 }
 
 function numberOf(seen: Telemetry | undefined): number | undefined {
@@ -320,11 +382,19 @@ async function roomsOf(ctx: Context): Promise<Room[]> {
       kept as { readonly [room: string]: { readonly week: number[]; readonly day: number[] } }
     )?.[name]
     return {
-      ...{ name, valve, tempC: rules.wantedC, occupied: false, warmsKPerH: 2, heater: false },
+      ...{
+        name,
+        valve,
+        tempC: rules.wantedC,
+        occupied: false,
+        warmsKPerH: 2,
+        coolsPerH: 0.04,
+        heater: false,
+      },
       // At first somebody may always come.
       week: habits?.week.slice() ?? Array.from({ length: 336 }, () => 0.5),
       day: habits?.day.slice() ?? Array.from({ length: 48 }, () => 0.5),
-      ...{ served: undefined, servedFromC: rules.wantedC },
+      ...{ served: undefined, shownC: Number.NaN, owedK: 0, heatedH: 0, coldKH: 0, doubted: false },
     }
   })
 }

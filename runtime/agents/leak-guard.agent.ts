@@ -1,12 +1,12 @@
 /**
  * Closes the water when it leaks, and sees to it that it is closed. No sensor is believed by itself: one wet sensor and water that
- * runs, two wet sensors, or water that runs for longer than people let it. So no single leak sensor that lies closes the water, nor hides
- * a leak for longer than an hour. A meter that lies closes it after an hour. It never opens: that is for people, and from then on it
- * watches anew. What it closed stays closed without it; it says so again every few minutes because a valve that is attached to the device
- * forgets a program's word after ten.
+ * runs, two wet sensors, or water that runs for longer than people let it; one wet sensor only where no meter tells. So no single leak
+ * sensor that lies closes the water while a meter tells, nor hides a leak for longer than an hour. A meter that lies closes it after an
+ * hour. It never opens: that is for people, and from then on it watches anew. What it closed stays closed without it; it says so again
+ * every few minutes because a valve that is attached to the device forgets a program's word after ten.
  *
- * What that costs: a leak that no sensor sees runs for an hour, or half of one where a sensor is silent; a spill beside a tap that has
- * been running closes the water although nothing leaks.
+ * What that costs: a leak that no sensor sees runs for an hour, or half of one where a sensor is silent, and until somebody comes where
+ * the meter is; a spill beside a tap that has been running, or where the meter is silent, closes the water although nothing leaks.
  */
 import { agent, type Context, type Telemetry } from '../agent/contract.ts'
 
@@ -21,8 +21,6 @@ const rules = {
   wetMs: 45 * second,
   /** A wet sensor, and water that has run for so long since: longer than a shower. */
   wetRunMs: 15 * minute,
-  /** One wet sensor where no meter tells. */
-  wetAloneMs: 5 * minute,
   /** Water that runs without a break: longer than a bath takes to fill. With a sensor that is silent: half of it. */
   runMs: hour,
   /** A sensor that has been wet for so long is broken, or known. */
@@ -55,6 +53,8 @@ interface Water {
   readonly valves: Map<string, string>
   /** Litres a minute; undefined where no meter tells. */
   flow: number | undefined
+  /** There is a meter, whatever it says. */
+  heardMeter: boolean
   /** What the meter showed last, believed or not, and since when. */
   shown: number | undefined
   meterChangedMs: number
@@ -83,12 +83,13 @@ export default agent({
   async run(ctx) {
     const water: Water = {
       ...{ sensors: new Map(), valves: new Map(), told: new Set(), attended: new Set() },
-      ...{ closing: false, doubted: false },
+      ...{ closing: false, doubted: false, heardMeter: false },
       ...{ flow: undefined, shown: undefined, runsSinceMs: undefined, meterChangedMs: Date.now() },
     }
     for (const pattern of seen) void hear(ctx, water, pattern)
     while (true) {
       await look(ctx, water)
+      tellOfMeter(ctx, water)
       void attend(ctx, water, 'wet')
       void attend(ctx, water, 'runs')
       await ctx.sleep(rules.lookMs)
@@ -157,21 +158,37 @@ function tell(ctx: Context, { sensors, told }: Water, nowMs: number): void {
   }
 }
 
+/** Where there is one that tells nothing: once, until it does. */
+function tellOfMeter(ctx: Context, { flow, heardMeter, told }: Water): void {
+  if (flow !== undefined) told.delete('meter')
+  else if (heardMeter && !told.has('meter')) {
+    told.add('meter')
+    say(
+      ctx,
+      'meter',
+      'the water meter tells nothing: until it does, one wet sensor closes the water. Please look',
+    )
+  }
+}
+
 /** Why the water must be closed; undefined: it need not. */
-function leak({ sensors, valves, flow, runsSinceMs }: Water, nowMs: number): string | undefined {
+function leak({ sensors, valves, flow, runsSinceMs, told }: Water, nowMs: number): string | undefined {
   const wet = [...sensors].filter(([, sensor]) => isWet(sensor, nowMs) && isLong(sensor, nowMs))
   const names = wet.map(([id]) => id).join(' and ')
   const ranMs = runsSinceMs === undefined ? 0 : nowMs - runsSinceMs
   if (wet.length > 1) return `${names} are wet`
+  // A meter that says nothing is not one that says that nothing runs. Of one that was wet before, it had said so.
+  if (flow === undefined && wet.some(([id]) => !told.has(id)))
+    return `${names} is wet, and nothing tells whether water runs`
   if (runsSinceMs !== undefined && wet.some(([, { ran, wetMs = 0 }]) => ran && runsSinceMs <= wetMs))
     return `${names} got wet while water ran, and it still runs`
   if (wet.length > 0 && ranMs >= rules.wetRunMs)
     return `${names} is wet, and water has run for ${words(ranMs)}`
-  if (flow === undefined && wet.some(([, { wetMs = nowMs }]) => nowMs - wetMs >= rules.wetAloneMs))
-    return `${names} is wet, and nothing tells whether water runs`
   const meant = [...valves].some(([id, state]) => !isMain(id) && state !== 'closed')
   const runMax = [...sensors.values()].some((one) => isMute(one, nowMs)) ? rules.runMs / 2 : rules.runMs
-  return !meant && ranMs >= runMax ? `water has run for ${words(ranMs)} without a break` : undefined
+  if (meant || ranMs < runMax) return undefined
+  const since = `water has run for ${words(ranMs)} without a break`
+  return flow === undefined ? `${since}, as far as the meter told` : since
 }
 
 const words = (ms: number) => `${Math.round(ms / minute)} min`
@@ -205,6 +222,7 @@ function note(water: Water, { entity, state, attributes, tsMs }: Telemetry): voi
 }
 
 function noteFlow(water: Water, state: string, attributes: Telemetry['attributes'], nowMs: number): void {
+  water.heardMeter = true
   const number = state.trim() === '' ? Number.NaN : Number(state)
   const flow = attributes['unit_of_measurement'] === 'm³/h' ? (number * 1_000) / 60 : number
   if (flow !== water.shown && Number.isFinite(flow)) {
@@ -213,18 +231,25 @@ function noteFlow(water: Water, state: string, attributes: Telemetry['attributes
   }
   const stuck = nowMs - water.meterChangedMs > rules.silentMs
   water.flow = Number.isFinite(flow) && !stuck ? flow : undefined
-  const runs = water.flow !== undefined && water.flow >= rules.flowMin
-  water.runsSinceMs = runs ? (water.runsSinceMs ?? nowMs) : undefined
+  // One that falls silent while water runs does not say that it stopped.
+  if (water.flow === undefined) return
+  water.runsSinceMs = water.flow >= rules.flowMin ? (water.runsSinceMs ?? nowMs) : undefined
 }
 
 /** Until the valve says closed and no water runs. A valve that only says so is told on, and commanded again. No reason: once more. */
 async function shut(ctx: Context, water: Water, why?: string): Promise<void> {
   let quiet = why === undefined
   let wasClosed = quiet
+  let tried = false
   if (!quiet) say(ctx, 'closing', `the water is being closed: ${why}`)
   for (let waitMs = minute; ; waitMs = Math.min(2 * waitMs, 15 * minute)) {
     const valves = await mainValves(ctx)
-    if (wasClosed && (await isAnyOpen(ctx, valves))) return
+    // One that said closed while water ran, beside a wet sensor, may only tell the truth now: it is tried once more.
+    const freed = water.doubted && isAnyWet(water) && !tried
+    if (wasClosed && (await isAnyOpen(ctx, valves))) {
+      if (!freed) return
+      tried = true
+    }
     const closed = await Promise.all(
       valves.map((id) =>
         ctx

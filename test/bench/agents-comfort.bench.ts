@@ -5,13 +5,7 @@
  *
  * The agents' rules were chosen by other seeds than those measured here.
  */
-import {
-  ComfortHome,
-  ComfortSite,
-  type RoomName,
-  rooms,
-  type SiteStart,
-} from '../fixtures/agent/comfort-site.ts'
+import { ComfortHome, ComfortSite, type RoomName, rooms } from '../fixtures/agent/comfort-site.ts'
 import type { Benchmark, Measurement } from './benchmark.ts'
 
 const minuteMs = 60_000
@@ -25,6 +19,8 @@ interface Case {
   readonly seed: number
   /** How warm the rooms are before. */
   readonly insideC: number
+  /** From the third day on the office's thermometer stands still there. */
+  readonly stuckC?: number
 }
 const cases: readonly Case[] = [
   { season: 'winter', startMs: Date.UTC(2026, 0, 5), seed: 1, insideC: 18 },
@@ -32,7 +28,14 @@ const cases: readonly Case[] = [
   { season: 'winter', startMs: Date.UTC(2026, 1, 5), seed: 2, insideC: 18 },
   { season: 'spring', startMs: Date.UTC(2026, 3, 5), seed: 3, insideC: 18 },
 ]
-const daysOf = { full: 14, quick: 2 } as const
+/** A thermometer that stands still: at a warm room, which hides the cold, and at a cold one, which asks for heat for ever. */
+const lies: readonly Case[] = [
+  { season: 'winter', startMs: Date.UTC(2026, 0, 5), seed: 1, insideC: 18, stuckC: 21.9 },
+  { season: 'winter', startMs: Date.UTC(2026, 1, 5), seed: 2, insideC: 18, stuckC: 16 },
+]
+const liar: RoomName = 'office'
+const stuckFromMs = 2 * dayMs
+const daysOf = { full: 14, quick: 2, lies: 7, liesQuick: 4 } as const
 
 interface Lived {
   cost: number
@@ -41,6 +44,9 @@ interface Lived {
   cold: number
   hot: number
   starts: number
+  /** Of the office from the third day on, °C. */
+  coldestC: number
+  warmestC: number
 }
 
 export const agentsComfort: Benchmark = {
@@ -78,11 +84,32 @@ export const agentsComfort: Benchmark = {
       note: `${lived.length} times ${days} days from nothing learned, decisions and leases by their cores in one process`,
     })
     const discomfort = ({ cold, hot }: Lived) => cold + hot
+    const stuck: { readonly ours: Lived; readonly plain: Lived }[] = []
+    const stuckDays = quick ? daysOf.liesQuick : daysOf.lies
+    for (const one of lies) {
+      signal.throwIfAborted()
+      progress(`thermometer stuck at ${one.stuckC} °C: ${stuckDays} days`)
+      stuck.push({ ours: await withAgents(one, stuckDays), plain: withThermostats(one, stuckDays, 0) })
+    }
     const [cost, ...rest]: Measurement[] = [
       row('cost', 'EUR', (one) => one.cost),
       row('energy', 'kWh', (one) => one.kwh),
       row('discomfort', 'K·h', discomfort),
       row('discomfort-at-cost', 'K·h', discomfort, 'asCheap'),
+      {
+        name: 'agents.comfort-discomfort-stuck',
+        unit: 'K·h',
+        value: total(stuck.map(({ ours }) => discomfort(ours))),
+        baseline: total(stuck.map(({ plain }) => discomfort(plain))),
+        against: set,
+        limit: 'nobody sees how warm that room is: it is reckoned from what was learned of it',
+        note: `all rooms, ${stuckDays} days, of which the first two with a thermometer that is well; coldest and warmest of that room then, ours against plain: ${lies
+          .map(({ stuckC }, at) => {
+            const { ours, plain } = stuck[at] as (typeof stuck)[number]
+            return `stuck at ${stuckC} °C ${range(ours)} against ${range(plain)}`
+          })
+          .join(', ')}`,
+      },
     ]
     if (!cost) return []
     const each = `ours, plain, plain at our cost: cost, energy, K·h below 21 and above 26 °C while somebody is there, starts: ${told.join('. ')}`
@@ -92,16 +119,17 @@ export const agentsComfort: Benchmark = {
 const set = `a set point of ${wanted.lowC} °C (${wanted.highC} in summer) around the clock, half a degree of play, the heat pump for whoever asked first`
 
 const total = (all: readonly number[]) => all.reduce((sum, one) => sum + one, 0)
+const range = ({ coldestC, warmestC }: Lived) => `${coldestC.toFixed(1)} to ${warmestC.toFixed(1)} °C`
 const words = ({ cost, kwh, cold, hot, starts }: Lived) =>
   `${cost.toFixed(1)} EUR, ${kwh.toFixed(0)} kWh, ${cold.toFixed(1)} and ${hot.toFixed(1)} K·h, ${starts}`
 
-async function withAgents(start: SiteStart, days: number): Promise<Lived> {
+async function withAgents(start: Case, days: number): Promise<Lived> {
   using site = await ComfortSite.open(start)
-  return live(site, days, () => {})
+  return live(site, start, days, () => {})
 }
 
 /** Thermostats that cost so much, and how far their set points are aside of what is wanted: along the line through two tries. */
-function atCost(start: SiteStart, days: number, cost: number): readonly [Lived, number] {
+function atCost(start: Case, days: number, cost: number): readonly [Lived, number] {
   const at = (aside: number) => ({ aside, lived: withThermostats(start, days, aside) })
   let [before, last] = [at(0), at(1)]
   for (let tries = 0; tries < triesMax && Math.abs(last.lived.cost / cost - 1) > 0.005; tries += 1) {
@@ -116,20 +144,30 @@ function atCost(start: SiteStart, days: number, cost: number): readonly [Lived, 
 const triesMax = 4
 const asideMaxK = 6
 
-function withThermostats(start: SiteStart, days: number, aside: number): Lived {
+function withThermostats(start: Case, days: number, aside: number): Lived {
   const home = new ComfortHome(start)
   const thermostats = new Thermostats(home, aside)
-  const lived = live(home, days, () => thermostats.look())
+  const lived = live(home, start, days, () => thermostats.look())
   void home.heated[Symbol.asyncDispose]()
   return lived
 }
 
 /** Looks once a minute, at what is true. */
-function live(home: ComfortHome, days: number, each: () => void): Lived {
-  const lived = { cost: 0, kwh: 0, cold: 0, hot: 0, starts: 0 }
+function live(home: ComfortHome, { stuckC }: Case, days: number, each: () => void): Lived {
+  const lived = { cold: 0, hot: 0, coldestC: Number.POSITIVE_INFINITY, warmestC: Number.NEGATIVE_INFINITY }
   for (let passedMs = 0; passedMs < days * dayMs; passedMs += minuteMs) {
     home.clock.advance(minuteMs)
+    if (stuckC !== undefined && passedMs === stuckFromMs)
+      home.home.control.fault(`sensor.${liar}_temperature`, {
+        kind: 'lying',
+        telemetry: { state: stuckC.toFixed(1) },
+      })
     each()
+    if (passedMs >= stuckFromMs) {
+      const tempC = home.heated.temperatureOf(liar) ?? Number.NaN
+      lived.coldestC = Math.min(lived.coldestC, tempC)
+      lived.warmestC = Math.max(lived.warmestC, tempC)
+    }
     for (const room of rooms) {
       if (home.state(`binary_sensor.${room}_occupancy`) !== 'on') continue
       const tempC = home.heated.temperatureOf(room) ?? wanted.lowC
@@ -158,7 +196,7 @@ class Thermostats {
 
   look(): void {
     for (const room of rooms) {
-      const tempC = Number(this.#home.state(`sensor.${room}_temperature`))
+      const tempC = Number(this.#home.shown(`sensor.${room}_temperature`).state)
       const at = this.#asked.findIndex((asked) => asked.room === room)
       const mode = this.#asked[at]?.mode
       if ((mode === 'heat' && tempC >= this.#lowC + 0.5) || (mode === 'cool' && tempC <= this.#highC - 0.5))

@@ -157,3 +157,54 @@ test('on a hot day rooms where somebody is are cooled, and nothing heats [comfor
   expect(unheeded.heated.temperatureOf('living_room')).toBeGreaterThan(26.5)
   await unheeded.heated[Symbol.asyncDispose]()
 })
+
+/** What it came to in rooms meanwhile, °C. */
+function extremes(ms: number, ...of: readonly RoomName[]) {
+  let [coldest, warmest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let passedMs = 0; passedMs < ms; passedMs += 10 * minuteMs) {
+    site.clock.advance(10 * minuteMs)
+    coldest = Math.min(coldest, ...of.map(warm))
+    warmest = Math.max(warmest, ...of.map(warm))
+  }
+  return { coldest, warmest }
+}
+const dayMs = 24 * hourMs
+
+test.each([
+  [
+    'stuck at a warm room',
+    { kind: 'lying', telemetry: { state: '21.9' } },
+    /office shows 21\.9 °C, which cannot be/,
+  ],
+  [
+    'stuck at a cold one',
+    { kind: 'lying', telemetry: { state: '12.0' } },
+    /office shows 12 °C, which cannot be/,
+  ],
+  ['silent', { kind: 'offline' }, /office says nothing/],
+] as const)(
+  'a room whose thermometer is %s is neither left cold nor overheated, and people are told [comfort-6]',
+  (_, fault, told) => {
+    extremes(dayMs)
+    expect(site.logOf('office').join('\n')).not.toContain('thermometer')
+    const thermometer = 'sensor.office_temperature'
+    site.home.control.fault(thermometer, fault)
+    const { coldest, warmest } = extremes(2 * dayMs, 'office')
+    expect(coldest).toBeGreaterThan(15)
+    expect(warmest).toBeLessThan(25)
+    expect(site.asked.map(({ words }) => words)).toEqual([expect.stringMatching(told)])
+
+    site.home.control.fault(thermometer, undefined)
+    pass(15 * minuteMs)
+    expect(site.logOf('office').join('\n')).toContain('the thermometer of office is believed again')
+  },
+)
+
+test('without a quorum nothing freezes behind a thermometer that is stuck or silent [comfort-3] [comfort-6]', () => {
+  site.home.control.fault('sensor.office_temperature', { kind: 'lying', telemetry: { state: '18.0' } })
+  site.home.control.fault('sensor.bedroom_temperature', { kind: 'offline' })
+  for (const room of rooms) site.part(room)
+  const { coldest, warmest } = extremes(3 * dayMs, 'office', 'bedroom')
+  expect(coldest).toBeGreaterThan(4)
+  expect(warmest).toBeLessThan(20)
+})

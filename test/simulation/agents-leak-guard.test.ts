@@ -96,15 +96,54 @@ describe('the leak guard', () => {
       )
   })
 
-  it('closes the water for one wet sensor where no meter tells [leak-guard-1]', async () => {
-    const { house, sim, water, said } = await guarded()
+  it('closes the water for one wet sensor where no meter tells, within a minute, and says that none does [leak-guard-1]', async () => {
+    const { house, sim, water, said, asked } = await guarded()
     sim.fault(meter, { kind: 'offline' })
-    await house.passes(minute)
-    water.breaks('laundry', 6)
-    await house.passes(10 * minute)
+    await house.passes(6 * minute)
+    expect(asked).toEqual([
+      'the water meter tells nothing: until it does, one wet sensor closes the water. Please look',
+    ])
+    water.breaks('laundry', 20)
+    await house.passes(5 * minute)
     expect(water.isOpen).toBe(false)
+    expect(water.leakedLitres).toBeLessThan(40)
     expect(said()).toContain('nothing tells whether water runs')
     expect(said()).toContain('no meter tells whether it is')
+  })
+
+  it('does not take a meter that falls silent for water that stopped [leak-guard-1]', async () => {
+    const { house, sim, water, said } = await guarded()
+    water.breaks('cellar', 2)
+    await house.passes(20 * minute)
+    sim.fault(meter, { kind: 'offline' })
+    await house.passes(42 * minute)
+    expect(water.isOpen).toBe(false)
+    expect(said()).toMatch(/water has run for \d+ min without a break, as far as the meter told/)
+  })
+
+  it('a sensor that was wet for nothing closes no water when the meter falls silent [leak-guard-2]', async () => {
+    const { house, sim, water, said } = await guarded()
+    sim.set(leakSensor('bathroom'), { state: 'on' })
+    await house.passes(10 * minute)
+    sim.fault(meter, { kind: 'offline' })
+    await house.passes(2 * hour)
+    expect(water.isOpen).toBe(true)
+    expect(said()).toContain('the water meter tells nothing')
+  })
+
+  it('closes again, once, when a valve that said closed while water ran turns out to be open [leak-guard-1]', async () => {
+    const { house, sim, water } = await guarded()
+    sim.fault(mainValve, { kind: 'lying' })
+    water.breaks('laundry', 2)
+    await house.passes(20 * minute)
+    sim.fault(mainValve, undefined)
+    expect(water.isOpen).toBe(true)
+    await house.passes(20 * minute)
+    expect(water.isOpen).toBe(false)
+    // Now it was seen to be closed: whoever opens it knows.
+    sim.set(mainValve, { state: 'open' })
+    await house.passes(20 * minute)
+    expect(water.isOpen).toBe(true)
   })
 
   it('is loud about a valve that says closed while water runs on, and tries until it is [leak-guard-3]', async () => {
