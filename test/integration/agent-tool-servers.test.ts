@@ -42,7 +42,7 @@ const chat: Chat = async (request) => {
   asked.push(structuredClone(request))
   const next = script.shift()
   if (!next) throw new Error('the script is at its end')
-  return { content: null, toolCalls: [], tokens: 10, privacy: request.privacy, away: false, ...next }
+  return { content: null, toolCalls: [], tokens: 10, privacy: request.privacy, ...next }
 }
 const use = (name: string, args: object) => ({
   toolCalls: [{ id: `id-${name}`, name, arguments: JSON.stringify(args) }],

@@ -15,7 +15,7 @@ import {
   wholeToo,
 } from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
-import { messageCharsMax, StreamedMessage, toolCallsMax } from './streamed-message.ts'
+import { messageCharsMax, StreamedMessage, tooLong, toolCallsMax, usage } from './streamed-message.ts'
 
 /** What a model wants done. `arguments` is JSON as the model wrote it, or what it took for JSON. */
 export interface ToolCall {
@@ -84,8 +84,8 @@ export interface ChatModels extends Inference {
 
 /** Models that are remembered to give their answers only whole. */
 const wholeMax = 64
-/** More than any model reads and writes at once. */
-const tokensMax = 100_000_000
+/** JSON of one that comes whole, in characters: it is not read beyond that. */
+const answerCharsMax = 4 * messageCharsMax
 
 const answerSchema = v.object({
   choices: v.pipe(
@@ -107,13 +107,7 @@ const answerSchema = v.object({
     ),
     v.minLength(1),
   ),
-  // What is no count says nothing.
-  usage: v.fallback(
-    v.nullish(
-      v.object({ total_tokens: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(tokensMax)) }),
-    ),
-    undefined,
-  ),
+  usage,
 })
 
 /** Asks the nearest language model that the label allows; `preferred` where it may, when it is there. */
@@ -227,6 +221,7 @@ function asSent(message: Message): object {
 }
 
 function answerOf(model: string, text: string): Omit<ChatAnswer, 'privacy' | 'used'> {
+  if (text.length > answerCharsMax) throw tooLong(model)
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), text)
   const [choice] = parsed.success ? parsed.output.choices : []
   if (!parsed.success || !choice) throw new InferError('run', `${model} gave what is no answer of a chat`)
@@ -236,7 +231,6 @@ function answerOf(model: string, text: string): Omit<ChatAnswer, 'privacy' | 'us
     .map(({ id, function: asked }) => ({ id, name: asked.name, arguments: asked.arguments }))
   if (toolCalls.length === 0 && !content) throw new InferError('run', `${model} said nothing`)
   const chars = toolCalls.reduce((sum, call) => sum + call.arguments.length, content?.length ?? 0)
-  if (chars > messageCharsMax)
-    throw new InferError('run', `${model} says more than ${messageCharsMax} characters in one message`)
+  if (chars > messageCharsMax) throw tooLong(model)
   return { content, toolCalls, tokens: parsed.output.usage?.total_tokens }
 }

@@ -10,6 +10,15 @@ export const toolCallsMax = 16
 /** Texts and arguments of one message together: many times what the tokens of an answer have. */
 export const messageCharsMax = 128 * 1024
 
+/** More than any model reads and writes at once. */
+const tokensMax = 100_000_000
+/** What is no count says nothing. */
+export const usage = v.fallback(
+  v.nullish(
+    v.object({ total_tokens: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(tokensMax)) }),
+  ),
+  undefined,
+)
 const text = v.nullish(v.string(), null)
 const called = v.object({
   index: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
@@ -25,7 +34,7 @@ const delta = v.object({
 })
 const piece = v.object({
   choices: v.nullish(v.array(v.object({ index: v.nullish(v.number(), 0), delta: v.nullish(delta) })), []),
-  usage: v.nullish(v.unknown()),
+  usage,
 })
 type Called = v.InferOutput<typeof called>
 
@@ -59,7 +68,7 @@ export class StreamedMessage {
 
   /** The data of one event. Throws InferError `run`. */
   add(event: string): void {
-    if (event.length > messageCharsMax) throw this.#tooLong()
+    if (event.length > messageCharsMax) throw tooLong(this.#model)
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), piece), event)
     if (!parsed.success)
       throw new InferError('run', `${this.#model} gave what is no piece of a chat`, { retryable: true })
@@ -108,7 +117,7 @@ export class StreamedMessage {
 
   #kept(said: string): string {
     this.#keptChars += said.length
-    if (this.#keptChars > messageCharsMax) throw this.#tooLong()
+    if (this.#keptChars > messageCharsMax) throw tooLong(this.#model)
     this.#heard(said)
     return said
   }
@@ -118,8 +127,8 @@ export class StreamedMessage {
     this.#pieces += 1
     this.#chars += said.length
   }
+}
 
-  #tooLong(): InferError {
-    return new InferError('run', `${this.#model} says more than ${messageCharsMax} characters in one message`)
-  }
+export function tooLong(model: string): InferError {
+  return new InferError('run', `${model} says more than ${messageCharsMax} characters in one message`)
 }

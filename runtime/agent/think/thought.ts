@@ -9,6 +9,7 @@ import type { Outcome } from '../service.ts'
 import type { CallOp } from '../turn.ts'
 import type { Message, ToolCall } from './chat.ts'
 import { schemaMismatch } from './json-schema.ts'
+import { jsonIn, objectIn } from './model-json.ts'
 import { answerTo, type QuestionDeps, tokensOf } from './question.ts'
 import { ThinkError } from './think-error.ts'
 import type { Tool } from './tools.ts'
@@ -193,17 +194,21 @@ class UnderWay {
     const tool = tools.find(({ name }) => name === call.name)
     const privacy = this.#privacy
     // Words of ours alone: no freer and no stricter than what was said before.
-    const refused = (code: CallErrorCode, message: string) => ({
+    const refused = (code: CallErrorCode, message: string, label = privacy) => ({
       content: JSON.stringify({ error: { code, message } }),
-      privacy,
+      privacy: label,
     })
     if (!tool) return refused('not-found', `there is no tool ${call.name.slice(0, 64)}`)
     const args = objectIn(call.arguments)
-    if (!args) return refused('bad-request', 'the arguments are no JSON object')
+    if (!args) return refused('bad-request', 'the arguments are no JSON object, or nested too deep')
     const intended = tool.intend(args, { privacy, deadlineMs })
     if (typeof intended === 'string') return refused('bad-request', intended)
     const outcome = await this.#deps.use({ nth, ...intended, askedMs }, resumed, this.#signal)
-    if (!outcome.ok) return refused(outcome.error.code, outcome.error.message)
+    if (!outcome.ok) {
+      const { code, message } = outcome.error
+      if (tool.fails === 'others') return refused(code, 'it gave no answer')
+      return refused(code, message, tool.fails === 'home' ? strictest(privacy, tool.label) : privacy)
+    }
     return {
       content: shown(outcome.value ?? null),
       privacy: strictest(privacy, outcome.privacy ?? tool.label),
@@ -216,7 +221,8 @@ class UnderWay {
     const thought = { steps: this.#steps, tokens: this.#tokens, privacy: this.#privacy }
     if (schema === undefined) return { answer: content, ...thought }
     const value = jsonIn(content)
-    const reason = value === undefined ? 'the answer is no JSON' : schemaMismatch(schema, value)
+    const reason =
+      value === undefined ? 'the answer is no JSON, or nested too deep' : schemaMismatch(schema, value)
     if (value !== undefined && reason === undefined) return { answer: value, ...thought }
     if (this.#entries.some(({ kind }) => kind === 'wrong'))
       throw new ThinkError(
@@ -251,19 +257,4 @@ function shown(value: Json): string {
   const text = JSON.stringify({ result: value })
   if (text.length <= resultCharsMax) return text
   return JSON.stringify({ result_begins: text.slice(0, resultCharsMax), cut: true })
-}
-
-function jsonIn(text: string): Json | undefined {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function objectIn(text: string): { readonly [name: string]: Json } | undefined {
-  const value = text.trim() === '' ? {} : jsonIn(text)
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as { [name: string]: Json })
-    : undefined
 }

@@ -16,6 +16,11 @@ export type Intended = { readonly op: CallOp; readonly args: Args } | string
 export interface Tool extends ChatTool {
   /** Label of what comes back where the service does not say: of telemetry, which is on the home's broker, `site`. */
   readonly label: Privacy
+  /**
+   * Whose words say why it failed. Absent: ours, of nobody's affairs. `home`: they may tell what things of the home report, and have its
+   * label. `others`: anybody's, so the model is told the code alone.
+   */
+  readonly fails?: 'home' | 'others'
   intend(args: Args, context: ToolContext): Intended
 }
 export interface ToolContext {
@@ -65,7 +70,7 @@ export function toolsOf(
 
 /** Checks what a model gave a tool; `act` sees only what is as the schema says. */
 function tool<T>(
-  chat: ChatTool & { readonly label: Privacy },
+  chat: ChatTool & Pick<Tool, 'label' | 'fails'>,
   schema: v.GenericSchema<unknown, T>,
   act: (args: T, context: ToolContext) => Intended,
 ): Tool {
@@ -95,6 +100,7 @@ function readTools(patterns: readonly string[]): Tool[] {
         description: `Ids of the things of the home that fit a pattern. You may see: ${which}`,
         parameters: object({ pattern: text('an id, * for any characters but a dot: light.*') }),
         label: 'site',
+        fails: 'home',
       },
       v.object({ pattern: entity }),
       ({ pattern }) => outside(patterns, pattern) ?? { op: 'entities', args: { pattern } },
@@ -105,6 +111,7 @@ function readTools(patterns: readonly string[]): Tool[] {
         description: `What a thing of the home last reported. You may see: ${which}`,
         parameters: object({ entity: text('its id') }),
         label: 'site',
+        fails: 'home',
       },
       v.object({ entity }),
       ({ entity: id }) => outside(patterns, id) ?? { op: 'read', args: { entity: id } },
@@ -122,6 +129,7 @@ function commandTool(patterns: readonly string[]): Tool {
         command: { type: 'object', description: 'fields and values: {"state": "on"}' },
       }),
       label: 'site',
+      fails: 'home',
     },
     v.object({
       entity,
@@ -170,6 +178,7 @@ function callTool(agents: readonly string[]): Tool {
       description: `Asks another agent of the home and waits for its answer: ${agents.join(', ')}`,
       parameters: object({ agent: { type: 'string', enum: agents }, message: text('what to ask') }),
       label: 'device',
+      fails: 'others',
     },
     v.object({ agent: v.string(), message: v.string() }),
     ({ agent, message }, { deadlineMs }) =>

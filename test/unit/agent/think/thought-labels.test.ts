@@ -88,7 +88,7 @@ test('[think-7] what a thought finds in memory makes the rest of it stricter, an
     asked.push(privacy)
     const use = uses[asked.length - 1]
     const content = use ? null : 'Noted.'
-    return { content, toolCalls: use ? [use] : [], tokens: 1, privacy, away: false }
+    return { content, toolCalls: use ? [use] : [], tokens: 1, privacy }
   }
   const memory = memoryService({ clock, store })
   const service = thinkService({
