@@ -106,32 +106,6 @@ const traveller = stepping(
    }`,
 )
 
-test('what goes over the network of an agent is told, as much as its pieces are [account-5]', async () => {
-  const [hub, cellar] = await openSite(broker.url, ['hub', 'cellar'])
-  for (const site of [hub, cellar]) stack.use(site as SiteDevice)
-  const went: unknown[] = []
-  const carried = (agent: string, bytes: number) => went.push([agent, bytes])
-  const [here, there] = [await opened(hub as SiteDevice, { carried }), await opened(cellar as SiteDevice)]
-  await here.device.run(traveller)
-  await here.service.nth(1)
-  const { bytes } = await here.device.mover.move('traveller', 'cellar')
-  expect(went).toEqual([['traveller', Math.ceil((bytes * 4) / 3)]])
-  expect(await states(there)).toEqual(['traveller running'])
-})
-
-test('what goes over the network of an agent is told, as much as its pieces are [account-5]', async () => {
-  const [hub, cellar] = await openSite(broker.url, ['hub', 'cellar'])
-  for (const site of [hub, cellar]) stack.use(site as SiteDevice)
-  const went: unknown[] = []
-  const carried = (agent: string, bytes: number) => went.push([agent, bytes])
-  const [here, there] = [await opened(hub as SiteDevice, { carried }), await opened(cellar as SiteDevice)]
-  await here.device.run(traveller)
-  await here.service.nth(1)
-  const { bytes } = await here.device.mover.move('traveller', 'cellar')
-  expect(went).toEqual([['traveller', Math.ceil((bytes * 4) / 3)]])
-  expect(await states(there)).toEqual(['traveller running'])
-})
-
 describe('an agent that moves', () => {
   test('goes on in the middle of its awaits, with what it had asked for performed as resumed, and under a higher token', async () => {
     const [hub, cellar] = await two()
