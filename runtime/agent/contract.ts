@@ -347,7 +347,7 @@ export interface Context {
     readonly message: Json
     reply(answer: Json): Promise<void>
   }>
-  /** Runs a graph of tasks. Throws `cyclic` before anything runs, `timeout` after `within`, and what a task has thrown. */
+  /** Runs a graph of tasks, 256 at most. Throws `cyclic` before anything runs, `timeout` after `within`, and what a task has thrown. */
   tasks(graph: { readonly [name: string]: Task }, options?: TasksOptions): Tasks
   lease(name: string, options?: { readonly ttl?: Duration; readonly within?: Duration }): Promise<Lease>
   log(...parts: readonly unknown[]): void

@@ -21,6 +21,7 @@ import {
 
 const { create, hasOwn, keys } = Object
 const { now } = Date
+const tasksMax = 256
 
 type Graph = { readonly [name: string]: Task }
 type ContextIn = (scope: Scope) => Context
@@ -91,16 +92,12 @@ async function run(
   scope: Scope,
   contextIn: ContextIn,
 ): Promise<{ [task: string]: Json }> {
-  refuseCycles(graph)
+  const order = ordered(graph)
   const started: Record<string, Promise<void>> = create(null)
   const results: { [task: string]: Json } = create(null)
-  const start = (name: string): Promise<void> => {
-    started[name] ??= attempt(name, graph[name] as Task)
-    return started[name]
-  }
   const attempt = async (name: string, task: Task): Promise<void> => {
     const { retry, after = [] } = task
-    await Promise.all(after.map(start))
+    await Promise.all(after.map((before) => started[before]))
     const waitMs = millis(retry?.wait ?? '1s')
     for (let left = retry?.times ?? 0; ; left -= 1) {
       try {
@@ -113,14 +110,22 @@ async function run(
       }
     }
   }
-  const all = keys(graph).map(start)
+  const all = order.map((name) => {
+    started[name] = attempt(name, graph[name] as Task)
+    return started[name]
+  })
   if (!failFast) await Promise.allSettled(all)
   await Promise.all(all)
   return results
 }
 
-function refuseCycles(graph: Graph): void {
+/** Names of the tasks, each behind all it comes after. */
+function ordered(graph: Graph): readonly string[] {
   if (!isRecord(graph)) throw failure('bad-request', `tasks are an object of tasks, not ${kindOf(graph)}`)
+  const names = keys(graph)
+  if (names.length > tasksMax)
+    throw failure('limit', `tasks: ${names.length} are more than the ${tasksMax} that one graph may have`)
+  const order: string[] = []
   const state: Record<string, 'open' | 'done'> = create(null)
   const visit = (name: string, path: readonly string[]): void => {
     if (state[name] === 'done') return
@@ -132,8 +137,10 @@ function refuseCycles(graph: Graph): void {
     state[name] = 'open'
     for (const before of task.after ?? []) visit(before, way)
     state[name] = 'done'
+    order[order.length] = name
   }
-  for (const name of keys(graph)) visit(name, [])
+  for (const name of names) visit(name, [])
+  return order
 }
 
 function checked(name: string, task: unknown): Task {

@@ -266,3 +266,105 @@ describe('what a task has under way through its own context', () => {
     expect(tasks.begin()).toEqual({ ok: true, value: ['bad-request', message] })
   })
 })
+
+describe('a graph', () => {
+  test.each([
+    [`a: { after: ['a'], run() {} }`, 'cyclic', 'tasks wait for each other: a → a'],
+    [
+      `a: { after: ['b'], run() {} }, b: { after: ['c'], run() {} }, c: { after: ['a'], run() {} }`,
+      'cyclic',
+      'tasks wait for each other: a → b → c → a',
+    ],
+    [
+      `a: { run: () => ctx.sleep(1) }, b: { after: ['nobody'], run() {} }`,
+      'bad-request',
+      'there is no task nobody; b comes after it',
+    ],
+    [
+      `a: { run: () => ctx.sleep(1) }, b: { after: ['toString'], run() {} }`,
+      'bad-request',
+      'there is no task toString; b comes after it',
+    ],
+    [
+      `...Object.fromEntries(Array.from({ length: 257 }, (_, at) => [at, { run() {} }]))`,
+      'limit',
+      'tasks: 257 are more than the 256 that one graph may have',
+    ],
+  ])('of %s is an error before anything runs', async (graph, code, message) => {
+    using tasks = await tasksOf(graph)
+    expect(tasks.begin()).toEqual({ ok: true, value: [code, message] })
+  })
+
+  test('of as many tasks as there may be, each behind the one before, is run whichever comes first in it', async () => {
+    const chain = (after: string) =>
+      `...Object.fromEntries(Array.from({ length: 256 }, (_, at) => ['t' + at, { after: ${after} in { t0: 1, t256: 1 } ? [] : [${after}], run: () => 1 }]))`
+    for (const after of [`'t' + (at + 1)`, `'t' + (at - 1)`]) {
+      using tasks = await programOf(
+        `return Object.keys(await ctx.tasks({ ${chain(after).replace('in {', 'in { "t-1": 1,').replace(' t0: 1,', '')} })).length`,
+      )
+      expect(tasks.begin()).toEqual({ ok: true, value: 256 })
+    }
+  })
+})
+
+/** Whatever an agent hands to whatever it is given: a call that is as it should be, or an error that it can catch. */
+describe('every method of the context', () => {
+  test('takes no harm from arguments of any kind, and asks for nothing that the host refuses', async () => {
+    const body = `
+      const loop = {}; loop.loop = loop
+      const throws = new Proxy({}, { get() { throw new Error('of its own') }, ownKeys() { throw new Error('of its own') } })
+      const odd = [undefined, null, 0, -1, NaN, Infinity, 1e300, 5n, '', 'x', 'x'.repeat(70_000), Symbol('s'), () => 1, [], [[]], {}, loop, throws,
+        new Date(NaN), new Map(), new Uint8Array(3), JSON.parse('{"__proto__": {"polluted": 1}}'), { get a() { throw new Error('of its own') } }]
+      const methods = []
+      const walk = (holder, path) => {
+        for (const key of Object.keys(holder)) {
+          const value = Object.getOwnPropertyDescriptor(holder, key).value
+          if (typeof value === 'function') methods.push([path + key, value])
+          else if (typeof value === 'object') walk(value, path + key + '.')
+        }
+      }
+      const walked = (own) => {
+        methods.length = 0
+        walk(own, '')
+        walk(own.entity('light.hall'), 'entity().')
+        return methods
+      }
+      const wrong = []
+      const heard = (name, error) => {
+        const closed = ['bad-request', 'limit', 'cyclic', 'cancelled'].includes(error?.code) && error instanceof Error
+        if (!closed && error?.message !== 'of its own') wrong.push(name + ': ' + error)
+      }
+      const tried = ([name, method]) => {
+        for (const first of odd)
+          for (const second of [undefined, ...odd]) {
+            try {
+              const given = method(first, second, second)
+              const one = given?.next ? given.next() : given
+              if (typeof one?.then === 'function') one.then(() => {}, (error) => heard(name, error))
+            } catch (error) { heard(name, error) }
+          }
+      }
+      const count = walked(ctx).length
+      for (let at = 0; at < count; at += 1) {
+        if (methods[at][0] === 'log') continue
+        const all = ctx.tasks({ one: { run: (_, own) => { tried(walked(own)[at]); return own.sleep(1) } } })
+        await 1; await 2; await 3
+        all.cancel()
+        await all.catch(() => {})
+      }
+      ctx.log(String(methods.length)); ctx.log(...wrong.slice(0, 5)); ctx.log(String(({}).polluted))
+      await new Promise(() => {})`
+    const source = `export default { name: 'a', async run(ctx) { ${body} } }`
+    const program = { entry: './a.js', modules: { './a.js': source } }
+    using machine = await Machine.create(
+      { wasm, guest, seed: 7, program, ticksMax: 1e6, cpuMsMax: 60_000 },
+      nowMs,
+    )
+    const said = machine.turn(nowMs, [{ kind: 'start', device: 'hub' }])
+    if (!said.ok) throw new Error(JSON.stringify(said))
+    expect(said.output.calls.filter(({ op }) => op !== 'reply' && op !== 'release')).toEqual([])
+    const [methods, wrong, polluted] = said.output.log.slice(-3).map(({ text }) => text)
+    expect([wrong, polluted]).toEqual(['', 'undefined'])
+    expect(Number(methods)).toBeGreaterThan(30)
+  })
+})
