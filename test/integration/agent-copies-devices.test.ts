@@ -4,6 +4,7 @@ import { House } from '../fixtures/house.ts'
 
 const body = `
   await ctx.memory.set('begun', await ctx.device())
+  await ctx.memory.note('Ada drinks tea', { about: 'Ada' })
   for (;;) { ctx.log((await ctx.device()) + ' after ' + (await ctx.memory.get('begun'))); await ctx.sleep('1s') }`
 const keeper = { name: 'keeper', wants: ['memory'], body }
 
@@ -32,6 +33,10 @@ async function two() {
 test('an agent goes on from its copy, with what it remembers, on the device that was configured for it; its own gives way', async () => {
   const { house, states, begin } = await two()
   await using _house = house
+  // Also of what it only keeps for the hub.
+  expect(await house.call('cellar', 'agent', { ask: 'forget', about: ' ADA', by: 'Ben' })).toMatchObject({
+    erased: 1,
+  })
   await house.stop('hub')
   await begin()
   await house.until('cellar', 'keeper', (line) => line === 'cellar after hub')

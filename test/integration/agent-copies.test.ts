@@ -145,7 +145,9 @@ async function copied([hub, ...others]: readonly Here[], to: readonly Name[]): P
 
 describe('an agent of which another device keeps copies', () => {
   test('goes on there when its device has died, from the last copy, once; its device, when it is back, gives way [replica-1] [replica-4]', async () => {
-    const [hub, cellar, attic] = await three()
+    const recorded: object[] = []
+    const record = async (entry: object) => void recorded.push(entry)
+    const [hub, cellar, attic] = await three({ record })
     await copied([hub, cellar], ['cellar'])
     expect(await states(hub)).toEqual(['traveller running'])
     const before = (await hub.device.agents()).list()[0]?.token ?? 0
@@ -161,6 +163,7 @@ describe('an agent of which another device keeps copies', () => {
     expect(there).toMatchObject({ resumed: true, call: { op: 'on', id: 1 } })
     expect(there.caller.token).toBeGreaterThan(before)
     expect(cellar.device.luggage.get('traveller')).toBe('what it remembers')
+    expect(recorded).toEqual([{ kind: 'copy-begins', agent: 'traveller', from: 'hub' }])
 
     const back = await opened('hub')
     await until('the hub gives way', async () => (await states(back))[0] === 'traveller ended')

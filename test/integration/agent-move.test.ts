@@ -493,6 +493,19 @@ describe('what comes', () => {
     expect(await states(cellar)).toContain('other running')
   })
 
+  test('erases what an agent of its name remembered that had ended there', async () => {
+    const [hub, cellar] = await two()
+    await cellar.device.run(stepping('traveller', 'return 1'))
+    await until('its end', async () => (await states(cellar))[0] === 'traveller ended')
+    cellar.device.luggage.set('traveller', 'what the other one remembered')
+    await hub.device.run(traveller)
+    await hub.service.nth(1)
+    cellar.deaf.add('begin')
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+    await until('it is erased', () => !cellar.device.luggage.has('traveller'))
+  })
+
   test('is nothing where another signed it, where it was said to another, or about nothing that both know [move-4]', async () => {
     const [hub, cellar] = await two()
     await hub.device.run(traveller)

@@ -152,6 +152,7 @@ export class AgentMoves {
         ...{ ...arrival, bundle: bytes },
         image: image && { turn: image.turn, sealed: await resealed(this.#deps.seal, image.sealed, hash) },
       }
+      const isEnded = store.agent(name)?.state === 'ended'
       await this.#deps.halt(name)
       const {
         was,
@@ -161,6 +162,8 @@ export class AgentMoves {
       if (expected.copy) store.moves.keeping(move, own, expected.holders)
       else store.moves.arriving(move, own)
       await store.durable()
+      // In whose place it is here left a memory, which nobody could have removed any more.
+      if (isEnded) this.#deps.removed(name)
     })
   }
 
