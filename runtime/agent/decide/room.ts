@@ -34,6 +34,8 @@ export class Openers {
     if (!own && ofOpener >= this.#openMax * shareOfOne)
       return `${ofOpener} decisions of ${opener} are open already`
     const all = own ? ofOpener : openers.filter((one) => one !== this.#self).length
+    // Whoever has none open has room, however many lie.
+    if (ofOpener === 0) return undefined
     return all >= this.#openMax ? `${this.#openMax} decisions are open already` : undefined
   }
 

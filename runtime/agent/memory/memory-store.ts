@@ -118,8 +118,9 @@ const fileName = 'memory.db'
 const episodesSlice = 4
 /** Thoughts of one agent that ended of which its own disk may not know yet: many times those that are under way at once. */
 const thoughtEndsMax = 64
-/** The same of its answers to others: as many as may wait for one. */
+/** The same of its answers to others: as many as may wait for one. Who asked for the most makes room. */
 const repliesMax = 64
+const askerOfReply = "substr(key, 1, instr(key, '/'))"
 
 export class MemoryStore implements AsyncDisposable {
   readonly recall: Recall
@@ -323,8 +324,9 @@ export class MemoryStore implements AsyncDisposable {
     refuseLong('an answer', bytesOf(text), memoryLimits.valueBytesMax)
     this.#transaction(() => {
       this.#sql.run('INSERT OR IGNORE INTO reply (agent, key, answer) VALUES (?, ?, ?)', agent, key, text)
-      const oldest = 'SELECT seq FROM reply WHERE agent = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
-      this.#sql.run(`DELETE FROM reply WHERE agent = ? AND seq <= (${oldest})`, agent, agent, repliesMax)
+      const isFull = '(SELECT COUNT(*) FROM reply WHERE agent = ?) > ?'
+      const oldest = `SELECT MIN(seq) FROM reply WHERE agent = ? GROUP BY ${askerOfReply} ORDER BY COUNT(*) DESC, MIN(seq) LIMIT 1`
+      this.#sql.run(`DELETE FROM reply WHERE ${isFull} AND seq = (${oldest})`, agent, repliesMax, agent)
     })
   }
 

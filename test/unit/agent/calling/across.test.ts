@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CallsAcross } from '../../../../runtime/agent/calling/across.ts'
 import { Calling } from '../../../../runtime/agent/calling/calling.service.ts'
+import { EndedCalls } from '../../../../runtime/agent/calling/ended-calls.ts'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { MemoryStore } from '../../../../runtime/agent/memory/memory-store.ts'
 import type { Outcome, Service } from '../../../../runtime/agent/service.ts'
@@ -296,9 +297,11 @@ describe('a call to an agent of another device', () => {
     await pass(500)
     expect(items).toHaveLength(2)
   })
-  it('[calling-8] one device does not take the places of all others', async () => {
-    const eve = Identity.open('eve', join(directory, 'eve'))
-    identities[1].trust('eve', eve.publicKey)
+  it('[calling-8] neither one device nor some together take the places of all others', async () => {
+    const liars = ['eve', 'mallory', 'trudy', 'oscar', 'sybil'].map((name) =>
+      Identity.open(name, join(directory, name)),
+    )
+    for (const { device, publicKey } of liars) identities[1].trust(device, publicKey)
     taking()
     const ask = { kind: 'ask', to: 'bob', caller: 'asker', message: 1, leftMs: 3_600_000, resumed: false }
     const { services } = new Calling({
@@ -307,13 +310,24 @@ describe('a call to an agent of another device', () => {
       runs: () => true,
     })
     expect(services).toHaveLength(3)
-    for (let at = 0; at < 300; at += 1) {
-      const said = { ...ask, key: `asker/${at}@1`, callee: `agent-${at % 30}`, askedMs: clock.nowMs() }
-      await ana.bus.publish(ana.bus.topics.call('bob', 'eve'), seal(eve, 'call', said))
-    }
+    for (const liar of liars)
+      for (let at = 0; at < 100; at += 1) {
+        const said = { ...ask, key: `asker/${at}@1`, callee: `agent-${at % 30}`, askedMs: clock.nowMs() }
+        await ana.bus.publish(ana.bus.topics.call('bob', liar.device), seal(liar, 'call', said))
+      }
     await pass(50)
     const outcome = call(1, { agent: 'agent-1@bob', deadlineMs: clock.nowMs() + 2_000 })
     // It waits for its answer: there was a place for it.
     expect(code(await settled(outcome, 5_000))).toBe('timeout')
+  })
+
+  it('[calling-8] calls of two hours of some devices leave room for those of others', () => {
+    const ended = new EndedCalls(clock)
+    const untilMs = clock.nowMs() + 7_200_000
+    for (const device of ['eve', 'mallory', 'trudy', 'oscar'])
+      for (let n = 0; ended.hasRoom(device) && n < 20_000; n += 1)
+        ended.keep(device, `${n}`, { untilMs, failure: undefined })
+    expect(ended.hasRoom('eve')).toBe(false)
+    expect(ended.hasRoom('ana')).toBe(true)
   })
 })

@@ -96,13 +96,25 @@ describe('a call', () => {
     expect(await old.outcome).toMatchObject({ error: { code: 'timeout' } })
   })
 
-  it('is refused when too many wait [calling-2]', async () => {
-    const waiting = Array.from({ length: callingLimits.waitingMax }, () =>
-      perform('ana', 'call', { agent: 'bob', message: 1 }),
+  it('is refused when too many wait, by what decisions ask too, and what the device asks is not [calling-2]', async () => {
+    const { waitingMax, waitingOfOneMax } = callingLimits
+    const ask = (from: string) => perform(from, 'call', { agent: 'bob', message: 1 })
+    const refused = { error: { code: 'limit' } }
+    const waiting = Array.from({ length: waitingOfOneMax }, () => ask('ana'))
+    expect(await ask('ana').outcome).toMatchObject(refused)
+    // Whoever opens decisions names their subjects as it likes.
+    for (let n = 0; n < waitingOfOneMax; n += 1) waiting.push(ask(`decide:${n}`))
+    expect(await ask('decide:another').outcome).toMatchObject(refused)
+    for (let n = waiting.length; n < waitingMax; n += 1) waiting.push(ask(`other-${n}`))
+    expect(await ask('eve').outcome).toMatchObject(refused)
+    const stop = new AbortController()
+    const words = { to: 'bob', id: 'said', message: 'light on', takeMs: 60_000, withinMs: 60_000 }
+    const said = calling.hand(words, stop.signal)
+    expect(await Promise.race([said, new Promise((resolve) => setImmediate(resolve, 'it waits'))])).toBe(
+      'it waits',
     )
-    expect(await perform('eve', 'call', { agent: 'bob', message: 1 }).outcome).toMatchObject({
-      error: { code: 'limit' },
-    })
+    stop.abort()
+    expect(await said).toEqual({ taken: false })
     waiting[0]?.stop.abort()
     expect(await waiting[0]?.outcome).toMatchObject({ error: { code: 'cancelled' } })
     const { items } = perform('bob', 'calls', {})
@@ -113,6 +125,20 @@ describe('a call', () => {
       stop.abort()
       await outcome
     }
+  })
+
+  it('has its answer kept however much others ask [calling-4]', async () => {
+    const { items } = perform('bob', 'calls', {})
+    const answered = async (from: string) => {
+      const { outcome } = perform(from, 'call', { agent: 'bob', message: 1 })
+      const { key } = items.at(-1) as Item
+      await reply('bob', key, from)
+      await outcome
+      return key
+    }
+    const key = await answered('eve')
+    for (let n = 0; n < 100; n += 1) await answered('ana')
+    expect(store.reply('bob', key)).toBe('eve')
   })
 
   it('is answered by nobody else, and only once [calling-3]', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Vote } from '../../../../runtime/agent/decide/counted.ts'
 import { Decisions, type DecisionsDeps, type Opening } from '../../../../runtime/agent/decide/decisions.ts'
+import { Openers } from '../../../../runtime/agent/decide/room.ts'
 import { Words } from '../../../../runtime/agent/decide/words.ts'
 import { seal } from '../../../../runtime/agent/together/envelope.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -99,6 +100,15 @@ describe('one device that opens decisions without end', () => {
     expect(said).toBeGreaterThan(100)
     expect(said).toBeLessThanOrEqual(2 * (64 + 15 * 4 + 1))
   })
+})
+
+test('devices that lie together leave room for one that has none open [decide-15]', () => {
+  const openers = new Openers(clock, { self: 'attic', openMax: 32 })
+  const open = ['eve', 'mallory', 'trudy', 'oscar'].flatMap((liar) => Array.from({ length: 8 }, () => liar))
+  expect(openers.full('eve', open)).toContain('are open already')
+  expect(openers.full('bath', open)).toBeUndefined()
+  expect(openers.full('bath', [...open, 'bath'])).toBe('32 decisions are open already')
+  expect(openers.full('attic', open)).toBeUndefined()
 })
 
 test('of each device no more is kept than an honest one says [decide-14]', () => {
