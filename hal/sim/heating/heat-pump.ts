@@ -16,6 +16,10 @@ const coolShare = 0.5
 /** An inverter goes no lower than this share of its capacity. */
 const leastShare = 0.3
 
+/** Of the most that an emitter takes, the share that it takes in a room so warm: less above 25 °C, nothing at the 35 °C of the water. */
+export const emitterShare = (mode: 'heat' | 'cool', roomC: number): number =>
+  mode === 'heat' ? Math.min(1, Math.max(0, (35 - roomC) / 10)) : 1
+
 interface Point {
   readonly outsideC: number
   readonly capacityW: number

@@ -11,7 +11,7 @@ import { HalError } from '../../contract/errors.ts'
 import type { Cancel, Host } from '../../contract/host.ts'
 import type { SimComponent } from '../sim-component.ts'
 import { type HeatedRoom, type HeatingFacts, roomIds } from './facts.ts'
-import { Compressor, type PumpMode, pumpPower } from './heat-pump.ts'
+import { Compressor, emitterShare, type PumpMode, pumpPower } from './heat-pump.ts'
 import { Neighbours, type ShareState } from './neighbours.ts'
 import { isOccupied } from './occupancy.ts'
 import { pricePerKwh } from './price.ts'
@@ -153,11 +153,15 @@ export class HeatedHome implements AsyncDisposable {
     this.#heatW = {}
     this.#powerW = 0
     if (!running) return
-    const emittersW = open.reduce((sum, { emitterW }) => sum + emitterW, 0)
+    const takes = open.map(({ area, emitterW }) => {
+      const roomC = this.#temperatures.get(area) ?? this.#others?.temperatures[area] ?? 20
+      return { area, takesW: emitterW * emitterShare(running, roomC) }
+    })
+    const emittersW = takes.reduce((sum, { takesW }) => sum + takesW, 0)
     const { heatW, electricW } = pumpPower(running, outside, emittersW)
     this.#powerW = electricW
     if (!this.compressor.gives(atMs) || emittersW === 0) return
-    for (const { area, emitterW } of open) this.#heatW[area] = (heatW * emitterW) / emittersW
+    for (const { area, takesW } of takes) this.#heatW[area] = (heatW * takesW) / emittersW
   }
 
   #heatFor(area: string): number {

@@ -72,6 +72,15 @@ describe('rooms', () => {
     expect(house.warm('bedroom')).toBeLessThan(18)
   })
 
+  test('get no warmer than the water that heats them', async () => {
+    const house = new House()
+    await house.command('valve.office_heating', { state: 'open' })
+    await house.command('climate.heat_pump', { hvac_mode: 'heat' })
+    house.clock.advance(5 * 24 * hourMs)
+    expect(house.warm('office')).toBeGreaterThan(25)
+    expect(house.warm('office')).toBeLessThan(35)
+  })
+
   test('are as warm as somebody sets their thermometer', () => {
     const house = new House()
     house.home.control.set('sensor.office_temperature', { state: '6.0' })
