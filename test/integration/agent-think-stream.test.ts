@@ -300,6 +300,42 @@ describe('between two pieces a thought is stopped, as far as the server [think-5
   })
 })
 
+describe('what an answer used [think-5]', () => {
+  it('of a model in the home is the time it took, and of the way there and back the bytes', async () => {
+    for (const said of [streams(...answer), { choices: [{ message: { content: 'All well.' } }] }]) {
+      thinking.script = [said]
+      const { thought, sum } = asking()
+      await thought
+      const sent = Number(thinking.upstream.received.at(-1)?.body.byteLength)
+      expect(sum('bytes')).toBeGreaterThan(sent)
+      expect(sum('engineMs')).toBeGreaterThan(0)
+      expect(sum('money')).toBe(0)
+    }
+  })
+
+  it('is the price too, also where it was stopped', async () => {
+    const near = thinking
+    thinking = await openThinking({ price: 0.25 })
+    try {
+      thinking.script = [streams(...answer)]
+      const whole = asking()
+      await whole.thought
+      expect(whole.sum('money')).toBe(0.25)
+      const stop = new AbortController()
+      thinking.script = [begins(text('All '))]
+      const cut = asking({ signal: stop.signal })
+      await until('it is heard', () => cut.sum('tokens') === 1)
+      stop.abort(new Error('the agent is stopped'))
+      await expect(cut.thought).rejects.toThrow('the agent is stopped')
+      expect(cut.sum('money')).toBe(0.25)
+      await hungUp()
+    } finally {
+      await thinking[Symbol.asyncDispose]()
+      thinking = near
+    }
+  })
+})
+
 it('a more urgent thought begins while a less urgent one is in the middle of its answer [think-5]', async () => {
   const scheduler = new Scheduler(realClock, { resources: [{ name: 'thoughts', capacity: 1, queueMax: 8 }] })
   const held = async (agent: string, priority: 'control' | 'background') => {

@@ -29,13 +29,8 @@ export interface Thinking extends AsyncDisposable {
 
 const chatPath = '/v1/chat/completions'
 
-export async function openThinking({
-  reach = 'site',
-  price,
-}: {
-  readonly reach?: 'site' | 'cloud'
-  readonly price?: number
-} = {}): Promise<Thinking> {
+/** `price`: of a request. */
+export async function openThinking({ price }: { readonly price?: number } = {}): Promise<Thinking> {
   await using stack = new AsyncDisposableStack()
   const script: Said[] = []
   const upstream = stack.use(
@@ -48,7 +43,14 @@ export async function openThinking({
     }),
   )
   const model = { name: 'scripted-chat', ...(price !== undefined && { price }) }
-  const llm = { id: 'llm', kind: 'openai', url: `${upstream.url}/v1`, reach, models: [model], priority: true }
+  const llm = {
+    id: 'llm',
+    kind: 'openai',
+    url: `${upstream.url}/v1`,
+    reach: 'site',
+    models: [model],
+    priority: true,
+  }
   const gateway = stack.use(await openGateway({ section: { upstreams: [llm] } }))
   const device = stack.use(await openDevice(gateway.mqttUrl, 'dev-think'))
   const routes = offloadRoutes(device.client)
