@@ -17,6 +17,8 @@ export const leaseLimits = {
   namesMax: 512,
   /** Of them held by one device: one that lies must not use them up. */
   namesOfDeviceMax: 128,
+  /** And that a device may hold where others have used them up. */
+  namesOfDeviceLeast: 4,
   /** Clocks of a site may be so far apart. What is numbered by a time further ahead is not believed. */
   aheadMsMax: 24 * 3_600_000,
   /** Leases that are told of, of those that are held. */

@@ -137,8 +137,8 @@ export class Grants {
     if (known) return known
     const own = [...this.#granted].filter(([, { holder }]) => holder === from)
     if (own.length >= leaseLimits.namesOfDeviceMax && !this.#forgetOne(own, nowMs)) return undefined
-    if (this.#granted.size >= leaseLimits.namesMax && !this.#forgetOne([...this.#granted], nowMs))
-      return undefined
+    const isFull = this.#granted.size >= leaseLimits.namesMax && !this.#forgetOne([...this.#granted], nowMs)
+    if (isFull && own.length >= leaseLimits.namesOfDeviceLeast) return undefined
     const newest = new Map<string, number>()
     const fresh = { holder: from, token: 0, ttlMs: 0, untilMs: 0, highest: 0, newest }
     this.#granted.set(name, fresh)

@@ -12,6 +12,8 @@ import { check } from '../../wire/messages.ts'
 import { deviceId } from '../../wire/signed.ts'
 import type { KeptGrant } from './claims.ts'
 
+/** Of all 64 devices that are believed the least that each may have. */
+const grantsMax = leaseLimits.namesMax + 64 * leaseLimits.namesOfDeviceLeast
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const file = v.object({
   v: v.literal(1),
@@ -22,7 +24,7 @@ const file = v.object({
         ttlMs: v.pipe(count, v.maxValue(leaseLimits.ttlMsMax)),
       }),
     ),
-    v.maxLength(leaseLimits.namesMax),
+    v.maxLength(grantsMax),
   ),
 })
 

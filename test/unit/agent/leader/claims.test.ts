@@ -130,4 +130,14 @@ describe('a lease', () => {
       grants.claim('eve', { ...claim, name: `later-${n}` }, 60_000 + n * 60_000)
     expect(grants.highest(name)).toBe(1)
   })
+
+  test('is to be had also where some devices hold all names together [lease-12]', () => {
+    const grants = new Grants()
+    const claim = { kind: 'claim', token: 1, ttlMs: 60_000, at: 1 } as const
+    for (const liar of ['eve', 'mallory', 'trudy', 'oscar'])
+      for (let n = 0; n < 200; n += 1) grants.claim(liar, { ...claim, name: `${liar}-${n}` }, 0)
+    expect(grants.held(1)).toHaveLength(512)
+    const bath = [0, 1, 2, 3, 4].map((n) => grants.claim('bath', { ...claim, name: `bath-${n}` }, 1).kind)
+    expect(bath).toEqual(['grant', 'grant', 'grant', 'grant', 'refuse'])
+  })
 })
