@@ -4,8 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { AgentMoves } from '../../runtime/agent/move/agent-moves.ts'
-import { agentsFile, StoreError } from '../../runtime/agent/store/agent-store.ts'
+import { agentsFile } from '../../runtime/agent/store/agent-store.ts'
 import { seal } from '../../runtime/agent/together/envelope.ts'
 import type { Bus } from '../../runtime/link/bus.ts'
 import type { Link } from '../../runtime/link/session.ts'
@@ -286,69 +285,6 @@ describe('a move that cannot be', () => {
     expect(await hub.service.nth(2)).toMatchObject({ resumed: true })
     const lines = (await hub.device.agents()).log('traveller', 9)
     expect(lines.at(-1)).toMatchObject({ text: 'it stayed here: cellar has not answered for 20 s' })
-  })
-})
-
-/** Steps of moves that the disk does not take while it is full. */
-function filling(...steps: readonly ('stay' | 'durable')[]) {
-  const disk = { full: false, refused: 0 }
-  const refuse = async () => {
-    disk.refused += 1
-    throw new StoreError('full', 'the disk takes no more', { retryable: true })
-  }
-  const wrap = (moves: AgentMoves) =>
-    new Proxy(moves, {
-      get(target, property) {
-        if (disk.full && steps.some((step) => step === property)) return refuse
-        const value = Reflect.get(target, property, target)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-  return { disk, wrap }
-}
-
-describe('a disk that is full', () => {
-  test('while a move fails keeps the agent no longer than it is full: then it goes on where it was [move-3]', async () => {
-    const { disk, wrap } = filling('stay')
-    const [a, b] = await openSite(broker.url, ['hub', 'cellar'])
-    for (const site of [a, b]) stack.use(site as SiteDevice)
-    const hub = await opened(a as SiteDevice, { disk: wrap })
-    const cellar = await opened(b as SiteDevice)
-    await hub.device.run(traveller)
-    await hub.service.nth(1)
-    cellar.deaf.add('chunk')
-    const failed = expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow('takes no more')
-    await until('it is on its way', async () => (await states(hub))[0] === 'traveller moving')
-    disk.full = true
-    const passes = async (so: () => boolean) => {
-      await until('it was tried', () => {
-        hub.clock.advance(5_000)
-        return so()
-      })
-    }
-    await passes(() => disk.refused > 2)
-    await failed
-    expect(await states(hub)).toEqual(['traveller moving'])
-    disk.full = false
-    await until('it goes on', async () => {
-      hub.clock.advance(5_000)
-      return (await states(hub))[0] === 'traveller running'
-    })
-  })
-
-  test('lets a device say nothing that others build on: whoever gave an agent away keeps it until it is on the disk there [move-13]', async () => {
-    const { disk, wrap } = filling('durable')
-    const [hub, cellar] = await two({ disk: wrap })
-    await hub.device.run(traveller)
-    await hub.service.nth(1)
-    disk.full = true
-    hub.device.mover.move('traveller', 'cellar').catch(() => {})
-    await until('it was begun', async () => (await states(cellar))[0] === 'traveller running')
-    await until('it was to say so', () => disk.refused > 0)
-    expect(await cellar.device.mover.isThere('hub')).toBe(true)
-    expect(await states(hub)).toEqual(['traveller moved'])
-    disk.full = false
-    await until('the hub has forgotten it', async () => (await states(hub)).length === 0)
   })
 })
 

@@ -6,8 +6,7 @@
  * it hears that the copy was begun.
  */
 import type { StoredMove } from '../store/move-store.ts'
-import type { MayHold } from './agent-moves.ts'
-import { goOn, higher, leavable, type MovesDeps, wholeOf } from './leaving.ts'
+import { goOn, higher, leavable, type MayHold, type MovesDeps, wholeOf } from './leaving.ts'
 import { moveReason, packed } from './package.ts'
 
 /** An agent of which another device is to have a copy. */

@@ -12,11 +12,17 @@ import { lineageOf } from '../life/lineage.ts'
 import type { StoredAgent } from '../store/agent-store.ts'
 import type { Arrival, StoredMove } from '../store/move-store.ts'
 import { AgentCopies } from './agent-copies.ts'
-import { goOn, higher, type Leaving, leavable, type MovesDeps, resealed, wholeOf } from './leaving.ts'
+import {
+  goOn,
+  higher,
+  type Leaving,
+  leavable,
+  type MayHold,
+  type MovesDeps,
+  resealed,
+  wholeOf,
+} from './leaving.ts'
 import { MoveError, packed, unpacked } from './package.ts'
-
-/** Whether that device is to have copies of that agent, as the configuration of this one says now. */
-export type MayHold = (device: string, agent: string) => boolean
 
 /** Whether the other device of a copy may have begun it, of an agent that is here. */
 export type MayBegin = (copy: StoredMove, stored: StoredAgent) => boolean

@@ -59,6 +59,9 @@ export interface Leaving {
   readonly holders?: string[] | undefined
 }
 
+/** Whether that device is to have copies of that agent, as the configuration of this one says now. */
+export type MayHold = (device: string, agent: string) => boolean
+
 /** It, where it can leave. Throws MoveError `refused` where it is none that can move. */
 export function leavable({ store, engine }: Pick<MovesDeps, 'store' | 'engine'>, name: string): Leaving {
   const stored = store.agent(name)
