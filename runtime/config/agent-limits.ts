@@ -20,7 +20,7 @@ const quotas = {
 /** Beyond those of a minute it waits, beyond those of a day it is refused. */
 const quotaSchema = v.strictObject({
   cpuMsPerMinute: v.optional(quotas.cpuMsPerMinute, 15_000),
-  engineMsPerMinute: v.optional(quotas.engineMsPerMinute, 30_000),
+  engineMsPerMinute: v.optional(quotas.engineMsPerMinute, 60_000),
   tokensPerDay: v.optional(quotas.tokensPerDay, 500_000),
   bytesPerDay: v.optional(quotas.bytesPerDay, 100_000_000),
   // A Raspberry Pi that is idle all day takes as much.
