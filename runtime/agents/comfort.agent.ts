@@ -81,6 +81,9 @@ interface Room {
   heatedH: number
   coldKH: number
   doubted: boolean
+  measuredMs: number
+  /** People were told that its thermometer is broken, and nobody has answered. */
+  told: boolean
   served: 'heat' | 'cool' | undefined
   heater: boolean
 }
@@ -279,14 +282,7 @@ async function look(ctx: Context, home: Home): Promise<Outlook> {
     `binary_sensor.${name}_occupancy`,
   ])
   const all = ['sensor.electricity_price', 'sensor.outside_temperature', ...reads]
-  const [price, outside, ...ofRooms] = await Promise.all(
-    all.map((id) =>
-      ctx
-        .entity(id)
-        .read()
-        .catch(() => undefined),
-    ),
-  )
+  const [price, outside, ...ofRooms] = await Promise.all(all.map((id) => ctx.entity(id).read().catch(silent)))
   const outsideC = forecastOf(outside)
   home.rooms.forEach((room, at) => {
     room.occupied = ofRooms[2 * at + 1]?.state === 'on'
@@ -301,9 +297,17 @@ async function look(ctx: Context, home: Home): Promise<Outlook> {
   }
 }
 
+/** A thing that does not say how it is, is one that is silent; who may not ask says so. */
+function silent(error: { readonly code?: string }): undefined {
+  if (error.code === 'permission') throw error
+}
+
 /** How warm the room is: what its thermometer shows, or where that is not to be believed what has become of it since. */
 function measure(ctx: Context, room: Room, shownC: number | undefined, outsideC: number): void {
-  const hours = rules.roundMs / hourMs
+  const nowMs = Date.now()
+  // More than a round where the power was away: what was turned on has gone back long before.
+  const hours = Math.max(0, nowMs - room.measuredMs) / hourMs
+  room.measuredMs = nowMs
   const { tempC, doubted: before } = room
   const wasBroken = room.owedK > rules.doubtK
   const drivenKPerH = {
@@ -311,10 +315,13 @@ function measure(ctx: Context, room: Room, shownC: number | undefined, outsideC:
     cool: -room.warmsKPerH / 2,
     none: room.heater ? rules.heaterKPerH : undefined,
   }[room.served ?? 'none']
-  const changedK = hours * (drivenKPerH ?? room.coolsPerH * (outsideC - tempC))
+  const drivenH = drivenKPerH === undefined ? 0 : Math.min(hours, rules.expiresMs / hourMs)
+  const changedK =
+    drivenH * (drivenKPerH ?? 0) + (outsideC - tempC) * (1 - Math.exp(-room.coolsPerH * (hours - drivenH)))
   room.owedK += Math.abs(changedK)
-  if (room.served === 'heat') room.heatedH += hours
-  else room.coldKH += hours * (tempC - outsideC)
+  const heatedH = room.served === 'heat' ? drivenH : 0
+  room.heatedH += heatedH
+  room.coldKH += (hours - heatedH) * (tempC - outsideC)
   if (shownC !== undefined && shownC !== room.shownC) moved(room, shownC)
   const broken = room.owedK > rules.doubtK
   room.doubted = broken || shownC === undefined
@@ -323,17 +330,23 @@ function measure(ctx: Context, room: Room, shownC: number | undefined, outsideC:
   const words = `the thermometer of ${room.name} ${says}: until it moves the room is taken to have ${room.tempC.toFixed(1)} °C`
   if (room.doubted !== before)
     ctx.log(room.doubted ? words : `the thermometer of ${room.name} is believed again`)
-  if (broken && !wasBroken)
-    ctx
-      .ask(`${words}. Please look at it`, { choices: ['I see to it'], within: '1d' })
-      .catch((error) => ctx.log('not told:', error))
+  if (broken && !wasBroken && !room.told) void tell(ctx, room, `${words}. Please look at it`)
+}
+
+/** One question of a room at a time: a thermometer that jumps to and fro is one that is broken. */
+async function tell(ctx: Context, room: Room, text: string): Promise<void> {
+  room.told = true
+  await ctx
+    .ask(text, { choices: ['I see to it'], within: '1d' })
+    .catch((error) => ctx.log('not told:', error))
+  room.told = false
 }
 
 /** It shows something else: no room jumps, and how fast this one has warmed or cooled since it did so last. */
 function moved(room: Room, shownC: number): void {
   const { heatedH, coldKH, coolsPerH } = room
   const roseK = shownC - room.shownC
-  const jumped = !room.doubted && Math.abs(roseK) > rules.doubtK
+  const jumped = !room.doubted && Math.abs(roseK) > rules.doubtK + room.owedK
   if (!room.doubted && Math.abs(roseK) <= rules.doubtK && room.served !== 'cool' && !room.heater) {
     if (heatedH > 0)
       room.warmsKPerH = nearer(room.warmsKPerH, (roseK + coolsPerH * coldKH) / heatedH, heatedH, [0.5, 10])
@@ -395,6 +408,7 @@ async function roomsOf(ctx: Context): Promise<Room[]> {
       week: habits?.week.slice() ?? Array.from({ length: 336 }, () => 0.5),
       day: habits?.day.slice() ?? Array.from({ length: 48 }, () => 0.5),
       ...{ served: undefined, shownC: Number.NaN, owedK: 0, heatedH: 0, coldKH: 0, doubted: false },
+      ...{ measuredMs: Date.now(), told: false },
     }
   })
 }

@@ -214,6 +214,8 @@ function note(water: Water, { entity, state, attributes, tsMs }: Telemetry): voi
   const changed = before?.state !== state
   const changes = before?.changes.filter((atMs) => atMs > nowMs - rules.flapMs) ?? []
   const wetMs = state === 'on' ? (before?.wetMs ?? nowMs) : undefined
+  // What was said of it when it was wet is of another time.
+  if (state === 'off') water.told.delete(entity)
   water.sensors.set(entity, {
     ...{ state, wetMs, heardMs: tsMs, changes: changed && before ? [...changes, nowMs] : changes },
     ran: before?.wetMs === undefined ? water.runsSinceMs !== undefined : before.ran,

@@ -143,6 +143,14 @@ test('who may command no more says so, and what it had opened is shut [comfort-4
   expect(site.logOf(victim).join('\n')).toContain('nobody has allowed it to command')
 })
 
+test('who may look no more says so, and goes by no guess: what it had opened is shut [comfort-4]', () => {
+  const victim = untilServed(rooms.slice(1))
+  site.revoke(victim, 'read', `sensor.${victim}_temperature`)
+  for (let passedMs = 0; passedMs < 12 * minuteMs; passedMs += 5_000) site.clock.advance(5_000)
+  expect(site.openValves).not.toContain(victim)
+  expect(site.logOf(victim).join('\n')).toContain('nobody has allowed it to read')
+})
+
 test('on a hot day rooms where somebody is are cooled, and nothing heats [comfort-1] [comfort-5]', async () => {
   site[Symbol.dispose]()
   const afternoon = { startMs: Date.UTC(2026, 6, 16, 16), seed: 6, insideC: 27.5 }
@@ -199,6 +207,28 @@ test.each([
     expect(site.logOf('office').join('\n')).toContain('the thermometer of office is believed again')
   },
 )
+
+test('a room that got cold while the power was away is no broken thermometer [comfort-2] [comfort-6]', async () => {
+  extremes(6 * hourMs)
+  const before = warm('office')
+  site.cutPower('office')
+  extremes(12 * hourMs)
+  expect(warm('office')).toBeLessThan(before - 3.5)
+  await site.powerBack('office')
+  extremes(hourMs)
+  expect(site.logOf('office').join('\n')).not.toContain('thermometer')
+  expect(site.asked).toEqual([])
+})
+
+test('of a thermometer that jumps to and fro people are told once, not each time [comfort-6]', () => {
+  extremes(6 * hourMs)
+  for (let jump = 0; jump < 12; jump += 1) {
+    const state = jump % 2 ? '21.0' : '60.0'
+    site.home.control.fault('sensor.office_temperature', { kind: 'lying', telemetry: { state } })
+    extremes(10 * minuteMs)
+  }
+  expect(site.asked.map(({ from }) => from)).toEqual(['office'])
+})
 
 test('without a quorum nothing freezes behind a thermometer that is stuck or silent [comfort-3] [comfort-6]', () => {
   site.home.control.fault('sensor.office_temperature', { kind: 'lying', telemetry: { state: '18.0' } })

@@ -131,6 +131,20 @@ describe('the leak guard', () => {
     expect(said()).toContain('the water meter tells nothing')
   })
 
+  it('a sensor that was wet for nothing and dried is believed again when no meter tells [leak-guard-1]', async () => {
+    const { house, sim, water, said } = await guarded()
+    sim.set(leakSensor('laundry'), { state: 'on' })
+    await house.passes(5 * minute)
+    expect(said()).toContain('is wet, but no water runs that should not')
+    sim.set(leakSensor('laundry'), { state: 'off' })
+    await house.passes(minute)
+    sim.fault(meter, { kind: 'offline' })
+    await house.passes(6 * minute)
+    water.breaks('laundry', 20)
+    await house.passes(5 * minute)
+    expect(water.isOpen).toBe(false)
+  })
+
   it('closes again, once, when a valve that said closed while water ran turns out to be open [leak-guard-1]', async () => {
     const { house, sim, water } = await guarded()
     sim.fault(mainValve, { kind: 'lying' })
