@@ -79,7 +79,9 @@ export async function beginHomeAgents(devices: readonly Place[], deps: Deps): Pr
     deps.signal.throwIfAborted()
     done.push(begin(place, name, content.text, deps))
   }
-  return await Promise.all(done)
+  const begun = await Promise.all(done)
+  deps.signal.throwIfAborted()
+  return begun
 }
 
 /** Those that heat a room, once the gateway knows what they have. */
@@ -126,7 +128,8 @@ function lookedAt(
   return existsSync(join(keeps, markFile)) ? left('removed') : undefined
 }
 
-async function begin(place: Place, name: string, bundle: string, { hub, signal }: Deps): Promise<HomeAgent> {
+/** Never rejects: nobody waits for it while the next program is read. */
+async function begin(place: Place, name: string, bundle: string, { hub }: Deps): Promise<HomeAgent> {
   const { id: device, keeps: dir } = place
   try {
     const grants = printGrants(wanted)
@@ -136,7 +139,6 @@ async function begin(place: Place, name: string, bundle: string, { hub, signal }
     mark(place)
     return { device, name, did: 'begun' }
   } catch (error) {
-    signal.throwIfAborted()
     return { device, name, did: 'failed', why: messageOf(error) }
   }
 }

@@ -142,6 +142,24 @@ test('a device that refuses is told of, the others begin, and the next start ask
   expect((await begin()).map(({ did }) => did)).toEqual(['begun', 'begun', 'left'])
 })
 
+test('Ctrl-C while the next program is read is no error that nobody hears', async () => {
+  rooms = ['a', 'b', 'c']
+  const controller = new AbortController()
+  const why = new Error('stopped')
+  const unheard: unknown[] = []
+  const hear = (error: unknown) => void unheard.push(error)
+  process.on('unhandledRejection', hear)
+  try {
+    take = (device) => void (device === 'a' && controller.abort(why))
+    await expect(begin(controller.signal)).rejects.toBe(why)
+    // Those that nobody heard are told after what was to be done at once.
+    await new Promise(setImmediate)
+  } finally {
+    process.off('unhandledRejection', hear)
+  }
+  expect(unheard).toEqual([])
+})
+
 test('Ctrl-C in the middle ends it at once, and what was not begun is begun next time', async () => {
   rooms = ['a']
   const controller = new AbortController()
