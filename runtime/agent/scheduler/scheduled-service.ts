@@ -138,7 +138,8 @@ async function perform(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
-  const priority = scheduler.priorityOf(agent, priorityOf(agent))
+  // What others lend it the scheduler adds, for as long as they lend it.
+  const priority = priorityOf(agent)
   const { id, op } = performing.call
   const args = ownNamed(performing.call.args, own)
   const isSaid = rule.isSaid(args)
@@ -170,7 +171,7 @@ async function perform(
       if (spent !== undefined) throw new ScheduleError('full', spent)
     }
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
-    const caller = { ...performing.caller, priority }
+    const caller = { ...performing.caller, priority: scheduler.priorityOf(agent, priority) }
     startMs = clock.monotonicMs()
     const work = () => service.perform({ ...performing, caller, sharing }, signal)
     const { name } = args

@@ -341,16 +341,21 @@ export class Scheduler {
 
   /** All that the task waits for it waits for as the most urgent of those who wait for it. Ends: nobody waits for itself. */
   #inherit(task: string): void {
-    for (const entry of this.#waits.get(task) ?? [])
-      if (this.#reposition(entry)) this.#boostHolders(entry.resource)
+    for (const entry of this.#waits.get(task) ?? []) this.#moveUp(entry)
   }
 
   /** As `#inherit`, for all that the agent waits for, and those to whom it lends. */
   #hurry(agent: string): void {
     const reached = this.#lending.reached(agent)
     for (const entries of [...this.#waits.values()])
-      for (const entry of entries)
-        if (reached.has(entry.agent) && this.#reposition(entry)) this.#boostHolders(entry.resource)
+      for (const entry of entries) if (reached.has(entry.agent)) this.#moveUp(entry)
+  }
+
+  /** Whoever is first now may be small enough for what is left of a budget. */
+  #moveUp(entry: Entry): void {
+    if (!this.#reposition(entry)) return
+    this.#boostHolders(entry.resource)
+    this.#pump(entry.resource)
   }
 
   #reposition(entry: Entry): boolean {

@@ -487,3 +487,42 @@ test('[sched-16] what hurries because of a lease hurries in its calls too, and w
     ],
   ])
 })
+
+test('[sched-16] a call that began while urgency was lent to its agent waits as its own when that is over', async () => {
+  const { clock, schedule, ask } = await scheduled(['lease'], 400)
+  const drawn: string[] = []
+  const [thinks] = schedule.scheduled([
+    {
+      ops: ['think'],
+      async perform({ caller, call: { args }, sharing = unshared }) {
+        await sleep(clock, Number(args['afterMs']))
+        const used = await sharing.draw('tokens', Number(args['tokens']), forever)
+        drawn.push(caller.agent)
+        used(Number(args['tokens']))
+        return { ok: true }
+      },
+    },
+  ])
+  const think = (agent: string, afterMs: number, tokens: number) =>
+    thinks?.perform(
+      {
+        caller: { agent, token: 1 },
+        call: { id: 1, op: 'think', args: { afterMs, tokens } },
+        ...{ resumed: false, askedMs: 0, emit: () => true },
+      },
+      forever,
+    )
+  await clock.run(async () => {
+    schedule.holders.set('pump', 'sweeper')
+    const lease = ask('alarm', { name: 'pump' })
+    await sleep(clock, 1)
+    // The lease is had at 400; the first leaves nothing in the budget, so that the other two wait for it together.
+    await Promise.all([
+      think('first', 990, 1_000),
+      think('sweeper', 999, 8),
+      think('alarm-2', 1_001, 8),
+      lease,
+    ])
+  })
+  expect(drawn).toEqual(['first', 'alarm-2', 'sweeper'])
+})

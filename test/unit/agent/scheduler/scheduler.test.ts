@@ -285,3 +285,19 @@ test('[sched-16] urgency that is lent goes along chains, to locks too, and in a 
   expect(order.slice(1, 3).toSorted()).toEqual(['holder', 'middle'])
   expect(order.slice(3)).toEqual(['other'])
 })
+
+test('[sched-16] who is lent urgency has at once what is left of a budget, where one that it overtakes waits for more', async () => {
+  const clock = new VirtualClock()
+  const scheduler = new Scheduler(clock, {
+    resources: [{ name: 'tokens', capacity: 100, refillMs: 60_000, queueMax: 8 }],
+  })
+  await clock.run(async () => {
+    await scheduler.acquire('tokens', one('first', 'background', { amount: 60 }), forever)
+    const large = scheduler.acquire('tokens', one('large', 'interactive', { amount: 100 }), forever)
+    const small = scheduler.acquire('tokens', one('sweeper', 'background', { amount: 10 }), forever)
+    const takeBack = scheduler.lend(one('alarm', 'control'), 'sweeper')
+    expect(await small).toMatchObject({ waitedMs: 0 })
+    takeBack()
+    await large
+  })
+})
