@@ -227,6 +227,7 @@ export class CallsAcross implements Disposable {
   }
 
   async #perform(from: string, ask: Ask, serve: Serve): Promise<void> {
+    const { clock, record } = this.#deps
     const { key, callee: to, caller, leftMs } = ask
     const id = idOf(from, key)
     // One that was answered here is not handed over again: either the answer is kept, or nobody can tell.
@@ -236,9 +237,12 @@ export class CallsAcross implements Disposable {
     let failure: Outcome | undefined
     try {
       const call = { key: id, from: `${caller}@${from}`, to, message: (ask.message ?? null) as Json }
-      await this.#deps.record?.({ kind: 'called', agent: to, from: call.from })
+      const startMs = clock.monotonicMs()
+      // What was asked before is handed over to nobody now.
+      if (!resumed) await record?.({ kind: 'called', agent: to, from: call.from })
       if (controller.signal.aborted) return
-      const served = serve({ ...call, leftMs, resumed }, controller.signal)
+      const left = Math.max(0, leftMs - (clock.monotonicMs() - startMs))
+      const served = serve({ ...call, leftMs: left, resumed }, controller.signal)
       this.#say(from, { kind: 'running', to: from, key })
       const outcome = await served
       if (!outcome.ok && !controller.signal.aborted) failure = outcome

@@ -156,6 +156,35 @@ describe('a call to an agent of another device', () => {
     expect(code(await settled(call(2), 2_000))).toBe('failed')
     expect(items).toHaveLength(1)
   })
+  it('[calling-11] is on record once, however often its words are said again after its end', async () => {
+    const entries: AuditEntry[] = []
+    recorded = async (entry) => {
+      entries.push(entry)
+    }
+    const items = taking()
+    const ask = { kind: 'ask', to: 'bob', key: 'k/1', caller: 'asker', callee: 'keeper', message: 1 }
+    const words = { ...ask, askedMs: beganMs, leftMs: 60_000, resumed: false }
+    const say = () => ana.bus.publish(ana.bus.topics.call('bob', 'ana'), seal(identities[0], 'call', words))
+    await say()
+    await pass(50)
+    await reply(items[0]?.key ?? '', 'two bottles')
+    await pass(50)
+    for (let n = 0; n < 10; n += 1) {
+      await say()
+      await pass(50)
+    }
+    expect(entries).toHaveLength(1)
+    expect(items).toHaveLength(1)
+  })
+  it('[calling-1] is handed to nobody where the disk took longer than it has time', async () => {
+    const disk = Promise.withResolvers<void>()
+    recorded = () => disk.promise
+    const items = taking()
+    expect(code(await settled(call(1, { deadlineMs: beganMs + 2_000 }), 3_000))).toBe('timeout')
+    disk.resolve()
+    await pass(100)
+    expect(items).toEqual([])
+  })
   it('[calling-5] is named at once where there is no such device, no such agent, or it is away', async () => {
     const elsewhere = (agent: string) =>
       ana.perform('asker', 'call', { agent, message: 1 }, 9, beganMs).outcome
