@@ -43,7 +43,8 @@ export class Fences implements Fence, Disposable {
   refusal(principal: string, token: number, kept = token): string | undefined {
     try {
       const db = this.#opened()
-      const highest = this.#tokens.get(principal) ?? Number.NEGATIVE_INFINITY
+      // No token is lower than 0: to keep that would only push another out.
+      const highest = this.#tokens.get(principal) ?? 0
       if (token < highest)
         return `${principal.split(' ', 1)} goes on elsewhere: what comes under an old token commands nothing any more`
       if (kept > highest) this.#raise(db, principal, kept)

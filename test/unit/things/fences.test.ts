@@ -47,6 +47,13 @@ describe('a fence', () => {
     expect(admits(fences, 'agent:a1', 8)).toBe(false)
     expect(admits(fences, 'agent:a0', 1)).toBe(true)
   })
+
+  it('remembers nothing of tokens that are not to be kept: whoever names any leases pushes no agent out', () => {
+    using fences = open()
+    admits(fences, 'agent:a', 5)
+    for (let at = 0; at <= 1_000; at += 1) expect(fences.refusal(`lease:l${at}`, 9, 0)).toBeUndefined()
+    expect(admits(fences, 'agent:a', 4)).toBe(false)
+  })
 })
 
 describe('where the disk cannot be used', () => {
