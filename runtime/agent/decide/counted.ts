@@ -55,7 +55,7 @@ export class Auction extends Counted<Opened<'auction'>> {
 
   intend({ bid, reason }: Intent): void {
     const { open, self, nonce: make } = this.setting
-    if (this.#bid || this.said('abstain')) return
+    if (this.#bid || this.said('abstain') || this.said('veto')) return
     if (bid === undefined) {
       this.abstain(reason)
       return

@@ -1,7 +1,8 @@
 /** Auctions over a simulated network. */
 import { describe, expect, test } from 'vitest'
 import { bidDigest, lot } from '../../../../runtime/agent/decide/count.ts'
-import type { OpenBody } from '../../../../runtime/wire/decide.ts'
+import { Auction } from '../../../../runtime/agent/decide/counted.ts'
+import type { OpenBody, WordBody } from '../../../../runtime/wire/decide.ts'
 import { endings, names, simulate, storm, type World } from './simulation.ts'
 
 const members = names(5)
@@ -124,4 +125,17 @@ describe('an auction', () => {
     world.run(9_000)
     expect(endings(world)).toEqual(['undecided', 'undecided', 'undecided', 'undecided'])
   })
+})
+
+test('who vetoes bids nothing, and does not say of the opener that it left its bid out', () => {
+  const auction = new Auction({
+    ...{ self: 'd01', opener: 'd00', open: open() as never, startMs: 0 },
+    ...{ nonce: () => 'ab'.repeat(32), read: () => undefined },
+  })
+  auction.veto('the flue is blocked')
+  auction.intend({ bid: 9 })
+  const close: WordBody = { kind: 'close', id: 'a1', commits: [] }
+  auction.hear('d00', close, JSON.stringify(close), 5_000)
+  expect(auction.statements.map(({ kind }) => kind)).toEqual(['veto'])
+  expect(auction.notes).toEqual([])
 })
