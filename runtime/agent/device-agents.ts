@@ -337,8 +337,7 @@ export class DeviceAgents implements AsyncDisposable {
     this.#calling = mind.calling
     this.#parts = parts.move()
     this.#forget = async (about) => ({
-      // Before what is unpacked meanwhile is looked at.
-      erased: (await opened.moves.copies.forget(about)) + (await mind.forget(about)),
+      erased: await opened.moves.copies.forget(about, () => mind.forget(about)),
       runs: await recordings.forgetAll(),
     })
     return opened

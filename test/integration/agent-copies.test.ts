@@ -345,10 +345,19 @@ describe('an agent of which another device keeps copies', () => {
     await attic.die()
 
     // Each device that is there, at once.
-    expect(await (await cellar.device.agents()).moves.copies.forget('Ada')).toBe(1)
+    expect(await (await cellar.device.agents()).moves.copies.forget('Ada', async () => 0)).toBe(1)
     expect(files('cellar')).toEqual([false, false])
     hub.device.luggage.set('traveller', 'Ben drinks milk')
-    expect(await agents.moves.copies.forget('Ada')).toBe(0)
+    // What is copied while it is being forgotten is copied again.
+    const { copies } = agents.moves
+    const urgent = () => copies.copyable().map((one) => one.urgent)
+    const asBefore = urgent()
+    const own = async () => {
+      expect(urgent()).toEqual(asBefore)
+      return 2
+    }
+    expect(await copies.forget('Ada', own)).toBe(2)
+    expect(urgent()).not.toEqual(asBefore)
     await replicator.changed()
     hub.clock.advance(1_000)
     // And who was away when it is back, although the agent has taken no turn since.

@@ -104,12 +104,11 @@ export class AgentCopies {
   }
 
   /**
-   * Erases what is about a person from what agents took along that are kept here; copies of this device's own are to be made anew. How
-   * much went. Throws StoreError, and where what is kept cannot be read.
+   * Erases what is about a person from what agents took along that are kept here, then what this device's own remember (`own`), of which
+   * copies are to be made anew. How much went. Throws StoreError, what `own` throws, and where what is kept cannot be read.
    */
-  async forget(person: string): Promise<number> {
+  async forget(person: string, own: () => Promise<number>): Promise<number> {
     const { store, belongings, next } = this.#deps
-    this.#forgets += 1
     let all = 0
     for (const agent of store.moves.packed())
       await next(agent, async () => {
@@ -120,6 +119,9 @@ export class AgentCopies {
         all += erased
       })
     await store.durable()
+    // What is unpacked meanwhile was looked at; a copy that is made before this is over is made once more.
+    all += await own()
+    this.#forgets += 1
     return all
   }
 

@@ -15,5 +15,9 @@ export function ownerIsThere(
   name: string,
   { known, away }: { readonly known: readonly string[]; readonly away: ReadonlySet<string> },
 ): boolean {
-  return known.some((device) => name.startsWith(`${prefix}${device}.`) && !away.has(device))
+  // Of `hub` and `hub.cellar` it is the longer one's: names of devices may have dots, those of agents have none.
+  const [owner] = known
+    .filter((device) => name.startsWith(ownerLease(device, '')))
+    .sort((left, right) => right.length - left.length)
+  return owner !== undefined && !away.has(owner)
 }
