@@ -47,6 +47,8 @@ const limits = {
   askersMax: 128,
   /** Of one device, under way: as many as an entity takes. */
   runningMax: 16,
+  /** At one thing, of all devices together: 64 commands may wait there, and those of agents here are among them. */
+  atThingMax: 48,
   /** Ended commands of one device of which the outcome is known. */
   keptMax: 256,
   /** Of one device, answered at once, and then each second. */
@@ -83,6 +85,8 @@ export class Answering implements AsyncDisposable {
   readonly #rule: RemoteRuleOptions
   readonly #session: string
   readonly #askers = new Map<string, Asker>()
+  /** Of commands that wait for their thing or are under way. */
+  readonly #places = new Set<{ readonly from: string; readonly entity: string }>()
   readonly #stop = new AbortController()
   readonly #running = new Set<Promise<void>>()
 
@@ -195,20 +199,33 @@ export class Answering implements AsyncDisposable {
       priority: priority === 'control' ? urgentMost : priority,
       withinMs: resumed ? Math.max(ttlMs, limits.lookMs) : ttlMs,
     }
+    const notHad = (why: string): CommandOnce => {
+      const reason = `${entity} was not to be had: ${why}`
+      return { outcome: resumed ? 'uncertain' : 'unavailable', reason }
+    }
+    const full = this.#full(from, entity)
+    if (full !== undefined) return notHad(full)
+    const place = { from, entity }
+    using held = new DisposableStack()
+    held.defer(() => this.#places.delete(place))
+    this.#places.add(place)
     let lock: Grant
     try {
       lock = await this.#deps.scheduler.lock(entityLock(entity), request, signal)
     } catch (error) {
       if (signal.aborted) return { outcome: 'failed', reason: 'nobody waits for it any more' }
       if (!(error instanceof ScheduleError)) throw error
-      const reason = `${entity} was not to be had: ${error.message}`
-      return { outcome: resumed ? 'uncertain' : 'unavailable', reason }
+      return notHad(error.message)
     }
-    try {
-      return await run(Math.max(0, ttlMs - lock.waitedMs))
-    } finally {
-      lock.release()
-    }
+    held.defer(() => lock.release())
+    return await run(Math.max(0, ttlMs - lock.waitedMs))
+  }
+
+  /** Devices together leave room at a thing for the agents of this one, and for a device that has nothing there yet. */
+  #full(from: string, entity: string): string | undefined {
+    const there = [...this.#places].filter((place) => place.entity === entity)
+    if (there.length < limits.atThingMax || there.every((place) => place.from !== from)) return undefined
+    return `${there.length} commands of other devices wait for it already`
   }
 
   async #recorded(entry: AuditEntry): Promise<boolean> {

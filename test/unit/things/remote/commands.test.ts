@@ -82,6 +82,27 @@ describe('the asked device', () => {
     expect(said.at(-1)).toMatchObject({ kind: 'over', id: 'a/1/18', result: { outcome: 'unavailable' } })
   })
 
+  it('keeps places at a thing for its own agents, and for a device that has none, however many others lie [remote-8]', async () => {
+    const { clock, scheduler, said, session, answering } = await openAnswering()
+    const own = await scheduler.lock('entity light.hall', { agent: 'hog', priority: 'background' }, forever)
+    for (const [n, liar] of ['eve', 'mallory', 'trudy', 'oscar', 'sybil'].entries())
+      for (let at = 2; at < 18; at += 1)
+        answering.take(liar, { ...ask, session, at, id: `${n}/${at}`, ttlMs: 60_000 })
+    answering.take('attic', { ...ask, session, at: 2, id: 'honest' })
+    const alarm = { agent: 'alarm', priority: 'control' } as const
+    await pass(clock, 1)
+    const urgent = scheduler.lock('entity light.hall', alarm, forever)
+    own.release()
+    ;(await urgent).release()
+    await pass(clock, 60_000)
+    const ended = new Map(said.flatMap((one) => (one.kind === 'over' ? [[one.id, one.result]] : [])))
+    expect(ended.get('honest')).toMatchObject({ outcome: 'done' })
+    expect(ended.get('3/17')).toMatchObject({
+      outcome: 'unavailable',
+      reason: expect.stringContaining('commands of other devices wait for it already'),
+    })
+  })
+
   it('answers no device more than 50 times a second [remote-8]', async () => {
     const { clock, said, take } = await openAnswering()
     for (let at = 2; at < 500; at += 1) take({ at })
