@@ -57,13 +57,19 @@ export const homeAgentMay = (): readonly string[] => wanted.map(plainWords)
 const wanted = grantsOfWants(comfort.wants ?? [])
 const file = shippedAgents.find(({ definition }) => definition === comfort)?.file as URL
 
-/** Throws the signal's reason; whatever else goes wrong is told of its agent. */
+/** Throws the signal's reason, and where the shipped program cannot be read; whatever else goes wrong is told of its agent. */
 export async function beginHomeAgents(devices: readonly Place[], deps: Deps): Promise<readonly HomeAgent[]> {
-  const heated = await heating(devices, deps)
+  const nameOn = (place: Place) => `${comfort.name}-${devices.indexOf(place) + 1}`
+  const heated = await heating(devices, deps).catch((error) => {
+    deps.signal.throwIfAborted()
+    return messageOf(error)
+  })
+  if (typeof heated === 'string')
+    return devices.map((place) => ({ device: place.id, name: nameOn(place), did: 'failed', why: heated }))
   const agents = new Map<string, readonly AgentView[] | string>()
   for (const { id } of heated) agents.set(id, await agentsOf(id, deps))
   const looked = heated.map((place) => {
-    const name = `${comfort.name}-${devices.indexOf(place) + 1}`
+    const name = nameOn(place)
     return { place, name, before: lookedAt(place, name, agents) }
   })
   const done: Promise<HomeAgent>[] = []

@@ -29,6 +29,8 @@ let stop: () => void
 /** By device: its agents, or an error; absent: none. */
 let lists: Record<string, readonly Listed[] | string>
 let rooms: readonly string[]
+/** What the hub says where it is asked what there is, and does not know. */
+let away: string | undefined
 /** What a device answers to `run`; it has the agent from then on. */
 let take: (device: string, run: Run, response: ServerResponse) => void
 let runs: { readonly device: string; readonly run: Run }[]
@@ -40,11 +42,12 @@ const refuse = (response: ServerResponse, message: string) => {
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'home-agents-'))
-  ;[lists, rooms, runs] = [{}, [], []]
+  ;[lists, rooms, runs, away] = [{}, [], [], undefined]
   take = (_, __, response) => accept(response)
   const server = createServer(async (request, response) => {
     const [, device = ''] = /^\/api\/devices\/([^/]+)\/agents$/.exec(request.url ?? '') ?? []
-    if (request.url === '/api/entities') {
+    if (request.url === '/api/entities' && away !== undefined) refuse(response, away)
+    else if (request.url === '/api/entities') {
       const entities = rooms.map((room) => ({ device: room, id: `valve.${room}_heating` }))
       const devices = ['a', 'b', 'c'].map((id) => ({ id, home: {} }))
       response.end(JSON.stringify({ devices, entities }))
@@ -140,6 +143,17 @@ test('a device that refuses is told of, the others begin, and the next start ask
   lists = { c: [{ name: 'comfort-3', state: 'running' }] }
   take = (_, __, response) => accept(response)
   expect((await begin()).map(({ did }) => did)).toEqual(['begun', 'begun', 'left'])
+})
+
+test('a hub that does not say what there is is told of for each device, and goes on [home-agents-3]', async () => {
+  rooms = ['a']
+  away = 'the gateway is starting'
+  const told = await begin()
+  expect(told.map(({ name, did, why }) => [name, did, why])).toEqual(
+    [1, 2, 3].map((at) => [`comfort-${at}`, 'failed', 'the gateway is starting']),
+  )
+  away = undefined
+  expect(await begin()).toMatchObject([{ device: 'a', did: 'begun' }])
 })
 
 test('Ctrl-C while the next program is read is no error that nobody hears', async () => {
