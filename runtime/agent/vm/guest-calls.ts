@@ -33,6 +33,8 @@ export class Cancelled extends CallFailed {
 }
 
 const open: Record<number, Open> = create(null)
+/** In place of an item: no more come. */
+const ended = {}
 let nextId = 0
 let openCalls = 0
 let calls: Call[] = []
@@ -141,7 +143,8 @@ export async function* stream(
     },
     end(error) {
       over = { error }
-      wake?.reject(error)
+      if (error === undefined) wake?.resolve(ended)
+      else wake?.reject(error)
     },
   }
   try {
@@ -155,9 +158,11 @@ export async function* stream(
         if (over.error === undefined) return
         throw over.error
       } else {
-        yield (await new Promise((resolve, reject) => {
+        const next = await new Promise((resolve, reject) => {
           wake = { resolve, reject }
-        })) as never
+        })
+        if (next === ended) return
+        yield next as never
       }
     }
   } finally {

@@ -119,14 +119,15 @@ export const shapes: { readonly [op in CallOp]: Shapes } = {
   release: { name: text, token: number },
 }
 
-/** What is wrong with it, in words; undefined where nothing is. */
+/** What is wrong with it, in words; undefined where nothing is. What is undefined was not given. */
 export function wrongOf(args: Record<string, unknown>, expected: Shapes): string | undefined {
   for (const name of keys(args)) if (!hasOwn(expected, name)) return `nothing is called ${name} here`
   for (const name of keys(expected)) {
     const { what, fits, optional } = expected[name] as Shape
-    if (!hasOwn(args, name)) {
+    const value = hasOwn(args, name) ? args[name] : undefined
+    if (value === undefined) {
       if (!optional) return `${name} is missing: ${what}`
-    } else if (!fits(args[name])) return `${name} is ${kindOf(args[name])}, not ${what}`
+    } else if (!fits(value)) return `${name} is ${kindOf(value)}, not ${what}`
   }
   return undefined
 }

@@ -51,17 +51,6 @@ describe('a turn', () => {
     })
   })
 
-  test('keeps the items of a stream in order, and says when the stream is left', async () => {
-    using machine = await begun(
-      `const seen = []; for await (const item of ctx.on('light.*')) { seen.push(item.n); if (seen.length === 3) break } return seen`,
-    )
-    machine.turn(nowMs, start)
-    const items = [1, 2, 3, 4].map((n) => ({ kind: 'item', id: 1, value: { n } }) as const)
-    expect(machine.turn(nowMs, items)).toMatchObject({
-      output: { cancels: [1], end: { ok: true, value: [1, 2, 3] } },
-    })
-  })
-
   test('sees a clock that stands still, and randomness that its seed decides', async () => {
     const body = `const at = Date.now(); for (let i = 0; i < 1e5; i++); return [Date.now() - at, at, Math.random()]`
     const first = await firstTurn(body)

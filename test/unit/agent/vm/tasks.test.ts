@@ -256,6 +256,15 @@ describe('what a task has under way through its own context', () => {
     expect(tasks.items(1, [{ n: 0 }, { n: 1 }, { n: 2 }])).toEqual(['2 memory.set 0,1', 'left 1'])
   })
 
+  test('may be bounded by what is undefined: that is not at all', async () => {
+    const never = 'undefined'
+    using tasks = await tasksOf(
+      `one: { after: ${never}, within: ${never}, retry: { times: 0, wait: ${never} }, run: () => 1 }`,
+      `{ within: ${never}, failFast: ${never} }`,
+    )
+    expect(tasks.begin()).toEqual({ ok: true, value: { one: 1 } })
+  })
+
   test.each([
     [`'all'`, 'options are an object, not a string'],
     [`{ failFast: 'no' }`, 'tasks: failFast is a string, not true or false'],
