@@ -33,8 +33,9 @@ export async function labelOfGoal(
     const kept = store.get(agent, key)
     if (!kept || strictest(label, kept.privacy) === label) continue
     isIn ??= await foundIn(goal)
-    const texts = textsOf(kept.value, goal.length)
-    if (texts.some(isIn)) label = kept.privacy
+    const texts = textsOf(kept.value)
+    if (texts.some((text) => text.length >= wordForWordMin && text.length <= goal.length && isIn?.(text)))
+      label = kept.privacy
     chars += texts.reduce((sum, text) => sum + text.length, keyChars)
     if (chars < sliceChars) continue
     chars = 0
@@ -58,8 +59,8 @@ async function foundIn(goal: string): Promise<(text: string) => boolean> {
   }
 }
 
-/** Those that are long enough to tell, and no longer than `most`. */
-function textsOf(value: Json, most: number): readonly string[] {
+/** It as JSON, where it is no text itself, and all texts in it. */
+function textsOf(value: Json): readonly string[] {
   const texts = typeof value === 'string' ? [] : [JSON.stringify(value)]
   // Not by recursion: an agent may nest deeper than the stack is.
   const left: Json[] = [value]
@@ -67,5 +68,5 @@ function textsOf(value: Json, most: number): readonly string[] {
     if (typeof one === 'string') texts.push(one)
     if (typeof one === 'object' && one !== null) for (const inner of Object.values(one)) left.push(inner)
   }
-  return texts.filter(({ length }) => length >= wordForWordMin && length <= most)
+  return texts
 }

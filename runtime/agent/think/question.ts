@@ -18,6 +18,8 @@ export interface Question {
   readonly request: Omit<ChatRequest, 'deadlineMs'>
   /** Tokens that are read of it, as far as anybody can tell before. */
   readonly asking: number
+  /** What asking and answering may take, of a second try as well. */
+  readonly tokensLeft: number
   /** Milliseconds since the Unix epoch. */
   readonly deadlineMs: number
 }
@@ -48,8 +50,12 @@ export async function answerTo(
   } catch (error) {
     signal.throwIfAborted()
     if (!isWorthRetrying(error)) throw error
+    const { asking, request, tokensLeft } = question
+    const left = tokensLeft - lost.tokens - asking
+    if (left <= 0) throw error
     await sleep(deps.clock, error.retryAfterMs ?? retryMs, signal)
-    const answered = await askOnce(deps, question, lost, signal)
+    const again = { ...question, request: { ...request, tokensMax: Math.min(request.tokensMax, left) } }
+    const answered = await askOnce(deps, again, lost, signal)
     return { ...answered, tokens: answered.tokens + lost.tokens }
   }
 }

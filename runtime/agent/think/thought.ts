@@ -155,7 +155,8 @@ class UnderWay {
       )
     const messages = this.#messages()
     const asking = tokensOf(JSON.stringify([messages, tools]))
-    const left = tokensMax - this.#tokens - asking
+    const tokensLeft = tokensMax - this.#tokens
+    const left = tokensLeft - asking
     if (left <= 0)
       throw new ThinkError(
         'limit',
@@ -167,7 +168,8 @@ class UnderWay {
       tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
       ...{ schema, privacy: this.#privacy, priority, tokensMax: answerMax },
     }
-    const { turn, ...said } = await answerTo(this.#deps, { request, asking, deadlineMs }, this.#signal)
+    const question = { request, asking, tokensLeft, deadlineMs }
+    const { turn, ...said } = await answerTo(this.#deps, question, this.#signal)
     await this.#add({ kind: 'said', ...said, atMs: this.#deps.clock.nowMs() })
     await turn
   }

@@ -68,6 +68,19 @@ describe('a goal that says what is remembered [think-9]', () => {
     expect(await label('x'.repeat(60_000))).toBe('device')
   })
 
+  it('lets others go on while much is looked at, also what is too large or too small to be in it', async () => {
+    const letters = Array.from({ length: 6_000 }, () => 'ab')
+    for (let at = 0; at < 30; at += 1) remember(`large ${at}`, letters, 'device')
+    let rounds = 0
+    let running = setImmediate(function round() {
+      rounds += 1
+      running = setImmediate(round)
+    })
+    expect(await label(`What of this? ${pill}.`)).toBe('cloud')
+    clearImmediate(running)
+    expect(rounds).toBeGreaterThanOrEqual(25)
+  })
+
   it('holds values that are nested as deep as they may be', async () => {
     const depth = 16_000
     remember('deep', JSON.parse(`${'['.repeat(depth)}"${pill}"${']'.repeat(depth)}`), 'device')
