@@ -129,6 +129,7 @@ export class MemoryStore implements AsyncDisposable {
   readonly #sync: WalSync
   readonly #sql: Statements
   readonly #held = new Map<string, Held>()
+  readonly #closing = new AbortController()
 
   private constructor(db: DatabaseSync, path: string, sync: WalSync) {
     this.#db = db
@@ -151,6 +152,11 @@ export class MemoryStore implements AsyncDisposable {
     db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
     db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
     return { store: new MemoryStore(db, path, await WalSync.open(path)), recoveredFrom }
+  }
+
+  /** Aborts when it is closed: whoever waits to write here waits no longer. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
   }
 
   /** Resolves when everything written before this call is on the disk. */
@@ -336,6 +342,7 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error('the device is stopping'))
     if (!this.#db.isOpen) return
     await this.#sync.close()
     this.#db.close()

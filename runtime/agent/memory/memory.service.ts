@@ -112,7 +112,7 @@ function clearing({ clock, store }: MemoryServiceDeps): () => Promise<void> {
   const clear = async () => {
     const waitMs = nextMs - clock.monotonicMs()
     // Whoever asks meanwhile is covered, also where there is nothing to wait for.
-    await (waitMs > 0 ? sleep(clock, waitMs) : undefined)
+    await (waitMs > 0 ? sleep(clock, waitMs, store.closing) : undefined)
     next = undefined
     nextMs = clock.monotonicMs() + clearEveryMs
     store.clear()

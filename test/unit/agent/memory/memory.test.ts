@@ -9,7 +9,7 @@ import { memoryService } from '../../../../runtime/agent/memory/memory.service.t
 import { MemoryStore, memoryLimits } from '../../../../runtime/agent/memory/memory-store.ts'
 import type { Outcome } from '../../../../runtime/agent/service.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
-import { VirtualClock } from '../../../../runtime/base/clock.ts'
+import { type Cancel, type Clock, VirtualClock } from '../../../../runtime/base/clock.ts'
 
 let directory: string
 let store: MemoryStore
@@ -399,9 +399,10 @@ describe('forgetting', () => {
     expect(onDisk()).not.toContain('zebulon')
   })
 
-  it('clears the file once a minute at most, however often agents ask; nobody is answered before [memory-9]', async () => {
-    const service = memoryService({ clock, store })
-    const forget = async (id: number, about: string, signal = AbortSignal.timeout(20_000)) =>
+  /** One service for all that is asked of it. */
+  function forgetting(own: Clock) {
+    const service = memoryService({ clock: own, store })
+    return (id: number, about: string, signal = AbortSignal.timeout(20_000)) =>
       service.perform(
         {
           ...{ caller: { agent: 'one', token: 1 }, resumed: false, askedMs: 5, emit: () => true },
@@ -409,6 +410,10 @@ describe('forgetting', () => {
         },
         signal,
       )
+  }
+
+  it('clears the file once a minute at most, however often agents ask; nobody is answered before [memory-9]', async () => {
+    const forget = forgetting(clock)
     expect(await forget(700, 'Ana')).toMatchObject({ value: 0 })
     await given('memory.note', { text: 'zebulon sang', about: 'Ana' })
     const answered: number[] = []
@@ -424,5 +429,28 @@ describe('forgetting', () => {
     clock.advance(1_000)
     expect((await Promise.all(both)).map((one) => one.ok)).toEqual([true, true])
     expect(onDisk()).not.toContain('zebulon')
+  })
+
+  it('waits for the next clearing no longer than the file is open', async () => {
+    const timers = new Set<Cancel>()
+    class CountingClock extends VirtualClock {
+      override after(delayMs: number, fn: () => void): Cancel {
+        const cancel = super.after(delayMs, fn)
+        timers.add(cancel)
+        return () => {
+          timers.delete(cancel)
+          cancel()
+        }
+      }
+    }
+    const forget = forgetting(new CountingClock())
+    await forget(700, 'Ana')
+    const leaves = new AbortController()
+    const left = forget(701, 'Ana', leaves.signal)
+    await expect.poll(() => timers.size).toBe(1)
+    leaves.abort(new Error('the agent is stopped'))
+    await expect(left).rejects.toThrow('the agent is stopped')
+    await store[Symbol.asyncDispose]()
+    expect(timers.size).toBe(0)
   })
 })
