@@ -70,7 +70,7 @@ export interface AgentCallsDeps {
 }
 
 /** `gateway`: its HTTP address; large bundles are fetched from there and nowhere else. */
-export type AgentCallsConfig = Pick<DeviceConfig, 'gateway' | 'people' | 'stateDir'>
+export type AgentCallsConfig = Pick<DeviceConfig, 'agents' | 'gateway' | 'people' | 'stateDir'>
 
 type Run = Extract<AgentAsk, { ask: 'run' }>
 type Named = Extract<AgentAsk, { name: string }>
@@ -332,7 +332,7 @@ export class AgentCalls {
     const bundle = sealed(content, identity)
     const grants = printGrants(granted)
     const known = await agents.get()
-    const { record = false } = ask
+    const { record = this.#config.agents.record.all } = ask
     refuseNamesake(agents, { name: bundle.name })
     const what = { agent: bundle.name, program: bundle.hash, grants: JSON.parse(grants), record }
     await this.#inLine(`agent ${bundle.name}`, () =>
@@ -446,10 +446,9 @@ function fitting(lines: readonly { atMs: number; level: string; text: string }[]
 function asRpcError(error: unknown): unknown {
   if (error instanceof RpcError || !(error instanceof CodedError)) return error
   if (error instanceof PersonError) return new RpcError('forbidden', error.message, { cause: error })
-  if (error instanceof HttpError || error.retryable)
-    return new RpcError('unavailable', `the bundle could not be fetched: ${messageOf(error)}`, {
-      cause: error,
-    })
+  if (error instanceof HttpError)
+    return new RpcError('unavailable', `the bundle could not be fetched: ${error.message}`, { cause: error })
+  if (error.retryable) return new RpcError('unavailable', error.message, { cause: error })
   const code = error.name === 'AgentError' ? (error as AgentError).code : undefined
   return new RpcError(code === 'not-found' ? 'not-found' : 'bad-request', error.message, { cause: error })
 }

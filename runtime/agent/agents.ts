@@ -182,8 +182,8 @@ export class Agents implements AsyncDisposable {
   }
 
   /**
-   * Goes on where a stopped or failed agent was, or begins it anew where its program ended by an error; `here`: where it has been left on its way between two devices. Throws AgentError
-   * `not-found`, `state`; MoveError.
+   * Goes on where a stopped or failed agent was, or begins it anew where its program ended by an error; `here`: where it has been left
+   * on its way between two devices. Throws AgentError `not-found`, `state`; MoveError.
    */
   resume(name: string, { here = false }: { readonly here?: boolean | undefined } = {}): Promise<void> {
     if (here) return this.moves.seize(name)

@@ -32,7 +32,7 @@ const both = '[{"capability":"light.*:command"},{"capability":"lock.*:command"}]
 const proof = { by: 'Ada', pin: '2468' }
 
 /** A device that knows Ada, or nobody, and runs one agent. `recorded` is told before each line of the audit log. */
-async function device(policy?: { allow: string[] } | string, knowsAda = true) {
+async function device(policy?: { allow: string[] } | string, knowsAda = true, recordsAll = false) {
   const stateDir = mkdtempSync(join(tmpdir(), 'agent-calls-'))
   onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }))
   const identity = Identity.open('hub', stateDir)
@@ -40,7 +40,12 @@ async function device(policy?: { allow: string[] } | string, knowsAda = true) {
   const audit = new DeviceAudit(shared, stateDir)
   onTestFinished(() => audit[Symbol.asyncDispose]())
   const people = knowsAda ? [{ name: 'Ada', pin: await hashPassword('2468') }] : []
-  const config = loadDeviceConfig({ id: 'hub', stateDir, people, agents: policy ? { policy } : {} })
+  const config = loadDeviceConfig({
+    id: 'hub',
+    stateDir,
+    people,
+    agents: { ...(policy && { policy }), record: { all: recordsAll } },
+  })
   const models = { modelsFor: () => [], infer: () => Readable.from([]) }
   const services = [sleepService(shared)]
   const told = { publishApproval: () => {}, publishAgents: () => {} }
@@ -328,4 +333,18 @@ test('[names-1] an agent whose name another device’s has is not begun, and the
       { state: 'running', problem: expect.stringContaining('another agent called waiter runs on attic') },
     ],
   })
+})
+
+test('[agent-calls-3] it is on record whether what happens to an agent is recorded, also where that is so of all', async () => {
+  for (const recordsAll of [false, true]) {
+    const { entries } = await device(undefined, false, recordsAll)
+    expect(entries).toContainEqual(expect.objectContaining({ ask: 'run', record: recordsAll }))
+  }
+})
+
+test('what cannot be done now is told in words of its own', async () => {
+  const { agents, calls } = await device(undefined, false)
+  await agents[Symbol.asyncDispose]()
+  const told = { code: 'unavailable', message: 'the device is stopping' }
+  await expect(calls.answer({ ask: 'list' }, signal)).rejects.toMatchObject(told)
 })
