@@ -73,6 +73,8 @@ export interface SchedulerOptions {
 /** When work without a deadline is due after it was asked for: so much, and so many times what it costs. */
 const slackMs: Readonly<Record<Priority, number>> = { control: 100, interactive: 1_000, background: 10_000 }
 const stretch = 10
+/** No timer of Node's is longer than 24 days, and a debt may take longer to be paid. */
+const lookAgainMs = 3_600_000
 
 interface Entry extends Waiting {
   readonly task: string
@@ -287,7 +289,8 @@ export class Scheduler {
     const againMs = resource.waiting > 0 ? resource.lookAgainMs(nowMs) : undefined
     if (againMs === undefined) return
     // A hair later: a bucket that is full but for a rounding error would be looked at again and again.
-    const cancel = this.#clock.after(againMs - nowMs + 0.01, () => this.#pump(resource))
+    const waitMs = Math.min(lookAgainMs, againMs - nowMs + 0.01)
+    const cancel = this.#clock.after(waitMs, () => this.#pump(resource))
     this.#wakes.set(resource, cancel)
   }
 

@@ -301,3 +301,23 @@ test('[sched-16] who is lent urgency has at once what is left of a budget, where
     await large
   })
 })
+
+test('[sched-5] what is owed for longer than a timer of Node lasts is waited for all the same', async () => {
+  const delays: number[] = []
+  const clock = new (class extends VirtualClock {
+    override after(delayMs: number, fn: () => void) {
+      delays.push(delayMs)
+      return super.after(delayMs, fn)
+    }
+  })()
+  const perAgent = { rate: { max: 1, perMs: 60_000 } }
+  const tokens = { name: 'tokens', capacity: 200_000, refillMs: 60_000, queueMax: 8, perAgent }
+  const scheduler = new Scheduler(clock, { resources: [tokens] })
+  await clock.run(async () => {
+    const first = await scheduler.acquire('tokens', one('poet'), forever)
+    first.release(50_000)
+    const second = await scheduler.acquire('tokens', one('poet'), forever)
+    expect(second.waitedMs).toBeCloseTo(50_000 * 60_000, -2)
+  })
+  expect(Math.max(...delays)).toBeLessThan(2 ** 31)
+})
