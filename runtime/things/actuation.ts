@@ -298,7 +298,10 @@ export class Actuation {
     for (let attempts = 1; attempts <= attemptsMax; attempts++) {
       const leftMs = ttlMs - (this.#clock.monotonicMs() - startMs)
       if (leftMs <= 0) {
-        const tooOld = `the command was ${Math.round(ttlMs / 1000)} s old before it could be sent`
+        const tooOld =
+          ttlMs > 0
+            ? `the command was ${Math.round(ttlMs / 1000)} s old before it could be sent`
+            : 'the command was worth nothing any more when it came'
         return end('failed', attempts - 1, missed || tooOld)
       }
       if (signal.aborted) return end('failed', attempts - 1, whyEnded(signal))

@@ -195,6 +195,15 @@ describe('the asked device', () => {
     expect(registry.get('light.hall')?.telemetry.state).toBe('off')
   })
 
+  it('says so of a command that has no time left', async () => {
+    const { clock, take, said, registry } = await openAnswering()
+    take({ at: 2, ttlMs: 0 })
+    await pass(clock, 5_000)
+    const result = { outcome: 'failed', reason: 'the command was worth nothing any more when it came' }
+    expect(said.at(-1)).toMatchObject({ kind: 'over', result })
+    expect(registry.get('light.hall')?.telemetry.state).toBe('off')
+  })
+
   it('lets a thing go when nobody waits for the command any more [remote-12]', async () => {
     const { clock, scheduler, take, answering, session, registry } = await openAnswering()
     const hog = { agent: 'hog', priority: 'background' } as const
