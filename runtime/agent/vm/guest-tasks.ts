@@ -114,8 +114,11 @@ async function run(
     started[name] = attempt(name, graph[name] as Task)
     return started[name]
   })
+  // Of several failures it has the first in time.
+  const whole = Promise.all(all)
+  whole.catch(() => {})
   if (!failFast) await Promise.allSettled(all)
-  await Promise.all(all)
+  await whole
   return results
 }
 

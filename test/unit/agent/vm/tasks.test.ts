@@ -152,6 +152,15 @@ describe('what a task has under way through its own context', () => {
     expect(tasks.answer(2, 'heard')).toEqual({ ok: true, value: ['unavailable', 'not now'] })
   })
 
+  test('is thrown as it came: of two failures the one that was first, wherever it stands in the graph', async () => {
+    const throws = (name: string) =>
+      `${name}: { run: async (_, ctx) => { await ctx.memory.get('${name}'); throw new Error('${name}') } }`
+    using tasks = await tasksOf(`${throws('early')}, ${throws('late')}`, '{ failFast: false }')
+    tasks.begin()
+    expect(tasks.answer(2, 1)).toEqual([])
+    expect(tasks.answer(1, 1)).toEqual({ ok: true, value: [null, 'late'] })
+  })
+
   test('is given up when the try takes too long, and the next try has its own; its timer goes with a try that ended [vm-11]', async () => {
     using tasks = await tasksOf(
       `slow: { within: '2s', retry: { times: 1, wait: '1s' }, run: async (_, ctx) => [await ctx.memory.get('a'), await ctx.memory.get('b')] },
