@@ -79,7 +79,7 @@ async function askOnce(
     return { content, toolCalls, privacy, tokens, turn: hearing.turn }
   } catch (error) {
     const { stopped } = hearing
-    lost.tokens += await hearing.leave()
+    lost.tokens += await hearing.leave(error)
     throw stopped ?? error
   } finally {
     used(hearing.drawn)
@@ -195,14 +195,15 @@ class Hearing {
   }
 
   /**
-   * It came to nothing. What was asked counts where something was heard, and where nobody waits any more: the model has read it.
-   * Returns the tokens that count.
+   * It came to nothing. What was asked counts where something was heard, and where nobody waits any more: the model has read it. Where
+   * none may see it, it went nowhere. Returns the tokens that count.
    */
-  async leave(): Promise<number> {
+  async leave(error: unknown): Promise<number> {
     const { signal } = this
     const used = this.#soFar ?? { ...nothing, bytes: this.#drawn.bytes }
     const tokens = this.#soFar || signal.aborted ? this.#asking + used.tokens : 0
     if (tokens > 0) this.#bill(used, tokens)
+    else if (error instanceof InferError && error.code === 'refused') this.#drawn = { tokens: 0, bytes: 0 }
     // It waits for its turn no longer, and holds none.
     this.#stop.abort()
     await this.#turn

@@ -72,3 +72,20 @@ test('[think-5] a second try of a question has the tokens that the first one lef
   expect(second).toBe(first - asking - 100)
   expect(await asked(2 * asking + 100)).toEqual([asking + 100])
 })
+
+test('[think-5] what no model may see takes nothing of what all share', async () => {
+  const used: [string, number][] = []
+  const sharing: Sharing = {
+    ...unshared,
+    draw: async (budget) => (amount) => void used.push([budget, amount]),
+  }
+  const chat = () => Promise.reject(new InferError('refused', 'no language model may see that'))
+  const journal = { read: () => [], add: async () => {} }
+  const use = () => Promise.reject(new Error('there are no tools'))
+  const deps = { clock: new VirtualClock({ startMs: 0 }), chat, use, journal, sharing }
+  await expect(think(deps, goal, new AbortController().signal)).rejects.toMatchObject({ code: 'refused' })
+  expect(used).toEqual([
+    ['tokens', 0],
+    ['gateway', 0],
+  ])
+})
