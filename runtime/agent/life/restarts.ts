@@ -1,6 +1,6 @@
 /** Agents that failed and may begin anew: as often as was allowed in an hour, later each time [agents-7]. */
 import type { Cancel, Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { CodedError, messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { StoredAgent } from '../store/agent-store.ts'
@@ -32,9 +32,12 @@ export class Restarts implements Disposable {
     const delayMs = backoffMs(recent.length, delays, clock.random())
     log.info('an agent that failed begins anew', { agent: name, inMs: delayMs })
     const begin = () =>
-      anew(name, recent).catch((error) =>
-        log.error('an agent that failed does not begin anew', { agent: name, reason: messageOf(error) }),
-      )
+      anew(name, recent).catch((error) => {
+        log.error('an agent that failed does not begin anew', { agent: name, reason: messageOf(error) })
+        // A disk that is full has room again some day; who forgot it meanwhile does not want it.
+        const mayPass = error instanceof CodedError && error.retryable && !this.#over
+        if (mayPass && this.has(name)) this.#waiting.set(name, clock.after(delays.maxMs, begin))
+      })
     this.#waiting.set(name, clock.after(delayMs, begin))
     return true
   }

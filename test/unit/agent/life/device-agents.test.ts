@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -10,6 +10,8 @@ import { realClock, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
 import { loadDeviceConfig } from '../../../../runtime/config/config.ts'
+import type { Audit } from '../../../../runtime/observe/audit.ts'
+import type { AuditEntry } from '../../../../runtime/observe/audit-chain.ts'
 import { DeviceAudit } from '../../../../runtime/observe/device-audit.ts'
 import { SimulatedBroker, SimulatedBus } from '../board/simulated-broker.ts'
 
@@ -35,6 +37,44 @@ test('a device without agents opens nothing for them, one that had some opens th
     }
     await using second = await DeviceAgents.open(deps, config, signal)
     expect((await second.known())?.list()).toEqual([])
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true })
+  }
+})
+
+test('a policy that cannot be put on record does not hold: what is shown is the one that does [policy-3]', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'ganglion-agents-'))
+  try {
+    const { signal } = new AbortController()
+    const models: ChatModels = { modelsFor: () => [], infer: () => Readable.from([]) }
+    const identity = Identity.open('hub', mkdtempSync(join(stateDir, 'key-')))
+    await using audit = new DeviceAudit({ clock: realClock, log: silentLog, identity }, stateDir)
+    let full = false
+    const append = (log: Audit) => (entry: AuditEntry) => {
+      if (full) throw new Error('the audit log cannot be written')
+      log.append(entry)
+    }
+    const filling = async () =>
+      new Proxy(await audit.get(), {
+        get(log, property) {
+          const value = property === 'append' ? append(log) : Reflect.get(log, property, log)
+          return typeof value === 'function' ? value.bind(log) : value
+        },
+      })
+    const told = { publishApproval: () => {}, publishAgents: () => {} }
+    const shared = { clock: realClock, log: silentLog, identity, audit: { get: filling } }
+    const policy = join(stateDir, 'policy.yaml')
+    writeFileSync(policy, "never: ['lock.*:command']")
+    const config = loadDeviceConfig({ id: 'hub', stateDir, agents: { policy } })
+    await using agents = await DeviceAgents.open({ ...shared, ...told, services: [], models }, config, signal)
+    await agents.get()
+    writeFileSync(policy, 'never: []')
+    full = true
+    await expect(agents.readPolicy()).rejects.toThrow('cannot be written')
+    expect(agents.policy.never).toHaveLength(1)
+    full = false
+    await agents.readPolicy()
+    expect(agents.policy.never).toEqual([])
   } finally {
     rmSync(stateDir, { recursive: true, force: true })
   }
