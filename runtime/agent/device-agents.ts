@@ -134,7 +134,7 @@ export class DeviceAgents implements AsyncDisposable {
     return this.#policy
   }
 
-  /** Reads the policy's file anew; says against how many agents it was held. Throws UsageError, and then the old one holds. */
+  /** Reads the policy's file anew; says against how many agents it was held. Throws UsageError, or where it cannot be recorded: the old one holds. */
   async readPolicy(): Promise<number> {
     const { policy } = this.#config.agents
     if (typeof policy !== 'string')
@@ -143,10 +143,11 @@ export class DeviceAgents implements AsyncDisposable {
           ? 'the policy of this device is in its configuration, which is read when it starts'
           : 'this device has no policy: device.agents.policy names its file',
       )
-    this.#policy = readPolicy(policy)
+    const next = readPolicy(policy)
     const agents = await this.known()
-    if (!agents || !this.#permissions) return 0
-    this.#permissions.permissions.policy = this.#policy
+    if (this.#permissions) this.#permissions.permissions.policy = next
+    this.#policy = next
+    if (!agents) return 0
     const all = agents.list()
     for (const { name } of all) agents.reconsider(name)
     this.#told?.changed()
