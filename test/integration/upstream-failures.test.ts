@@ -372,6 +372,19 @@ describe("[serving-9] a server with OpenAI's API", () => {
     expect([chunks.length, error]).toEqual([2, undefined])
   })
 
+  test('whose stream leaves it at the ends of its choices is well, where all that were asked for have come', async () => {
+    const last = { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }
+    const backend = await chatsAs((to) => wholeStream(to, [delta, last]))
+    const one = await ask(backend, chatRequest())
+    expect([one.chunks.length, one.chunks.at(-1)?.final, one.error]).toEqual([3, true, undefined])
+    const body = { stream: true, n: 2, messages: [{ role: 'user', content: 'hi' }] }
+    const two = await ask(backend, {
+      ...chatRequest(),
+      inputs: [textTensor('request', JSON.stringify(body))],
+    })
+    expect([two.chunks.length, two.error?.code]).toEqual([2, 'engine-lost'])
+  })
+
   test.each<[string, Inference, string, RegExp]>([
     [
       'wants to be paid',

@@ -90,7 +90,7 @@ class OpenAiProtocol implements Protocol {
     const strictly = streams && request.parameters?.[wholeToo] !== true
     const answered = await this.#post(sending, path, sent, strictly ? eventStream : noPage)
     if (streams && (strictly || eventStream.test(answered.header('content-type') ?? ''))) {
-      yield* this.#events(request, answered)
+      yield* this.#events(request, answered, typeof body['n'] === 'number' ? body['n'] : 1)
       return
     }
     const answer = await wholeOf(answered.chunks)
@@ -162,12 +162,16 @@ class OpenAiProtocol implements Protocol {
   }
 
   /**
-   * One chunk an event. A stream that ends without its end, or with an error, is none; that a choice has its `finish_reason` is an end
-   * too, which some servers leave it at.
+   * One chunk an event. A stream that ends without its end, or with an error, is none; that all `asked` choices have their
+   * `finish_reason` is an end too, which some servers leave it at.
    */
-  async *#events({ id }: InferRequest, { chunks }: Streamed): AsyncGenerator<InferChunk, void, undefined> {
+  async *#events(
+    { id }: InferRequest,
+    { chunks }: Streamed,
+    asked = 1,
+  ): AsyncGenerator<InferChunk, void, undefined> {
     const server = this.#upstream
-    const choices = new Choices()
+    const choices = new Choices(asked)
     for await (const data of serverSentEvents(chunks)) {
       if (data === '[DONE]') return yield { id, final: true, outputs: [] }
       const event = recordIn(Buffer.from(data))
@@ -208,13 +212,18 @@ function servedModel({ name, task = 'chat', idempotent, cacheS, price }: Upstrea
   }
 }
 
-/** Which choices of a streamed chat have begun, and said their end. */
+/** Which choices of a streamed chat have begun, and said their end; one that was asked for may not have begun. */
 class Choices {
+  readonly #asked: number
   readonly #begun = new Set<unknown>()
   readonly #ended = new Set<unknown>()
 
+  constructor(asked: number) {
+    this.#asked = asked
+  }
+
   get ended(): boolean {
-    return this.#begun.size > 0 && this.#ended.size === this.#begun.size
+    return this.#ended.size >= Math.max(1, this.#asked, this.#begun.size)
   }
 
   hear({ choices }: Readonly<Record<string, unknown>>): void {
