@@ -446,6 +446,27 @@ describe('a copy', () => {
     expect(await states(hub)).toEqual(['traveller running'])
   }, 60_000)
 
+  test('that was begun is told of until its own device has heard it, whatever a third one says [move-4]', async () => {
+    const [hub, cellar, attic] = await three()
+    await copied([hub, cellar], ['cellar'])
+    const id = (await hub.device.agents()).moves.copies.all()[0]?.id ?? ''
+    await hub.die()
+    await cellar.device.mover.begin('traveller')
+    const phase = async () => (await cellar.device.agents()).moves.move(id)?.phase
+    expect(await phase()).toBe('seized')
+    const peer = stack.use(await Peer.connect(broker.url, []))
+    for (const kind of ['let-go', 'dropped'])
+      await peer.say(
+        'ganglion/site/move/cellar/attic',
+        seal(attic.site.identity, 'move', { kind, to: 'cellar', id }),
+      )
+    // What is answered last was heard last.
+    expect(await attic.device.mover.isThere('cellar')).toBe(true)
+    expect(await phase()).toBe('seized')
+    const back = await opened('hub')
+    await until('it gives way', async () => (await states(back))[0] === 'traveller ended')
+  })
+
   test('that another says to have begun, or that never was, ends nothing [move-4]', async () => {
     const [hub, cellar, attic] = await three()
     await copied([hub, cellar], ['cellar'])

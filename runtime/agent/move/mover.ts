@@ -191,10 +191,12 @@ export class Mover implements AsyncDisposable {
     const { lineage, token } = body
     const isShown: IsShown = (owner, agent) => this.#isShown(owner, agent, from, body)
     if (from === signer.device) {
-      if (!this.#retained.has(id)) this.#later(() => this.#clearOver(topic, id))
+      if (!this.#retained.has(id)) this.#soonOrNever(() => this.#clearOver(topic, id))
     } else if (to === signer.device) this.#hear(from, body)
     else if (lineage !== undefined)
-      this.#later(async () => (await this.#deps.known())?.elsewhere(to, from, { lineage, token }, isShown))
+      this.#soonOrNever(async () =>
+        (await this.#deps.known())?.elsewhere(to, from, { lineage, token }, isShown),
+      )
     return undefined
   }
 
@@ -208,11 +210,12 @@ export class Mover implements AsyncDisposable {
     if (this.#answers.take(from, body)) return
     if (body.kind === 'ask' && !this.#taking.accepts(from, body)) return
     if (body.kind === 'chunk' && this.#taking.piece(from, body)) return
-    this.#doLater(from, body)
+    this.#soonOrNever(() => this.#do(from, body))
   }
 
-  #doLater(from: string, body: MoveBody): void {
-    if (this.#queued < queuedMax) this.#later(() => this.#do(from, body))
+  /** What others say, as long as few of it wait. */
+  #soonOrNever(work: () => Promise<void>): void {
+    if (this.#queued < queuedMax) this.#later(work)
   }
 
   /** One word after the other. */
@@ -235,7 +238,9 @@ export class Mover implements AsyncDisposable {
     // What others build on must be so for good: of agents that cannot be read nobody knows.
     const moves = forGood.has(body.kind) ? await this.#deps.open() : await this.#deps.known()
     const move = moves?.move(id)
-    const phase = move?.peer === from ? move.phase : undefined
+    // Ids of others' moves can be read in the topics of what the broker keeps.
+    if (move && move.peer !== from) return
+    const phase = move?.phase
     // Whatever is said is said of what is so after it was done: a person may have been quicker.
     const now = () => (phase === undefined ? undefined : moves?.move(id))
     const say = async (word: Word) => {

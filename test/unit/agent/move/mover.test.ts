@@ -50,6 +50,46 @@ test('words that wait for a slow disk are bounded: what is left out is said agai
   rmSync(directory, { recursive: true })
 })
 
+test('so are those that the broker keeps [move-5]', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'mover-'))
+  const clock = new VirtualClock()
+  const broker = new SimulatedBroker(clock, { loss: 0, twice: 0, delayMsMax: 1 })
+  const [own, eve] = ['attic', 'eve'].map((name) => Identity.open(name, join(directory, name))) as [
+    Identity,
+    Identity,
+  ]
+  own.trust('eve', eve.publicKey)
+  const [bus, evesBus] = [new SimulatedBus(broker), new SimulatedBus(broker)]
+  const disk = Promise.withResolvers<undefined>()
+  let looks = 0
+  const known = () => {
+    looks += 1
+    return disk.promise
+  }
+  const mover = await Mover.open(
+    {
+      ...{ clock, log: silentLog, bus, signer: own, lacks: () => undefined },
+      ...{ open: () => Promise.reject(new Error('not asked for')), known, record: async () => {} },
+      accepts: { acceptFrom: ['eve'], keepsFor: [], proven: false },
+    },
+    new AbortController().signal,
+  )
+  for (let n = 0; n < 600; n += 1) {
+    const word = { kind: 'seized', to: 'hub', id: `i${n}`, token: 1, lineage: 'a' }
+    await evesBus.publish(evesBus.topics.move('hub', 'eve', `i${n}`), seal(eve, 'move', word))
+  }
+  clock.advance(10)
+  disk.resolve(undefined)
+  for (let turn = 0; turn < 20; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.advance(10)
+  }
+  expect(looks).toBeGreaterThan(200)
+  expect(looks).toBeLessThan(300)
+  await mover[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})
+
 test('a device whose agents cannot be read lets go of nothing, and says of nothing that it is gone [move-13]', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'mover-'))
   const clock = new VirtualClock()
