@@ -14,7 +14,7 @@ import type { Sharing } from '../../runtime/agent/service.ts'
 import { chatBy } from '../../runtime/agent/think/chat.ts'
 import { type Entry, type Goal, think } from '../../runtime/agent/think/thought.ts'
 import { toolsOf } from '../../runtime/agent/think/tools.ts'
-import { realClock } from '../../runtime/base/clock.ts'
+import { type Clock, realClock, VirtualClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { events, json } from '../fixtures/scripted-upstream.ts'
 import { until } from './broker-raw.ts'
@@ -53,19 +53,20 @@ const begins =
 const hungUp = (times = 1) => until('the server is hung up on', () => thinking.upstream.hungUp >= times)
 
 interface Asking {
+  readonly clock?: Clock
   readonly signal?: AbortSignal
   readonly sharing?: Partial<Sharing>
   readonly goal?: Partial<Goal>
 }
 /** One thought, what it kept and what it spent. */
-function asking({ signal = new AbortController().signal, sharing, goal }: Asking = {}) {
+function asking({ clock = realClock, signal = new AbortController().signal, sharing, goal }: Asking = {}) {
   const entries: Entry[] = []
   const spent: Charge[] = []
   const tools = toolsOf(['light.*:read'])
   if (typeof tools === 'string') throw new Error(tools)
   const thought = think(
     {
-      clock: realClock,
+      clock,
       chat: chatBy(thinking.router),
       journal: { read: () => [], add: async (_step, entry) => void entries.push(entry) },
       use: async () => ({ ok: true, value: ['light.hall'], privacy: 'site' }),
@@ -78,10 +79,10 @@ function asking({ signal = new AbortController().signal, sharing, goal }: Asking
     },
     {
       ...{ goal: 'Is all well?', tools: tools.tools, schema: undefined, privacy: 'site' },
-      ...{ priority: 'background', tokensMax: 16_000, stepsMax: 8, deadlineMs: realClock.nowMs() + 30_000 },
+      ...{ priority: 'background', tokensMax: 16_000, stepsMax: 8, deadlineMs: clock.nowMs() + 30_000 },
       ...goal,
     },
-    signal ?? new AbortController().signal,
+    signal,
   )
   thought.catch(() => {})
   const sum = (what: keyof Charge) => spent.reduce((all, one) => all + (one[what] ?? 0), 0)
@@ -260,8 +261,11 @@ describe('between two pieces a thought is stopped, as far as the server [think-5
   })
 
   it('by its deadline, when the stream stalls', async () => {
+    const clock = new VirtualClock()
     thinking.script = [begins(text('All '), text('well'))]
-    const { thought, sum } = asking({ goal: { deadlineMs: realClock.nowMs() + 1_500 } })
+    const { thought, sum } = asking({ clock })
+    await until('it is heard', () => sum('tokens') === 2)
+    clock.advance(30_000)
     await expect(thought).rejects.toMatchObject({ code: 'timeout' })
     await hungUp()
     expect(sum('tokens')).toBeGreaterThan(100)
