@@ -7,7 +7,7 @@
  * in another session than before, it is said as one that may have been carried out.
  */
 import type { Cancel, Clock } from '../../base/clock.ts'
-import type { CommandOnce, RemoteCommandBody } from '../../wire/remote-command.ts'
+import { type CommandOnce, type RemoteCommandBody, remoteCommandLimits } from '../../wire/remote-command.ts'
 import type { Unaddressed } from './answering.ts'
 
 type Ask = Extract<RemoteCommandBody, { kind: 'ask' }>
@@ -152,7 +152,9 @@ export class Asking implements Disposable {
     if (session !== '') pending.session = session
     pending.at = this.#next(device)
     const passedMs = clock.monotonicMs() - pending.startMs
-    const left = (isWorthIt?.() ?? true) ? Math.max(0, ttlMs - passedMs) : 0
+    // Who may wait longer says it again, with what is left then.
+    const leftMs = Math.min(remoteCommandLimits.ttlMsMax, Math.max(0, ttlMs - passedMs))
+    const left = (isWorthIt?.() ?? true) ? leftMs : 0
     const { resumed, at } = pending
     say(device, { kind: 'ask', ...request, ...(lease && { lease }), at, session, ttlMs: left, resumed })
     pending.timer()

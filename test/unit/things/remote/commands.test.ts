@@ -247,6 +247,12 @@ describe('who asks', () => {
     expect(await result).toMatchObject({ outcome: 'unavailable' })
   })
 
+  it('says no longer a time than the asked device takes, however long its agent would wait', async () => {
+    const { asking, request, said } = open()
+    void asking.command({ ...request, ttlMs: 3_600_000 }, forever)
+    expect(v.parse(remoteCommandBody, { ...said[0], to: 'hub' })).toMatchObject({ ttlMs: 600_000 })
+  })
+
   it('asks for nothing more under a lease that is gone, and waits for what was begun [lease-13]', async () => {
     const { clock, asking, request, said } = open()
     let isWorthIt = true
