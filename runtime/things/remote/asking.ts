@@ -152,7 +152,7 @@ export class Asking implements Disposable {
     if (session !== '') pending.session = session
     pending.at = this.#next(device)
     const passedMs = clock.monotonicMs() - pending.startMs
-    // Who may wait longer says it again, with what is left then.
+    // It takes no more: beyond that it tells how it ended.
     const leftMs = Math.min(remoteCommandLimits.ttlMsMax, Math.max(0, ttlMs - passedMs))
     const left = (isWorthIt?.() ?? true) ? leftMs : 0
     const { resumed, at } = pending
