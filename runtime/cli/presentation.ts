@@ -54,7 +54,7 @@ export async function present(running: Running, terminal: Terminal, signal: Abor
       terminal.error(`the hub runs, but: ${messageOf(error)}`)
     }
   } else for (const device of devices) line('running', entitiesOf(device))
-  const there = (running.agents ?? []).filter(({ did, why }) => did === 'begun' || why !== 'removed')
+  const there = (running.agents ?? []).filter(({ did, why }) => did !== 'failed' && why !== 'removed')
   if (running.agents) await presentAgents(running.agents, terminal)
   if (devices.length === 1) tryNext(terminal)
   else tryTogether(devices, there, terminal)
