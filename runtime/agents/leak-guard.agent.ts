@@ -44,6 +44,8 @@ interface Sensor {
   ran: boolean
   /** Wet for a reason that people know, until it is dry again. */
   known: boolean
+  /** Wet while the meter told that no water runs that should not, until it is dry again. */
+  metered: boolean
   changes: readonly number[]
 }
 
@@ -151,7 +153,9 @@ async function attend(ctx: Context, water: Water, to: 'wet' | 'runs'): Promise<v
 function tell(ctx: Context, { sensors, told }: Water, nowMs: number): void {
   for (const [id, sensor] of sensors) {
     if (!isWet(sensor, nowMs)) told.delete(id)
-    else if (!told.has(id) && isLong(sensor, nowMs)) {
+    else if (isLong(sensor, nowMs)) {
+      sensor.metered = true
+      if (told.has(id)) continue
       told.add(id)
       say(ctx, id, `${id} is wet, but no water runs that should not: please look`)
     }
@@ -172,13 +176,13 @@ function tellOfMeter(ctx: Context, { flow, heardMeter, told }: Water): void {
 }
 
 /** Why the water must be closed; undefined: it need not. */
-function leak({ sensors, valves, flow, runsSinceMs, told }: Water, nowMs: number): string | undefined {
+function leak({ sensors, valves, flow, runsSinceMs }: Water, nowMs: number): string | undefined {
   const wet = [...sensors].filter(([, sensor]) => isWet(sensor, nowMs) && isLong(sensor, nowMs))
   const names = wet.map(([id]) => id).join(' and ')
   const ranMs = runsSinceMs === undefined ? 0 : nowMs - runsSinceMs
   if (wet.length > 1) return `${names} are wet`
   // A meter that says nothing is not one that says that nothing runs. Of one that was wet before, it had said so.
-  if (flow === undefined && wet.some(([id]) => !told.has(id)))
+  if (flow === undefined && wet.some(([, { metered }]) => !metered))
     return `${names} is wet, and nothing tells whether water runs`
   if (runsSinceMs !== undefined && wet.some(([, { ran, wetMs = 0 }]) => ran && runsSinceMs <= wetMs))
     return `${names} got wet while water ran, and it still runs`
@@ -214,12 +218,11 @@ function note(water: Water, { entity, state, attributes, tsMs }: Telemetry): voi
   const changed = before?.state !== state
   const changes = before?.changes.filter((atMs) => atMs > nowMs - rules.flapMs) ?? []
   const wetMs = state === 'on' ? (before?.wetMs ?? nowMs) : undefined
-  // What was said of it when it was wet is of another time.
-  if (state === 'off') water.told.delete(entity)
   water.sensors.set(entity, {
     ...{ state, wetMs, heardMs: tsMs, changes: changed && before ? [...changes, nowMs] : changes },
     ran: before?.wetMs === undefined ? water.runsSinceMs !== undefined : before.ran,
     known: wetMs !== undefined && (before?.known ?? false),
+    metered: wetMs !== undefined && (before?.metered ?? false),
   })
 }
 
