@@ -244,7 +244,12 @@ export class Calling implements Disposable {
 const late = (to: string) => failed('timeout', `${to} did not answer in time`)
 /** What no agent's key begins with. */
 const hostKey = 'host:'
-/** Who answers for a call: names of agents elsewhere, and of subjects, are whatever another device says. */
-const askerOf = (from: string) =>
-  from.startsWith('decide:') ? 'joint decisions' : from.slice(from.indexOf('@') + 1)
+/**
+ * Who answers for a call: names of agents elsewhere, and of subjects, are whatever another device says. No agent here is called `@…`,
+ * as a device may be called like one.
+ */
+function askerOf(from: string): string {
+  if (from.startsWith('decide:')) return 'joint decisions'
+  return from.includes('@') ? from.slice(from.indexOf('@')) : from
+}
 const isOfHost = ({ key }: Pick<Waiting, 'key'>) => key.startsWith(hostKey)

@@ -350,6 +350,22 @@ describe('a call to an agent of another device', () => {
     expect(code(await settled(outcome, 5_000))).toBe('timeout')
   })
 
+  it('[calling-2] takes no places of an agent here that is called like the other device', async () => {
+    const outcomes = Array.from({ length: 16 }, (_, n) => call(n + 1))
+    await pass(50)
+    const last = call(17)
+    const own = bob.perform(
+      'ana',
+      'call',
+      { agent: 'keeper', message: 1, deadlineMs: beganMs + 5_000 },
+      1,
+      beganMs,
+    )
+    expect(code(await settled(last, 2_000))).toBe('limit')
+    expect(code(await settled(own.outcome, 6_000))).toBe('timeout')
+    expect(outcomes).toHaveLength(16)
+  })
+
   it('[calling-8] calls of two hours of some devices leave room for those of others', () => {
     const ended = new EndedCalls(clock)
     const untilMs = clock.nowMs() + 7_200_000
