@@ -2,11 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Leases } from '../../runtime/agent/leader/leases.ts'
 import { ownerIsThere } from '../../runtime/agent/move/owner-lease.ts'
 import { Replicator, type ReplicatorOptions } from '../../runtime/agent/move/replicate.ts'
 import { TakeOver } from '../../runtime/agent/move/take-over.ts'
+import { StoreFile } from '../../runtime/agent/store/store-file.ts'
 import { seal, signedBytes } from '../../runtime/agent/together/envelope.ts'
 import { realClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
@@ -344,6 +345,11 @@ describe('an agent of which another device keeps copies', () => {
     expect([...files('cellar'), ...files('attic')]).toContain(true)
     await attic.die()
 
+    // The file is made anew where something went, and once: the device does nothing else meanwhile.
+    const clears = vi.spyOn(StoreFile.prototype, 'clearAway')
+    expect(await (await cellar.device.agents()).moves.copies.forget('Nobody', async () => 0)).toBe(0)
+    expect(clears).not.toHaveBeenCalled()
+    clears.mockRestore()
     // Each device that is there, at once.
     expect(await (await cellar.device.agents()).moves.copies.forget('Ada', async () => 0)).toBe(1)
     expect(files('cellar')).toEqual([false, false])

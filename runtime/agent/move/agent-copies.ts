@@ -39,6 +39,8 @@ export class AgentCopies {
   readonly #unbegun = new Set<string>()
   /** How often somebody was forgotten: other devices are to have what is left. */
   #forgets = 0
+  /** What was erased may still be found in the file. */
+  #unclear = false
 
   constructor(deps: MovesDeps) {
     this.#deps = deps
@@ -115,9 +117,13 @@ export class AgentCopies {
         const luggage = store.moves.luggage(agent)
         if (!luggage) return
         const { bytes, erased } = belongings.without(agent, luggage, person)
+        if (Buffer.compare(bytes, luggage) === 0) return
         store.moves.repack(agent, bytes)
+        this.#unclear = true
         all += erased
       })
+    if (this.#unclear) store.moves.clearAway()
+    this.#unclear = false
     await store.durable()
     // What is unpacked meanwhile was looked at; a copy that is made before this is over is made once more.
     all += await own()

@@ -249,9 +249,13 @@ export class MoveStore {
     return this.#file.all('SELECT agent FROM luggage ORDER BY agent').map(({ agent }) => String(agent))
   }
 
-  /** In place of what it took along. Throws StoreError. */
+  /** In place of what it took along; what that was is in the file until `clearAway`. Throws StoreError. */
   repack(agent: string, bytes: Uint8Array): void {
     this.#file.transaction(() => this.#file.run('UPDATE luggage SET bytes = ? WHERE agent = ?', bytes, agent))
+  }
+
+  /** Holds the control loop up: once for all that was packed anew. Throws StoreError. */
+  clearAway(): void {
     this.#file.clearAway()
   }
 
