@@ -17,6 +17,7 @@ describe('what waits for a person', () => {
   let people: string[] | undefined
   let lines: object[] = []
   let listed: { grants: unknown; moreGrants: unknown }[] | undefined
+  let may: object | undefined
   let answers: (call: Call) => Answer
 
   const agent = (name: string, changes: object = {}) => ({
@@ -49,6 +50,7 @@ describe('what waits for a person', () => {
       if (method === 'agent' && ask === 'approvals' && people) return { result: { approvals: [], people } }
       if (method === 'agent' && ask === 'approve') return answers(call)
       if (method === 'agent' && ask === 'logs') return { result: { lines } }
+      if (method === 'agent' && ask === 'grants' && may) return { result: may }
       if (method === 'agent' && ask === 'list' && listed) {
         const agents = listed.map(({ grants: _, moreGrants: __, ...view }) => view)
         return { result: { agents, more: false } }
@@ -207,6 +209,11 @@ describe('what waits for a person', () => {
     const name = `a${'-long'.repeat(12)}er0`
     const evil = `<img src=x onerror="document.title=1"> \u202Eyes\u202C \u0007\u0000 ${'W'.repeat(200)}`
     lines = [{ atMs: Date.now(), level: 'info', text: evil }]
+    const lock = { capability: 'lock.*:command', words: 'lock and unlock locks', allow: '[]' }
+    may = {
+      ...{ name, wants: '[]', grants: '[]', priority: 'background' },
+      lines: [{ ...lock, words: `${lock.words} (state \u202E"dekcol")` }],
+    }
     await tell(
       [
         asks('g1', { agent: name, kind: 'question', words: evil, choices: ['W'.repeat(40), '\u202Eon'] }),
@@ -225,6 +232,7 @@ describe('what waits for a person', () => {
     const card = agentOf(page, name)
     for (const closed of ['May do 1 thing', 'What it said lately']) await card.getByText(closed).click()
     await card.locator('.agent-log li').waitFor()
+    await card.getByText('It asks for this too').waitFor()
     await card.getByRole('button', { name: 'Remove' }).click()
     await card.getByText('It cannot be undone').waitFor()
     await page.getByLabel('PIN').first().waitFor()

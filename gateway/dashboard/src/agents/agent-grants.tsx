@@ -5,6 +5,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { AgentMay } from '../../../../runtime/wire/agents.ts'
 import { api, type Said } from '../api.ts'
+import { plain } from '../plain-text.ts'
 import type { AgentNow } from '../state/agents.ts'
 import { announce } from '../state/announce.ts'
 import { useKeptFocus } from '../ui/kept-focus.ts'
@@ -50,7 +51,11 @@ function Grants({ agent, device, online }: AgentGrantsProps) {
       element.querySelector<HTMLElement>(`[data-capability="${CSS.escape(pressed.current)}"] button`) ??
       element.closest('details')?.querySelector('summary'),
   )
-  const told = ({ lines }: AgentMay) => setShown(lines ? { kind: 'told', lines } : { kind: 'asking' })
+  const told = ({ lines }: AgentMay) => {
+    // What it asks for may name values, which are its own words. What is sent back is as it came.
+    const shown = lines?.map((line) => ({ ...line, words: plain(line.words) }))
+    setShown(shown ? { kind: 'told', lines: shown } : { kind: 'asking' })
+  }
   const now = grants.join('\n')
   // Asked again when the device tells of other grants.
   useEffect(() => {
