@@ -371,8 +371,10 @@ export class AgentCalls {
 function refuseNamesake(agents: DeviceAgents, agent: { readonly name: string; readonly startedMs?: number }) {
   const device = agents.namesake(agent)
   if (device === undefined) return
-  const line = `an agent called ${agent.name} runs on ${device}, and a home has one of a name`
-  throw new RpcError('bad-request', `${line}: stop that one, or run this one under another name with --as`)
+  const line = `an agent called ${agent.name} runs on ${device}, and a home has one of a name: stop that one`
+  // What was begun keeps its name.
+  const hint = agent.startedMs === undefined ? ', or run this one under another name with --as' : ' first'
+  throw new RpcError('bad-request', `${line}${hint}`)
 }
 
 /** What it asks for, and may be granted. To be served before people is never part of "all": it is named. */

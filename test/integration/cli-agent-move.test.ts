@@ -92,3 +92,29 @@ export default agent({ name: 'opener', wants: ['infer:person-detector'], run: (c
   })
   expect(await on(from)).toMatchObject([{ name: 'opener', state: 'running' }])
 }, 60_000)
+
+const asker = `import { agent } from 'ganglion'
+export default agent({ name: 'asker', wants: ['ask'], run: (ctx) => ctx.ask('Is it cold?', { choices: ['yes', 'no'] }) })`
+
+test('what waits for a person is found on whichever device it waits', async () => {
+  const all = await devices()
+  const last =
+    all
+      .map(({ id }) => id)
+      .sort()
+      .at(-1) ?? ''
+  const began = agent('run', written('asker.ts', asker), '--grant', 'all', '--device', last)
+  expect(began.status, began.stderr).toBe(0)
+  const waiting = (): { id: string; agent: string; device: string }[] =>
+    JSON.parse(hub.run('approvals', '--json').stdout).approvals.filter(
+      (one: { agent: string }) => one.agent === 'asker',
+    )
+  await until('a question', () => waiting().length === 1)
+  const [question] = waiting()
+  expect(question?.device).toBe(last)
+  expect(hub.run('approvals').stdout).toContain(`${question?.id}  asker on ${last} asks: Is it cold?`)
+  const unknown = hub.run('approve', '0123456789abcdef0123', 'yes')
+  expect(unknown.stderr).toContain('nothing of the id 0123456789abcdef0123 waits for an answer on')
+  expect(unknown.status).toBe(2)
+  expect(hub.run('approve', question?.id ?? '', 'yes').stdout).toBe('asker was told yes: Is it cold?\n')
+})

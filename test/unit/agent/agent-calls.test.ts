@@ -322,7 +322,7 @@ test('[names-1] an agent whose name another device’s has is not begun, and the
     'an agent called waiter runs on attic, and a home has one of a name: stop that one, or run this one under another name with --as'
   const begun = { ask: 'run', bundle: await text(source), grants: both }
   await expect(calls.answer(begun, signal)).rejects.toThrow(line)
-  await expect(calls.answer({ ask: 'resume', name: 'waiter' }, signal)).rejects.toThrow(line)
+  await expect(calls.answer({ ask: 'resume', name: 'waiter' }, signal)).rejects.toThrow('stop that one first')
   expect(entries).toHaveLength(before)
   atticHas()
   await calls.answer({ ask: 'resume', name: 'waiter' }, signal)
