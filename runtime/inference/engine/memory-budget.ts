@@ -56,8 +56,12 @@ export function worth(resident: Resident, nowMs: number): number {
   return (resident.uses.at(nowMs) * Math.max(resident.reloadMs, least)) / Math.max(resident.memoryMb, least)
 }
 
+/** Added from the smallest up: a sum of floats is another one in another order. */
 export function megabytesOf(residents: readonly Resident[]): number {
-  return residents.reduce((sum, { memoryMb }) => sum + memoryMb, 0)
+  return residents
+    .map(({ memoryMb }) => memoryMb)
+    .sort((a, b) => a - b)
+    .reduce((sum, mb) => sum + mb, 0)
 }
 
 /** What must go so that `neededMb` more stays within the budget; 0 asks only for what is over it. */

@@ -90,6 +90,14 @@ test('[engine-9] the same question has the same answer, in whatever order models
   )
 })
 
+test('[engine-9] models that fill the budget to the last bit are as much in any order', () => {
+  const sizes = [99.99999999999972, 99.9999999999998, 99.99999999999984, 99.99999999999969]
+  const full = sizes.map((memoryMb, at) => resident(`model-${at}`, { memoryMb }))
+  const budget = megabytesOf(full)
+  for (const first of full)
+    expect(megabytesOf([first, ...full.filter((other) => other !== first)])).toBe(budget)
+})
+
 function hash(text: string, seed: number): number {
   return [...text].reduce((sum, letter) => Math.imul(sum ^ (letter.codePointAt(0) ?? 0), 16777619), seed)
 }
