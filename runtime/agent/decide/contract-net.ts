@@ -122,9 +122,11 @@ export class ContractNet extends Process<Open> {
       })
       return
     }
-    if (!report && nowMs < untilMs && this.passed(nowMs) < tellsAt) return
+    // Of a device that was found out no report counts.
+    const lied = this.words.liars.includes(to)
+    if (!report && !lied && nowMs < untilMs && this.passed(nowMs) < tellsAt) return
     this.#passedOver.add(to)
-    this.note(report ? `${to} reported that it failed` : `${to} was awarded it and vanished`)
+    if (!lied) this.note(report ? `${to} reported that it failed` : `${to} was awarded it and vanished`)
     this.#next(nowMs)
   }
 

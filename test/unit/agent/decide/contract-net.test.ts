@@ -62,6 +62,19 @@ describe('a contract net', () => {
     ])
   })
 
+  test('waits for no winner that said two different things, and awards the next at once [decide-12]', () => {
+    const world = workers({ d03: 'done' }, { liars: ['d02'] })
+    offer(world, [undefined, undefined, undefined, 5])
+    world.say('d02', { kind: 'offer', id: 'c1', cost: 1 })
+    world.run(500)
+    expect(world.processes.get('d00')?.outcome).toBeUndefined()
+    world.say('d02', { kind: 'offer', id: 'c1', cost: 2 })
+    world.run(1_000)
+    for (const self of ['d00', 'd01', 'd03'])
+      expect(world.processes.get(self)?.outcome).toMatchObject({ decided: true, winner: 'd03', price: 5 })
+    expect(world.processes.get('d00')?.notes.join()).toContain('d02 said two different things')
+  })
+
   test('tells a winner that was passed over to stop, and takes no late report of it [decide-8]', () => {
     const world = workers({ d02: 'vanishes', d03: 'done' })
     offer(world, [undefined, undefined, 3, 5])
