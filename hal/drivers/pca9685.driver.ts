@@ -136,17 +136,21 @@ class PwmChip implements Provider {
     }
   }
 
-  /** Off at 0, fully on at the highest duty, from the start of each period otherwise (7.3.3). */
+  /**
+   * Off at 0, fully on at the highest duty, from the start of each period otherwise (7.3.3): a duty is a share of 4095,
+   * an output is on for a share of 4096.
+   */
   #put(channel: number, duty: number): void {
     if (!Number.isInteger(duty) || duty < 0 || duty > dutyMax)
       throw new HalError(
         'out-of-range',
         `${this.#id}: channel ${channel}: duty ${duty} is not 0 to ${dutyMax}`,
       )
-    const onHigh = duty === dutyMax ? full : 0
-    const offHigh = duty === 0 ? full : duty >> 8
+    const counts = Math.round((duty * steps) / dutyMax)
+    const onHigh = counts === steps ? full : 0
+    const offHigh = counts === 0 ? full : (counts >> 8) & 0x0f
     const register = registers.led0 + 4 * channel
-    this.#i2c.write(Uint8Array.of(register, 0, onHigh, duty & 0xff, onHigh ? 0 : offHigh))
+    this.#i2c.write(Uint8Array.of(register, 0, onHigh, counts & 0xff, offHigh))
   }
 
   /** A chip that cannot be reached keeps what it has, or has lost it with its power: closing goes on. */
@@ -169,7 +173,8 @@ class PwmChip implements Provider {
       4,
     )
     if (offHigh & full) return 0
-    return onHigh & full ? dutyMax : ((offHigh & 0x0f) << 8) | offLow
+    const counts = onHigh & full ? steps : ((offHigh & 0x0f) << 8) | offLow
+    return Math.round((counts * dutyMax) / steps)
   }
 
   #check(): void {

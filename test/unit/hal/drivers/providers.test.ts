@@ -82,6 +82,20 @@ describe('PCA9685', () => {
     expect((part.i2c?.read(1)[0] ?? 1) & 0x01).toBe(0)
   })
 
+  test('section 7.3.3: each duty of 0 to 4095 is on for the nearest share of 4096, and is read back as it was', async () => {
+    const io = new AttachedIo()
+    const at = { bus: 'i2c-1', address: 0x40, pins: {} }
+    const { part, context } = io.attach({ driver: pca9685, emulator: emulatedPca9685 }, 'pwm', at)
+    await using provider = await pca9685.open(context, never)
+    const pwm = provider.io.pwm?.({ pin: 3, hz: 50 })
+    const off = Array.from({ length: 4096 }, (_, duty) => duty).filter((duty) => {
+      pwm?.write(duty)
+      const seen = part.provided?.seen(3) ?? -1
+      return pwm?.read?.() !== duty || Math.abs(seen - duty / 4095) > 0.5 / 4096 + 1e-12
+    })
+    expect(off).toEqual([])
+  })
+
   test('servos on two of its channels go to their own angles, as their pulses are at its real frequency', async () => {
     const io = new AttachedIo()
     const chip = io.attach({ driver: pca9685, emulator: emulatedPca9685 }, 'pwm', {
