@@ -159,20 +159,13 @@ export class AgentCalls {
   async #forget(agents: DeviceAgents, ask: Forget): Promise<AgentForgot> {
     const person = await this.#people.whoIs(ask, signedParts(ask))
     this.#people.require(person, ask)
-    let went: AgentForgot = { erased: 0, runs: 0 }
-    await this.#recorded({ ask: ask.ask, by: person.shown }, async () => {
-      went = await agents.forget(ask.about)
-    })
-    return went
+    return await this.#recorded({ ask: ask.ask, by: person.shown }, () => agents.forget(ask.about))
   }
 
   async #readPolicy(agents: DeviceAgents, ask: ReadPolicy): Promise<AgentPolicy> {
     const person = await this.#people.whoIs(ask, signedParts(ask))
     this.#people.require(person, ask)
-    let held = 0
-    await this.#recorded({ ask: ask.ask, by: person.shown }, async () => {
-      held = await agents.readPolicy()
-    })
+    const held = await this.#recorded({ ask: ask.ask, by: person.shown }, () => agents.readPolicy())
     const { allow, never, priority } = agents.policy
     return { allow: allow.length, never: never.length, priority, agents: held }
   }
@@ -213,8 +206,8 @@ export class AgentCalls {
     if (stored) refuseNamesake(agents, stored)
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))
     const entry = { ask: ask.ask, agent: name, by: person.shown }
-    await this.#recorded(here ? { ...entry, here } : entry, work)
-    return { name }
+    const anew = await this.#recorded(here ? { ...entry, here } : entry, work)
+    return anew === true ? { name, anew } : { name }
   }
 
   /**
@@ -239,12 +232,12 @@ export class AgentCalls {
   }
 
   /** On record before it is done, and how it ended. Where the second cannot be recorded the first says so: it has no end. */
-  async #recorded(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<void>): Promise<void> {
+  async #recorded<T>(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<T>): Promise<T> {
     const { audit, log } = this.#deps
     await audit.record({ kind: 'asked-for', ...entry })
     let outcome = 'ok'
     try {
-      await work()
+      return await work()
     } catch (error) {
       outcome = error instanceof CodedError ? error.code : 'failed'
       throw error
@@ -262,11 +255,9 @@ export class AgentCalls {
     const person = await this.#people.whoIs(ask, signedParts(ask))
     this.#people.require(person, ask)
     signal.throwIfAborted()
-    let moved = { bytes: 0, pending: false }
-    await this.#recorded({ ask: ask.ask, agent: name, to, by: person.shown }, async () => {
-      moved = await this.#deps.mover.move(name, to, person)
-    })
-    return { name, device: to, bytes: moved.bytes, pending: moved.pending }
+    const entry = { ask: ask.ask, agent: name, to, by: person.shown }
+    const { bytes, pending } = await this.#recorded(entry, () => this.#deps.mover.move(name, to, person))
+    return { name, device: to, bytes, pending }
   }
 
   #may(known: Agents, name: string): AgentMay {
@@ -382,7 +373,8 @@ function wantsOf({ wants = [], priority }: Manifest): readonly Want[] {
   return priority === 'control' ? [...wants, 'priority:control'] : wants
 }
 
-function change(known: Agents, asked: Changing): Promise<void> {
+/** Settles with `true` where it was resumed and began anew. */
+function change(known: Agents, asked: Changing): Promise<unknown> {
   const { ask, name } = asked
   if (ask === 'stop') return known.stop(name)
   return ask === 'resume' ? known.resume(name, asked) : known.remove(name)

@@ -183,20 +183,24 @@ export class Agents implements AsyncDisposable {
 
   /**
    * Goes on where a stopped or failed agent was, or begins it anew where its program ended by an error; `here`: where it has been left
-   * on its way between two devices. Throws AgentError `not-found`, `state`; MoveError.
+   * on its way between two devices. Settles with whether it began anew. Throws AgentError `not-found`, `state`; MoveError.
    */
-  resume(name: string, { here = false }: { readonly here?: boolean | undefined } = {}): Promise<void> {
-    if (here) return this.moves.seize(name)
+  resume(name: string, { here = false }: { readonly here?: boolean | undefined } = {}): Promise<boolean> {
+    if (here) return this.moves.seize(name).then(() => false)
     return this.#next(name, async () => {
       const stored = this.#known(name)
       refuseOnItsWay(stored)
       if (stored.state === 'running') throw new AgentError('state', `${name} is running already`)
       if (stored.state === 'ended') throw new AgentError('state', `${name} has ended: run it anew`)
       await this.#gone(name)
-      if (this.#isOver(stored)) return await this.#anew(stored, [])
+      if (this.#isOver(stored)) {
+        await this.#anew(stored, [])
+        return true
+      }
       this.#store.setState(name, 'running', undefined)
       await this.#store.durable()
       this.#live({ ...stored, state: 'running', reason: undefined })
+      return false
     })
   }
 

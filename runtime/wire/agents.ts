@@ -118,6 +118,8 @@ export const agentDone = v.object({
   program: v.optional(line(64)),
   /** Of `run`: what it may do. */
   grants: v.optional(agentGrants),
+  /** Of `resume`: it began from its start, as its run had ended by an error. Absent, and `resume`: it goes on, or the device is older. */
+  anew: v.optional(v.boolean()),
 })
 export type AgentDone = v.InferOutput<typeof agentDone>
 

@@ -28,6 +28,7 @@ describe('agents of a device that says anything', () => {
       agent('night-watch', { state: 'stopped', reason: 'a person stopped it', waiting: [], grants: [] }),
       agent('assistant', { state: 'ended', waiting: [] }),
       agent('writer', { problem: 'the disk takes nothing any more', moreGrants: 3 }),
+      agent('twin', { problem: 'another agent called twin runs on attic: remove one' }),
     ],
     approvals: [
       asks('q1', 'night-watch', 'command lock.front_door: state "unlocked"', ts + hourMs),
@@ -59,7 +60,7 @@ describe('agents of a device that says anything', () => {
       one.name !== name ? [one] : ask === 'remove' ? [] : [{ ...one, state: 'running', reason: undefined }],
     )
     void device.retain(device.topics.agents('hub'), { ...now, agents })
-    return { result: { name } }
+    return { result: { name, ...(ask === 'resume' && name === 'leak-guard' ? { anew: true } : {}) } }
   }
   const agent = (name: string, changes: object) => ({
     ...{ name, state: 'running', program: 'a'.repeat(64), token: 1, turns: 12, inMemory: true },
@@ -248,6 +249,27 @@ describe('agents of a device that says anything', () => {
     await card.getByRole('button', { name: 'Remove it' }).click()
     await card.waitFor({ state: 'detached' })
     await focusOn(page.locator('#agents-title'))
+  })
+
+  it('[dashboard-15] of one that had failed it is said that it begins anew, where that is so', async () => {
+    await using opened = await openPage(browser(), gateway.httpUrl)
+    const { page } = opened
+    const card = agentOf(page, 'leak-guard')
+    await card.getByRole('button', { name: 'Try again' }).click()
+    await card.getByText('or begins anew where its run has ended').waitFor()
+    await card.getByLabel('You are').selectOption('Ada')
+    await card.getByLabel('PIN').fill('2468')
+    await card.getByRole('button', { name: 'Let it try again' }).click()
+    await card.getByText(/Begun anew at .*: its run had ended by an error/).waitFor()
+    await page.getByText('leak-guard begins anew').waitFor({ state: 'attached' })
+  })
+
+  it('[dashboard-10] what is wrong about one that runs stands on its card, and not that it cannot go on', async () => {
+    await using opened = await openPage(browser(), gateway.httpUrl)
+    const card = agentOf(opened.page, 'twin')
+    await card.getByText('Another agent called twin runs on attic: remove one').waitFor()
+    await card.getByText('Needs a look').waitFor()
+    expect(await card.getByText('Cannot go on').count()).toBe(0)
   })
 
   it('[dashboard-14] a device that is gone is shown as it was, and cannot be asked', async () => {

@@ -122,6 +122,28 @@ test('what runs is in the way of another of its name, is stopped, goes on, and i
   expect(await listedOne('follower')).toBeUndefined()
 })
 
+test('of one whose run has ended by an error it is said that it begins anew, and of one that was stopped that it goes on', async () => {
+  const file = written(
+    'falls.ts',
+    `export default { name: 'falls', async run(ctx) { await ctx.sleep('1ms'); throw new Error('no') } }`,
+  )
+  expect(agent('run', file).status).toBe(0)
+  await until('its error', async () => (await listedOne('falls'))?.state === 'failed')
+  const again = agent('resume', 'falls', '--json')
+  expect(JSON.parse(again.stdout)).toMatchObject({ name: 'falls', did: 'resume', anew: true })
+  await until('its error again', async () => (await listedOne('falls'))?.state === 'failed')
+  expect(agent('resume', 'falls').stdout).toBe('✓ falls begins anew: its run had ended by an error\n')
+  expect(agent('remove', 'falls').status).toBe(0)
+  const waits = written('waits.ts', `export default { name: 'waits', run: (ctx) => ctx.sleep('1h') }`)
+  for (const args of [
+    ['run', waits],
+    ['stop', 'waits'],
+  ])
+    expect(agent(...args).status).toBe(0)
+  expect(JSON.parse(agent('resume', 'waits', '--json').stdout).anew).toBeUndefined()
+  expect(agent('remove', 'waits').status).toBe(0)
+})
+
 test('less than it wants can be granted, and more cannot [agent-calls-2]', async () => {
   const file = join(dir, 'follower.ts')
   const wider = written('wider.json', '[{"capability":"light.*:command"}]')

@@ -1,5 +1,5 @@
 /** The gateway's HTTP API. Every call has a deadline; a failure is an ApiError whose message is one line for a person. */
-import type { AgentLogs, AgentMay, AgentView } from '../../../runtime/wire/agents.ts'
+import type { AgentDone, AgentLogs, AgentMay, AgentView } from '../../../runtime/wire/agents.ts'
 import type { ApprovalsResult, ApproveResult } from '../../../runtime/wire/approvals.ts'
 import type { BoardFact } from '../../../runtime/wire/board.ts'
 import type { AgentsAnswer, DecisionView, SessionAnswer } from '../../../runtime/wire/http.ts'
@@ -153,9 +153,8 @@ export const api = {
   /** Anybody may. */
   agentStop: (device: string, agent: string) =>
     post<unknown>(devicePath(device, 'agents', agent, 'stop'), {}, agentMs),
-  agentDo: async (device: string, agent: string, what: 'resume' | 'remove', said: Said) => {
-    await post<unknown>(devicePath(device, 'agents', agent, what), said, agentMs)
-  },
+  agentDo: (device: string, agent: string, what: 'resume' | 'remove', said: Said) =>
+    post<AgentDone>(devicePath(device, 'agents', agent, what), said, agentMs),
   agentMay: (device: string, agent: string) =>
     call<AgentMay>(devicePath(device, 'agents', agent, 'grants'), agentMs),
   agentGrant: (

@@ -266,7 +266,8 @@ export async function agentChange(
   const asked = `${path}/${encodeURIComponent(name)}/${change}`
   const done = await hub.post<AgentDone>(asked, { ...person, ...here }, installMsMax)
   const { terminal } = context
+  const words = done.anew ? 'begins anew: its run had ended by an error' : doneWords[change]
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, did: change }))
-  else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${doneWords[change]}`)
+  else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${words}`)
   return 0
 }

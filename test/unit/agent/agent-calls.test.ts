@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { AgentCalls, type AgentCallsDeps } from '../../../runtime/agent/agent-calls.ts'
 import { contentOf } from '../../../runtime/agent/bundle/bundle.ts'
 import { DeviceAgents } from '../../../runtime/agent/device-agents.ts'
@@ -18,6 +18,7 @@ import { hashPassword } from '../../../runtime/base/password.ts'
 import { loadDeviceConfig } from '../../../runtime/config/config.ts'
 import type { AuditEntry } from '../../../runtime/observe/audit-chain.ts'
 import { DeviceAudit } from '../../../runtime/observe/device-audit.ts'
+import type { AgentsNow } from '../../../runtime/wire/agents-now.ts'
 import { localBytes } from '../../../runtime/wire/person.ts'
 import { SimulatedBroker, SimulatedBus } from './board/simulated-broker.ts'
 
@@ -48,7 +49,8 @@ async function device(policy?: { allow: string[] } | string, knowsAda = true, re
   })
   const models = { modelsFor: () => [], infer: () => Readable.from([]) }
   const services = [sleepService(shared)]
-  const told = { publishApproval: () => {}, publishAgents: () => {} }
+  const site: (AgentsNow | undefined)[] = []
+  const told = { publishApproval: () => {}, publishAgents: (now?: AgentsNow) => void site.push(now) }
   const heard = new VirtualClock()
   const bus = new SimulatedBus(new SimulatedBroker(heard, { loss: 0, twice: 0, delayMsMax: 1 }))
   const namesakes = new Namesakes({ bus, peers: { known: ['hub', 'attic'], away: new Set() }, own: 'hub' })
@@ -78,7 +80,7 @@ async function device(policy?: { allow: string[] } | string, knowsAda = true, re
   }
   const who = knowsAda ? proof : {}
   await calls.answer({ ask: 'run', bundle: await text(source), grants: both, ...who }, signal)
-  return { agents, atticHas, calls, entries, gate, identity, moved, text }
+  return { agents, atticHas, calls, entries, gate, identity, moved, site, text }
 }
 
 test('[agent-calls-5] what is taken back stays so, also where another change is under way that was judged before', async () => {
@@ -314,7 +316,7 @@ test('[agent-calls-3] of two answers at once one is on record, and what is no an
 })
 
 test('[names-1] an agent whose name another device’s has is not begun, and the line says where that one is', async () => {
-  const { atticHas, calls, entries, text } = await device(undefined, false)
+  const { atticHas, calls, entries, site, text } = await device(undefined, false)
   await calls.answer({ ask: 'stop', name: 'waiter' }, signal)
   atticHas('waiter')
   const before = entries.length
@@ -333,6 +335,10 @@ test('[names-1] an agent whose name another device’s has is not begun, and the
       { state: 'running', problem: expect.stringContaining('another agent called waiter runs on attic') },
     ],
   })
+  // Told to all who look, with the next that changes here.
+  await calls.answer({ ask: 'grant', name: 'waiter', deny: ['lock.*:command'] }, signal)
+  const problem = expect.stringContaining('another agent called waiter runs on attic')
+  await vi.waitFor(() => expect(site.at(-1)?.agents).toMatchObject([{ problem }]), 20_000)
 })
 
 test('[agent-calls-3] it is on record whether what happens to an agent is recorded, also where that is so of all', async () => {

@@ -1,6 +1,6 @@
 /** What can be done with an agent as a whole: anybody stops it; to let it go on, and to remove it, is a person's to say. */
 import { useState } from 'preact/hooks'
-import { api } from '../api.ts'
+import { api, type Said } from '../api.ts'
 import type { AgentNow } from '../state/agents.ts'
 import { announce } from '../state/announce.ts'
 import { ConfirmButton } from '../ui/confirm-button.tsx'
@@ -20,6 +20,7 @@ export function AgentActions(props: {
   const { name, state } = agent
   const [busy, setBusy] = useState(false)
   const [failed, setFailed] = useState<{ readonly message: string; readonly atMs: number }>()
+  const [anewMs, setAnewMs] = useState<number>()
   // Stop becomes Resume when the device says so.
   const kept = useKeptFocus<HTMLDivElement>()
   const stop = async () => {
@@ -33,6 +34,15 @@ export function AgentActions(props: {
       setFailed({ message: error instanceof Error ? error.message : String(error), atMs: Date.now() })
     }
     setBusy(false)
+  }
+  const resume = async (said: Said) => {
+    const { anew = false } = await api.agentDo(device, name, 'resume', said)
+    setAnewMs(anew ? Date.now() : undefined)
+    return anew ? `${name} begins anew` : `${name} goes on`
+  }
+  const remove = async (said: Said) => {
+    await api.agentDo(device, name, 'remove', said)
+    return `${name} is removed`
   }
   const shared = { device, online }
   return (
@@ -51,11 +61,14 @@ export function AgentActions(props: {
       {(state === 'stopped' || state === 'failed') && (
         <PersonAction
           {...shared}
-          label={state === 'failed' ? 'Try again from there' : 'Resume'}
-          question={`Let ${name} go on from where it was?`}
-          confirmLabel="Let it go on"
-          act={(said) => api.agentDo(device, name, 'resume', said)}
-          done={`${name} goes on`}
+          label={state === 'failed' ? 'Try again' : 'Resume'}
+          question={
+            state === 'failed'
+              ? `Let ${name} try again? It goes on from where it was, or begins anew where its run has ended.`
+              : `Let ${name} go on from where it was?`
+          }
+          confirmLabel={state === 'failed' ? 'Let it try again' : 'Let it go on'}
+          act={resume}
         />
       )}
       {!onItsWay.includes(state) && (
@@ -65,9 +78,11 @@ export function AgentActions(props: {
           question={`Remove ${name}, with all that it remembers? It cannot be undone.`}
           confirmLabel="Remove it"
           caution
-          act={(said) => api.agentDo(device, name, 'remove', said)}
-          done={`${name} is removed`}
+          act={remove}
         />
+      )}
+      {anewMs !== undefined && state === 'running' && (
+        <p class="quiet">Begun anew at {timeOfDay(anewMs)}: its run had ended by an error.</p>
       )}
       <p class="quiet approval-state" role="status">
         {busy && 'Asking the device…'}

@@ -32,7 +32,7 @@ export function AgentCard(props: {
         <h3 id={id}>{name}</h3>
         <p class={`agent-state ${state} ${trouble ? 'trouble' : ''}`}>
           <span class="dot" aria-hidden="true" />
-          {problem === undefined ? (agentStates[state] ?? sentence(state)) : 'Cannot go on'}
+          {problem === undefined ? (agentStates[state] ?? sentence(state)) : 'Needs a look'}
         </p>
       </div>
       {problem !== undefined && <p class="agent-problem">{capital(problem)}</p>}

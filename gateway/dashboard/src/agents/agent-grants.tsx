@@ -137,8 +137,10 @@ function Grants({ agent, device, online }: AgentGrantsProps) {
               question={`Let ${name} ${line.words}?`}
               confirmLabel="Allow it"
               online={online}
-              act={(said) => change(line, said)}
-              done={`${name} may ${line.words}`}
+              act={async (said) => {
+                await change(line, said)
+                return `${name} may ${line.words}`
+              }}
             />
           </li>
         ))}

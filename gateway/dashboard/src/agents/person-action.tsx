@@ -17,10 +17,8 @@ interface PersonActionProps {
   readonly confirmLabel: string
   readonly caution?: boolean
   readonly online: boolean
-  /** Rejects with one line for a person. */
-  readonly act: (said: Said) => Promise<void>
-  /** Said aloud when it is done. */
-  readonly done: string
+  /** Settles with what is said aloud when it is done, rejects with one line for a person. */
+  readonly act: (said: Said) => Promise<string>
 }
 
 export function PersonAction(props: PersonActionProps) {
@@ -47,7 +45,7 @@ export function PersonAction(props: PersonActionProps) {
 }
 
 function Question(props: PersonActionProps & { readonly close: () => void }) {
-  const { device, question, confirmLabel, caution = false, online, act, done, close } = props
+  const { device, question, confirmLabel, caution = false, online, act, close } = props
   const id = useId()
   const who = useWho(device, 'nothing')
   const [busy, setBusy] = useState(false)
@@ -61,8 +59,7 @@ function Question(props: PersonActionProps & { readonly close: () => void }) {
     setBusy(true)
     setFailed('')
     try {
-      await act(who.said)
-      announce(done)
+      announce(await act(who.said))
       close()
     } catch (error) {
       setFailed(error instanceof Error ? error.message : String(error))
