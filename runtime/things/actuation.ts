@@ -58,8 +58,15 @@ export interface Expiring {
 
 /** Refuses whoever has been replaced. */
 export interface Fence {
-  /** Why a command under this token is refused; undefined: it may pass, and none lower than `kept` will. Never throws. */
-  refusal(principal: string, token: number, kept?: number): string | undefined
+  /**
+   * Why a command under this token is refused; undefined: it may pass, and none lower than `kept` (the token itself, unless said)
+   * will. `device`: another one that it comes from. Never throws.
+   */
+  refusal(
+    principal: string,
+    token: number,
+    of?: { readonly device?: string; readonly kept?: number },
+  ): string | undefined
 }
 
 /** What is known of a command that may have been sent before. */
@@ -164,14 +171,14 @@ export class Actuation {
     const now = refusal?.()
     if (now !== undefined) return now
     // A copy of one agent wherever it runs: from which device it asks does not tell it from another one.
-    const [agent = principal] = principal.split('@', 1)
+    const [agent = principal, device = ''] = principal.split('@', 2)
     const copies = lineage ? `${agent} ${lineage}` : agent
-    const old = token === undefined ? undefined : this.#fence?.refusal(copies, token)
+    const old = token === undefined ? undefined : this.#fence?.refusal(copies, token, { device })
     if (old !== undefined || !lease) return old
     const { name, token: under } = lease
     const heard = this.#leaseToken?.(name) ?? 0
     if (under < heard) return `${name} has another holder by now: its token is ${heard}, not ${under}`
-    return this.#fence?.refusal(`lease:${name}`, under, Math.min(under, heard))
+    return this.#fence?.refusal(`lease:${name}`, under, { device, kept: Math.min(under, heard) })
   }
 
   /** Never throws for an operating error: the report says what happened. */

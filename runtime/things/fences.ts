@@ -1,10 +1,13 @@
 /**
  * The highest fencing token that was seen of each agent. An agent that was carried to another device, or begun again elsewhere, has
- * a higher one there; what its old copy still asks for is refused (Kleppmann, "How to do distributed locking", 2016).
+ * a higher one there; what its old copy still asks for is refused (Kleppmann, "How to do distributed locking", 2016). Of leases of the
+ * site the same.
  *
- * Rule: the first command under a token is handed over only after that token is on the disk, so no restart of the device lets an
- * old copy in again; where the disk cannot be used, no agent commands. [things-8] The file is opened by the first command of an
- * agent: a device without agents has none.
+ * Rules: the first command under a token is handed over only after that token is on the disk, so no restart of the device lets an
+ * old copy in again; where the disk cannot be used, no agent commands. [things-8] What one device names pushes out only what that device
+ * was the first to name, and of that what no other has named, while that is more than half: a device that invents agents makes nothing forgotten of
+ * those of others, and its tokens bind nobody else's. [things-14] The file is opened by the first command of an agent: a device
+ * without agents has none.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../base/clock.ts'
@@ -20,19 +23,39 @@ const schema = `
     raisedMs REAL NOT NULL
   ) STRICT, WITHOUT ROWID;
 `
-/** Agents come and go; the ones that were raised longest ago are forgotten first. */
-const principalsMax = 1_000
+/** Came later: what is not in it counts as this device's own. */
+const namedSchema = `
+  CREATE TABLE IF NOT EXISTS named (
+    principal TEXT PRIMARY KEY,
+    device TEXT NOT NULL,
+    alone INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+/**
+ * Agents and leases come and go: of each kind so many that this device was the first to name, and that each of the others was, of
+ * which 64 are believed at a time.
+ */
+const most = { own: 1_000, ofOther: 256 }
 
 export interface FencesDeps {
   readonly clock: Pick<Clock, 'nowMs'>
   readonly log: Log
 }
 
+interface Known {
+  readonly token: number
+  /** The device that named it first; '': this one. */
+  readonly device: string
+  /** No other device has named it. */
+  readonly alone: boolean
+}
+
 export class Fences implements Fence, Disposable {
   readonly #deps: FencesDeps
   readonly #directory: string
   #db: DatabaseSync | undefined
-  #tokens = new Map<string, number>()
+  /** What was raised longest ago comes first. */
+  #known = new Map<string, Known>()
 
   /** Does no I/O. */
   constructor(deps: FencesDeps, directory: string) {
@@ -40,14 +63,22 @@ export class Fences implements Fence, Disposable {
     this.#directory = directory
   }
 
-  refusal(principal: string, token: number, kept = token): string | undefined {
+  refusal(
+    principal: string,
+    token: number,
+    { device = '', kept = token }: Parameters<Fence['refusal']>[2] = {},
+  ): string | undefined {
     try {
       const db = this.#opened()
+      const known = this.#known.get(principal)
       // No token is lower than 0: to keep that would only push another out.
-      const highest = this.#tokens.get(principal) ?? 0
+      const highest = known?.token ?? 0
       if (token < highest)
         return `${principal.split(' ', 1)} goes on elsewhere: what comes under an old token commands nothing any more`
-      if (kept > highest) this.#raise(db, principal, kept)
+      const first = known?.device ?? device
+      const alone = (known?.alone ?? true) && first === device
+      if (kept > highest || (known && known.alone !== alone))
+        this.#keep(db, principal, { token: Math.max(kept, highest), device: first, alone })
       return undefined
     } catch (error) {
       this.#deps.log.error('no agent may command', { reason: messageOf(error) })
@@ -68,19 +99,62 @@ export class Fences implements Fence, Disposable {
     )
     if (recoveredFrom)
       this.#deps.log.error('the fences of agents could not be read: they begin anew', { recoveredFrom })
-    const rows = db.prepare('SELECT principal, token FROM fence').all()
-    this.#tokens = new Map(rows.map((row) => [String(row['principal']), Number(row['token'])]))
+    try {
+      db.exec(namedSchema)
+      this.#known = readAll(db)
+    } catch (error) {
+      // It is locked as long as it is open: the next command opens it again.
+      db.close()
+      throw error
+    }
     this.#db = db
     return db
   }
 
-  #raise(db: DatabaseSync, principal: string, token: number): void {
-    const raisedMs = this.#deps.clock.nowMs()
-    db.prepare('INSERT OR REPLACE INTO fence VALUES (?, ?, ?)').run(principal, token, raisedMs)
-    this.#tokens.set(principal, token)
-    if (this.#tokens.size <= principalsMax) return
-    const oldest = 'SELECT principal FROM fence ORDER BY raisedMs LIMIT 1'
-    const gone = db.prepare(`DELETE FROM fence WHERE principal = (${oldest}) RETURNING principal`).get()
-    this.#tokens.delete(String(gone?.['principal']))
+  #keep(db: DatabaseSync, principal: string, known: Known): void {
+    const gone = this.#known.has(principal) ? undefined : this.#pushedOut(known.device, kindOf(principal))
+    const { token, device, alone } = known
+    db.exec('BEGIN IMMEDIATE')
+    try {
+      const raisedMs = this.#deps.clock.nowMs()
+      db.prepare('INSERT OR REPLACE INTO fence VALUES (?, ?, ?)').run(principal, token, raisedMs)
+      db.prepare('INSERT OR REPLACE INTO named VALUES (?, ?, ?)').run(principal, device, Number(alone))
+      for (const table of gone === undefined ? [] : ['fence', 'named'])
+        db.prepare(`DELETE FROM ${table} WHERE principal = ?`).run(gone ?? '')
+      db.exec('COMMIT')
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw error
+    }
+    if (gone !== undefined) this.#known.delete(gone)
+    this.#known.delete(principal)
+    this.#known.set(principal, known)
   }
+
+  /** What is forgotten for one more of this kind that `device` is the first to name. */
+  #pushedOut(device: string, kind: string): string | undefined {
+    const same = [...this.#known].filter(
+      ([principal, known]) => known.device === device && kindOf(principal) === kind,
+    )
+    if (same.length < (device === '' ? most.own : most.ofOther)) return undefined
+    const alone = same.filter(([, known]) => known.alone)
+    const [oldest] = alone.length * 2 > same.length ? alone : same
+    return oldest?.[0]
+  }
+}
+
+/** Agents and leases are counted apart. */
+const kindOf = (principal: string) => principal.slice(0, principal.indexOf(':'))
+
+function readAll(db: DatabaseSync): Map<string, Known> {
+  const columns = 'principal, token, device, alone'
+  const rows = db
+    .prepare(`SELECT ${columns} FROM fence LEFT JOIN named USING (principal) ORDER BY raisedMs`)
+    .all()
+  return new Map(
+    rows.map(({ principal, token, device, alone }) => [
+      String(principal),
+      { token: Number(token), device: String(device ?? ''), alone: alone !== 0 },
+    ]),
+  )
 }

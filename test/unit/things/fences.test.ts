@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../runtime/base/log.ts'
 import { Actuation } from '../../../runtime/things/actuation.ts'
@@ -51,7 +52,73 @@ describe('a fence', () => {
   it('remembers nothing of tokens that are not to be kept: whoever names any leases pushes no agent out', () => {
     using fences = open()
     admits(fences, 'agent:a', 5)
-    for (let at = 0; at <= 1_000; at += 1) expect(fences.refusal(`lease:l${at}`, 9, 0)).toBeUndefined()
+    for (let at = 0; at <= 1_000; at += 1)
+      expect(fences.refusal(`lease:l${at}`, 9, { kept: 0 })).toBeUndefined()
+    expect(admits(fences, 'agent:a', 4)).toBe(false)
+  })
+})
+
+describe('a device that invents agents', () => {
+  const floods = (fences: Fences, device: string, of = device) => {
+    for (let at = 0; at < 300; at += 1) {
+      expect(fences.refusal(`agent:${of}${at} f0`, 9, { device })).toBeUndefined()
+      expect(fences.refusal(`lease:${of}${at}`, 9, { device })).toBeUndefined()
+    }
+  }
+
+  it('makes no old token of another device accepted, nor one of an agent that went to another [things-14]', () => {
+    {
+      using fences = open()
+      admits(fences, 'agent:own', 5)
+      admits(fences, 'lease:own', 5)
+      expect(fences.refusal('agent:a f0', 5, { device: 'hub' })).toBeUndefined()
+      expect(fences.refusal('lease:a', 5, { device: 'hub' })).toBeUndefined()
+      // It began on the one that lies; and one that the liar has named before its own device did.
+      expect(fences.refusal('agent:b f0', 4, { device: 'liar' })).toBeUndefined()
+      expect(fences.refusal('agent:b f0', 5, { device: 'hub' })).toBeUndefined()
+      expect(fences.refusal('agent:c f0', 5, { device: 'liar' })).toBeUndefined()
+      expect(fences.refusal('agent:c f0', 5, { device: 'hub' })).toBeUndefined()
+      floods(fences, 'liar')
+    }
+    using fences = open()
+    floods(fences, 'liar', 'another')
+    for (const known of ['agent:own', 'lease:own', 'agent:a f0', 'lease:a', 'agent:b f0', 'agent:c f0'])
+      expect(fences.refusal(known, 4, { device: 'attic' })).toContain('goes on elsewhere')
+  })
+
+  it('shuts out nobody: agents that were never here, later holders, and its own later agents command [things-14]', () => {
+    using fences = open()
+    admits(fences, 'agent:own', 5)
+    floods(fences, 'liar')
+    for (const device of ['hub', 'liar', '']) {
+      expect(fences.refusal(`agent:fresh${device} f1`, 1, { device })).toBeUndefined()
+      expect(fences.refusal(`lease:fresh${device}`, 1, { device })).toBeUndefined()
+    }
+    expect(fences.refusal('agent:own', 6, { device: 'hub' })).toBeUndefined()
+    expect(fences.refusal('agent:own', 5)).toContain('goes on elsewhere')
+  })
+
+  it('is remembered for no more than its share, also over restarts', () => {
+    for (const of of ['x', 'y', 'z']) {
+      using fences = open()
+      floods(fences, 'liar', of)
+    }
+    const db = new DatabaseSync(join(directory, 'fences.db'))
+    const count = (table: string) => Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n'])
+    expect([count('fence'), count('named')]).toEqual([512, 512])
+    db.close()
+  })
+
+  it('what an older version has kept is of this device', () => {
+    {
+      using fences = open()
+      admits(fences, 'agent:a', 5)
+    }
+    const db = new DatabaseSync(join(directory, 'fences.db'))
+    db.exec('DROP TABLE named')
+    db.close()
+    using fences = open()
+    floods(fences, 'liar')
     expect(admits(fences, 'agent:a', 4)).toBe(false)
   })
 })
@@ -73,7 +140,7 @@ describe('where the disk cannot be used', () => {
 })
 
 describe('an entity', () => {
-  it('refuses a copy of an agent that was replaced, and nobody else [things-8]', async () => {
+  it('refuses a copy of an agent that was replaced, and nobody else, and keeps who named it first [things-8] [things-14]', async () => {
     using fences = open()
     const home = await openSimHome()
     const actuation = new Actuation({ clock: home.clock, registry: home.registry, fence: fences })
@@ -93,6 +160,16 @@ describe('an entity', () => {
     expect(home.registry.get('light.hall')?.telemetry.state).toBe('on')
     expect(await command('user', 'off')).toMatchObject({ outcome: 'done' })
     expect(await command('agent:b', 'on', 1)).toMatchObject({ outcome: 'done' })
+    expect(await command('agent:b@hub', 'off', 2)).toMatchObject({ outcome: 'done' })
+    expect(await command('agent:c@hub', 'on', 2)).toMatchObject({ outcome: 'done' })
+    fences[Symbol.dispose]()
+    using db = new DatabaseSync(join(directory, 'fences.db'))
+    const named = db.prepare('SELECT principal, device, alone FROM named ORDER BY principal').all()
+    expect(named.map(({ principal, device, alone }) => [principal, device, alone])).toEqual([
+      ['agent:a', '', 1],
+      ['agent:b', '', 0],
+      ['agent:c', 'hub', 1],
+    ])
   })
 
   it('refuses a holder that another has followed: heard of, or having commanded before a restart [things-10]', async () => {
