@@ -372,14 +372,16 @@ export class DeviceAgents implements AsyncDisposable {
   }
 
   #openPermissions(changed: () => void, signal: AbortSignal): Promise<DevicePermissions> {
-    const { clock, log, audit, publishApproval } = this.#deps
+    const { clock, log, audit, publishApproval, services } = this.#deps
     const publish: typeof publishApproval = (event) => {
       publishApproval(event)
       changed()
     }
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
     const options = { directory: this.#directory, timezone, policy: this.policy }
-    return DevicePermissions.open({ clock, log, audit, publish }, options, signal)
+    const refuses: DevicePermissionsDeps['refuses'] = async (call, left) =>
+      services.find(({ ops }) => ops.includes(call.op))?.refuses?.(call, left)
+    return DevicePermissions.open({ clock, log, audit, publish, refuses }, options, signal)
   }
 
   /** As it asks for, as far as it was granted. */

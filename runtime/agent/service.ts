@@ -78,6 +78,8 @@ export interface Performing {
 
 export interface Service {
   readonly ops: readonly CallOp[]
+  /** Why no person need be asked whether a call may be made: what it names is not there. Absent, and undefined: it may be. */
+  refuses?(call: Pick<Call, 'op' | 'args'>, signal: AbortSignal): Promise<Outcome | undefined>
   /** Settles when the call has ended; a stream's only when its source has. Never throws for what a caller can cause. */
   perform(performing: Performing, signal: AbortSignal): Promise<Outcome>
 }

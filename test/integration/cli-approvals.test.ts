@@ -21,11 +21,11 @@ export default agent({
   name: 'asker',
   wants: [{ want: 'light.*:command', limits: { ask: true } }],
   async run(ctx) {
-    const light = ctx.entity('light.kitchen_table')
     const outcomes = []
-    for (const state of ['on', 'off'])
+    // What is not there nobody is asked about.
+    for (const [id, state] of [['light.nowhere', 'on'], ['light.kitchen_table', 'on'], ['light.kitchen_table', 'off']])
       try {
-        await light.command({ state })
+        await ctx.entity(id).command({ state })
         outcomes.push('done')
       } catch (error) {
         outcomes.push(error.code)
@@ -36,7 +36,7 @@ export default agent({
 const waiting = (): { id: string; words: string }[] =>
   JSON.parse(hub.run('approvals', '--json').stdout).approvals
 
-test('[permit-7] a yes of who is at the device lets one call through, a no of anybody the next not, and the record says who', async () => {
+test('[permit-7] [permit-15] a yes of who is at the device lets one call through, a no of anybody the next not, and the record says who', async () => {
   expect(hub.run('approvals').stdout).toBe('nothing waits for an answer\n')
   const file = join(dir, 'asker.ts')
   writeFileSync(file, asker)
@@ -57,9 +57,10 @@ test('[permit-7] a yes of who is at the device lets one call through, a no of an
   expect(hub.run('approve', first?.id ?? '', 'yes', '--by', 'Ada').status).not.toBe(0)
   expect(hub.run('approve', waiting()[0]?.id ?? '', 'no', '--by', 'Grace').status).toBe(0)
   await until('its end', () =>
-    hub.run('agent', 'list', '--json').stdout.includes('[\\"done\\",\\"permission\\"]'),
+    hub.run('agent', 'list', '--json').stdout.includes('[\\"not-found\\",\\"done\\",\\"permission\\"]'),
   )
   const shown = hub.run('audit', 'show').stdout
+  expect(shown).toMatch(/light\.nowhere:command.*reason not-found  verdict deny/)
   // Who said yes could read the device's key; a name that nothing proves is enough for a no.
   const local = `by local:${userInfo().username}`
   expect(shown.split('\n').some((line) => line.includes('verdict allow') && line.includes(local))).toBe(true)

@@ -5,7 +5,7 @@ import type { Log } from '../../base/log.ts'
 import type { DeviceAudit } from '../../observe/device-audit.ts'
 import type { ApprovalEvent } from '../../wire/approvals.ts'
 import { Approvals } from './approvals.ts'
-import { Permissions } from './permissions.ts'
+import { Permissions, type PermissionsDeps } from './permissions.ts'
 import type { Policy } from './policy.ts'
 import { Uses } from './uses.ts'
 
@@ -15,6 +15,7 @@ export interface DevicePermissionsDeps {
   readonly audit: Pick<DeviceAudit, 'get'>
   /** Tells people that something waits for their yes, and how it ended. Never throws. */
   readonly publish: (event: ApprovalEvent) => void
+  readonly refuses: NonNullable<PermissionsDeps['refuses']>
 }
 
 export interface DevicePermissionsOptions {
@@ -31,7 +32,7 @@ export class DevicePermissions implements AsyncDisposable {
 
   /** Throws where the disk cannot be used. */
   static async open(
-    { clock, log, audit: kept, publish }: DevicePermissionsDeps,
+    { clock, log, audit: kept, publish, refuses }: DevicePermissionsDeps,
     { directory, timezone, policy }: DevicePermissionsOptions,
     signal: AbortSignal,
   ): Promise<DevicePermissions> {
@@ -44,7 +45,8 @@ export class DevicePermissions implements AsyncDisposable {
     if (recoveredFrom)
       named.error('what agents have used could not be read: their rates begin anew', { recoveredFrom })
     const approvals = new Approvals({ clock, answers: uses, publish })
-    const permissions = new Permissions({ clock, log: named, audit, uses, approvals, timezone, policy })
+    const shared = { clock, log: named, audit, uses, approvals, refuses }
+    const permissions = new Permissions({ ...shared, timezone, policy })
     return new DevicePermissions(permissions, approvals, stack.move())
   }
 

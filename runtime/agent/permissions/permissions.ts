@@ -36,6 +36,8 @@ export interface PermissionsDeps {
   readonly audit: { append(entry: AuditEntry): void; durable(): Promise<void> }
   readonly uses: Uses
   readonly approvals: Pick<Approvals, 'ask'>
+  /** How a call ends about which nobody need be asked; undefined: somebody is. */
+  readonly refuses?: (call: AskedCall, signal: AbortSignal) => Promise<Outcome | undefined>
   /** IANA name of the zone that times of day in grants are in. */
   readonly timezone: string
   readonly policy: Policy
@@ -155,10 +157,23 @@ export class Permissions {
     grant: Grant,
     signal: AbortSignal,
   ): Promise<{ readonly by: string } | { readonly outcome: Outcome }> {
-    const { approvals, audit, clock, uses } = this.#deps
+    const { approvals, audit, clock, refuses, uses } = this.#deps
     const capability = printCapability(grant.capability)
     // Counted beside what was done: no agent asks without end because the answer is no.
     const asked = { as: `${capability} asked`, key: keyOf(caller, call), nowMs: clock.nowMs() }
+    // After a restart a thing may not yet have said that it is there: what was asked about stays asked.
+    const isNew = !uses.has(caller.agent, asked.as, asked.key)
+    const refused = isNew ? await refuses?.(call, signal) : undefined
+    if (refused?.ok === false) {
+      this.#record(
+        'decision',
+        caller,
+        call,
+        { capability, verdict: 'deny', reason: refused.error.code },
+        grant,
+      )
+      return { outcome: refused }
+    }
     const before = uses.times(caller.agent, asked.as, asked.key, asked.nowMs)
     const tooOften = askedTooOften(grant, before, asked.nowMs)
     if (tooOften) return this.#denied(caller, call, { verdict: 'deny', code: 'permission', reason: tooOften })

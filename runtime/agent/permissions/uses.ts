@@ -68,10 +68,14 @@ export class Uses implements Disposable {
     return this.#of(agent, capability).some((use) => use.call === call && use.approved)
   }
 
+  has(agent: string, capability: string, call: string): boolean {
+    return this.#of(agent, capability).some((use) => use.call === call)
+  }
+
   /** `approved`: by a person, for this call. */
   add(agent: string, capability: string, call: string, nowMs: number, approved = false): void {
     const uses = this.#of(agent, capability)
-    if (uses.some((use) => use.call === call)) return
+    if (this.has(agent, capability, call)) return
     uses.push({ call, atMs: nowMs, approved })
     this.#db
       .prepare('INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, ?)')

@@ -6,14 +6,28 @@ import type { CallOp } from '../turn.ts'
 
 const reasonCharsMax = 300
 
-/** A service of one op. Arguments that are not as `schema` says are a `bad-request` in one line; `work` never sees them. */
+/**
+ * A service of one op. Arguments that are not as `schema` says are a `bad-request` in one line; `work` never sees them. `missing` is how
+ * a call ends whose thing is not there.
+ */
 export function checkedService<T>(
   op: CallOp,
   schema: v.GenericSchema<unknown, T>,
   work: (args: T, performing: Performing, signal: AbortSignal) => Promise<Outcome>,
+  missing: (args: T, signal: AbortSignal) => Promise<Outcome | undefined> = async () => undefined,
 ): Service {
   return {
     ops: [op],
+    async refuses({ args: given }, signal) {
+      const args = check(schema, given)
+      if (!args.ok) return badRequest(op, args.reason)
+      try {
+        return await missing(args.value, signal)
+      } catch (error) {
+        if (signal.aborted) return cancelled(op)
+        throw error
+      }
+    },
     async perform(performing, signal) {
       if (signal.aborted) return cancelled(op)
       const args = check(schema, performing.call.args)

@@ -46,7 +46,11 @@ export interface CommandDeps {
 
 export function commandService(deps: CommandDeps): Service {
   const { clock, things } = deps
-  return checkedService('command', schema, async (args, performing, signal) => {
+  const missing = async ({ entity }: Args, signal: AbortSignal) => {
+    const found = await things.find(entity, signal)
+    return found.ok ? undefined : notFound(found)
+  }
+  const work = async (args: Args, performing: Performing, signal: AbortSignal) => {
     const { caller, call, resumed, askedMs } = performing
     // What waited for a person's yes is fresh when it comes; what waited for the power to come back is not.
     const untilMs = args.deadlineMs ?? askedMs + actuationDefaults.ttlMs
@@ -57,7 +61,8 @@ export function commandService(deps: CommandDeps): Service {
       ? there(deps, request, signal)
       : here(deps, request, signal))
     return signal.aborted ? cancelled('command') : result
-  })
+  }
+  return checkedService('command', schema, work, missing)
 }
 
 interface Request {

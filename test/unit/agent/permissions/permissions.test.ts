@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Json } from '../../../../runtime/agent/contract.ts'
 import { Approvals } from '../../../../runtime/agent/permissions/approvals.ts'
-import { type AskedCall, Permissions } from '../../../../runtime/agent/permissions/permissions.ts'
+import {
+  type AskedCall,
+  Permissions,
+  type PermissionsDeps,
+} from '../../../../runtime/agent/permissions/permissions.ts'
 import { noPolicy } from '../../../../runtime/agent/permissions/policy.ts'
 import { Uses } from '../../../../runtime/agent/permissions/uses.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
@@ -26,7 +30,7 @@ const signal = new AbortController().signal
 const caller = { agent: 'night-watch', token: 1 }
 
 const openUses = () => Uses.open(join(directory, 'used.db'), clock.nowMs()).uses
-const start = () => {
+const start = (refuses?: PermissionsDeps['refuses']) => {
   const audit = { append: (entry: AuditEntry) => void lines.push(entry), durable: () => durable() }
   permissions = new Permissions({
     clock,
@@ -36,6 +40,7 @@ const start = () => {
     approvals,
     timezone: 'UTC',
     policy: noPolicy,
+    ...(refuses && { refuses }),
   })
 }
 beforeEach(() => {
@@ -123,6 +128,29 @@ describe('a decision', () => {
       expect(JSON.stringify(lines)).not.toContain('Bo')
     },
   )
+  it('[permit-15] asks nobody about what is not there, which counts as no question', async () => {
+    const gone = { ok: false, error: { code: 'not-found', message: 'there is no lock.door' } } as const
+    start(async () => gone)
+    for (const id of Array.from({ length: 20 }, nextId))
+      expect(await permissions.decide(caller, unlock(id), asking, signal)).toEqual({
+        ...{ allow: false, outcome: gone },
+      })
+    expect(events).toEqual([])
+    expect(lines.at(-1)).toMatchObject({ kind: 'decision', verdict: 'deny', reason: 'not-found' })
+    start(async () => undefined)
+    const call = unlock()
+    const left = new AbortController()
+    const before = permissions.decide(caller, call, asking, left.signal)
+    const id = await waitingId()
+    left.abort()
+    await before
+    // Over a restart it stays asked, also where the thing has not yet said that it is there.
+    start(async () => gone)
+    const verdict = permissions.decide(caller, call, asking, signal)
+    expect(await waitingId()).toBe(id)
+    approvals.answer(id, 'yes', 'Ada')
+    expect(await code(verdict)).toBe('allow')
+  })
   it('[permit-6] counts towards a rate that a restart does not make new, once a call', async () => {
     const twice = grants({ capability: 'light.*:command', limits: { rate: '2/h' } })
     const light = (id: number) => asked('command', { entity: 'light.a', command: {} }, id)
