@@ -139,11 +139,11 @@ export class Agents implements AsyncDisposable {
     const anew = (name: string, recent: readonly number[]) =>
       this.#next(name, () => this.#restart(name, recent))
     this.#restarts = new Restarts({ clock, log: this.#deps.log, anew })
-    const { belongings, removed } = deps
+    const { belongings, recordings, removed } = deps
     this.#moves =
       belongings &&
       new AgentMoves({
-        ...{ clock, log: this.#deps.log, store, seal: this.#seal, belongings },
+        ...{ clock, log: this.#deps.log, store, seal: this.#seal, belongings, recordings },
         ...{ engine: this.pool.engine, agentsMax: options.agentsMax },
         copyBytesMax: Math.floor(options.bytesMax / 2),
         next: (name, work) => this.#next(name, work),

@@ -47,8 +47,11 @@ export const moveBody = v.variant('kind', [
     // Of a copy: all devices that may have one.
     holders: v.optional(v.pipe(v.array(deviceId), v.maxLength(holdersMax))),
   }),
-  // `holds`: the copy of it that is there already.
-  v.object({ kind: v.literal('yes'), to: deviceId, n: id, id, holds: v.optional(id) }),
+  // `holds`: the copy of it that is there already. `recording`: as many bytes of what was recorded of it may go along.
+  v.object({
+    ...{ kind: v.literal('yes'), to: deviceId, n: id, id, holds: v.optional(id) },
+    recording: v.optional(count),
+  }),
   v.object({ kind: v.literal('no'), to: deviceId, n: id, reason }),
   // The agent, piece by piece; each is acknowledged, and the whole once it is on the disk.
   v.object({ kind: v.literal('chunk'), to: deviceId, id, at: count, of: chunks, sha256: hash, part }),
@@ -57,7 +60,8 @@ export const moveBody = v.variant('kind', [
   v.object({ kind: v.literal('refused'), to: deviceId, id, reason }),
   // It was let go of, and begins there under this token.
   v.object({ kind: v.literal('begin'), to: deviceId, id, n: id, token }),
-  v.object({ kind: v.literal('begun'), to: deviceId, id, n: id }),
+  // `recorded`: what was recorded of it is there too.
+  v.object({ kind: v.literal('begun'), to: deviceId, id, n: id, recorded: v.optional(v.boolean()) }),
   v.object({ kind: v.literal('lost'), to: deviceId, id, n: id }),
   // It stayed where it was.
   v.object({ kind: v.literal('drop'), to: deviceId, id }),

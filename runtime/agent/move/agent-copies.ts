@@ -6,7 +6,7 @@
  * it hears that the copy was begun.
  */
 import type { StoredMove } from '../store/move-store.ts'
-import { goOn, higher, leavable, type MayHold, type MovesDeps, wholeOf } from './leaving.ts'
+import { goOn, higher, leavable, type MayHold, type MovesDeps, recordOn, wholeOf } from './leaving.ts'
 import { moveReason, packed } from './package.ts'
 
 /** An agent of which another device is to have a copy. */
@@ -26,6 +26,14 @@ export interface Standby {
   readonly was: StoredMove['was']
 }
 
+/** What the device that is to have a copy has of the agent, and how much of what was recorded of it may come along. */
+interface Has {
+  readonly holds?: string | undefined
+  readonly recording?: number | undefined
+}
+
+/** What was recorded goes along again with each copy: more would be most of it. */
+const recordedMax = 4 * 1024 * 1024
 /** Far above any clock. What says more is a lie: it is not to drive the tokens of this device to where numbers end. */
 const tokenMax = 2 ** 50
 /** How long an agent waits after a restart for those who have copies of it. */
@@ -74,11 +82,11 @@ export class AgentCopies {
   }
 
   /** It, as it is now; it goes on. From now on the other device may have a copy. Throws MoveError, StoreError. */
-  copy(name: string, id: string, peer: string, holds: string | undefined): Promise<Uint8Array> {
+  copy(name: string, id: string, peer: string, { holds, recording }: Has): Promise<Uint8Array> {
     const { store, clock } = this.#deps
     return this.#deps.next(name, async () => {
       leavable(this.#deps, name)
-      const whole = await wholeOf(this.#deps, name)
+      const whole = await wholeOf(this.#deps, name, recording && Math.min(recording, recordedMax))
       const bytes = packed(whole)
       const { token } = whole.agent
       store.moves.copied({ id, agent: name, peer, was: whole.was, token, atMs: clock.nowMs() }, holds)
@@ -190,11 +198,9 @@ export class AgentCopies {
     this.#held.get(agent)?.()
     this.#held.delete(agent)
     await halt(agent)
-    store.moves.begun(
-      { ...move, was: stored.state },
-      higher(this.#deps.clock, Math.max(token, stored.token)),
-      'reclaimed',
-    )
+    const next = higher(this.#deps.clock, Math.max(token, stored.token))
+    await recordOn(this.#deps, agent, next)
+    store.moves.begun({ ...move, was: stored.state }, next, 'reclaimed')
     await store.durable()
     goOn(this.#deps, agent)
   }

@@ -19,6 +19,7 @@ import {
   leavable,
   type MayHold,
   type MovesDeps,
+  recordOn,
   resealed,
   wholeOf,
 } from './leaving.ts'
@@ -77,7 +78,15 @@ export class AgentMoves {
   }
 
   /** Stops it between two turns; from now on it is on its way. Throws MoveError, StoreError: then it goes on. */
-  leave(name: string, id: string, peer: string, mayHold: MayHold): Promise<Uint8Array> {
+  leave(
+    name: string,
+    {
+      id,
+      peer,
+      recording,
+    }: { readonly id: string; readonly peer: string; readonly recording?: number | undefined },
+    mayHold: MayHold,
+  ): Promise<Uint8Array> {
     const { store, clock } = this.#deps
     return this.#deps.next(name, async () => {
       leavable(this.#deps, name)
@@ -89,7 +98,7 @@ export class AgentMoves {
       const { state, token } = store.agent(name) as StoredAgent
       const was = state === 'running' ? 'running' : 'stopped'
       try {
-        const bytes = packed(await wholeOf(this.#deps, name))
+        const bytes = packed(await wholeOf(this.#deps, name, recording))
         store.moves.leaving({ id, agent: name, peer, was, token, atMs: clock.nowMs() })
         await store.durable()
         return bytes
@@ -122,9 +131,25 @@ export class AgentMoves {
     return given
   }
 
-  /** The other device has it. */
-  gone(id: string): Promise<void> {
-    return this.#with(id, ['given'], (move) => this.#forget(move, 'gone'))
+  /** The other device has it, and what was recorded of it: or that stays here. */
+  gone(id: string, isRecorded: boolean): Promise<void> {
+    const { store, recordings } = this.#deps
+    return this.#with(id, ['given'], async (move) => {
+      const { token } = store.agent(move.agent) ?? {}
+      await this.#forget(move, 'gone')
+      if (isRecorded && token !== undefined) await recordings?.drop({ agent: move.agent, token })
+    })
+  }
+
+  /** Bytes of what was recorded of an agent that may come along with it. */
+  get recordingBytesMax(): number | undefined {
+    return this.#deps.recordings?.takes
+  }
+
+  /** Whether what is recorded of what came is here. */
+  isRecorded(id: string): boolean {
+    const move = this.move(id)
+    return move !== undefined && this.#deps.recordings?.has(move) === true
   }
 
   /** The other device has lost it, and can never begin it: it goes on here. */
@@ -132,7 +157,9 @@ export class AgentMoves {
     return this.#with(id, ['given'], async (move) => {
       const { store, clock } = this.#deps
       const reason = `${move.peer} has lost it: it goes on here`
-      store.moves.stayed(move, higher(this.#deps.clock, move.token), { atMs: clock.nowMs(), reason })
+      const token = higher(this.#deps.clock, move.token)
+      await recordOn(this.#deps, move.agent, token)
+      store.moves.stayed(move, token, { atMs: clock.nowMs(), reason })
       await store.durable()
       if (move.was === 'running') goOn(this.#deps, move.agent)
     })
@@ -140,7 +167,7 @@ export class AgentMoves {
 
   /** Keeps it, and does not run it. Throws MoveError, BundleError, SealError, StoreError. */
   arrive(id: string, peer: string, whole: Uint8Array, expected: Leaving): Promise<void> {
-    const { store, clock, belongings } = this.#deps
+    const { store, clock, belongings, recordings } = this.#deps
     const arrival = unpacked(whole)
     const { agent } = arrival
     if (agent.name !== expected.agent || agent.grants !== expected.grants)
@@ -165,6 +192,7 @@ export class AgentMoves {
         agent: { token },
       } = arrival
       const move = { id, agent: name, peer, was, token, atMs: clock.nowMs() }
+      await recordings?.keep(name, arrival.recording)
       if (expected.copy) store.moves.keeping(move, own, expected.holders)
       else store.moves.arriving(move, own)
       await store.durable()
@@ -244,7 +272,9 @@ export class AgentMoves {
       const was = { ...move, was: 'running' } as const
       if (state !== 'moved')
         return await this.#begin(was, higher(this.#deps.clock, move.token), 'seized', lease)
-      store.moves.begun(was, higher(this.#deps.clock, move.token), 'seized')
+      const token = higher(this.#deps.clock, move.token)
+      await recordOn(this.#deps, name, token)
+      store.moves.begun(was, token, 'seized')
       await store.durable()
       goOn(this.#deps, name)
     })
@@ -291,16 +321,18 @@ export class AgentMoves {
     const { store, belongings } = this.#deps
     const luggage = store.moves.luggage(move.agent)
     if (luggage) await belongings.unpack(move.agent, luggage)
+    await recordOn(this.#deps, move.agent, token, true)
     store.moves.begun(move, token, phase, lease)
     await store.durable()
     if (move.was === 'running') goOn(this.#deps, move.agent)
   }
 
   async #forget(move: StoredMove, phase: 'gone' | 'dropped'): Promise<void> {
-    const { store, removed } = this.#deps
+    const { store, removed, recordings } = this.#deps
     store.moves.over(move, phase)
     // What comes was never unpacked here.
     if (move.phase !== 'arriving' && move.phase !== 'kept') removed(move.agent)
+    else await recordings?.keep(move.agent)
     await store.durable()
   }
 

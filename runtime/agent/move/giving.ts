@@ -71,7 +71,7 @@ export class Giving {
     if (!bus.connected) throw new MoveError('failed', 'this device has no connection to its broker')
     const moves = await open()
     const leaving = moves.leavable(agent)
-    const { id } = await this.#asked(device, {
+    const { id, recording } = await this.#asked(device, {
       ...leaving,
       by: by.shown.slice(0, byCharsMax),
       proven: by.proven,
@@ -79,7 +79,7 @@ export class Giving {
     await this.#takeBackCopies(moves, agent, device)
     this.#deps.carrying.add(id)
     try {
-      const whole = await moves.leave(agent, id, device, this.#deps.mayHold)
+      const whole = await moves.leave(agent, { id, peer: device, recording }, this.#deps.mayHold)
       await this.#sent(moves, device, { id, agent, whole })
       const pending = !(await this.#given(moves, device, id))
       return { agent, device, bytes: whole.byteLength, pending }
@@ -91,8 +91,9 @@ export class Giving {
   /** With the id of the copy. Throws MoveError: then the other device has the one that it had. */
   async copy(moves: AgentMoves, agent: string, device: string, holders: readonly string[]): Promise<string> {
     const copy = { copy: true, holders: [...holders] }
-    const { id, holds } = await this.#asked(device, { ...moves.leavable(agent), ...copy })
-    await this.#send(device, { id, agent, whole: await moves.copies.copy(agent, id, device, holds) })
+    const said = await this.#asked(device, { ...moves.leavable(agent), ...copy })
+    const { id } = said
+    await this.#send(device, { id, agent, whole: await moves.copies.copy(agent, id, device, said) })
     return id
   }
 
@@ -177,7 +178,7 @@ export class Giving {
     const words = [`${to} begun ${n}`, `${to} lost ${n}`]
     const said = await this.#ask(to, { kind: 'begin', id, n, token }, words, msMax)
     if (said?.kind === 'begun') {
-      await moves.gone(id)
+      await moves.gone(id, said.recorded === true)
       this.#deps.say(to, { kind: 'let-go', id })
     }
     if (said?.kind === 'lost') await moves.takeBack(id)

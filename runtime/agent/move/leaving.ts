@@ -4,6 +4,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { ImageSeal } from '../life/image-seal.ts'
+import type { Recordings } from '../replay/recordings.ts'
 import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
 import type { Arrival } from '../store/move-store.ts'
 import { MoveError, packedLogLines } from './package.ts'
@@ -31,6 +32,7 @@ export interface MovesDeps {
   readonly store: AgentStore
   readonly seal: ImageSeal
   readonly belongings: Belongings
+  readonly recordings?: Recordings | undefined
   /** SHA-256 of the engine: images run on no other. */
   readonly engine: string
   readonly agentsMax: number
@@ -73,8 +75,16 @@ export function leavable({ store, engine }: Pick<MovesDeps, 'store' | 'engine'>,
   return { agent: name, engine, bytes: sealed + bundle, grants: stored.grants }
 }
 
-/** All of it is read in one go: the agent may take a turn meanwhile. */
-export async function wholeOf({ store, belongings, seal }: MovesDeps, name: string): Promise<Arrival> {
+/**
+ * All of it is read in one go: the agent may take a turn meanwhile. What was recorded of it goes along up to `recordedMax` bytes, perhaps
+ * with turns that it takes then: whoever takes it knows how many there are. Else it stays, and the agent's log says so there.
+ */
+export async function wholeOf(
+  deps: MovesDeps,
+  name: string,
+  recordedMax: number | undefined,
+): Promise<Arrival> {
+  const { store, belongings, seal, recordings, clock } = deps
   const { guest, ...agent } = store.agent(name) as StoredAgent
   const bundle = store.program(agent.program)
   const text = store.guest(guest)
@@ -82,10 +92,29 @@ export async function wholeOf({ store, belongings, seal }: MovesDeps, name: stri
   const sealed = store.image(name)
   const turn = store.imageTurn(name)
   const was: Arrival['was'] = agent.state === 'running' ? 'running' : 'stopped'
-  const [turns, calls, log] = [store.turns(name), store.calls(name), store.log(name, packedLogLines)]
-  const rest = { agent, was, bundle, guest: text, turns, calls, log, luggage: belongings.pack(name) }
+  const [turns, calls, log] = [store.turns(name), store.calls(name), store.log(name, packedLogLines - 1)]
+  const rest = { agent, was, bundle, guest: text, turns, calls, luggage: belongings.pack(name) }
   // An image may have been made on a third device, of which the other has never heard.
-  return { ...rest, image: sealed && { turn, sealed: await resealed(seal, sealed, agent.program) } }
+  const image = sealed && { turn, sealed: await resealed(seal, sealed, agent.program) }
+  const run = { agent: name, token: agent.token }
+  const recording = recordedMax === undefined ? undefined : await recordings?.packed(run, recordedMax)
+  if (!recording && recordings?.has(run)) log.push({ atMs: clock.nowMs(), level: 'info', text: stays })
+  return { ...rest, log, image, recording }
+}
+
+/** In its log. */
+const stays =
+  'it came here without what was recorded of it, and is recorded no further: that stays on the device that it came from, and ends there'
+
+/** What is recorded of it goes on under its next token; `came`: what came along of that. */
+export async function recordOn(
+  { store, recordings }: Pick<MovesDeps, 'store' | 'recordings'>,
+  name: string,
+  token: number,
+  came = false,
+): Promise<void> {
+  const stored = store.agent(name)
+  if (stored) await recordings?.goOn({ ...stored, agent: name }, token, came ? undefined : stored.token)
 }
 
 /** With this device's word instead of another's. Throws SealError. */

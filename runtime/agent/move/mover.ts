@@ -253,7 +253,12 @@ export class Mover implements AsyncDisposable {
         this.#say(from, { kind: 'refused', id, reason: 'it does not know of this move any more' })
     } else if (body.kind === 'begin') {
       if (phase === 'arriving') await moves?.begin(id, body.token)
-      await say({ kind: brought.has(now()?.phase) ? 'begun' : 'lost', id, n: body.n })
+      const recorded = moves?.isRecorded(id) ?? false
+      await say(
+        brought.has(now()?.phase)
+          ? { kind: 'begun', id, n: body.n, recorded }
+          : { kind: 'lost', id, n: body.n },
+      )
     } else if (body.kind === 'drop') {
       this.#taking.forget(id)
       if (phase === 'arriving' || phase === 'kept') await moves?.drop(id)

@@ -75,19 +75,23 @@ const packageSchema = v.object({
     v.maxLength(packedLogLines),
   ),
   luggage: bytes,
+  // Devices that know of none leave it out, on either side.
+  recording: v.optional(bytes),
 })
 
-/** Throws MoveError `too-large`. */
-export function packed({ agent, turns, calls, image, ...rest }: Arrival): Uint8Array {
+/** What was recorded of it stays behind where it is too much. Throws MoveError `too-large`. */
+export function packed(arrival: Arrival): Uint8Array {
+  const { agent, turns, calls, image, recording, ...rest } = arrival
   const { state: _state, reason: _reason, ...kept } = agent
   const whole = encodeCbor({
-    ...{ v: 1, agent: kept, ...rest, ...(image ? { image } : {}) },
+    ...{ v: 1, agent: kept, ...rest, ...(image && { image }), ...(recording && { recording }) },
     turns: turns.map((turn) => ({ ...turn, inputs: JSON.stringify(turn.inputs) })),
     calls: calls.map(({ call: { id, op, args, stream = false, askedMs }, begun }) => ({
       ...{ id, op, args: JSON.stringify(args), stream, askedMs, begun },
     })),
   })
   if (whole.byteLength <= moveLimits.agentBytesMax) return whole
+  if (recording) return packed({ ...arrival, recording: undefined })
   throw new MoveError(
     'too-large',
     `${agent.name} has ${whole.byteLength} bytes, more than the ${moveLimits.agentBytesMax} that can move`,

@@ -62,7 +62,13 @@ export class Taking implements Disposable {
       if (no !== undefined) return refused(no)
       const id = this.#coming.expect(from, n, leaving, clock.newId())
       const holds = copy ? moves.copies.holds(from, agent) : undefined
-      say(from, { kind: 'yes', n, id, ...(holds === undefined ? {} : { holds }) })
+      say(from, {
+        kind: 'yes',
+        n,
+        id,
+        recording: moves.recordingBytesMax,
+        ...(holds === undefined ? {} : { holds }),
+      })
     } catch (error) {
       refused(moveReason(error))
     }

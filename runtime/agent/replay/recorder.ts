@@ -8,7 +8,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { messageOf } from '../../base/errors.ts'
 import type { RecordedTurn } from './replay.ts'
-import { lastLine, lineOf, readRunFile } from './run-file.ts'
+import { endOf, lastLine, lineOf } from './run-file.ts'
 
 /** What waits to be written. More: the disk is slower than the agent. */
 const waitingBytesMax = 4 * 1024 * 1024
@@ -112,13 +112,13 @@ export class Recorder {
 
   /** Where the file was, without a line that a power cut tore. */
   async #opened(): Promise<FileHandle> {
-    const { turns, wholeBytes, over } = readRunFile(await readFile(this.#path))
+    const { turns, wholeBytes, isOver } = endOf(await readFile(this.#path))
     const file = await open(this.#path, 'r+')
     await file.truncate(wholeBytes)
     await file.close()
-    this.#last = turns.length
+    this.#last = turns
     this.#bytes = wholeBytes
-    this.#over = over !== undefined
+    this.#over = isOver
     return await open(this.#path, 'a')
   }
 

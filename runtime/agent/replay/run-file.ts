@@ -53,8 +53,6 @@ export interface RunFile {
   readonly turns: readonly RecordedTurn[]
   /** Why it was recorded no further. */
   readonly over?: string
-  /** Bytes up to the end of the last line that is whole. */
-  readonly wholeBytes: number
 }
 
 export function headerLine(run: RunHeader): string {
@@ -70,6 +68,28 @@ export function lastLine(over: string): string {
   return `${JSON.stringify({ over })}\n`
 }
 
+/** Where a file ends, or would behind its turn `turnsMax`: found by its lines alone, so that a large one holds nothing up. */
+export function endOf(
+  bytes: Buffer,
+  turnsMax = Number.POSITIVE_INFINITY,
+): { readonly turns: number; readonly wholeBytes: number; readonly isOver: boolean } {
+  let turns = -1
+  let lineBegin = 0
+  let wholeBytes = 0
+  for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, end + 1)) {
+    if (turns === turnsMax && !isLast(bytes, wholeBytes)) break
+    turns += 1
+    lineBegin = wholeBytes
+    wholeBytes = end + 1
+  }
+  const isOver = turns > 0 && isLast(bytes, lineBegin)
+  return { turns: Math.max(0, isOver ? turns - 1 : turns), wholeBytes, isOver }
+}
+
+const newline = 0x0a
+const isLast = (bytes: Buffer, at: number) => bytes.subarray(at, at + overBegins.length).equals(overBegins)
+const overBegins = Buffer.from('{"over":')
+
 /** Throws RunFileError. */
 export function readRunFile(bytes: Uint8Array): RunFile {
   if (bytes.byteLength > runBytesMax)
@@ -79,7 +99,6 @@ export function readRunFile(bytes: Uint8Array): RunFile {
   // What follows the last line's end is half a line, or nothing.
   lines.pop()
   const read = readHeader(lines[0] ?? '')
-  let wholeBytes = Buffer.byteLength(lines[0] ?? '') + 1
   const turns: RecordedTurn[] = []
   let over: string | undefined
   for (const line of lines.slice(1)) {
@@ -94,10 +113,9 @@ export function readRunFile(bytes: Uint8Array): RunFile {
         'malformed',
         `line ${turns.length + 2} is not turn ${turns.length + 1} of the run`,
       )
-    wholeBytes += Buffer.byteLength(line) + 1
     if (over !== undefined) break
   }
-  return { header: read, turns, wholeBytes, ...(over === undefined ? {} : { over }) }
+  return { header: read, turns, ...(over === undefined ? {} : { over }) }
 }
 
 function readHeader(line: string): RunHeader {

@@ -73,6 +73,8 @@ export interface Arrival {
   readonly log: readonly { readonly atMs: number; readonly level: string; readonly text: string }[]
   /** What else belongs to it, kept in other places once it is begun. */
   readonly luggage: Uint8Array
+  /** What was recorded of it so far, where it goes along: kept in another place at once. */
+  readonly recording?: Uint8Array | undefined
 }
 
 /**
