@@ -39,14 +39,10 @@ export function leaseService({
       if (name.startsWith(ownPrefix))
         return failed('bad-request', `${name}: leases called ${ownPrefix}… are the devices' own`)
       const withinMs = deadlineMs === undefined ? withinMsDefault : Math.max(0, deadlineMs - nowMs())
-      const before = leases.held(name, caller.agent)
       const claimed = await leases.claim(name, caller.agent, { ttlMs: Math.floor(ttlMs), withinMs }, signal)
       if (!claimed.ok) return failed('timeout', `${name} was not to be had: ${claimed.reason}`)
       const { token } = claimed.held
-      // Nobody would ever release what nobody knows of: it is prolonged as long as the agent runs.
-      const unheard = () => {
-        if (!before) leases.release(name, caller.agent, token)
-      }
+      const unheard = () => leases.unheard(name, caller.agent, token)
       return { ok: true, value: { token }, unheard }
     },
   }

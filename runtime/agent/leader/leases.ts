@@ -61,10 +61,20 @@ type Tried =
 
 interface Own extends Held {
   readonly shown: ShownLease
+  /** Of its holder's claims that were granted those of which it may have heard. */
+  heard: number
   readonly holder: string
   readonly ttlMs: number
   /** Stops prolonging it. */
   readonly cancel: Cancel
+}
+
+/** A claim that waits for answers. */
+interface Waiting {
+  readonly claim: Claim
+  readonly changed: () => void
+  /** What it was to prolong was released meanwhile. */
+  letGo: boolean
 }
 
 /** How long a claim waits for answers, at most; before another try. */
@@ -84,7 +94,7 @@ export class Leases implements Disposable {
   /** Before that this device grants nothing: it does not know what it granted. */
   readonly #quietUntilMs: number
   readonly #own = new Map<string, Own>()
-  readonly #claims = new Map<string, { readonly claim: Claim; readonly changed: () => void }>()
+  readonly #claims = new Map<string, Waiting>()
   /** One claim of a name at a time on this device. */
   readonly #busy = new Set<string>()
   readonly #cancels: readonly Cancel[]
@@ -181,6 +191,8 @@ export class Leases implements Disposable {
       else if (!this.#busy.has(name)) {
         this.#busy.add(name)
         const tried = await this.#try(name, holder, { ttlMs, highest }).finally(() => this.#busy.delete(name))
+        const own = this.#own.get(name)
+        if (tried.ok && own) own.heard += 1
         if (tried.ok) return tried
         reason = tried.reason
         highest = tried.highest
@@ -196,8 +208,22 @@ export class Leases implements Disposable {
     const own = this.#own.get(name)
     if (!own || own.holder !== holder || own.token !== token) return false
     this.#drop(own)
+    const waiting = this.#claims.get(name)
+    // The others hear that it is let go after that claim: who granted it holds to nothing any more.
+    if (waiting?.claim.body.token === token) {
+      waiting.letGo = true
+      waiting.changed()
+    }
     this.#letGo(name, token)
     return true
+  }
+
+  /** Of a claim that was granted its holder does not hear. Nobody would release what nobody knows of. */
+  unheard(name: string, holder: string, token: number): void {
+    const own = this.#own.get(name)
+    if (!own || own.holder !== holder || own.token !== token) return
+    own.heard -= 1
+    if (own.heard === 0) this.release(name, holder, token)
   }
 
   async #try(
@@ -214,7 +240,8 @@ export class Leases implements Disposable {
     const token = this.held(name, holder)?.token ?? Math.max(known + 1, clock.nowMs())
     const claim = new Claim({ kind: 'claim', name, token, ttlMs, at: this.#next() }, members, sentMs)
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#claims.set(name, { claim, changed: resolve })
+    const waiting: Waiting = { claim, changed: resolve, letGo: false }
+    this.#claims.set(name, waiting)
     const cancel = clock.after(Math.min(answerMsMax, ttlMs / 2), resolve)
     // Of a site of one, no broker is needed.
     this.#hear(signer.device, claim.body, '')
@@ -224,6 +251,7 @@ export class Leases implements Disposable {
     this.#claims.delete(name)
     this.#at = Math.max(this.#at, this.#believable(claim.latest))
     if (this.#stopped) return { ok: false, reason: 'the device is stopping', highest }
+    if (waiting.letGo) return { ok: false, reason: 'it was released', highest }
     const untilMs = claim.heldUntilMs(clock.monotonicMs())
     if (untilMs !== undefined) {
       this.#hold({ name, token, untilMs, holder, ttlMs }, claim)
@@ -234,7 +262,7 @@ export class Leases implements Disposable {
     return { ok: false, reason: whyNot(claim, members), highest: claim.highest }
   }
 
-  #hold(held: Omit<Own, 'cancel' | 'shown'>, { body, grants }: Claim): void {
+  #hold(held: Omit<Own, 'cancel' | 'shown' | 'heard'>, { body, grants }: Claim): void {
     const { clock, bus, signer } = this.#deps
     const { name, token, ttlMs } = held
     const before = this.#own.get(name)
@@ -242,7 +270,8 @@ export class Leases implements Disposable {
     const granted = grants.map(([device, sig]): [string, string] => [device, sig])
     const shown = { token, claim: body.at, grants: granted }
     const cancel = clock.after(ttlMs * prolongShare, () => void this.#prolong(name, token))
-    this.#own.set(name, { ...held, cancel, shown })
+    const heard = before?.token === token ? before.heard : 0
+    this.#own.set(name, { ...held, cancel, shown, heard })
     if (before?.token === token) return
     const said = {
       ...{ kind: 'held', name, token, ttlMs, at: this.#next(), claim: body.at, grants: granted },

@@ -255,22 +255,58 @@ test('a claim under way when its device stops ends, and claims nothing more [lea
   expect(said).toBeLessThanOrEqual(1)
 })
 
+/** Asks as an agent of that device does, each time by another call. */
+function asking(leases: Leases) {
+  const service = leaseService({ leases, nowMs: () => clock.nowMs() })
+  let id = 0
+  return () => {
+    id += 1
+    const call = { id, op: 'lease', args: { name: 'pump', ttlMs: 1_000 } } as const
+    const caller = { agent: 'comfort', token: 1 }
+    return service.perform({ caller, call, resumed: false, askedMs: 0, emit: () => true }, forever)
+  }
+}
+
 test('a lease that an agent gave up before it heard of it is held no more; one that it had before it keeps [life-9]', async () => {
   const [attic] = site('attic') as [Member]
   const leases = leasesOf(attic)
-  const service = leaseService({ leases, nowMs: () => clock.nowMs() })
-  const asked = (id: number) => {
-    const call = { id, op: 'lease', args: { name: 'pump', ttlMs: 1_000 } } as const
-    const caller = { agent: 'comfort', token: 1 }
-    return passing(service.perform({ caller, call, resumed: false, askedMs: 0, emit: () => true }, forever))
-  }
-  const first = await asked(1)
+  const asked = asking(leases)
+  const first = await passing(asked())
   expect(leases.held('pump', 'comfort')).toBeDefined()
   expect(leases.holder('pump')).toBe('comfort')
-  const second = await asked(2)
+  const second = await passing(asked())
   if (second.ok) second.unheard?.()
   expect(leases.held('pump', 'comfort')).toBeDefined()
   if (first.ok) first.unheard?.()
   expect(leases.held('pump', 'comfort')).toBeUndefined()
   expect(leases.holder('pump')).toBeUndefined()
+})
+
+test('of two tasks that asked at once the one that was given up takes nothing from the other [life-9]', async () => {
+  const [attic] = site('attic') as [Member]
+  using leases = leasesOf(attic)
+  const asked = asking(leases)
+  const [one, other] = await passing(Promise.all([asked(), asked()]))
+  if (one.ok) one.unheard?.()
+  expect(leases.held('pump', 'comfort')).toBeDefined()
+  if (other.ok) other.unheard?.()
+  expect(leases.held('pump', 'comfort')).toBeUndefined()
+})
+
+test('what is released while it is being prolonged is held no more, whoever grants it then [lease-1]', async () => {
+  const [attic, bath, cellar] = site('attic', 'bath', 'cellar') as [Member, Member, Member]
+  using own = leasesOf(attic)
+  using other = leasesOf(bath)
+  using _ = leasesOf(cellar)
+  const ask = { ttlMs: 4_000, withinMs: 10_000 }
+  const claimed = await passing(own.claim('pump', 'comfort', ask, forever))
+  const token = claimed.ok ? claimed.held.token : 0
+  // The claim that prolongs it is on its way.
+  const again = own.claim('pump', 'comfort', ask, forever)
+  expect(own.release('pump', 'comfort', token)).toBe(true)
+  const [later, next] = await passing(Promise.all([again, other.claim('pump', 'comfort', ask, forever)]))
+  const tokens = [later, next].map((one) => (one.ok ? one.held.token : token))
+  expect(tokens.filter((one) => one > token).length).toBeGreaterThan(0)
+  expect(own.held('pump', 'comfort')?.token).not.toBe(token)
+  expect([own, other].filter((one) => one.holder('pump') !== undefined).length).toBe(1)
 })
