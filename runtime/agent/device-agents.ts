@@ -337,10 +337,14 @@ export class DeviceAgents implements AsyncDisposable {
     this.#told = told
     this.#calling = mind.calling
     this.#parts = parts.move()
-    this.#forget = async (about) => ({
-      erased: await opened.moves.copies.forget(about, () => mind.forget(about)),
-      runs: await recordings.forgetAll(),
-    })
+    this.#forget = async (about) => {
+      let runs = 0
+      const own = async () => {
+        runs = await recordings.forgetAll()
+        return await mind.forget(about)
+      }
+      return { erased: await opened.moves.copies.forget(about, own), runs }
+    }
     return opened
   }
 
