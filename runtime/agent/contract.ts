@@ -288,8 +288,13 @@ export interface Lease {
 /** A task of a graph. */
 export interface Task {
   readonly after?: readonly string[]
-  /** Of each try. */
+  /**
+   * Of each try. What a task asks for is wanted by then too: among the equally urgent calls and turns of this device it is served sooner
+   * where that is sooner than it would be.
+   */
   readonly within?: Duration
+  /** What the task asks for is at most so urgent: it can only be less urgent than its agent, and than the task that it is in. */
+  readonly priority?: Priority
   /** So many times more, after so long; default 1 s. */
   readonly retry?: { readonly times: number; readonly wait?: Duration }
   /**

@@ -6,7 +6,7 @@
  * Invariants: [agent-1] nothing leaves a machine but the output of a turn; [agent-2] no call of a turn is performed before
  * that turn is on disk; [agent-3] a turn that was interrupted, or ran out of memory or stack, is not on disk: it never was.
  */
-import type { CallErrorCode, Json } from './contract.ts'
+import type { CallErrorCode, Json, Priority } from './contract.ts'
 
 /** One thing that happened to an agent. */
 export type TurnInput =
@@ -30,9 +30,18 @@ export interface CallError {
 export interface Call {
   readonly id: number
   readonly op: CallOp
+  /** `urgency`: an `Urgency`, where it has one; it is kept and carried with the rest. */
   readonly args: { readonly [name: string]: Json }
   /** Opens a stream: items follow until it is cancelled or settled. */
   readonly stream?: true
+}
+
+/** How urgent a call is beside the others of its agent, as the agent says. */
+export interface Urgency {
+  /** At most so urgent, and never more than its agent. */
+  readonly priority?: Priority
+  /** When all of what it is a part of is wanted, an instant of the agent's clock. */
+  readonly dueMs?: number
 }
 
 /** Every way out of a machine; each has one service, and a capability that is asked for. */
@@ -121,7 +130,7 @@ export const turnLimits = {
   /** Wall-clock time after which a thread counts as hung: ten times what the ticks may need on the slowest board. */
   hungMsMax: 10_000,
   memoryBytesMax: 16 * 1024 * 1024,
-  /** Calls of one turn; of one agent that are open at a time. */
+  /** Calls that a program makes in one turn; of one agent that are open at a time. */
   callsMax: 256,
   openCallsMax: 1_024,
   /** JSON of one call's arguments; of a whole output. */

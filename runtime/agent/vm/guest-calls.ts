@@ -3,10 +3,11 @@
  * machine, before the agent.
  *
  * Each call is made in a scope. When a scope ends, what waits in it and in those inside it is rejected with `cancelled`, the host
- * is told that nobody waits any more, and no call is made in it again.
+ * is told that nobody waits any more, and no call is made in it again. How urgent a scope is, each call in it says.
  */
-import type { Call, CallOp, TurnOutput } from '../turn.ts'
-import { CallFailed, failure, shapes, textOf, wrongOf } from './guest-checks.ts'
+import type { Priority } from '../contract.ts'
+import type { Call, CallOp, TurnOutput, Urgency } from '../turn.ts'
+import { CallFailed, failure, lowest, shapes, textOf, wrongOf } from './guest-checks.ts'
 
 const { parse, stringify } = JSON
 const { create, keys } = Object
@@ -15,6 +16,8 @@ const limits = { callsMax: 256, openCallsMax: 1_024, argsBytesMax: 64 * 1024 }
 
 export interface Scope {
   readonly parent: Scope | undefined
+  /** Never more than that of what it is in. */
+  urgency: Urgency | undefined
   /** Why it has ended. */
   over: Cancelled | undefined
 }
@@ -40,13 +43,93 @@ let openCalls = 0
 let calls: Call[] = []
 let cancels: number[] = []
 
+interface Deadline {
+  readonly scope: Scope
+  readonly atMs: number
+  late(error: unknown): void
+}
+let deadlines: Deadline[] = []
+/** One call tells of all of them, at the earliest: each of its own would leave the program half of the calls of a turn. */
+let alarm: { readonly id: number; readonly atMs: number } | undefined
+
 /** Of the program as a whole: it ends with it. */
-export const root: Scope = { parent: undefined, over: undefined }
-export const scopeIn = (parent: Scope): Scope => ({ parent, over: undefined })
+export const root: Scope = { parent: undefined, urgency: undefined, over: undefined }
+export const scopeIn = (parent: Scope): Scope => ({ parent, urgency: parent.urgency, over: undefined })
+
+/** What is asked for in it from now on is wanted by then, and is no more urgent than this. */
+export function urge(scope: Scope, priority: Priority | undefined, dueMs: number | undefined): void {
+  const least = lowest(priority, scope.urgency?.priority)
+  const soonest = earliest(dueMs, scope.urgency?.dueMs)
+  if (least === undefined && soonest === undefined) return
+  scope.urgency = {
+    ...(least === undefined ? {} : { priority: least }),
+    ...(soonest === undefined ? {} : { dueMs: soonest }),
+  }
+}
+
+function earliest(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return one < other ? one : other
+}
 
 /** Throws `Cancelled` where the scope, or one that it is in, has ended. */
 export function refuseOver(scope: Scope): void {
-  for (let at: Scope | undefined = scope; at; at = at.parent) if (at.over) throw at.over
+  const over = overOf(scope)
+  if (over) throw over
+}
+
+function overOf(scope: Scope): Cancelled | undefined {
+  for (let at: Scope | undefined = scope; at; at = at.parent) if (at.over) return at.over
+  return undefined
+}
+
+/**
+ * `late` is called when the instant is there, without an error, or when nothing can tell of it, with why. Not when the scope has ended,
+ * nor when it was taken back, by what this gives. Throws `limit`.
+ */
+export function deadlineIn(scope: Scope, atMs: number, late: Deadline['late']): () => void {
+  if (!alarm && deadlines.length === 0 && openCalls >= limits.openCallsMax)
+    throw failure('limit', 'within: too many calls wait for an answer already')
+  const one = { scope, atMs, late }
+  deadlines[deadlines.length] = one
+  return () => dropDeadlines((other) => other === one)
+}
+
+function dropDeadlines(goes: (one: Deadline) => boolean): Deadline[] {
+  const before = deadlines
+  const gone: Deadline[] = []
+  deadlines = []
+  for (let at = 0; at < before.length; at += 1) {
+    const one = before[at] as Deadline
+    if (goes(one)) gone[gone.length] = one
+    else deadlines[deadlines.length] = one
+  }
+  return gone
+}
+
+/** At the end of a turn the alarm is set to the earliest deadline that there is then. */
+function setAlarm(): void {
+  let atMs: number | undefined
+  for (let at = 0; at < deadlines.length; at += 1) atMs = earliest(atMs, deadlines[at]?.atMs)
+  if (atMs === alarm?.atMs) return
+  if (alarm) leave(alarm.id)
+  alarm = undefined
+  if (atMs === undefined) return
+  nextId += 1
+  openCalls += 1
+  const instant = atMs
+  alarm = { id: nextId, atMs: instant }
+  calls[calls.length] = { id: nextId, op: 'sleep', args: { atMs: instant } }
+  const end = (error: unknown) => {
+    alarm = undefined
+    const over = dropDeadlines((one) => one.atMs <= instant)
+    // The first of them may end those inside it.
+    for (let at = 0; at < over.length; at += 1) {
+      const one = over[at] as Deadline
+      if (!overOf(one.scope)) one.late(error)
+    }
+  }
+  open[nextId] = { scope: root, push() {}, end }
 }
 
 /** Ends a scope, once. */
@@ -54,6 +137,7 @@ export function endScope(scope: Scope, why: string): void {
   if (scope.over) return
   const error = new Cancelled(why)
   scope.over = error
+  dropDeadlines((one) => isWithin(one.scope, scope))
   for (const key of keys(open)) {
     const id = +key
     const one = open[id]
@@ -81,7 +165,8 @@ export async function call(scope: Scope, op: CallOp, argsOf: () => object): Prom
 function ask(scope: Scope, op: CallOp, argsOf: () => object, stream?: true): number {
   refuseOver(scope)
   const args = argsOf()
-  if (calls.length >= limits.callsMax || openCalls >= limits.openCallsMax)
+  const forAlarm = !alarm && deadlines.length > 0 ? 1 : 0
+  if (calls.length >= limits.callsMax || openCalls + forAlarm >= limits.openCallsMax)
     throw failure('limit', `${op}: too many calls wait for an answer already`)
   const json = jsonOf(op, args)
   if (json.length > limits.argsBytesMax)
@@ -89,12 +174,14 @@ function ask(scope: Scope, op: CallOp, argsOf: () => object, stream?: true): num
       'limit',
       `${op} was given ${json.length} bytes, more than the ${limits.argsBytesMax} allowed`,
     )
-  const kept = parse(json)
-  const wrong = wrongOf(kept, shapes[op])
+  const given = parse(json)
+  const wrong = wrongOf(given, shapes[op])
   if (wrong !== undefined) throw failure('bad-request', `${op}: ${wrong}`)
   nextId += 1
   openCalls += 1
-  calls[calls.length] = { id: nextId, op, args: kept, ...(stream ? { stream } : {}) }
+  const { urgency } = scope
+  const asked = urgency ? { ...given, urgency } : given
+  calls[calls.length] = { id: nextId, op, args: asked, ...(stream ? { stream } : {}) }
   return nextId
 }
 
@@ -184,6 +271,7 @@ export function settle(id: number, error: unknown, value: unknown): void {
 
 /** What was asked for and left since this was last called. */
 export function drained(): Pick<TurnOutput, 'calls' | 'cancels'> {
+  setAlarm()
   const output = { calls, cancels }
   calls = []
   cancels = []

@@ -2,7 +2,7 @@
  * What each call of the context takes, and values and errors in words. It runs inside the machine, beside `guest.ts`, before the agent: a wrong argument is
  * an error where it was written, which says what would be right.
  */
-import type { CallErrorCode, Duration } from '../contract.ts'
+import type { CallErrorCode, Duration, Priority } from '../contract.ts'
 import type { CallError, CallOp } from '../turn.ts'
 
 const { create, hasOwn, keys } = Object
@@ -177,11 +177,17 @@ export function millis(duration: Duration): number {
 }
 
 const duration: Shape = { what: 'a duration', fits: (value) => isFiniteNumber(value) || isText(value) }
+const classes: readonly Priority[] = ['control', 'interactive', 'background']
+/** The least urgent of two; undefined: as the agent has it. */
+export function lowest(one: Priority | undefined, other: Priority | undefined): Priority | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return classes.indexOf(one) < classes.indexOf(other) ? other : one
+}
+
 export const taskShapes: Shapes = {
   run: { what: 'a function', fits: (value) => typeof value === 'function' },
   after: maybe(texts),
-  // Of no effect, whatever it is: agents were written with it.
-  priority: maybe(anything),
+  priority: maybe(oneOf(...classes)),
   within: maybe(duration),
   retry: maybe(fields({ times: count, wait: maybe(duration) })),
 }

@@ -4,8 +4,17 @@
  * Each try of a task has a context of its own. What is under way through that is cancelled when the try fails or takes too long, when
  * another task has failed, and when the program gives all of them up.
  */
-import type { Context, Duration, Json, Task, Tasks, TasksOptions } from '../contract.ts'
-import { Cancelled, call, endScope, refuseOver, type Scope, scopeIn } from './guest-calls.ts'
+import type { Context, Json, Task, Tasks, TasksOptions } from '../contract.ts'
+import {
+  Cancelled,
+  call,
+  deadlineIn,
+  endScope,
+  refuseOver,
+  type Scope,
+  scopeIn,
+  urge,
+} from './guest-calls.ts'
 import {
   failure,
   given,
@@ -31,7 +40,7 @@ export function tasksIn(parent: Scope, contextIn: ContextIn): Context['tasks'] {
     const { result, cancel } = begin(
       parent,
       'the tasks',
-      () => checkedOptions(options).within,
+      () => checkedOptions(options),
       (scope) => run(graph, options, scope, contextIn),
     )
     const tasks = result as Tasks
@@ -49,11 +58,10 @@ interface Work<T> {
 function begin<T>(
   parent: Scope,
   what: string,
-  within: () => Duration | undefined,
+  bounds: () => Pick<Task, 'within' | 'priority'>,
   work: (scope: Scope) => Promise<T> | T,
 ): Work<T> {
   const scope = scopeIn(parent)
-  const timer = scopeIn(parent)
   let stop: (error: unknown) => void = () => {}
   const stopped = new Promise<never>((_, reject) => {
     stop = reject
@@ -65,22 +73,22 @@ function begin<T>(
     stop(error)
   }
   const result = async () => {
+    let over = () => {}
     try {
       refuseOver(parent)
-      const limit = within()
-      const ms = limit === undefined ? undefined : millis(limit)
-      const done = work(scope)
-      if (ms !== undefined)
-        call(timer, 'sleep', () => ({ atMs: now() + ms })).then(
-          () => cancel(failure('timeout', `${what} took longer than ${ms} ms`)),
-          (error) => timer.over ?? cancel(error),
-        )
-      return await Promise.race([done, stopped])
+      const { within, priority } = bounds()
+      const ms = within === undefined ? undefined : millis(within)
+      const dueMs = ms === undefined ? undefined : now() + ms
+      urge(scope, priority, dueMs)
+      const late = (error: unknown) =>
+        cancel(error ?? failure('timeout', `${what} took longer than ${ms} ms`))
+      if (dueMs !== undefined) over = deadlineIn(parent, dueMs, late)
+      return await Promise.race([work(scope), stopped])
     } catch (error) {
       cancel(error)
       throw error
     } finally {
-      endScope(timer, `${what} ended`)
+      over()
     }
   }
   return { result: result(), cancel }
@@ -102,7 +110,7 @@ async function run(
     for (let left = retry?.times ?? 0; ; left -= 1) {
       try {
         const does = (own: Scope) => task.run(results, contextIn(own))
-        results[name] = (await begin(scope, `task ${name}`, () => task.within, does).result) ?? null
+        results[name] = (await begin(scope, `task ${name}`, () => task, does).result) ?? null
         return
       } catch (error) {
         if (left <= 0) throw error

@@ -4,6 +4,8 @@ import type { Json } from '../contract.ts'
 import { callOps, type TurnOutput, turnLimits } from '../turn.ts'
 
 const { argsBytesMax, callsMax, logCharsMax, logLinesMax, outputBytesMax } = turnLimits
+/** What the guest adds to what a program asks for: a timer of all its deadlines, and to each call how urgent it is. */
+const added = { calls: 1, argsBytes: 128 }
 /** Deeper than any value of use; JSON.parse has built it by then, but nothing walks it by recursion after this. */
 const depthMax = 32
 
@@ -18,13 +20,16 @@ const args = v.pipe(
       typeof value === 'object' && value !== null && !Array.isArray(value) && isPlain(value, depthMax),
     `is no object, is nested deeper than ${depthMax}, or names __proto__`,
   ),
-  v.check((value) => JSON.stringify(value).length <= argsBytesMax, `has more than ${argsBytesMax} bytes`),
+  v.check(
+    (value) => JSON.stringify(value).length <= argsBytesMax + added.argsBytes,
+    `has more than ${argsBytesMax} bytes`,
+  ),
 )
 
 const output = v.strictObject({
   calls: v.pipe(
     v.array(v.strictObject({ id, op: v.picklist(callOps), args, stream: v.exactOptional(v.literal(true)) })),
-    v.maxLength(callsMax, `a turn may ask for ${callsMax} things, not more`),
+    v.maxLength(callsMax + added.calls, `a turn may ask for ${callsMax} things, not more`),
     v.check((calls) => calls.every(({ id }, at) => id > (calls[at - 1]?.id ?? 0)), 'do not count up'),
   ),
   cancels: v.pipe(v.array(id), v.maxLength(2 * turnLimits.openCallsMax)),

@@ -1,61 +1,11 @@
 /** `ctx.tasks`: what runs when, what it is handed, and what a task that fails or takes too long does to the others. */
 import { describe, expect, test } from 'vitest'
-import type { Json } from '../../../../runtime/agent/contract.ts'
 import { readEngineFiles } from '../../../../runtime/agent/vm/engine-files.ts'
 import { Machine } from '../../../../runtime/agent/vm/machine.ts'
+import { beganMs, programOf, tasksOf } from '../../../fixtures/agent/program-turns.ts'
 
 const { guest, wasm: bytes } = readEngineFiles()
 const wasm = await WebAssembly.compile(bytes)
-const nowMs = 1_800_000_000_000
-const unavailable = { code: 'unavailable', message: 'not now' } as const
-
-/** An agent that runs one graph of tasks and ends with its results, or with the code and words of what it threw. */
-const tasksOf = (graph: string, options = '{}') =>
-  programOf(
-    `try { return await ctx.tasks({ ${graph} }, ${options}) } catch ({ code, message }) { return [code, message] }`,
-  )
-
-async function programOf(body: string) {
-  const source = `export default { name: 'a', async run(ctx) { ${body} } }`
-  const program = { entry: './a.js', modules: { './a.js': source } }
-  const options = { wasm, guest, seed: 7, program }
-  let machine = await Machine.create(options, nowMs)
-  const turn = (atMs: number, inputs: Parameters<Machine['turn']>[1]) => {
-    const said = machine.turn(nowMs + atMs, inputs)
-    if (!said.ok) throw new Error(`the turn has faulted: ${JSON.stringify(said)}`)
-    const { calls, cancels, end } = said.output
-    const asked = calls.map(
-      ({ id, op, args }) => `${id} ${op} ${args['key'] ?? Number(args['atMs']) - nowMs}`,
-    )
-    return end === undefined ? [...asked, ...cancels.map((id) => `left ${id}`)] : end
-  }
-  return {
-    begin: () => turn(0, [{ kind: 'start', device: 'hub' }]),
-    items: (id: number, values: Json[]) =>
-      turn(
-        0,
-        values.map((value) => ({ kind: 'item', id, value }) as const),
-      ),
-    answer: (id: number, value: Json, atMs = 0) => turn(atMs, [{ kind: 'settle', id, ok: true, value }]),
-    wake: (id: number, atMs: number) => turn(atMs, [{ kind: 'settle', id, ok: true, value: undefined }]),
-    fail: (id: number, atMs = 0) => turn(atMs, [{ kind: 'settle', id, ok: false, error: unavailable }]),
-    /** Goes on as another machine, of the image of this one. */
-    restore: async () => {
-      const { [Symbol.dispose]: drop } = machine
-      const restored = await Machine.restore(options, machine.image())
-      drop.call(machine)
-      machine = restored
-    },
-    [Symbol.dispose]: () => machine[Symbol.dispose](),
-  }
-}
-
-test('the priority that tasks of earlier agents have is no error, and has no effect', async () => {
-  using tasks = await tasksOf(`
-    calm: { priority: 'background', run: () => ctx.memory.get('calm') },
-    urgent: { priority: 'control', run: () => ctx.memory.get('urgent') }`)
-  expect(tasks.begin()).toEqual(['1 memory.get calm', '2 memory.get urgent'])
-})
 
 test('a task begins when all it comes after have ended, and is handed their results', async () => {
   using tasks = await tasksOf(`
@@ -179,8 +129,8 @@ describe('what a task has under way through its own context', () => {
       const graph = { ${get('one')}, two: { run: (_, ctx) => ctx.tasks({ ${get('inner')} }) } }
       const { code, message } = await ctx.tasks(graph, { within: '5s' }).catch((error) => error)
       await ctx.memory.set(code, message)`)
-    expect(tasks.begin()).toEqual(['1 sleep 5000', '2 memory.get one', '3 memory.get inner'])
-    expect(tasks.wake(1, 5_000)).toEqual(['4 memory.set timeout', 'left 2', 'left 3'])
+    expect(tasks.begin()).toEqual(['1 memory.get one', '2 memory.get inner', '3 sleep 5000'])
+    expect(tasks.wake(3, 5_000)).toEqual(['4 memory.set timeout', 'left 1', 'left 2'])
   })
 
   test('is given up when the program cancels, also inside tasks of a task, and after a restore [vm-11] [vm-2]', async () => {
@@ -376,9 +326,9 @@ describe('every method of the context', () => {
     const program = { entry: './a.js', modules: { './a.js': source } }
     using machine = await Machine.create(
       { wasm, guest, seed: 7, program, ticksMax: 1e6, cpuMsMax: 60_000 },
-      nowMs,
+      beganMs,
     )
-    const said = machine.turn(nowMs, [{ kind: 'start', device: 'hub' }])
+    const said = machine.turn(beganMs, [{ kind: 'start', device: 'hub' }])
     if (!said.ok) throw new Error(JSON.stringify(said))
     expect(said.output.calls.filter(({ op }) => op !== 'reply' && op !== 'release')).toEqual([])
     const [methods, wrong, polluted] = said.output.log.slice(-3).map(({ text }) => text)
