@@ -2,12 +2,13 @@
  * Files that the code reads beside itself: `new URL('./x', import.meta.url)`. In a bundle the code has moved, so each
  * such file or folder is copied to `dist/assets/` under its path in the repository, and the address rewritten; the
  * entry of another program becomes that program's bundle. An address of nothing fails the build. TypeScript among them is
- * stripped of its types here, in place, so that a device need not.
+ * stripped of its types here, in place, so that a device need not, and brings along what it imports of its own folder.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import path from 'node:path'
 import type { Plugin } from 'rolldown'
+import { importsOf } from '../../runtime/agent/bundle/imports.ts'
 
 const address = /new URL\(\s*'(?!\w+:)([^'$]+)',\s*import\.meta\.url,?\s*\)/g
 
@@ -33,9 +34,15 @@ export function assetPlugin(root: string, entries: Readonly<Record<string, strin
       for (const file of copied) {
         const target = path.join(dir ?? '', 'assets', file)
         mkdirSync(path.dirname(target), { recursive: true })
-        if (file.endsWith('.ts'))
-          writeFileSync(target, stripTypeScriptTypes(readFileSync(path.join(root, file), 'utf8')))
-        else cpSync(path.join(root, file), target, { recursive: true })
+        if (!file.endsWith('.ts')) {
+          cpSync(path.join(root, file), target, { recursive: true })
+          continue
+        }
+        const source = stripTypeScriptTypes(readFileSync(path.join(root, file), 'utf8'))
+        writeFileSync(target, source)
+        // A set takes in what is added to it on the way.
+        for (const { specifier = '' } of importsOf(source))
+          if (specifier.startsWith('./')) copied.add(path.join(path.dirname(file), specifier))
       }
     },
   }

@@ -98,9 +98,12 @@ const roomRules: Rule[] = [
   ),
   rule(
     'agents-import-only-their-contract',
-    'A built-in agent is written as anybody else would write one.',
+    'A built-in agent is written as anybody else would write one: of its contract, and of files beside it that are no agents.',
     { path: '^runtime/agents/', pathNot: '^runtime/agents/index\\.ts$' },
-    { path: shipped, pathNot: '^runtime/agent/contract\\.ts$' },
+    {
+      path: shipped,
+      pathNot: ['^runtime/agent/contract\\.ts$', '^runtime/agents/(?!index\\.ts$)[^/.]+\\.ts$'],
+    },
   ),
   rule(
     'agent-list-imports-only-agents',

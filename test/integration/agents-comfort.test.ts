@@ -6,10 +6,11 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { programOfFile } from '../../runtime/agent/bundle/program-of-file.ts'
 import type { AgentView } from '../../runtime/wire/agents.ts'
 import type { DecisionView, EntitiesAnswer } from '../../runtime/wire/http.ts'
 import { childrenOf, ganglionMain, isAlive, openHub, type TestHub, until } from '../fixtures/hub.ts'
@@ -30,6 +31,8 @@ function hasty(): string {
 
 function hastyAgent(directory: string): string {
   const file = join(directory, 'comfort.ts')
+  for (const name of Object.keys(programOfFile(agentFile).modules))
+    if (!name.endsWith('.agent.ts')) cpSync(join(dirname(agentFile), name), join(directory, name))
   writeFileSync(file, hasty().replace("'../agent/contract.ts'", "'ganglion'"))
   return file
 }

@@ -238,3 +238,22 @@ test('without a quorum nothing freezes behind a thermometer that is stuck or sil
   expect(coldest).toBeGreaterThan(4)
   expect(warmest).toBeLessThan(20)
 })
+
+test('a room whose occupancy sensor is silent is kept as at its usual hours, which its log says once [comfort-7]', () => {
+  const unknown = /nothing tells whether somebody is there: (\w+) is kept as at its usual hours/
+  const told = (room: RoomName) => site.logOf(room).filter((line) => unknown.test(line)).length
+  extremes(11 * hourMs)
+  // It is afternoon, and nobody is in either.
+  site.home.control.fault('binary_sensor.living_room_occupancy', { kind: 'offline' })
+  site.fallsSilent('binary_sensor.bedroom_occupancy')
+  expect(site.shown('binary_sensor.bedroom_occupancy').state).toBe('off')
+  extremes(24 * hourMs)
+  expect([told('living_room'), told('bedroom'), told('office')]).toEqual([1, 0, 0])
+  // What was said last was a day ago.
+  extremes(5 * hourMs)
+  expect([told('living_room'), told('bedroom')]).toEqual([1, 1])
+  expect(warm('living_room')).toBeGreaterThan(20)
+  site.home.control.fault('binary_sensor.living_room_occupancy', undefined)
+  pass(10 * minuteMs)
+  expect(site.logOf('living_room').join('\n')).toContain('somebody is there is known again: living_room')
+})

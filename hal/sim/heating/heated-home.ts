@@ -184,15 +184,17 @@ export class HeatedHome implements AsyncDisposable {
 
   #report(nowMs: number): void {
     const { seed, rooms, heatPump, price, outside } = this.facts
+    const hourStartMs = Math.floor(nowMs / hourMs) * hourMs
+    const isNewHour = hourStartMs !== this.#hourStartMs
     for (const room of this.#own) {
       const ids = roomIds(room.area)
       this.#show(ids.temperature, (this.#temperatures.get(room.area) as number).toFixed(1))
       const occupied = isOccupied(seed, rooms.indexOf(room), room.habit, nowMs)
-      this.#show(ids.occupancy, occupied ? 'on' : 'off')
+      // Sensors say every so often that they are there.
+      this.#show(ids.occupancy, occupied ? 'on' : 'off', {}, isNewHour)
     }
     this.#show(outside, outsideC(seed, nowMs).toFixed(1))
-    const hourStartMs = Math.floor(nowMs / hourMs) * hourMs
-    if (hourStartMs !== this.#hourStartMs) {
+    if (isNewHour) {
       this.#hourStartMs = hourStartMs
       const hours = Array.from({ length: forecastHours }, (_, hour) => hour * hourMs)
       const prices = hours.map((ms) => pricePerKwh(seed, hourStartMs + ms))
@@ -209,8 +211,8 @@ export class HeatedHome implements AsyncDisposable {
     })
   }
 
-  /** Has a component report where it would say something new. */
-  #show(id: string, state: string | undefined, attributes: Record<string, Json> = {}): void {
+  /** Has a component report where it would say something new, or is to say it `again`. */
+  #show(id: string, state: string | undefined, attributes: Record<string, Json> = {}, again = false): void {
     const component = this.#components.get(id)
     if (!component) return
     const { truth } = component
@@ -218,7 +220,7 @@ export class HeatedHome implements AsyncDisposable {
       ([name, value]) => JSON.stringify(truth.attributes[name]) === JSON.stringify(value),
     )
     if (state !== undefined) this.#shown.set(id, state)
-    if (same && (state === undefined || state === truth.state)) return
+    if (!again && same && (state === undefined || state === truth.state)) return
     component.setTruth({ ...(state === undefined ? {} : { state }), attributes })
   }
 

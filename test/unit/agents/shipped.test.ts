@@ -21,9 +21,10 @@ beforeAll(() => {
 afterAll(() => pool[Symbol.asyncDispose]())
 
 describe.each(shippedAgents)('$definition.name', ({ definition, file }) => {
-  test('is an agent in the machine as it is in its file, of one file of its name [agents-shipped-1]', async () => {
+  test('is an agent in the machine as it is in its file, of one agent and files beside it [agents-shipped-1]', async () => {
     const program = programOfFile(fileURLToPath(file))
-    expect(Object.keys(program.modules)).toEqual([`./${definition.name}.agent.ts`])
+    expect(program.entry).toBe(`./${definition.name}.agent.ts`)
+    expect(Object.keys(program.modules).filter((name) => name.includes('.agent.'))).toEqual([program.entry])
     const { manifest } = await contentOf(pool, program)
     expect(manifest).toEqual(JSON.parse(JSON.stringify(definition)))
     expect(manifest.says).toMatch(/^[a-z].*[^.]$/)
