@@ -6,7 +6,7 @@ import { openSimHome, smallHome } from '../../../fixtures/sim-home.ts'
 import { type Asked, perform } from './performed.ts'
 
 /** Where these tests need no engine. */
-const noModels = {
+export const noModels = {
   // biome-ignore lint/correctness/useYield: there is nothing to give
   async *infer() {
     throw new InferError('model-unknown', 'there is no such model')
