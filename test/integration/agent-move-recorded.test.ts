@@ -8,6 +8,7 @@ import { replay } from '../../runtime/agent/replay/replay.ts'
 import { readRunFile } from '../../runtime/agent/replay/run-file.ts'
 import { readEngineFiles } from '../../runtime/agent/vm/engine-files.ts'
 import { silentLog } from '../../runtime/base/log.ts'
+import type { Bus } from '../../runtime/link/bus.ts'
 import { MovingDevice, type MovingDeviceDeps, stepping } from '../fixtures/agent/moving-device.ts'
 import { ScriptedService } from '../fixtures/agent/scripted-service.ts'
 import { startAedes } from '../fixtures/broker.ts'
@@ -32,16 +33,39 @@ interface Here {
   readonly folder: string
 }
 
-async function opened(at: 0 | 1, more: Partial<MovingDeviceDeps> = {}, runBytesMax = 1e6): Promise<Here> {
+interface Records {
+  readonly records?: boolean
+  readonly runBytesMax?: number
+}
+
+async function opened(at: 0 | 1, more: Partial<MovingDeviceDeps> & Records = {}): Promise<Here> {
+  const { records = true, runBytesMax = 1e6, ...deps } = more
   const { identity, link: bus, stateDir } = sites[at] as SiteDevice
   const service = new ScriptedService(['memory.get', 'on'])
   const directory = join(stateDir, 'agents')
   const folder = join(directory, 'recordings')
   const recordings = new Recordings({ log: silentLog }, { directory: folder, bytesMax: 1e7, runBytesMax })
-  const deps = { clock: new JumpingClock(), bus, identity, directory, services: [service], recordings }
-  const device = stack.use(await MovingDevice.open({ ...deps, ...more }))
+  const shared = { clock: new JumpingClock(), bus, identity, directory, services: [service] }
+  const recorded = records ? { recordings } : {}
+  const device = stack.use(await MovingDevice.open({ ...shared, ...recorded, ...deps }))
   const files = () => (existsSync(folder) ? readdirSync(folder) : [])
   return { device, service, recordings, files, folder }
+}
+
+/** The link, on which some words are lost. */
+function hardOfHearing(at: 0 | 1, deaf: ReadonlySet<string>): Bus {
+  return new Proxy((sites[at] as SiteDevice).link, {
+    get(target, property) {
+      if (property === 'subscribe')
+        return (filter: string, taker: Parameters<Bus['subscribe']>[1]) =>
+          target.subscribe(filter, (message) => {
+            const { body } = JSON.parse(Buffer.from(message.payload).toString())
+            return deaf.has(JSON.parse(body).kind) ? undefined : taker(message)
+          })
+      const value = Reflect.get(target, property, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 const source = (last: string) =>
@@ -77,6 +101,13 @@ async function ends(here: Here): Promise<void> {
   await here.device[Symbol.asyncDispose]()
 }
 
+/** All that it did is in the one file here, and comes out again. */
+async function isWhole(here: Here, turns: number): Promise<void> {
+  const whole = await replayed(here)
+  expect(whole).toMatchObject({ turns, differences: [], unanswered: [], over: undefined })
+  expect(whole.fault).toBeUndefined()
+}
+
 /** What the file of the only run here gives, with the program that it had or another. */
 async function replayed({ folder, files }: Here, other?: string) {
   expect(files()).toHaveLength(1)
@@ -96,11 +127,107 @@ describe('a recorded agent that moves', () => {
     await hub.device.mover.move('traveller', 'cellar')
     expect(hub.files()).toEqual([])
     await ends(cellar)
-    const whole = await replayed(cellar)
-    expect(whole).toMatchObject({ turns: 5, differences: [], unanswered: [], over: undefined })
-    expect(whole.fault).toBeUndefined()
-    expect(whole.run.flatMap(({ inputs }) => inputs.map(({ kind }) => kind))).toContain('moved')
+    await isWhole(cellar, 5)
+    const { run } = await replayed(cellar)
+    expect(run.flatMap(({ inputs }) => inputs.map(({ kind }) => kind))).toContain('moved')
     const changed = await replayed(cellar, source('first').replace("'light.*'", "'lamp.*'"))
     expect(changed.differences[0]).toMatchObject({ turn: 1 })
+  })
+
+  test('and comes back is recorded whole where it ends, and nowhere else [recorded-5]', async () => {
+    const [hub, cellar] = [await opened(0), await opened(1)]
+    await running(hub)
+    await hub.device.mover.move('traveller', 'cellar')
+    ;(await cellar.service.nth(0)).emit({ n: 2 })
+    await turns(cellar, 4)
+    await cellar.device.mover.move('traveller', 'hub')
+    await ends(hub)
+    await isWhole(hub, 7)
+    expect(cellar.files()).toEqual([])
+  })
+
+  test('and is refused is recorded on where it was, and nothing of it is left on the other device [move-3]', async () => {
+    const [hub, cellar] = [await opened(0), await opened(1)]
+    await running(hub)
+    hub.device.luggage.set('traveller', 'spoilt')
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow('is spoilt')
+    await ends(hub)
+    await isWhole(hub, 4)
+    expect(cellar.files()).toEqual([])
+  })
+
+  test('to a device that loses it is recorded on under its next token where it goes on', async () => {
+    const deaf = new Set(['begin'])
+    const [hub, cellar] = [await opened(0), await opened(1, { bus: hardOfHearing(1, deaf) })]
+    await running(hub)
+    hub.device.mover.move('traveller', 'cellar').catch(() => {})
+    await until('it was given away', async () => (await states(hub))[0] === 'traveller moved')
+    expect(cellar.files()).toEqual(['traveller.0.jsonl'])
+    await (await cellar.device.agents()).remove('traveller')
+    expect(cellar.files()).toEqual([])
+    deaf.clear()
+    await until('it goes on', async () => (await states(hub))[0] === 'traveller running')
+    await ends(hub)
+    await isWhole(hub, 4)
+  })
+
+  test('to a device that records nothing, as one of an earlier version, leaves what was recorded where it is', async () => {
+    const [hub, cellar] = [await opened(0), await opened(1, { records: false })]
+    await running(hub)
+    await hub.device.mover.move('traveller', 'cellar')
+    expect(await states(cellar)).toEqual(['traveller running'])
+    await ends(cellar)
+    await isWhole(hub, 2)
+    expect(cellar.files()).toEqual([])
+  })
+
+  test('with more than the other device takes leaves it where it is, and the log of the agent says so [recorded-3]', async () => {
+    const [hub, cellar] = [await opened(0), await opened(1, { runBytesMax: 1_000 })]
+    await running(hub)
+    await hub.device.mover.move('traveller', 'cellar')
+    const lines = (await cellar.device.agents()).log('traveller', 9).map(({ text }) => text)
+    expect(lines).toEqual([expect.stringContaining('it came here without what was recorded of it')])
+    await ends(cellar)
+    await isWhole(hub, 2)
+    expect(cellar.files()).toEqual([])
+  })
+})
+
+describe('a recorded agent of which another device has a copy', () => {
+  async function copied(): Promise<readonly [Here, Here]> {
+    const hub = await opened(0, { copies: { to: ['cellar'] } })
+    const cellar = await opened(1, { accepts: { keepsFor: ['hub'] } })
+    await running(hub)
+    await hub.device.mover.copy('traveller', 'cellar')
+    expect(cellar.files()).toEqual(['traveller.0.jsonl'])
+    return [hub, cellar]
+  }
+
+  test('is recorded on where that is begun, from the copy on: what it did after that is of another time [recorded-5]', async () => {
+    const [hub, cellar] = await copied()
+    ;(await hub.service.nth(0)).emit({ n: 2 })
+    await turns(hub, 3)
+    await hub.device[Symbol.asyncDispose]()
+    await (await cellar.device.agents()).resume('traveller', { here: true })
+    await ends(cellar)
+    await isWhole(cellar, 5)
+    const { run } = await replayed(hub)
+    expect(run).toHaveLength(3)
+  })
+
+  test('is not recorded on there once somebody was forgotten, and nothing that was recorded is left with the copy', async () => {
+    const [hub, cellar] = await copied()
+    expect(await cellar.recordings.forgetAll()).toBe(1)
+    expect(cellar.files()).toEqual([])
+    await hub.recordings.forgetAll()
+    await hub.device.mover.copy('traveller', 'cellar')
+    expect(cellar.files()).toEqual([])
+    expect(await states(cellar)).toEqual(['traveller standby'])
+  })
+
+  test('leaves nothing there when it is dropped', async () => {
+    const [, cellar] = await copied()
+    await (await cellar.device.agents()).remove('traveller')
+    expect(cellar.files()).toEqual([])
   })
 })

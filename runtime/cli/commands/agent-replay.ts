@@ -90,7 +90,7 @@ function pathOf(run: string, directory: string): string {
   if (found) return join(directory, runFileOf(found.run))
   if (statSync(run, { throwIfNoEntry: false })?.isFile()) return run
   throw new UsageError(
-    `no run of ${run} is recorded in ${directory}: "ganglion agent replay" lists those that are`,
+    `no run of ${run} is recorded in ${directory}: "ganglion agent replay" lists those that are; where one came here without its run, "ganglion agent logs NAME" says so`,
   )
 }
 
@@ -105,8 +105,11 @@ function readRun(path: string): RunFile {
 
 function introduction({ header, turns, over }: RunFile, engine: string): string {
   const until = turns.at(-1)?.nowMs ?? header.startedMs
+  const moved = turns.flatMap(({ inputs }) =>
+    inputs.flatMap((one) => (one.kind === 'moved' ? one.device : [])),
+  )
   const lines = [
-    `${header.agent} on ${header.device}, ${when(header.startedMs)} to ${when(until)}, ${turns.length} turns`,
+    `${header.agent} on ${[header.device, ...moved].join(', then ')}, ${when(header.startedMs)} to ${when(until)}, ${turns.length} turns`,
   ]
   if (over !== undefined) lines.push(`it was recorded no further: ${over}`)
   if (engine !== header.engine)

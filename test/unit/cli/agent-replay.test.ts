@@ -23,6 +23,7 @@ const source = (brightness: number) =>
 const inputs: readonly TurnInput[] = [
   { kind: 'start', device: 'hub' },
   { kind: 'settle', id: 1, ok: true, value: undefined },
+  { kind: 'moved', device: 'cellar' },
   { kind: 'settle', id: 2, ok: true, value: { shown: 'brightness 80' } },
 ]
 
@@ -62,8 +63,8 @@ describe('agent replay', () => {
 
   test('says that the recorded program asks again for what it asked for', () => {
     const { status, stdout, stderr } = ganglion('hall')
-    expect(stdout).toBe('✓ all 3 turns ask again for what they asked for\n')
-    expect(stderr).toContain('hall on hub, ')
+    expect(stdout).toBe('✓ all 4 turns ask again for what they asked for\n')
+    expect(stderr).toContain('hall on hub, then cellar, ')
     expect(stderr).toContain('the engine is another than it was then')
     expect(status).toBe(0)
   })
@@ -75,19 +76,22 @@ describe('agent replay', () => {
     expect(stdout.split('\n').slice(1)).toEqual([
       `  - ${command(80)}`,
       `  + ${command(100)}`,
-      expect.stringMatching(/^turn 3, /),
+      expect.stringMatching(/^turn 4, /),
       '  - it ends with null',
       '  + it goes on',
       `  ? ${command(100)}`,
       'the run has no answer to what stands behind ?: the changed program waited for it to the end',
-      '2 of 3 turns ask for something else',
+      '2 of 4 turns ask for something else',
       '',
     ])
     expect(status).toBe(0)
   })
 
   test.each([
-    ['nobody', /no run of nobody is recorded in .*: "ganglion agent replay" lists those that are\n$/],
+    [
+      'nobody',
+      /no run of nobody is recorded in .*: "ganglion agent replay" lists those that are; where one came here without its run, "ganglion agent logs NAME" says so\n$/,
+    ],
     [join(stateDir, 'broken.jsonl'), /cannot read .*broken\.jsonl: this is no recorded run of an agent\n$/],
   ])('names what is wrong in one line: %s', (name, line) => {
     const { status, stderr } = ganglion(name)

@@ -157,6 +157,75 @@ describe('runs that are recorded', () => {
   })
 })
 
+describe('a run that came along with its agent', () => {
+  const run = { agent: 'a', token: 1 }
+  const going = { agent: 'a', seed: 7, startedMs: 1_000 }
+  async function packedRun(directory: string, turns: number): Promise<Uint8Array> {
+    const recordings = opened(directory)
+    const recorder = begun(recordings, 'a')
+    for (let turn = 1; turn <= turns; turn += 1) recorder.turn(turn, turnAt(turn, 'x'.repeat(100)))
+    const packed = await recordings.packed(run, 1e6)
+    await recordings.close()
+    if (!packed) throw new Error('it is not recorded')
+    return packed
+  }
+  const times = (directory: string, name: string) => read(directory, name).turns.map(({ nowMs }) => nowMs)
+
+  test('goes on behind the last turn that the agent had when it came [recorded-5]', async () => {
+    const recordings = opened('came')
+    // Two turns were taken while it was copied.
+    await recordings.keep('a', await packedRun('went', 5))
+    expect(recordings.recorderOf({ agent: 'a', token: 9 })).toBeUndefined()
+    await recordings.goOn({ ...going, turn: 3 }, 9)
+    const recorder = recordings.recorderOf({ agent: 'a', token: 9 })
+    for (const turn of [3, 4]) recorder?.turn(turn, turnAt(100 + turn))
+    await recordings.close()
+    expect(times('came', 'a.9')).toEqual([1, 2, 3, 104])
+    expect(readdirSync(join(root, 'came'))).toEqual(['a.9.jsonl'])
+  })
+
+  test('and had been recorded no further is so for good', async () => {
+    const before = opened('over', 1e6, 1_500)
+    const recorder = begun(before, 'a')
+    for (let turn = 1; turn <= 20; turn += 1) recorder.turn(turn, turnAt(turn, 'x'.repeat(100)))
+    await recorder.durable()
+    const { length } = read('over', 'a.1').turns
+    const packed = await before.packed(run, before.takes)
+    await before.close()
+    const recordings = opened('over-there')
+    await recordings.keep('a', packed)
+    await recordings.goOn({ ...going, turn: 20 }, 9)
+    recordings.recorderOf({ agent: 'a', token: 9 })?.turn(length + 1, turnAt(1))
+    await recordings.close()
+    expect(read('over-there', 'a.9')).toMatchObject({
+      turns: { length },
+      over: 'the 1500 bytes that a run may have are full',
+    })
+  })
+
+  test.each([
+    ['of another beginning is not gone on with', { seed: 8 }, 1e5],
+    ['with more than a run may have is not kept, however small it is packed [recorded-3]', {}, 1_000],
+  ])('%s', async (what, other, runBytesMax) => {
+    const recordings = opened(what, 1e6, runBytesMax)
+    await recordings.keep('a', await packedRun(`${what}, before`, 50))
+    await recordings.goOn({ ...going, turn: 50, ...other }, 9)
+    expect(recordings.recorderOf({ agent: 'a', token: 9 })).toBeUndefined()
+    await recordings.close()
+  })
+
+  test('takes the place of what waited there, and is forgotten with the agent', async () => {
+    const recordings = opened('waits')
+    const packed = await packedRun('waits-before', 2)
+    await recordings.keep('a', packed)
+    await recordings.keep('a')
+    expect(readdirSync(join(root, 'waits'))).toEqual([])
+    await recordings.keep('a', packed)
+    await recordings.forget('a')
+    expect(readdirSync(join(root, 'waits'))).toEqual([])
+  })
+})
+
 describe('what is no recorded run is named', () => {
   test('at the line where it is wrong', async () => {
     const recordings = opened('wrong')
