@@ -5,6 +5,7 @@
  * [move-7] A copy is never run while the device that it came from is known to have the agent, and that device lets go of the agent when
  * it hears that the copy was begun.
  */
+import type { Cancel } from '../../base/clock.ts'
 import type { StoredMove } from '../store/move-store.ts'
 import { goOn, higher, leavable, type MayHold, type MovesDeps, recordOn, wholeOf } from './leaving.ts'
 import { moveReason, packed } from './package.ts'
@@ -32,6 +33,13 @@ interface Has {
   readonly recording?: number | undefined
 }
 
+interface Held {
+  /** Ends the waiting. */
+  readonly over: Cancel
+  /** Copies of it of which it was said that they were not begun. */
+  readonly unbegun: Set<string>
+}
+
 /** What was recorded goes along again with each copy: more would be most of it. */
 const recordedMax = 4 * 1024 * 1024
 /** Far above any clock. What says more is a lie: it is not to drive the tokens of this device to where numbers end. */
@@ -41,10 +49,8 @@ const copiesAskedMs = 3_000
 
 export class AgentCopies {
   readonly #deps: MovesDeps
-  /** Agents that wait for a word of those who have copies of them, before they go on; what ends the waiting. */
-  readonly #held = new Map<string, () => void>()
-  /** Copies of which it was said that they were not begun. */
-  readonly #unbegun = new Set<string>()
+  /** Agents that wait for a word of those who have copies of them, before they go on. */
+  readonly #held = new Map<string, Held>()
   /** How often somebody was forgotten: other devices are to have what is left. */
   #forgets = 0
   /** What was erased may still be found in the file. */
@@ -147,7 +153,7 @@ export class AgentCopies {
       this.letGo(name).catch((error) =>
         log.warn('an agent does not go on', { agent: name, reason: moveReason(error) }),
       )
-    this.#held.set(name, clock.after(copiesAskedMs, letGo))
+    this.#held.set(name, { over: clock.after(copiesAskedMs, letGo), unbegun: new Set() })
     return true
   }
 
@@ -157,27 +163,30 @@ export class AgentCopies {
 
   /** The other device has its copy of this agent and has not begun it, or nobody says anything. */
   letGo(name: string): Promise<void> {
-    const over = this.#held.get(name)
-    if (!over) return Promise.resolve()
-    over()
-    this.#held.delete(name)
+    if (!this.#unhold(name)) return Promise.resolve()
     return this.#deps.next(name, async () => goOn(this.#deps, name))
   }
 
   /** A device with a copy of this has not begun it. */
   async notBegun(id: string): Promise<void> {
     const move = this.#deps.store.moves.move(id)
-    if (move?.phase !== 'copied') return
-    this.#unbegun.add(id)
-    const left = this.all().some((copy) => copy.agent === move.agent && !this.#unbegun.has(copy.id))
+    const held = move?.phase === 'copied' ? this.#held.get(move.agent) : undefined
+    if (!move || !held) return
+    held.unbegun.add(id)
+    const left = this.all().some((copy) => copy.agent === move.agent && !held.unbegun.has(copy.id))
     if (!left) await this.letGo(move.agent)
+  }
+
+  /** Whether it waited. */
+  #unhold(agent: string): boolean {
+    this.#held.get(agent)?.over()
+    return this.#held.delete(agent)
   }
 
   async giveWay(move: StoredMove, token: number, at = move.peer): Promise<void> {
     const { clock, store, log, removed, halt } = this.#deps
     const { agent } = move
-    this.#held.get(agent)?.()
-    this.#held.delete(agent)
+    this.#unhold(agent)
     if (!this.has(agent) && store.agent(agent)?.state !== 'failed') return
     await halt(agent)
     const reason = `it went on on ${at} while this device was away: what it did here after its last copy is not known there`
@@ -195,8 +204,7 @@ export class AgentCopies {
     if ((stored?.state !== 'running' && stored?.state !== 'stopped') || token > tokenMax) return
     const what = { agent, device: peer }
     log.warn('a device began a copy of an agent that it was not to begin: it goes on here', what)
-    this.#held.get(agent)?.()
-    this.#held.delete(agent)
+    this.#unhold(agent)
     await halt(agent)
     const next = higher(this.#deps.clock, Math.max(token, stored.token))
     await recordOn(this.#deps, agent, next)
