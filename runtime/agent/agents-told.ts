@@ -10,8 +10,9 @@ import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type AgentNow, type AgentsNow, agentsNowLimits } from '../wire/agents-now.ts'
 import type { Approval } from '../wire/approvals.ts'
-import type { AgentStatus, Turns } from './agents.ts'
+import type { AgentStatus } from './agents.ts'
 import { plainWords } from './bundle/plain-words.ts'
+import type { Turns } from './life/agent-life.ts'
 import { parseGrants } from './permissions/grant.ts'
 import { effective, type Policy } from './permissions/policy.ts'
 import { type TurnFault, turnFaults } from './turn.ts'
@@ -64,8 +65,9 @@ export class AgentsTold implements Disposable {
   /** Turns after which it is looked whether something changed. */
   after(turns: Turns): Turns {
     return {
-      turn: async (agent, signal) => {
-        const over = await turns.turn(agent, signal)
+      hasten: (agent, wanted) => turns.hasten(agent, wanted),
+      turn: async (agent, signal, brings) => {
+        const over = await turns.turn(agent, signal, brings)
         return (cost) => {
           over(cost)
           this.changed()

@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
-import { AgentLife } from './life/agent-life.ts'
+import { AgentLife, type Turns } from './life/agent-life.ts'
 import { ImageSeal } from './life/image-seal.ts'
 import { Restarts } from './life/restarts.ts'
 import { AgentMoves } from './move/agent-moves.ts'
@@ -20,7 +20,7 @@ import type { Belongings } from './move/leaving.ts'
 import type { Recordings } from './replay/recordings.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
-import type { Call, CallOp, TurnCost } from './turn.ts'
+import type { Call, CallOp } from './turn.ts'
 import { MachinePool, type Program } from './vm/machine-pool.ts'
 
 export type AgentErrorCode = 'not-found' | 'duplicate' | 'limit' | 'state' | 'closing'
@@ -69,12 +69,6 @@ interface Allowed {
   readonly passes?: () => boolean
   /** Told how the call ended, and says what the agent hears of it. */
   readonly over?: (outcome: Outcome) => Outcome
-}
-
-/** Who takes a turn next. */
-export interface Turns {
-  /** Settles when the agent may take a turn; call what it gives when the turn is over. Throws when `signal` aborts. */
-  turn(agent: string, signal: AbortSignal): Promise<(cost: TurnCost) => void>
 }
 
 export interface AgentsOptions {
@@ -390,8 +384,7 @@ export class Agents implements AsyncDisposable {
       const bundle = this.#store.program(stored.program)
       if (!bundle) throw new Error('its program is not on the disk')
       const deps = {
-        ...{ clock, log, store: this.#store, pool: this.pool, seal: this.#seal },
-        turn: (agent: string, signal: AbortSignal) => turns.turn(agent, signal),
+        ...{ clock, log, turns, store: this.#store, pool: this.pool, seal: this.#seal },
         perform: this.#perform,
         onEnd: (name: string, state: 'ended' | 'failed', reason: string) => this.#ended(name, state, reason),
       }

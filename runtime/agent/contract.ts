@@ -352,7 +352,10 @@ export interface Context {
     readonly message: Json
     reply(answer: Json): Promise<void>
   }>
-  /** Runs a graph of tasks, 256 at most. Throws `cyclic` before anything runs, `timeout` after `within`, and what a task has thrown. */
+  /**
+   * Runs a graph of tasks, 256 at most. Throws `cyclic` before anything runs, `timeout` after `within`, and what a task has thrown. All that
+   * a program asks for at one instant are 256 calls at most; the next throws `limit`.
+   */
   tasks(graph: { readonly [name: string]: Task }, options?: TasksOptions): Tasks
   lease(name: string, options?: { readonly ttl?: Duration; readonly within?: Duration }): Promise<Lease>
   log(...parts: readonly unknown[]): void

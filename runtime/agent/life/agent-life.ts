@@ -15,6 +15,7 @@ import type { Log } from '../../base/log.ts'
 import { backoffMs } from '../../base/retry.ts'
 import type { Json } from '../contract.ts'
 import type { Recorder } from '../replay/recorder.ts'
+import { answerWanted, type Wanted } from '../scheduler/urgency.ts'
 import { type Caller, failed, type Outcome, type Performing } from '../service.ts'
 import { type AgentStore, type StoredAgent, type StoredCall, StoreError } from '../store/agent-store.ts'
 import { type TurnCost, type TurnInput, type TurnOutput, turnLimits } from '../turn.ts'
@@ -25,14 +26,24 @@ import { Inbox } from './inbox.ts'
 import { lineageOf } from './lineage.ts'
 import { digestOf, LivingMachine } from './living-machine.ts'
 
+/** Who takes a turn next. */
+export interface Turns {
+  /**
+   * Settles when the agent may take a turn; what it gives is called when the turn is over, with what it cost. `brings`: how urgent what
+   * waits for the turn is, when that is asked. Throws when `signal` aborts.
+   */
+  turn(agent: string, signal: AbortSignal, brings: () => readonly Wanted[]): Promise<(cost: TurnCost) => void>
+  /** One thing more waits for the turn that the agent may be waiting for. */
+  hasten(agent: string, wanted: Wanted): void
+}
+
 export interface LifeDeps {
   readonly clock: Clock
   readonly log: Log
   readonly store: AgentStore
   readonly pool: MachinePool
   readonly seal: ImageSeal
-  /** Waits until the agent may take a turn; what is returned is called when the turn is over, with what it cost. */
-  readonly turn: (agent: string, signal: AbortSignal) => Promise<(cost: TurnCost) => void>
+  readonly turns: Turns
   /** Decides and performs a call. Never throws. */
   readonly perform: (
     caller: Caller,
@@ -231,7 +242,7 @@ export class AgentLife {
   }
 
   async #takeTurn(): Promise<void> {
-    const release = await this.#deps.turn(this.name, this.#stop.signal)
+    const release = await this.#deps.turns.turn(this.name, this.#stop.signal, () => this.#inbox.wanted)
     let cost = noCost
     try {
       const inputs = this.#inbox.take()
@@ -320,19 +331,29 @@ export class AgentLife {
   }
 
   #settle(id: number, outcome: Outcome): void {
-    if (!this.#open.delete(id)) {
+    const open = this.#open.get(id)
+    if (!open) {
       if (outcome.ok) outcome.unheard?.()
       return
     }
-    this.#inbox.settle(id, outcome)
-    this.#wake()
+    this.#open.delete(id)
+    const wanted = answerWanted(this.#deps.clock, open.call)
+    this.#inbox.settle(id, outcome, wanted)
+    this.#came(wanted)
   }
 
   #emit(id: number, value: Json, latest: string | undefined): boolean {
-    if (!this.#open.has(id)) return false
-    const kept = this.#inbox.item(id, value, latest)
-    this.#wake()
+    const open = this.#open.get(id)
+    if (!open) return false
+    const wanted = answerWanted(this.#deps.clock, open.call)
+    const kept = this.#inbox.item(id, value, latest, wanted)
+    this.#came(wanted)
     return kept
+  }
+
+  #came(wanted: Wanted): void {
+    if (this.#running) this.#deps.turns.hasten(this.name, wanted)
+    else this.#wake()
   }
 
   #leave(id: number): void {

@@ -3,6 +3,7 @@
  * bounded: with a full inbox the oldest of them goes, and is counted [life-4].
  */
 import type { Json } from '../contract.ts'
+import type { Wanted } from '../scheduler/urgency.ts'
 import { failed, type Outcome } from '../service.ts'
 import { type TurnInput, turnLimits } from '../turn.ts'
 
@@ -17,7 +18,10 @@ interface Entry {
   readonly latest?: string | undefined
   /** Of an answer: told where nobody waits for it any more. */
   readonly unheard?: (() => void) | undefined
+  readonly wanted: Wanted
 }
+
+const asItsAgent: Wanted = {}
 
 export class Inbox {
   #waiting: Entry[] = []
@@ -29,25 +33,30 @@ export class Inbox {
   }
 
   give(input: Extract<TurnInput, { kind: 'start' | 'moved' }>): void {
-    this.#waiting.push({ input, bytes: 0 })
+    this.#waiting.push({ input, bytes: 0, wanted: asItsAgent })
   }
 
-  settle(id: number, outcome: Outcome): void {
+  /** How urgent each of what waits is. */
+  get wanted(): Wanted[] {
+    return this.#waiting.map(({ wanted }) => wanted)
+  }
+
+  settle(id: number, outcome: Outcome, wanted = asItsAgent): void {
     const input = settled(id, outcome)
     const bytes = bytesOf(input)
     const unheard = outcome.ok ? outcome.unheard : undefined
-    if (bytes <= turnLimits.inputBytesMax) this.#waiting.push({ input, bytes, unheard })
-    else this.#waiting.push({ input: settled(id, unfit(bytes)), bytes: 0 })
+    if (bytes <= turnLimits.inputBytesMax) this.#waiting.push({ input, bytes, unheard, wanted })
+    else this.#waiting.push({ input: settled(id, unfit(bytes)), bytes: 0, wanted })
   }
 
   /** False where an item went: an older one, or this one because it is too large. One of the same `latest` is replaced, which is no loss. */
-  item(id: number, value: Json, latest?: string): boolean {
+  item(id: number, value: Json, latest?: string, wanted = asItsAgent): boolean {
     const input = { kind: 'item', id, value } as const
     const bytes = bytesOf(input)
     const fits = bytes <= turnLimits.inputBytesMax
     if (fits && latest !== undefined)
       this.#waiting = this.#waiting.filter((entry) => entry.latest !== latest || !isItemOf(id, entry))
-    if (fits) this.#waiting.push({ input, bytes, latest })
+    if (fits) this.#waiting.push({ input, bytes, latest, wanted })
     const items = this.#waiting.filter((entry) => entry.input.kind === 'item')
     const [oldest] = items
     const full = items.length > turnLimits.inputsMax

@@ -6,7 +6,8 @@ import type { Priority } from '../../wire/infer.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { TurnCost } from '../turn.ts'
 import { processor } from './device-resources.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { ResourceRequest, Scheduler } from './scheduler.ts'
+import { mostUrgent, type Wanted } from './urgency.ts'
 
 export interface AgentTurnsDeps {
   readonly scheduler: Scheduler
@@ -29,12 +30,19 @@ export class AgentTurns {
     this.#deps = deps
   }
 
-  /** Settles when the agent may take a turn; call what it gives, once, when that is over. Throws the signal's reason. */
-  async turn(agent: string, signal: AbortSignal): Promise<(cost: TurnCost) => void> {
-    const { scheduler, accounts, priorityOf } = this.#deps
+  /**
+   * Settles when the agent may take a turn; call what it gives, once, when that is over. `brings`: how urgent what waits for that turn
+   * is. Throws the signal's reason.
+   */
+  async turn(
+    agent: string,
+    signal: AbortSignal,
+    brings: () => readonly Wanted[] = () => [],
+  ): Promise<(cost: TurnCost) => void> {
+    const { scheduler, accounts } = this.#deps
     await accounts.pace(agent, ['cpuMs', 'joules'], signal)
-    const costMs = this.#costs.get(agent) ?? 0
-    const request = { agent, priority: priorityOf(agent), costMs }
+    const request = this.#requestOf(agent, brings())
+    const { costMs } = request
     const grant = await scheduler.acquire(processor, request, signal)
     let over = false
     return (cost) => {
@@ -44,6 +52,16 @@ export class AgentTurns {
       accounts.add(agent, cost, 1)
       this.#expect(agent, costMs + newest * (cost.cpuMs - costMs))
     }
+  }
+
+  /** One thing more waits for the turn that the agent waits for. */
+  hasten(agent: string, wanted: Wanted): void {
+    this.#deps.scheduler.hasten(this.#requestOf(agent, [wanted]))
+  }
+
+  #requestOf(agent: string, brings: readonly Wanted[]): ResourceRequest & { readonly costMs: number } {
+    const costMs = this.#costs.get(agent) ?? 0
+    return { agent, costMs, ...mostUrgent(this.#deps.priorityOf(agent), brings) }
   }
 
   #expect(agent: string, costMs: number): void {

@@ -19,6 +19,7 @@ import type { CallOp } from '../turn.ts'
 import { type Budgets, commands, engine, entityLock, thoughts } from './device-resources.ts'
 import type { LeaseUrgency } from './lease-urgency.ts'
 import { type Grant, type ResourceRequest, ScheduleError, type Scheduler } from './scheduler.ts'
+import { atMost, wantedOf } from './urgency.ts'
 
 export interface ScheduledDeps {
   readonly clock: Clock
@@ -138,10 +139,13 @@ async function perform(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { agent } = performing.caller
+  const { askedMs, call } = performing
+  const { id, op } = call
+  const { urgency: _, ...given } = call.args
+  const { byMs, ...wanted } = wantedOf(clock, { args: call.args, askedMs })
   // What others lend it the scheduler adds, for as long as they lend it.
-  const priority = priorityOf(agent)
-  const { id, op } = performing.call
-  const args = ownNamed(performing.call.args, own)
+  const priority = atMost(priorityOf(agent), wanted.priority)
+  const args = ownNamed(given, own)
   const isSaid = rule.isSaid(args)
   const within = rule.within(isSaid)
   const refused = await accounts.admit(agent, within, signal)
@@ -150,6 +154,7 @@ async function perform(
   const request = (): ResourceRequest => ({
     ...{ agent, task: `${agent} #${id}`, priority },
     ...dueOf(clock, performing),
+    ...(byMs === undefined ? {} : { byMs }),
   })
   let grant: Grant | undefined
   let startMs: number | undefined

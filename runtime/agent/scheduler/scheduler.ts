@@ -31,6 +31,8 @@ export interface ResourceRequest {
   readonly withinMs?: number
   /** When it is due, where that is not `withinMs`; it is served later all the same. */
   readonly dueInMs?: number
+  /** Monotonic: it is due then where that is sooner than it would be, and not before it was asked for. */
+  readonly byMs?: number
   /** How long it will be held, as far as anybody knows: of those without a deadline short ones are due sooner. */
   readonly costMs?: number
   /** Units; default 1. */
@@ -81,6 +83,7 @@ interface Entry extends Waiting {
   readonly resource: Resource<Entry>
   askedMs: number
   begun: boolean
+  own: Queued
   grant: (() => void) | undefined
   refuse: (error: unknown) => void
 }
@@ -147,6 +150,16 @@ export class Scheduler {
     return () => {
       takeBack()
       this.#hurry(to)
+    }
+  }
+
+  /** What this task waits for it waits for at least as urgently from now on. */
+  hasten(request: ResourceRequest): void {
+    const due = this.#dueOf(request)
+    for (const entry of this.#waits.get(request.task ?? request.agent) ?? []) {
+      if (!isSooner(due, entry.own)) continue
+      entry.own = due
+      this.#moveUp(entry)
     }
   }
 
@@ -227,9 +240,10 @@ export class Scheduler {
     }
   }
 
-  #dueOf({ priority, withinMs, dueInMs = withinMs, costMs = 0 }: ResourceRequest): Queued {
-    const dueMs = dueInMs ?? slackMs[priority] + stretch * costMs
-    return { priority, expiresAtMs: this.#clock.monotonicMs() + dueMs }
+  #dueOf({ priority, withinMs, dueInMs = withinMs, byMs = Infinity, costMs = 0 }: ResourceRequest): Queued {
+    const nowMs = this.#clock.monotonicMs()
+    const dueMs = nowMs + (dueInMs ?? slackMs[priority] + stretch * costMs)
+    return { priority, expiresAtMs: Math.min(dueMs, Math.max(nowMs, byMs)) }
   }
 
   /** Settles when it is granted. */

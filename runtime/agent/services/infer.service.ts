@@ -16,6 +16,7 @@ import {
 } from '../../wire/infer.ts'
 import { tensorOfJson } from '../../wire/oip-tensor.ts'
 import type { CallErrorCode } from '../contract.ts'
+import { dueMsOf } from '../scheduler/urgency.ts'
 import { failed, type Outcome, type Service, unshared } from '../service.ts'
 import { badRequest, cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { deadline, leftOf } from './waiting.ts'
@@ -79,9 +80,11 @@ export interface InferDeps {
 }
 
 export function inferService({ clock, inference }: InferDeps): Service {
-  return checkedService('infer', schema, async (args, { caller, askedMs, sharing = unshared }, signal) => {
+  return checkedService('infer', schema, async (args, performing, signal) => {
+    const { caller, call, askedMs, sharing = unshared } = performing
     const { model, privacy, deadlineMs: untilMs } = args
-    const deadlineMs = untilMs === undefined ? deadlineMsDefault : leftOf(clock, untilMs, askedMs)
+    const ownMs = untilMs === undefined ? deadlineMsDefault : leftOf(clock, untilMs, askedMs)
+    const deadlineMs = Math.min(ownMs, leftOf(clock, dueMsOf(call), askedMs))
     if (deadlineMs <= 0) return failed('timeout', inOneLine(`infer: it is too late to ask ${model}`))
     try {
       const inputs = args.inputs.map((input) => tensorOfJson(input, input.data, reading))

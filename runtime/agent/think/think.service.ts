@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts'
 import { CodedError } from '../../base/errors.ts'
 import type { CallErrorCode, Json } from '../contract.ts'
 import type { MemoryStore } from '../memory/memory-store.ts'
+import { dueMsOf } from '../scheduler/urgency.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service, unshared } from '../service.ts'
 import { checkedService } from '../services/checked-service.ts'
 import type { Call } from '../turn.ts'
@@ -83,7 +84,9 @@ async function thinkOnce(
   store.dropThoughts(agent, askedMs - withinMsMax)
   const { goal, schema: form, budget } = args
   const privacy = await labelOfGoal(store, agent, goal, args.privacy)
-  const deadlineMs = Math.min(args.deadlineMs ?? askedMs + defaults.withinMs, askedMs + withinMsMax)
+  const ownMs = args.deadlineMs ?? askedMs + defaults.withinMs
+  const deadlineMs = Math.min(ownMs, askedMs + withinMsMax, dueMsOf(call))
+  const { urgency } = call.args
   const outcome = await outcomeOf(async () => {
     const tools = [...named.tools, ...(await offered(outside, named.outside, signal))]
     return await think(
@@ -95,7 +98,10 @@ async function thinkOnce(
         use: ({ nth, op, args: given, askedMs: usedMs }, resumed, until) =>
           perform(
             caller,
-            { id: call.id + nth / toolUsesMax, op, args: given, askedMs: usedMs },
+            {
+              ...{ id: call.id + nth / toolUsesMax, op, askedMs: usedMs },
+              args: urgency === undefined ? given : { ...given, urgency },
+            },
             resumed,
             until,
           ),

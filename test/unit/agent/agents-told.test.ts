@@ -1,7 +1,8 @@
 /** What a device tells of its agents: when, how much, and what not. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { AgentStatus, Turns } from '../../../runtime/agent/agents.ts'
+import type { AgentStatus } from '../../../runtime/agent/agents.ts'
 import { AgentsTold } from '../../../runtime/agent/agents-told.ts'
+import type { Turns } from '../../../runtime/agent/life/agent-life.ts'
 import { noPolicy, type Policy, policyOf } from '../../../runtime/agent/permissions/policy.ts'
 import { VirtualClock } from '../../../runtime/base/clock.ts'
 import { silentLog } from '../../../runtime/base/log.ts'
@@ -66,14 +67,14 @@ test('what is the same as before is not told again, also where it is only looked
 })
 
 test('agents that take turn after turn are told at 10 KB a second at most [agents-told-1]', async () => {
-  const turns: Turns = { turn: async () => () => {} }
+  const turns: Turns = { turn: async () => () => {}, hasten: () => {} }
   const telling = told.after(turns)
   const { signal } = new AbortController()
   const grants = JSON.stringify(Array.from({ length: 20 }, (_, n) => ({ capability: `light.l${n}:command` })))
   let bytes = 0
   for (let n = 0; n < 600; n += 1) {
     agents = Array.from({ length: 50 }, (_, at) => status(`a${at}`, { turns: n, grants }))
-    const over = await telling.turn('a1', signal)
+    const over = await telling.turn('a1', signal, () => [])
     over({ cpuMs: 1, memoryBytes: 1 } as Parameters<typeof over>[0])
     clock.advance(100)
   }

@@ -50,7 +50,7 @@ test.each([[`'urgent'`], ['3'], ['null']])(
   },
 )
 
-test('as many tasks as there may be begin in one turn, each with a call and its own within', async () => {
+test('as many tasks as there may be begin in one turn, each with a call and its own within [vm-12]', async () => {
   using tasks = await programOf(`
     const graph = Object.fromEntries(Array.from({ length: 256 }, (_, at) => ['t' + at, {
       within: 1000 + (at * 7) % 256, run: (_, ctx) => ctx.memory.get('t' + at) }]))
@@ -64,7 +64,7 @@ test('as many tasks as there may be begin in one turn, each with a call and its 
   expect(tasks.answer(1, 1)).toEqual({ ok: true, value: 256 })
 })
 
-test('deadlines share one timer, set to the earliest that there is when a turn ends', async () => {
+test('deadlines share one timer, set to the earliest that there is when a turn ends [vm-12]', async () => {
   using tasks = await programOf(`
     const late = []
     const one = (name, within) => ctx.tasks({ [name]: { within, run: (_, ctx) => ctx.memory.get(name) } }).catch(({ message }) => late.push(message))
