@@ -220,6 +220,8 @@ function clientOptions({
     connectTimeout: connackMs,
     resubscribe: false,
     queueQoSZero: false,
+    // A buffer for each number there is: 7 MB, also of the broker's in this process.
+    writeCache: false,
     manualConnect: true,
     timerVariant: 'native',
     ...(username !== undefined && { username }),

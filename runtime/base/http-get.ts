@@ -1,9 +1,10 @@
 /**
- * A plain HTTP GET for devices: `fetch` costs a device 20 MB at its first use, node:http is there already for MQTT.
+ * A plain HTTP GET for devices: `fetch` costs a device 20 MB at its first use.
  * Redirects are not followed: who asks for an address gets that address.
  */
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { CodedError, messageOf } from './errors.ts'
+import { httpOf } from './node-http.ts'
 
 export type HttpErrorCode = 'unreachable' | 'refused' | 'too-large'
 export class HttpError extends CodedError<HttpErrorCode> {
@@ -46,15 +47,9 @@ export async function httpGet(
   }
 }
 
-async function request(
-  url: URL,
-  signal: AbortSignal,
-  headers: OutgoingHttpHeaders,
-): Promise<IncomingMessage> {
-  // Loaded when it is needed: TLS alone is 5 MB that most devices never use.
-  const { get } = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+function request(url: URL, signal: AbortSignal, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    get(url, { signal, headers }, resolve).on('error', reject)
+    httpOf(url).get(url, { signal, headers }, resolve).on('error', reject)
   })
 }
 

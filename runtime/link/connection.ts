@@ -4,7 +4,6 @@
  * acknowledged when it ends is the caller's to send again.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
@@ -237,7 +236,10 @@ function openSocket({ address, tls }: ConnectOptions): Socket {
   const { host, port } = address
   // Server name indication is for names only (RFC 6066, section 3).
   const serverName = isIP(host) === 0 ? { servername: host } : {}
-  const socket = address.tls ? connectTls({ host, port, ...serverName, ...tls }) : connectTcp({ host, port })
+  // Loaded where it is used: 3 MB.
+  const socket = address.tls
+    ? process.getBuiltinModule('node:tls').connect({ host, port, ...serverName, ...tls })
+    : connectTcp({ host, port })
   socket.setNoDelay(true)
   return socket
 }
@@ -256,6 +258,8 @@ function clientOptions(options: ConnectOptions): IClientOptions {
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
+    // A buffer for each number there is, made at the first packet: 7 MB.
+    writeCache: false,
     will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true },
     // No `maximumPacketSize`: mosquitto 2.0.11 drops what exceeds it but keeps counting it as in flight, until nothing
     // arrives any more. FilteredSocket does the same work with any broker.

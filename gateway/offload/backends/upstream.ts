@@ -6,6 +6,7 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Clock } from '../../../runtime/base/clock.ts'
 import { messageOf } from '../../../runtime/base/errors.ts'
+import { httpOf } from '../../../runtime/base/node-http.ts'
 import { InferError } from '../../../runtime/wire/infer.ts'
 import { type Head, reasonBytesMax, reasonIn, refusalOf, shown } from './upstream-refusal.ts'
 
@@ -81,7 +82,7 @@ export class Upstream implements Disposable {
   async stream(call: Call): Promise<Streamed> {
     call.signal.throwIfAborted()
     if (this.#closed) throw new InferError('engine-stopped', `${this.id} was closed`)
-    const { request, agent } = await this.#open()
+    const { request, agent } = this.#open()
     const incoming = await this.#send(request, agent, call, true)
     const head = headOf(incoming)
     const fault = await this.#fault(incoming, head, call)
@@ -105,10 +106,8 @@ export class Upstream implements Disposable {
     this.#agent?.destroy()
   }
 
-  async #open() {
-    // Loaded when it is needed: TLS alone is 5 MB.
-    const { Agent, request } =
-      this.#url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+  #open() {
+    const { Agent, request } = httpOf(this.#url)
     this.#agent ??= new Agent({
       ...{ keepAlive: true, timeout: idleMs, maxSockets: this.#connectionsMax, scheduling: 'lifo' },
     })

@@ -1,6 +1,7 @@
 /** Puts one request, or the answer to one, to a gateway over HTTP, under the ticket that the gateway gave. */
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { messageOf } from '../../base/errors.ts'
+import { httpOf } from '../../base/node-http.ts'
 import { InferError, type InferErrorCode } from '../../wire/infer.ts'
 
 /** `accepted`: it is on its way to the model. Else the error, and whether the gateway may have taken the request all the same. */
@@ -39,15 +40,13 @@ export async function upload(url: string, body: Uint8Array, signal: AbortSignal)
   }
 }
 
-async function put(url: URL, body: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> {
-  // Loaded when it is needed, as in base/http-get.
-  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+function put(url: URL, body: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> {
   const headers: OutgoingHttpHeaders = {
     'content-type': 'application/cbor',
     'content-length': body.byteLength,
   }
   return new Promise((resolve, reject) => {
-    const put = request(url, { method: 'PUT', headers, signal, timeout: silentMsMax }, resolve)
+    const put = httpOf(url).request(url, { method: 'PUT', headers, signal, timeout: silentMsMax }, resolve)
     put.on('timeout', () => put.destroy(new Error(`nothing went there for ${silentMsMax} ms`)))
     put.on('error', reject).end(body)
   })
