@@ -114,16 +114,16 @@ describe('what an answer cost', () => {
     expect(await infer({ model: 'floats', inputs: [x], privacy: 'site' }, far)).toMatchObject({ ok: true })
     // There and back: the request as JSON, the answer's number as four bytes.
     const bytes = Buffer.byteLength(JSON.stringify([x])) + 4
-    expect(said).toEqual([['gateway', true], { money: 0.25, bytes }])
+    expect(said).toEqual([['gateway', true], { engineMs: expect.any(Number), money: 0.25, bytes }])
   })
 
   it('is nothing at the device itself, and what may not leave it draws on no budget', async () => {
     const near = noted()
     await infer({ model: 'floats', inputs: [x], privacy: 'site' }, near)
-    expect(near.said).toEqual([['gateway', false], { money: 0, bytes: 0 }])
+    expect(near.said).toEqual([['gateway', false], { engineMs: expect.any(Number), money: 0, bytes: 0 }])
     const here = noted()
     await infer({ model: 'floats', inputs: [x] }, here)
-    expect(here.said).toEqual([{ money: 0, bytes: 0 }])
+    expect(here.said).toEqual([{ engineMs: expect.any(Number), money: 0, bytes: 0 }])
   })
 
   it('is what was sent also where no answer came', async () => {

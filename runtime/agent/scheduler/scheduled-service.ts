@@ -44,7 +44,7 @@ interface Rule {
     signal: AbortSignal,
   ) => Promise<Grant>
   /** What it cost beside what the service says itself. `answer`: what came of it, as far as it came to an end. */
-  readonly charge: (work: { tookMs: number; args: Args; answer: Json | undefined; said: boolean }) => Charge
+  readonly charge: (work: { args: Args; answer: Json | undefined; said: boolean }) => Charge
   /** Whether other devices hear of it. */
   readonly isSaid: (args: Args) => boolean
 }
@@ -72,8 +72,8 @@ const rules: Partial<Readonly<Record<CallOp, Rule>>> = {
   infer: {
     within: () => ['engineMs', 'bytes', 'joules'],
     ask: (scheduler, _args, request, signal) => scheduler.acquire(engine, request, signal),
-    // Its queue included: what an agent holds of the engine is the slot. Bytes are said by who knows where it went.
-    charge: ({ tookMs }) => ({ engineMs: tookMs }),
+    // How long it ran, and where it went, who asks the model says: what an agent waits for others is not its own.
+    charge: () => ({}),
     isSaid: never,
   },
   think: {
@@ -157,7 +157,7 @@ async function perform(
     ...(byMs === undefined ? {} : { byMs }),
   })
   let grant: Grant | undefined
-  let startMs: number | undefined
+  let begun = false
   let outcome: Outcome | undefined
   const draw: Sharing['draw'] = async (budget, amount, until) => {
     const most = Math.min(Math.max(1, Math.ceil(amount)), budgets[budget])
@@ -177,7 +177,7 @@ async function perform(
     }
     const sharing: Sharing = { draw, boundary, spend: (charge) => accounts.add(agent, charge) }
     const caller = { ...performing.caller, priority: scheduler.priorityOf(agent, priority) }
-    startMs = clock.monotonicMs()
+    begun = true
     const work = () => service.perform({ ...performing, caller, sharing }, signal)
     const { name } = args
     outcome =
@@ -189,8 +189,7 @@ async function perform(
   } finally {
     const answer = outcome?.ok ? outcome.value : undefined
     // Also what was given up: it has been used.
-    if (startMs !== undefined)
-      accounts.add(agent, rule.charge({ tookMs: clock.monotonicMs() - startMs, args, answer, said: isSaid }))
+    if (begun) accounts.add(agent, rule.charge({ args, answer, said: isSaid }))
     grant?.release()
   }
 }

@@ -19,6 +19,7 @@ import type { CallErrorCode } from '../contract.ts'
 import { dueMsOf } from '../scheduler/urgency.ts'
 import { failed, type Outcome, type Service, unshared } from '../service.ts'
 import { badRequest, cancelled, checkedService, inOneLine } from './checked-service.ts'
+import { EngineTimes } from './engine-time.ts'
 import { deadline, leftOf } from './waiting.ts'
 
 /** Loading a model included. */
@@ -80,6 +81,7 @@ export interface InferDeps {
 }
 
 export function inferService({ clock, inference }: InferDeps): Service {
+  const times = new EngineTimes()
   return checkedService('infer', schema, async (args, performing, signal) => {
     const { caller, call, askedMs, sharing = unshared } = performing
     const { model, privacy, deadlineMs: untilMs } = args
@@ -97,13 +99,19 @@ export function inferService({ clock, inference }: InferDeps): Service {
       }
       const bytes = Buffer.byteLength(JSON.stringify(args.inputs))
       const drawn = privacy === 'device' ? () => {} : await sharing.draw('gateway', bytes, signal)
+      const startMs = clock.monotonicMs()
+      const tookMs = () => clock.monotonicMs() - startMs
       const answer = await last(inference.infer(request, signal)).catch((error) => {
         drawn(bytes)
+        const code = signal.aborted ? 'cancelled' : error instanceof InferError ? error.code : undefined
+        const engineMs = times.lost(model, code, tookMs())
+        if (engineMs > 0) sharing.spend({ engineMs })
         throw error
       })
       drawn(answer.away ? bytes : 0)
       const came = answer.outputs.reduce((sum, tensor) => sum + bytesOf(tensor), 0)
-      sharing.spend({ money: answer.price ?? 0, bytes: answer.away ? bytes + came : 0 })
+      const engineMs = times.answered(model, answer, tookMs())
+      sharing.spend({ engineMs, money: answer.price ?? 0, bytes: answer.away ? bytes + came : 0 })
       return answerOf(answer, request)
     } catch (error) {
       if (signal.aborted) return cancelled('infer')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { schedulerOf } from '../../../../runtime/agent/scheduler/device-resources.ts'
 import { openSchedule } from '../../../../runtime/agent/scheduler/device-schedule.ts'
-import type { Performing } from '../../../../runtime/agent/service.ts'
+import type { Performing, Sharing } from '../../../../runtime/agent/service.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
@@ -136,7 +136,8 @@ test('[account-1] [account-2] a thought that has used up its quota takes no furt
 })
 
 test('[sched-14] [account-2] who holds the engine too long waits for its quota, and the others do not', async () => {
-  const { clock, schedule, order, ask } = await scheduled(['infer'], 1_500)
+  const spent = async ({ spend }: Sharing) => spend({ engineMs: 1_500 })
+  const { clock, schedule, order, ask } = await scheduled(['infer'], 1_500, spent)
   await clock.run(async () => {
     await ask('eager')
     await Promise.all([ask('eager'), ask('calm')])
@@ -329,9 +330,10 @@ test('[account-1] [sched-5] bytes count that leave the device or come for an age
 
 test('[account-1] a call that is given up has used what it used', async () => {
   const stop = new AbortController()
-  const { clock, schedule, ask } = await scheduled(['infer'], 700, async (_, signal) =>
-    signal.throwIfAborted(),
-  )
+  const { clock, schedule, ask } = await scheduled(['infer'], 700, async ({ spend }, signal) => {
+    spend({ engineMs: 700 })
+    signal.throwIfAborted()
+  })
   await clock.run(async () => {
     const asked = ask('eager', {}, stop.signal)
     await sleep(clock, 10)
