@@ -65,9 +65,10 @@ export const moveBody = v.variant('kind', [
   v.object({ kind: v.literal('lost'), to: deviceId, id, n: id }),
   // It stayed where it was.
   v.object({ kind: v.literal('drop'), to: deviceId, id }),
-  v.object({ kind: v.literal('dropped'), to: deviceId, id }),
-  // Whoever keeps it asks what became of the move.
-  v.object({ kind: v.literal('how'), to: deviceId, id }),
+  // `unknown`: it never was, or what was known of it is lost.
+  v.object({ kind: v.literal('dropped'), to: deviceId, id, unknown: v.optional(v.boolean()) }),
+  // Whoever keeps it asks what became of the move. `lineage`: of what comes.
+  v.object({ kind: v.literal('how'), to: deviceId, id, lineage: v.optional(deviceId) }),
   // It was begun there, by a person's word or from a copy, since the other was not to be reached.
   v.object({
     ...{ kind: v.literal('seized'), to: deviceId, id, token, lineage: v.optional(deviceId) },

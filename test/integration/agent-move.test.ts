@@ -1,6 +1,6 @@
 /** Agents that move between two devices over a real broker. */
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -403,6 +403,32 @@ describe('a device that an agent came from, or went to and came back', () => {
       return (await states(cellar)).length === 0
     })
     expect(await states(back)).toEqual(['traveller running'])
+  })
+})
+
+describe('a device that has lost what it knew of its agents', () => {
+  test('has not what was on its way dropped, which may be all that is left of it: a person begins it there [move-14]', async () => {
+    const [hub, cellar] = await two()
+    await endsOnceKept(hub, cellar)
+    const directory = join(hub.site.stateDir, 'agents')
+    for (const file of readdirSync(directory)) rmSync(join(directory, file))
+    writeFileSync(join(directory, agentsFile), 'this is no database')
+    const back = await opened(hub.site)
+    const agents = await cellar.device.agents()
+    const reason = 'it comes from hub, which has lost what it knew of it'
+    await until('it is known to be lost', async () => {
+      cellar.clock.advance(5_000)
+      return agents.list()[0]?.reason === reason
+    })
+    expect([await states(back), await states(cellar)]).toEqual([[], ['traveller arriving']])
+    await expect(agents.resume('traveller')).rejects.toThrow(`traveller: ${reason}; where that device is`)
+    await agents.resume('traveller', { here: true })
+    expect(await cellar.service.nth(1)).toMatchObject({ resumed: true })
+    await until('both know the end', async () => {
+      cellar.clock.advance(5_000)
+      return agents.moves.unfinished(() => true).length === 0
+    })
+    expect(await states(cellar)).toEqual(['traveller running'])
   })
 })
 

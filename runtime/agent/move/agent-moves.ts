@@ -251,6 +251,23 @@ export class AgentMoves {
     return stored && lineageOf(stored)
   }
 
+  /** Whether the agent of that beginning is here, wherever it goes on. */
+  isHere(lineage: string | undefined): boolean {
+    return this.#deps.store.agents().some((stored) => lineageOf(stored) === lineage)
+  }
+
+  /** The other device has lost what it knew of this: what came may be all that is left. A person says what becomes of it. */
+  orphaned(id: string): Promise<void> {
+    return this.#with(id, ['arriving'], async ({ agent, peer }) => {
+      const { store, log } = this.#deps
+      const reason = `it comes from ${peer}, which has lost what it knew of it`
+      if (store.agent(agent)?.reason === reason) return
+      store.setState(agent, 'arriving', reason)
+      await store.durable()
+      log.error('an agent that comes is not begun by itself', { agent, reason })
+    })
+  }
+
   /** The other device has given it away: from now on it is this one's. */
   begin(id: string, token: number): Promise<void> {
     return this.#with(id, ['arriving'], (move) => this.#begin(move, token, 'begun'))

@@ -271,8 +271,10 @@ export class Mover implements AsyncDisposable {
       else if (phase === 'kept') await say({ kind: 'kept', id })
       else if (phase === 'gone') await say({ kind: 'let-go', id })
       // What was given away is never forgotten before the other has it: here is nothing of this, and will not be.
-      else if (moves && (phase === undefined || phase === 'dropped' || phase === 'closed'))
-        await say({ kind: 'dropped', id })
+      else if (moves && (phase === 'dropped' || phase === 'closed')) await say({ kind: 'dropped', id })
+      // Or all of it is lost: what comes may be all that is left.
+      else if (moves && phase === undefined)
+        await say({ kind: 'dropped', id, unknown: !moves.isHere(body.lineage) })
     } else if (body.kind === 'seized') await this.#seized(moves, from, body)
     else if (body.kind === 'kept') {
       if (phase === 'copied') this.#unbegun.add(id)
@@ -280,7 +282,10 @@ export class Mover implements AsyncDisposable {
     } else if (body.kind === 'let-go') {
       await moves?.closed(id)
       this.#retained.retire(id)
-    } else if (body.kind === 'dropped') await this.#dropped(moves, id, phase)
+    } else if (body.kind === 'dropped') {
+      if (phase === 'arriving' && body.unknown) await moves?.orphaned(id)
+      else await this.#dropped(moves, id, phase)
+    }
   }
 
   /** The other device says that it has begun what this one has too. */
@@ -369,7 +374,7 @@ export class Mover implements AsyncDisposable {
       if (phase === 'stayed' || (phase === 'copied' && !this.#mayHold(peer, agent)))
         this.#say(peer, { kind: 'drop', id })
       else if (phase === 'arriving' || phase === 'copied' || phase === 'begun')
-        this.#say(peer, { kind: 'how', id })
+        this.#say(peer, { kind: 'how', id, lineage: moves?.lineage(agent) })
       else if (retained.has(phase)) {
         const word = seizedWord(moves, move)
         this.#say(peer, word)
