@@ -31,7 +31,7 @@ import { countedOtherwise, type Outcome, type Weights, weigh } from './count.ts'
 import { Auction, Vote } from './counted.ts'
 import { isBefore, weightOf } from './precedence.ts'
 import type { Intent, Process, Setting } from './process.ts'
-import { CheckedWords, Openers } from './room.ts'
+import { CheckedWords, kindOf, Openers } from './room.ts'
 import type { Word } from './words.ts'
 
 /** What the audit keeps of a decision. */
@@ -99,8 +99,8 @@ interface Live {
   /** What this device offered for a task. */
   offer: Offer | undefined
   readonly checked: CheckedWords
-  /** Messages of the opener that need no second look: that it opened, and how it ended. */
-  readonly known: Set<string>
+  /** As its opener said it. */
+  readonly opening: string
   readonly again: Again
   /** Aborts when it is over, and what was asked of contractors with it. */
   readonly stop: AbortController
@@ -240,7 +240,7 @@ export class Decisions implements Disposable {
     }
     const process = this.#processOf(open, setting)
     const live: Live = {
-      ...{ checked, known: new Set([envelope]), stop: new AbortController() },
+      ...{ checked, opening: envelope, stop: new AbortController() },
       ...{ process, open, opener, envelopes: opener === signer.device ? [envelope] : [] },
       ...{ waiters: [], work: undefined, offer: undefined, ended: false },
       again: new Again(this.#options.againMs, startMs, opener === signer.device ? 0 : clock.random()),
@@ -325,14 +325,15 @@ export class Decisions implements Disposable {
     const { signer, clock } = this.#deps
     const live = this.#live.get(id)
     const envelope = Buffer.from(payload).toString()
-    if (live?.checked.get(envelope) || live?.known.has(envelope)) return undefined
+    if (live?.checked.get(envelope) || live?.opening === envelope || this.#recent.has(id)) return undefined
+    // Of one that is over nothing else is of use, nor of one that this device has not heard of yet: its words are said again.
+    if (live?.ended !== false && kindOf(payload) !== (live ? 'again' : 'open')) return undefined
     const said = unseal(signer, 'decide', decideBody, payload, decideLimits.resultBytesMax, { on: device })
     if (!said.ok) return said.reason
     const { from, body } = said
     if (body.id !== id) return 'it belongs to another decision'
     if (payload.byteLength > decideLimits.bytesMax && body.kind !== 'result') return 'it is too large'
     if (body.kind === 'open') return this.#heardOpen(from, body, envelope)
-    // Of one that is over, or that this device has not heard of yet: its words are said again.
     if (!live) return undefined
     const nowMs = clock.monotonicMs()
     if (body.kind === 'again') {
@@ -342,13 +343,11 @@ export class Decisions implements Disposable {
       return undefined
     }
     if (body.kind !== 'result') live.checked.add({ from, body, envelope })
-    const { ended, process } = live
+    const { process } = live
     const before = process.heard
     process.hear(from, body, envelope, nowMs)
     if (process.heard > before) live.again.heard(nowMs)
     this.#advance(live)
-    // The result that ended it, if it did.
-    if (body.kind === 'result' && from === live.opener && !ended && live.ended) live.known.add(envelope)
     return undefined
   }
 

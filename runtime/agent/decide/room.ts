@@ -4,7 +4,9 @@
  * Invariants: [decide-15] decisions that one device opens leave room for those of others, and for this device's own.
  */
 import type { Clock } from '../../base/clock.ts'
+import { decideLimits } from '../../wire/decide.ts'
 import { Bucket } from '../scheduler/bucket.ts'
+import { unchecked } from '../together/envelope.ts'
 import type { Word } from './words.ts'
 
 /** What one device opens is heard of: so many at once, then four a second. */
@@ -48,6 +50,12 @@ export class Openers {
     bucket.take(1, nowMs)
     return true
   }
+}
+
+/** What a message says that it is: not yet looked at whether its device signed that. Undefined: it is none. */
+export function kindOf(payload: Uint8Array): unknown {
+  const body = unchecked(payload, decideLimits.resultBytesMax)
+  return typeof body === 'object' && body !== null && 'kind' in body ? body.kind : undefined
 }
 
 /** Words of one decision that were checked, by their message: the same said again, or shown beside a result, needs no second look. */

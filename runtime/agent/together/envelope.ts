@@ -75,6 +75,12 @@ export function unseal<Body>(
   return { ok: true, from, body: body.value, text, sig }
 }
 
+/** What is said, whoever signed it: only to see that it is not worth being checked. Undefined: nothing that can be read. */
+export function unchecked(payload: Uint8Array, bytesMax: number): unknown {
+  const message = parseJson(signedMessage, payload, bytesMax)
+  return message.ok ? parseOrUndefined(message.value.body) : undefined
+}
+
 /** What need not be checked, or may not: that costs time. */
 function refusal(
   signer: Signer,

@@ -56,14 +56,24 @@ interface Device {
 /** Devices that believe each other. */
 function site(
   devices: readonly string[],
-  { loss = 0, more = () => ({}) }: { loss?: number; more?: (device: string) => Partial<DecisionsDeps> } = {},
+  {
+    loss = 0,
+    more = () => ({}),
+  }: { loss?: number; more?: (device: string, identity: Identity) => Partial<DecisionsDeps> } = {},
 ): Device[] {
   const broker = new SimulatedBroker(clock, { loss, twice: 0, delayMsMax: 5 })
   const identities = devices.map((name) => Identity.open(name, join(directory, name)))
   for (const one of identities) for (const other of identities) one.trust(other.device, other.publicKey)
   return identities.map((identity) => {
     const bus = new LosingBus(broker)
-    const deps = { clock, log: silentLog, bus, signer: identity, record: () => {}, ...more(identity.device) }
+    const deps = {
+      clock,
+      log: silentLog,
+      bus,
+      signer: identity,
+      record: () => {},
+      ...more(identity.device, identity),
+    }
     return { identity, bus, decisions: stack.use(new Decisions(deps)) }
   })
 }
@@ -154,4 +164,59 @@ test('who asks without end is answered so often, and no more [decide-17]', async
   // Two seconds: one answer in each half, of one word.
   expect(bath.bus.said.length - before).toBeLessThanOrEqual(5)
   expect(bath.bus.said.length - before).toBeGreaterThan(0)
+})
+
+test('what could change nothing is not checked: of what is over, or was never opened [decide-18]', async () => {
+  const short: Opening = { ...vote, lastsMs: 10_000 }
+  let checked = 0
+  const counted = (identity: Identity): Partial<DecisionsDeps> => {
+    const verify: Identity['verify'] = (...word) => {
+      checked += 1
+      return identity.verify(...word)
+    }
+    const { device, trusted } = identity
+    return { signer: { device, trusted, verify, sign: (bytes) => identity.sign(bytes) } }
+  }
+  const [attic, bath, eve] = site(['attic', 'bath', 'eve'], {
+    more: (device, identity) => (device === 'attic' ? counted(identity) : {}),
+  }) as [Device, Device, Device]
+  eve.decisions[Symbol.dispose]()
+  let id = ''
+  eve.bus.subscribe(eve.bus.topics.decide('+', 'attic'), ({ topic }) => {
+    id = topic.split('/')[3] ?? ''
+    return undefined
+  })
+  const says = (of: string, body: object) =>
+    eve.bus.publish(eve.bus.topics.decide(of, 'eve'), seal(eve.identity, 'decide', { id: of, ...body }))
+  const first = attic.decisions.decide(short, { choices: ['eco'] }, forever)
+  await pass(50)
+  await says(id, { kind: 'ballot', choices: ['eco'] })
+  const both = Promise.all([first, bath.decisions.decide(short, { choices: ['eco'] }, forever)])
+  expect(await within(2_500, both)).toMatchObject([{ decided: true }, { decided: true }])
+  expect(checked).toBe(2)
+
+  const before = attic.bus.said.length
+  for (const of of [id, 'never-opened']) {
+    await says(of, { kind: 'ballot', choices: ['eco', 'eco'] })
+    await says(of, { kind: 'veto', reason: 'too late' })
+    await says(of, { kind: 'result', decided: false, reason: 'no', words: [] })
+  }
+  await pass(50)
+  expect(checked).toBe(2)
+  // Who lacks something is told all the same.
+  await says(id, { kind: 'again', of: ['attic'] })
+  await pass(50)
+  expect(checked).toBe(3)
+  expect(attic.bus.said.slice(before)).toContain('result')
+  // When its time is over it is not opened again either.
+  await pass(10_000)
+  await says(id, {
+    ...short,
+    kind: 'open',
+    members: ['attic', 'bath', 'eve'],
+    quorum: 2,
+    atMs: clock.nowMs(),
+  })
+  await pass(50)
+  expect(checked).toBe(3)
 })
