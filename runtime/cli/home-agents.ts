@@ -4,24 +4,23 @@
  *
  * Invariants: [home-agents-1] on a device it is begun once: what a person stopped, removed or moved since is left so, until the state of
  * that device is new. [home-agents-2] Nothing is begun under a name that is taken, nor where a comfort agent is. [home-agents-3] A device that refuses is
- * told and leaves the hub running; the next start asks it again.
+ * told and leaves the hub running; the next start asks it again. [home-agents-4] They belong to the home that they were begun for: where a device has no
+ * room to heat its own is stopped, until a start of that home or a person lets it go on.
  */
-import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { plainWords } from '../agent/bundle/plain-words.ts'
 import { grantsOfWants, printGrants } from '../agent/permissions/grant.ts'
 import comfort from '../agents/comfort.agent.ts'
 import { shippedAgents } from '../agents/index.ts'
 import { realClock } from '../base/clock.ts'
-import { writeDurablySync } from '../base/durable-file.ts'
 import { messageOf } from '../base/errors.ts'
 import { Identity } from '../base/identity.ts'
 import { type AgentDone, type AgentView, signedParts } from '../wire/agents.ts'
 import type { EntitiesAnswer } from '../wire/http.ts'
 import { localBytes, type PersonParams } from '../wire/person.ts'
 import { readAgent } from './commands/agent-source.ts'
+import { mark, markIn } from './home-agents-mark.ts'
 import type { HubClient } from './hub-client.ts'
 import { poll } from './poll.ts'
 
@@ -34,7 +33,8 @@ interface Place {
 export interface HomeAgent {
   readonly device: string
   readonly name: string
-  readonly did: 'begun' | 'left' | 'failed'
+  /** `resumed`: it goes on after a start without its home. */
+  readonly did: 'begun' | 'resumed' | 'left' | 'failed'
   /** How one that was left is, or why one could not be begun. */
   readonly why?: string
 }
@@ -48,8 +48,6 @@ interface Deps {
 
 const callMsMax = 45_000
 const knownMsMax = 15_000
-/** In the state of a device: that this was done there. */
-const markFile = 'home-agents'
 
 /** What each of them is granted, in plain words. */
 export const homeAgentMay = (): readonly string[] => wanted.map(plainWords)
@@ -59,7 +57,7 @@ const file = shippedAgents.find(({ definition }) => definition === comfort)?.fil
 
 /** Throws the signal's reason, and where the shipped program cannot be read; whatever else goes wrong is told of its agent. */
 export async function beginHomeAgents(devices: readonly Place[], deps: Deps): Promise<readonly HomeAgent[]> {
-  const nameOn = (place: Place) => `${comfort.name}-${devices.indexOf(place) + 1}`
+  const nameOn = (place: Place) => nameAt(devices.indexOf(place))
   const heated = await heating(devices, deps).catch((error) => {
     deps.signal.throwIfAborted()
     return messageOf(error)
@@ -74,8 +72,12 @@ export async function beginHomeAgents(devices: readonly Place[], deps: Deps): Pr
   })
   const done: Promise<HomeAgent>[] = []
   for (const { place, name, before } of looked) {
+    if (before?.why === 'stopped' && markIn(place.keeps) === 'held') {
+      done.push(resume(place, name, deps))
+      continue
+    }
     if (before) {
-      if (before.did === 'left') mark(place)
+      if (before.did === 'left') mark(place.keeps, 'begun')
       done.push(Promise.resolve(before))
       continue
     }
@@ -90,8 +92,56 @@ export async function beginHomeAgents(devices: readonly Place[], deps: Deps): Pr
   return begun
 }
 
+/**
+ * Stops those that a start before this one began and whose rooms are not here, and names them, also where that was done before. One that
+ * a person let go on since then is left. A device that does not answer is asked by the next start.
+ */
+export async function holdHomeAgents(
+  devices: readonly Place[],
+  { hub, signal }: Omit<Deps, 'progress'>,
+): Promise<readonly Pick<HomeAgent, 'device' | 'name'>[]> {
+  const held: Pick<HomeAgent, 'device' | 'name'>[] = []
+  try {
+    const heated = await heating(devices, { hub, signal })
+    for (const [at, place] of devices.entries()) {
+      const { id: device, keeps } = place
+      const before = markIn(keeps)
+      if (before === undefined || heated.includes(place)) continue
+      const name = nameAt(at)
+      const agents = await agentsOf(device, { hub, signal })
+      const state = typeof agents === 'string' ? undefined : agents.find((one) => one.name === name)?.state
+      if (before === 'begun' && state === 'running') {
+        const person = byThisStart(device, keeps, signedParts({ ask: 'stop', name }))
+        await hub.post<AgentDone>(`${pathOf(device)}/${name}/stop`, person, callMsMax)
+        mark(keeps, 'held')
+      }
+      if (markIn(keeps) === 'held' && (before === 'begun' || state === 'stopped')) held.push({ device, name })
+    }
+  } catch {
+    signal.throwIfAborted()
+  }
+  return held
+}
+
+const nameAt = (at: number) => `${comfort.name}-${at + 1}`
+
+/** Never rejects, as `begin`. */
+async function resume({ id: device, keeps }: Place, name: string, { hub }: Deps): Promise<HomeAgent> {
+  try {
+    const person = byThisStart(device, keeps, signedParts({ ask: 'resume', name }))
+    await hub.post<AgentDone>(`${pathOf(device)}/${name}/resume`, person, callMsMax)
+    mark(keeps, 'begun')
+    return { device, name, did: 'resumed' }
+  } catch (error) {
+    return { device, name, did: 'failed', why: messageOf(error) }
+  }
+}
+
 /** Those that heat a room, once the gateway knows what they have. */
-async function heating(devices: readonly Place[], { hub, signal }: Deps): Promise<readonly Place[]> {
+async function heating(
+  devices: readonly Place[],
+  { hub, signal }: Omit<Deps, 'progress'>,
+): Promise<readonly Place[]> {
   const { entities } = await poll(
     realClock,
     { everyMs: 50, limitMs: knownMsMax },
@@ -105,7 +155,10 @@ async function heating(devices: readonly Place[], { hub, signal }: Deps): Promis
 }
 
 /** Or why it does not say. */
-async function agentsOf(device: string, { hub, signal }: Deps): Promise<readonly AgentView[] | string> {
+async function agentsOf(
+  device: string,
+  { hub, signal }: Omit<Deps, 'progress'>,
+): Promise<readonly AgentView[] | string> {
   try {
     return (await hub.get<{ agents: AgentView[] }>(pathOf(device), callMsMax)).agents
   } catch (error) {
@@ -131,7 +184,7 @@ function lookedAt(
     if (typeof list !== 'string' && list.some((one) => one.name === name)) return left(`on ${other}`)
   const another = here.find((one) => one.name === comfort.name || one.name.startsWith(`${comfort.name}-`))
   if (another) return left(`${another.name} is there, ${another.state}`)
-  return existsSync(join(keeps, markFile)) ? left('removed') : undefined
+  return markIn(keeps) ? left('removed') : undefined
 }
 
 /** Never rejects: nobody waits for it while the next program is read. */
@@ -142,7 +195,7 @@ async function begin(place: Place, name: string, bundle: string, { hub }: Deps):
     const what = signedParts({ ask: 'run', grants }, bundle)
     const person = byThisStart(device, dir, what)
     await hub.post<AgentDone>(pathOf(device), { bundle, grants, ...person }, callMsMax)
-    mark(place)
+    mark(dir, 'begun')
     return { device, name, did: 'begun' }
   } catch (error) {
     return { device, name, did: 'failed', why: messageOf(error) }
@@ -157,15 +210,4 @@ function byThisStart(device: string, dir: string, what: readonly string[]): Pers
     .sign(localBytes(device, by, atMs, what))
     .toString('base64')
   return { by, local: { atMs, sig } }
-}
-
-/** A disk that does not take it is no reason not to run: the next start sees the agent itself. */
-function mark({ keeps }: Place): void {
-  const path = join(keeps, markFile)
-  try {
-    if (!existsSync(path))
-      writeDurablySync(path, 'begun by "ganglion up": what became of it is left as it is\n')
-  } catch {
-    // As said.
-  }
 }

@@ -167,7 +167,10 @@ async function presentAgents(agents: readonly HomeAgent[], terminal: Terminal): 
   terminal.out('  They agree among themselves on who may run the heat pump. --no-agents begins none.')
 }
 
-const left = (did: HomeAgent['did'], why = '') => (did === 'failed' ? 'not begun' : `left as it is: ${why}`)
+function left(did: HomeAgent['did'], why = ''): string {
+  if (did === 'resumed') return 'goes on: its home is back'
+  return did === 'failed' ? 'not begun' : `left as it is: ${why}`
+}
 
 function tryTogether(
   devices: readonly DeviceReady[],

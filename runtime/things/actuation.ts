@@ -245,6 +245,11 @@ export class Actuation {
     return { ok: true, shown: isSo(), repeatable, expected: describeEffect(effect), observed }
   }
 
+  /** Whether the entity is in this home. */
+  knows(id: string): boolean {
+    return this.#registry.get(id) !== undefined
+  }
+
   #understand({ entity: id, command }: Pick<ActuationRequest, 'entity' | 'command'>) {
     const refused = (reason: string) => ({ ok: false, reason }) as const
     const entity = this.#registry.get(id)

@@ -6,7 +6,8 @@
  * Invariants: [things-11] it is on the disk when and to what an entity goes back before the command is handed over, or it is not handed
  * over; [things-12] whatever is commanded later and done, by whomever, takes its place: what is refused changes nothing, and after what
  * failed both what went back before and what it brought itself go back, since nobody knows which is true; [things-13] what does not go back
- * is tried again, less and less often, and each time is told; what must not be repeated is looked for instead, and is `uncertain` once.
+ * is tried again, less and less often, and each time is told; what must not be repeated is looked for instead, and is `uncertain` once; of
+ * an entity that is not in this home that is told once, and it goes back when it is there again.
  */
 import { existsSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
@@ -50,6 +51,8 @@ interface Expiry {
   readonly to: ActuationRequest['command']
   /** Going back may have been handed over. */
   sent: boolean
+  /** It was told that its entity is not in this home. */
+  missed?: boolean
   cancel: Cancel
 }
 
@@ -75,7 +78,7 @@ export class Expiries implements Expiring, Disposable {
   readonly #unrecorded: AuditEntry[] = []
   /** Null: there is none. Undefined: not known yet. */
   #recording: Recording | null | undefined
-  #actuation: Pick<Actuation, 'run' | 'recheck'> | undefined
+  #actuation: Pick<Actuation, 'run' | 'recheck' | 'knows'> | undefined
   #db: DatabaseSync | undefined
 
   /** Does no I/O. */
@@ -85,7 +88,7 @@ export class Expiries implements Expiring, Disposable {
   }
 
   /** What expired while this device was away goes back at once; to be called when what there is can be commanded. */
-  begin(actuation: Pick<Actuation, 'run' | 'recheck'>): void {
+  begin(actuation: Pick<Actuation, 'run' | 'recheck' | 'knows'>): void {
     this.#actuation = actuation
     try {
       if (!existsSync(this.#path)) return
@@ -184,6 +187,11 @@ export class Expiries implements Expiring, Disposable {
       this.#wait(expiry, busyMs, waitMs)
       return
     }
+    if (!this.#actuation.knows(entity)) {
+      this.#tellMissing(expiry)
+      this.#wait(expiry, waitMs, Math.min(2 * waitMs, again.maxMs))
+      return
+    }
     const request: OnceRequest = { entity, command: to, principal, ttlMs: actuationDefaults.ttlMs }
     this.#own.set(request, expiry)
     this.#going.add(entity)
@@ -218,6 +226,18 @@ export class Expiries implements Expiring, Disposable {
       log.error('it was commanded for a while and does not go back', {
         ...{ ...more, againInS: waitMs / 1_000 },
       })
+  }
+
+  #tellMissing(expiry: Expiry): void {
+    const { entity, principal, to: values, missed } = expiry
+    if (missed) return
+    expiry.missed = true
+    const to = tellable(values)
+    this.#record({ kind: 'expired', principal, about: entity, to, outcome: 'refused' })
+    const what = { entity, by: principal, to: JSON.stringify(to) }
+    const words =
+      'it was commanded for a while and is not in this home now: it goes back when it is there again'
+    this.#deps.log.warn(words, what)
   }
 
   #record(entry: AuditEntry): void {

@@ -11,6 +11,7 @@ import type { Context } from '../context.ts'
 import type { DeviceInputOptions } from '../device-input.ts'
 import { exitCodes } from '../exit.ts'
 import type { HomeAgent } from '../home-agents.ts'
+import { markIn } from '../home-agents-mark.ts'
 import { HubClient } from '../hub-client.ts'
 import { announceHub, lockHub } from '../hub-file.ts'
 import { type DevicePlan, type HubPlan, planHub } from '../hub-plan.ts'
@@ -100,8 +101,13 @@ async function homeAgents(
   hub: HubClient,
   { terminal, signal }: Context,
 ): Promise<readonly HomeAgent[] | undefined> {
+  if (!agents && devices.every(({ keeps }) => markIn(keeps) === undefined)) return undefined
+  const { beginHomeAgents, holdHomeAgents } = await import('../home-agents.ts')
+  for (const { device, name } of await holdHomeAgents(devices, { hub, signal }))
+    terminal.error(
+      `${name} does not run on ${device}: it was begun for a simulated home with a heat pump, which is not this one. "ganglion up --devices 3" lets it go on there, "ganglion agent resume ${name}" here, "ganglion agent remove ${name}" removes it`,
+    )
   if (!agents) return undefined
-  const { beginHomeAgents } = await import('../home-agents.ts')
   const progress = (line: string) => terminal.progress(line, line)
   const begun = await beginHomeAgents(devices, { hub, signal, progress })
   terminal.progressEnd()

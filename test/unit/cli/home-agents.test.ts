@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { grantsOfWants, printGrants } from '../../../runtime/agent/permissions/grant.ts'
 import comfort from '../../../runtime/agents/comfort.agent.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
-import { beginHomeAgents } from '../../../runtime/cli/home-agents.ts'
+import { beginHomeAgents, holdHomeAgents } from '../../../runtime/cli/home-agents.ts'
 import { HubClient } from '../../../runtime/cli/hub-client.ts'
 import { signedParts } from '../../../runtime/wire/agents.ts'
 import { localBytes } from '../../../runtime/wire/person.ts'
@@ -34,6 +34,8 @@ let away: string | undefined
 /** What a device answers to `run`; it has the agent from then on. */
 let take: (device: string, run: Run, response: ServerResponse) => void
 let runs: { readonly device: string; readonly run: Run }[]
+/** What else was asked of agents: `stop a/comfort-1`. */
+let asked: string[]
 const accept = (response: ServerResponse) => response.end(JSON.stringify({ name: 'as asked' }))
 const refuse = (response: ServerResponse, message: string) => {
   response.statusCode = 403
@@ -42,11 +44,17 @@ const refuse = (response: ServerResponse, message: string) => {
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'home-agents-'))
-  ;[lists, rooms, runs, away] = [{}, [], [], undefined]
+  ;[lists, rooms, runs, asked, away] = [{}, [], [], [], undefined]
   take = (_, __, response) => accept(response)
   const server = createServer(async (request, response) => {
     const [, device = ''] = /^\/api\/devices\/([^/]+)\/agents$/.exec(request.url ?? '') ?? []
-    if (request.url === '/api/entities' && away !== undefined) refuse(response, away)
+    const [, of = '', name = '', what = ''] =
+      /^\/api\/devices\/([^/]+)\/agents\/([^/]+)\/([^/]+)$/.exec(request.url ?? '') ?? []
+    if (what) {
+      asked.push(`${what} ${of}/${name}`)
+      expect(await json(request)).toMatchObject({ by: expect.stringMatching(/ \(ganglion up\)$/) })
+      response.end(JSON.stringify({ name }))
+    } else if (request.url === '/api/entities' && away !== undefined) refuse(response, away)
     else if (request.url === '/api/entities') {
       const entities = rooms.map((room) => ({ device: room, id: `valve.${room}_heating` }))
       const devices = ['a', 'b', 'c'].map((id) => ({ id, home: {} }))
@@ -74,10 +82,16 @@ afterEach(() => {
 })
 
 const stateOf = (device: string) => join(directory, device)
-function begin(signal = new AbortController().signal) {
+const places = () => {
   const devices = ['a', 'b', 'c'].map((id) => ({ id, keeps: stateOf(id) }))
   for (const { id, keeps } of devices) Identity.open(id, keeps)
-  return beginHomeAgents(devices, { hub: new HubClient(url, signal), signal, progress: () => {} })
+  return devices
+}
+const begin = (signal = new AbortController().signal) =>
+  beginHomeAgents(places(), { hub: new HubClient(url, signal), signal, progress: () => {} })
+function hold() {
+  const { signal } = new AbortController()
+  return holdHomeAgents(places(), { hub: new HubClient(url, signal), signal })
 }
 
 test('each device that heats a room gets one with all that it wants, granted by whoever starts the hub', async () => {
@@ -128,6 +142,41 @@ test('one that a person began under that name, or another comfort agent there, i
   lists = {}
   expect((await begin()).map(({ why }) => why)).toEqual(['removed', 'removed', 'removed'])
   expect(runs).toEqual([])
+})
+
+test('where its rooms are not here one is stopped and named, and goes on when they are back [home-agents-4]', async () => {
+  rooms = ['a', 'b']
+  await begin()
+  lists = { a: [{ name: 'comfort-1', state: 'running' }], b: [{ name: 'comfort-2', state: 'running' }] }
+  rooms = ['b']
+  expect(await hold()).toEqual([{ device: 'a', name: 'comfort-1' }])
+  expect(asked).toEqual(['stop a/comfort-1'])
+  // It is named at each such start, and stopped once.
+  lists['a'] = [{ name: 'comfort-1', state: 'stopped' }]
+  expect(await hold()).toEqual([{ device: 'a', name: 'comfort-1' }])
+  expect(asked).toHaveLength(1)
+  rooms = ['a', 'b']
+  expect(await hold()).toEqual([])
+  expect(await begin()).toEqual([
+    { device: 'a', name: 'comfort-1', did: 'resumed' },
+    { device: 'b', name: 'comfort-2', did: 'left', why: 'running' },
+  ])
+  expect(asked).toEqual(['stop a/comfort-1', 'resume a/comfort-1'])
+})
+
+test('one without its rooms that a person lets go on, had stopped or has removed is left [home-agents-1] [home-agents-4]', async () => {
+  rooms = ['a', 'b']
+  await begin()
+  lists = { a: [{ name: 'comfort-1', state: 'running' }], b: [{ name: 'comfort-2', state: 'stopped' }] }
+  rooms = []
+  expect(await hold()).toEqual([{ device: 'a', name: 'comfort-1' }])
+  expect(await hold()).toEqual([])
+  lists = {}
+  expect(await hold()).toEqual([])
+  expect(asked).toEqual(['stop a/comfort-1'])
+  rooms = ['a', 'b']
+  lists = { b: [{ name: 'comfort-2', state: 'stopped' }] }
+  expect((await begin()).map(({ why }) => why)).toEqual(['removed', 'stopped'])
 })
 
 test('a device that refuses is told of, the others begin, and the next start asks it again [home-agents-3]', async () => {

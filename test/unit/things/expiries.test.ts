@@ -8,7 +8,7 @@ import { silentLog } from '../../../runtime/base/log.ts'
 import type { AuditEntry } from '../../../runtime/observe/audit-chain.ts'
 import { Actuation, type ActuationRequest, type Authority } from '../../../runtime/things/actuation.ts'
 import { Expiries } from '../../../runtime/things/expiries.ts'
-import { openSimHome } from '../../fixtures/sim-home.ts'
+import { openSimHome, smallHome } from '../../fixtures/sim-home.ts'
 
 const [second, minute] = [1_000, 60_000]
 const valve = 'valve.main'
@@ -136,6 +136,22 @@ describe('a command that expires', () => {
     await passes(20 * minute)
     expect(state()).toBe('closed')
     expect(told.at(-1)?.['outcome']).toBe('done')
+  })
+
+  it('of a thing that is not in this home is told once, and goes back when it is there again [things-13]', async () => {
+    await begin().run(open)
+    const withIt = home
+    home = await openSimHome(smallHome.replace(/.*valve\.main.*\n/, ''), withIt.clock)
+    const { told, errors } = begin()
+    await passes(90 * minute)
+    expect(told).toEqual([expect.objectContaining({ kind: 'expired', about: valve, outcome: 'refused' })])
+    expect(errors).toEqual([])
+    await home.board[Symbol.asyncDispose]()
+    home = withIt
+    const later = begin()
+    await passes(10 * second)
+    expect(state()).toBe('closed')
+    expect(later.told.map((entry) => entry['outcome'])).toEqual(['done'])
   })
 
   it('is not done where it cannot be kept [things-11]', async () => {
