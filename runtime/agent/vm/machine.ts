@@ -290,7 +290,10 @@ export class Machine implements Disposable {
     if (error instanceof Fault) return error
     if (error instanceof RangeError) return { fault: 'stack', message: 'calls are nested too deep' }
     const message = messageOf(error)
-    return { fault: /memory/.test(message) ? 'memory' : 'output', message }
+    // Where there is no room for an error either, the engine throws null.
+    if (!/memory|^Job execution error: null$/.test(message)) return { fault: 'output', message }
+    const { memoryBytesMax = turnLimits.memoryBytesMax } = this.#options
+    return { fault: 'memory', message: `more than ${Math.round(memoryBytesMax / 2 ** 20)} MB of memory` }
   }
 }
 
