@@ -13,9 +13,10 @@ import type { Approval } from '../wire/approvals.ts'
 import type { AgentStatus } from './agents.ts'
 import { plainWords } from './bundle/plain-words.ts'
 import type { Turns } from './life/agent-life.ts'
+import { failureCode } from './life/failure-code.ts'
 import { parseGrants } from './permissions/grant.ts'
 import { effective, type Policy } from './permissions/policy.ts'
-import { type TurnFault, turnFaults } from './turn.ts'
+import type { TurnFault } from './turn.ts'
 
 export interface AgentsToldDeps {
   readonly clock: Clock
@@ -141,7 +142,6 @@ function agentOf({ name, state, problem, ...rest }: AgentStatus, policy: Policy)
   }
 }
 
-const errorKind = /^(?:Aggregate|Eval|Internal|Range|Reference|Syntax|Type|URI)?Error\b/
 const faultWords: Readonly<Record<TurnFault, string>> = {
   cpu: 'a turn took too long',
   memory: 'it took too much memory',
@@ -155,11 +155,12 @@ const faultWords: Readonly<Record<TurnFault, string>> = {
 function whyNotRunning(state: AgentStatus['state'], reason = ''): string | undefined {
   if (reason === '' || state === 'ended') return undefined
   if (state !== 'failed') return oneLine(reason.replace(/(before, it had failed): .*/s, '$1'))
-  const [kind] = errorKind.exec(reason) ?? []
-  const fault = turnFaults.find((one) => reason.startsWith(`${one}: `))
-  if (fault) return `it failed: ${faultWords[fault]}`
-  return kind === undefined ? 'it failed' : `it failed with ${kind}`
+  const code = failureCode(reason)
+  if (isFault(code)) return `it failed: ${faultWords[code]}`
+  return code === 'failed' ? 'it failed' : `it failed with ${code}`
 }
+
+const isFault = (code: string): code is TurnFault => Object.hasOwn(faultWords, code)
 
 /** What holds: not what the policy allowed once, nor what it never allows. */
 function grantWords(grants: string, policy: Policy): readonly string[] {

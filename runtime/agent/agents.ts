@@ -13,6 +13,7 @@ import { CodedError, messageOf } from '../base/errors.ts'
 import type { Identity } from '../base/identity.ts'
 import type { Log } from '../base/log.ts'
 import { AgentLife, type Turns } from './life/agent-life.ts'
+import { failureCode } from './life/failure-code.ts'
 import { ImageSeal } from './life/image-seal.ts'
 import { Restarts } from './life/restarts.ts'
 import { AgentMoves } from './move/agent-moves.ts'
@@ -447,7 +448,8 @@ export class Agents implements AsyncDisposable {
     const stored = this.#store.agent(name)
     if (stored) void this.#deps.recordings?.rested({ agent: name, token: stored.token })
     if (state === 'ended') return
-    this.#deps.log.warn('an agent has failed', { agent: name, reason: reason.split('\n')[0] ?? '' })
+    const run = `${name}.${stored?.token ?? ''}`
+    this.#deps.log.warn('an agent has failed', { agent: name, run, code: failureCode(reason) })
     if (stored?.state !== 'failed' || this.#restarts.later(stored) || stored.restartsMax === 0) return
     const why = `it began anew ${stored.restartsMax} times within an hour, and may not more often: ${reason}`
     this.#store.setState(name, 'failed', why)

@@ -290,10 +290,11 @@ export class AgentLife {
     if (this.#turn >= this.#imageDue || this.#bytesSinceImage >= bytesPerImage) await this.#keepImage()
   }
 
-  #logOf({ log }: TurnOutput): TurnOutput['log'] {
+  #logOf({ log, end }: TurnOutput): TurnOutput['log'] {
     const { dropped } = this.#inbox
-    if (dropped === 0) return log
-    return [...log, { level: 'error', text: `${dropped} reports came too fast and were dropped` }]
+    const lost = dropped > 0 ? [`${dropped} reports came too fast and were dropped`] : []
+    const error = end?.ok === false && !log.some(({ text }) => text === end.error) ? [end.error] : []
+    return [...log, ...[...lost, ...error].map((text) => ({ level: 'error' as const, text }))]
   }
 
   #fail(reason: string): void {

@@ -202,6 +202,33 @@ describe('an agent that fails', () => {
     expect(agents.list()).toMatchObject([{ state: 'failed', token: firstToken }])
   })
 
+  test('tells its own log why, and the log of the device no word of what it said', async () => {
+    await using world = new AgentsWorld()
+    const agents = await world.open()
+    const bodies = {
+      one: failing,
+      two: `class Anna extends Error { name = 'Anna is in the bath' } throw new Anna('at home')`,
+      three: `Promise.reject(new RangeError('Anna left')); await ctx.memory.get('a')`,
+    }
+    for (const [name, body] of Object.entries(bodies)) await agents.run(world.bundle(name, body), '*')
+    await world.said('an agent has failed', 3)
+    const tokens = agents.list().map(({ name, token }) => `${name}.${token}`)
+    const said = world.lines.filter((line) => line.includes('an agent has failed')).toSorted()
+    for (const [at, code] of [
+      [0, 'TypeError'],
+      [1, 'failed'],
+      [2, 'failed'],
+    ] as const)
+      expect(said[at]).toMatch(new RegExp(`run=${tokens.toSorted()[at]} code=${code}$`))
+    expect(world.lines.join()).not.toMatch(/Anna|lamp/)
+    expect(agents.log('one', 9).map(({ level, text }) => `${level} ${text.split('\n')[0]}`)).toEqual([
+      ...['info began', 'error TypeError: no such lamp'],
+    ])
+    expect(agents.log('two', 9)).toMatchObject([{ level: 'error', text: expect.stringMatching('at home') }])
+    // What nothing has caught is said once.
+    expect(agents.log('three', 9)).toMatchObject([{ text: expect.stringMatching('RangeError: Anna left') }])
+  })
+
   test('begins anew as often as it may in an hour, later each time [agents-7]', async () => {
     await using world = new AgentsWorld()
     const agents = await world.open()
