@@ -145,7 +145,7 @@ function ofAgents(seen: readonly Seen[]): string[] {
     ),
     counter(
       'agent_turns_total',
-      'Turns that it has taken.',
+      'Turns that it has taken on this device.',
       of(({ turns }) => turns),
     ),
     counter(

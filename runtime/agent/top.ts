@@ -30,12 +30,14 @@ export function topOf({ agents, usage, loads, priorityOf, waitsOf }: TopSources)
 }
 
 function viewOf(
-  { name, state, turns, waiting, inMemory }: AgentStatus,
+  { name, state, waiting, inMemory }: AgentStatus,
   usage: AgentUsage | undefined,
   priority: Priority,
   waits: readonly string[],
 ): TopAgent {
   const { cpuMs = 0, engineMs = 0, tokens = 0, bytes = 0, joules = 0, money = 0 } = usage?.used ?? {}
+  // Those taken here: a copy or what moved away has taken none, and the sum over devices is what it took.
+  const turns = usage?.turns ?? 0
   const running = state === 'running'
   const names = [...new Set([...waiting, ...waits])].map((what) => what.slice(0, 64))
   return {
