@@ -37,8 +37,8 @@ type Span = readonly [fromMs: number, toMs: number]
 export interface Nights {
   /** Minutes of light that nobody walked by, a night. */
   readonly wastedMinutes: number
-  /** Minutes of light, a night. */
-  readonly litMinutes: number
+  /** Minutes that somebody read by a lamp that was off, a night. */
+  readonly missingMinutes: number
   readonly walks: number
   /** Walks, with the power on, that no light was on for two seconds later. */
   readonly missed: number
@@ -95,20 +95,21 @@ export async function nightsOf(who: 'agent' | 'automation', asked: Asked): Promi
       house.home.sim.set(readingLamp, { state: 'off' })
     }
   }
-  let [wastedMs, litMs] = [0, 0]
+  let [wastedMs, readMs] = [0, 0]
   for (const [room, lights] of Object.entries(lightsOf))
     for (const light of lights) {
       const wanted = [...(needed.get(room) ?? []), ...(light === readingLamp ? reading : [])]
-      for (const span of lit(light))
+      for (const span of lit(light)) {
+        if (light === readingLamp) readMs += overlap(span, reading)
         for (let night = 0; night < nights; night += 1) {
           const [from, to] = [startMs + night * 24 * hour, startMs + night * 24 * hour + nightMs]
           const burned: Span = [Math.max(span[0], from), Math.min(span[1], to)]
-          if (burned[1] <= burned[0]) continue
-          litMs += burned[1] - burned[0]
-          wastedMs += burned[1] - burned[0] - overlap(burned, wanted)
+          if (burned[1] > burned[0]) wastedMs += burned[1] - burned[0] - overlap(burned, wanted)
         }
+      }
     }
-  return { ...counts, wastedMinutes: wastedMs / minute / nights, litMinutes: litMs / minute / nights }
+  const missingMs = reading.reduce((sum, [from, to]) => sum + to - from, 0) - readMs
+  return { ...counts, wastedMinutes: wastedMs / minute / nights, missingMinutes: missingMs / minute / nights }
 }
 
 function eventsOf(startMs: number, { nights, seed, cutsPerNight }: Asked): Event[] {
