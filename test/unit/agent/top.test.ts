@@ -5,11 +5,11 @@ import { topOf } from '../../../runtime/agent/top.ts'
 
 const statusOf = (name: string, state: AgentStatus['state'], turns: number): AgentStatus => ({
   ...{ name, state, turns, reason: undefined, problem: undefined, token: 1, startedMs: 0 },
-  ...{ program: 'add058', grants: [], waiting: [], inMemory: state === 'running' },
+  ...{ program: 'add058', grants: '[]', waiting: [], inMemory: state === 'running' },
 })
 
 test('turns are counted where they were taken: a copy and what moved here bring none along', () => {
-  const none = { cpuMs: 0, engineMs: 0, tokens: 0, bytes: 0, joules: 0, money: 0 }
+  const none = { ticks: 0, cpuMs: 0, engineMs: 0, tokens: 0, bytes: 0, joules: 0, money: 0 }
   const usage = { used: none, memoryBytes: 1, cpuShare: 0, turnsPerS: 0, over: [] }
   const { agents } = topOf({
     agents: [
