@@ -31,7 +31,12 @@ const amount = v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1e15))
 const hex32 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a digest'))
 const choice = v.pipe(v.string(), v.minLength(1), v.maxLength(100))
 const choices = v.pipe(v.array(choice), v.maxLength(decideLimits.choicesMax))
-const members = v.pipe(v.array(deviceId), v.minLength(1), v.maxLength(decideLimits.membersMax))
+const members = v.pipe(
+  v.array(deviceId),
+  v.minLength(1),
+  v.maxLength(decideLimits.membersMax),
+  v.check((named) => new Set(named).size === named.length, 'names a device twice'),
+)
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const subject = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_.-]{0,99}$/i, 'is not a subject'))
 const small = v.check(

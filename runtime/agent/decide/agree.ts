@@ -18,13 +18,12 @@ import { type Intent, Process } from './process.ts'
 const echoesAt = 0.3
 
 export class Agree extends Process<Extract<OpenBody, { what: 'agree' }>> {
+  /** Of each word its value: all are counted again with each new one. */
+  readonly #texts = new WeakMap<WordBody, string>()
+
   /** Without a value of its own it takes the opener's. */
   intend({ value }: Intent): void {
     this.#echo(value === undefined ? this.setting.open.value : value)
-  }
-
-  protected override onWord(): void {
-    this.#advance()
   }
 
   protected step(nowMs: number): void {
@@ -59,8 +58,8 @@ export class Agree extends Process<Extract<OpenBody, { what: 'agree' }>> {
       return
     }
     const { id, members } = this.setting.open
-    const echoed = most(this.words.of('echo'))
-    const ready = most(this.words.of('ready'))
+    const echoed = this.#most(this.words.of('echo'))
+    const ready = this.#most(this.words.of('ready'))
     const enoughEchoes = echoed && echoed.count * 2 > members.length + this.#faulty
     const enoughReady = ready && ready.count >= this.#faulty + 1
     const next = enoughReady ? ready : enoughEchoes ? echoed : undefined
@@ -72,18 +71,19 @@ export class Agree extends Process<Extract<OpenBody, { what: 'agree' }>> {
         reason: `${ready.count} of ${members.length} devices are ready for it`,
       })
   }
-}
 
-/** The value that most devices said. */
-function most(words: readonly [string, WordBody & { readonly value?: unknown }][]) {
-  const counts = new Map<string, { readonly value: unknown; count: number }>()
-  for (const [, { value }] of words) {
-    const text = canonical(value)
-    const entry = counts.get(text) ?? { value, count: 0 }
-    entry.count += 1
-    counts.set(text, entry)
+  /** The value that most devices said. */
+  #most(words: readonly [string, WordBody & { readonly value?: unknown }][]) {
+    const counts = new Map<string, { readonly value: unknown; count: number }>()
+    for (const [, body] of words) {
+      const text = this.#texts.get(body) ?? canonical(body.value)
+      this.#texts.set(body, text)
+      const entry = counts.get(text) ?? { value: body.value, count: 0 }
+      entry.count += 1
+      counts.set(text, entry)
+    }
+    return [...counts.values()].toSorted((a, b) => b.count - a.count)[0]
   }
-  return [...counts.values()].toSorted((a, b) => b.count - a.count)[0]
 }
 
 /** JSON with the keys of objects in order: the same value is the same text. */

@@ -136,7 +136,7 @@ export abstract class Process<Open extends OpenBody = OpenBody> {
   }
 
   /** Members from whom nothing more is to be expected: who said one of these, who lied, who is away. */
-  protected answered(...kinds: readonly WordBody['kind'][]): ReadonlySet<string> {
+  protected answered(...kinds: readonly Parameters<Words['of']>[0][]): ReadonlySet<string> {
     const { away, open } = this.setting
     const absent = open.members.filter((member) => away?.().has(member))
     const spoke = kinds.flatMap((kind) => this.words.of(kind).map(([device]) => device))

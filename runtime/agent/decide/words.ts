@@ -54,13 +54,16 @@ export class Words {
     return known !== undefined && JSON.stringify(known.body) === JSON.stringify(body)
   }
 
-  /** Of each member that said one and did not lie, in the order of members. */
-  of<Kind extends WordBody['kind']>(kind: Kind): [string, Extract<WordBody, { kind: Kind }>][] {
+  /** Of each member that said one and did not lie, in the order of members. Of awards there may be several. */
+  of<Kind extends Exclude<WordBody['kind'], 'award'>>(
+    kind: Kind,
+  ): [string, Extract<WordBody, { kind: Kind }>][] {
     const found: [string, Extract<WordBody, { kind: Kind }>][] = []
-    for (const { from, body } of this.#words.values())
-      if (body.kind === kind && !this.#struck.has(from))
-        found.push([from, body as Extract<WordBody, { kind: Kind }>])
-    return found.toSorted(([a], [b]) => this.members.indexOf(a) - this.members.indexOf(b))
+    for (const from of this.members) {
+      const word = this.#struck.has(from) ? undefined : this.#words.get(keyOf(from, { kind }))
+      if (word) found.push([from, word.body as Extract<WordBody, { kind: Kind }>])
+    }
+    return found
   }
 
   get liars(): readonly string[] {
@@ -84,6 +87,6 @@ export class Words {
 }
 
 /** One of a kind, but for the awards of the opener. */
-function keyOf(from: string, body: WordBody): string {
+function keyOf(from: string, body: WordBody | { readonly kind: Exclude<WordBody['kind'], 'award'> }): string {
   return `${from} ${body.kind}${body.kind === 'award' ? body.round : ''}`
 }

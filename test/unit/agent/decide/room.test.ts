@@ -102,6 +102,18 @@ describe('one device that opens decisions without end', () => {
   })
 })
 
+test('a decision that names a device twice, so that it would count more, is not heard of [decide-1]', async () => {
+  const [attic, eve] = site('attic', 'eve') as [Identity, Identity]
+  const decisions = decisionsOf(attic)
+  const eves = speaker(eve)
+  await eves('twice', { ...openedVote('warmth'), members: ['attic', 'eve', 'eve'] })
+  await pass(50)
+  expect(decisions.refused).toBe(1)
+  await eves('once', { ...openedVote('warmth'), members: ['attic', 'eve'] })
+  await pass(50)
+  expect(decisions.refused).toBe(1)
+})
+
 test('devices that lie together leave room for one that has none open [decide-15]', () => {
   const openers = new Openers(clock, { self: 'attic', openMax: 32 })
   const open = ['eve', 'mallory', 'trudy', 'oscar'].flatMap((liar) => Array.from({ length: 8 }, () => liar))
