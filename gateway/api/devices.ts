@@ -114,7 +114,7 @@ export class Devices {
   }
 
   async status(device: string): Promise<StatusResult> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     return this.#call(this.#online(device), 'status', {}, this.#deps.deadlines.statusMs, statusResult)
   }
 
@@ -133,7 +133,7 @@ export class Devices {
 
   /** Where the device had models run lately, and why; or the one decision that is asked for. */
   async decisions(device: string, decision?: string): Promise<WhyResult> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     const { statusMs } = this.#deps.deadlines
     const asked = decision === undefined ? {} : { decision }
     return this.#call(this.#online(device), 'why', asked, statusMs, whyResult)
@@ -141,13 +141,13 @@ export class Devices {
 
   /** Whom it believes, what it decided with them lately, who holds which lease. */
   async together(device: string): Promise<TogetherResult> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     return this.#call(this.#online(device), 'together', {}, this.#deps.deadlines.statusMs, togetherResult)
   }
 
   /** What its agents use and wait for now. */
   async top(device: string): Promise<TopResult> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     return this.#call(this.#online(device), 'top', {}, this.#deps.deadlines.statusMs, topResult)
   }
 
@@ -156,7 +156,7 @@ export class Devices {
     device: string,
     asked: { readonly pattern?: string | undefined; readonly after?: string | undefined },
   ): Promise<BoardResult> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     return this.#call(this.#online(device), 'board', asked, this.#deps.deadlines.statusMs, boardResult)
   }
 
@@ -179,7 +179,7 @@ export class Devices {
 
   /** What a person asks of a device about its agents; a bundle larger than a message goes there by a ticket. */
   async agent<T>(device: string, ask: AgentAsk, schema: v.GenericSchema<unknown, T>): Promise<T> {
-    if (!this.#deps.directory.device(device)) throw new ApiError('not-found', `no device ${device}`)
+    this.#refuseUnknown(device)
     const id = this.#online(device)
     const { agentMs } = this.#deps.deadlines
     if (
@@ -190,6 +190,14 @@ export class Devices {
     const { bundle, ...rest } = ask
     await using ticket = await this.#deps.tickets.keep(encodeCbor({ bundle }))
     return await this.#call(id, 'agent', { ...rest, ticket: ticket.id }, agentMs, schema)
+  }
+
+  /** Also where it is offline it is known. */
+  #refuseUnknown(device: string): void {
+    if (this.#deps.directory.device(device)) return
+    const ids = this.#deps.directory.devices().map(({ id }) => id)
+    const known = ids.length > 0 ? `there is ${ids.slice(0, 16).join(', ')}` : 'none has been seen'
+    throw new ApiError('not-found', `no device ${device}: ${known}`)
   }
 
   async #call<T>(
@@ -211,16 +219,16 @@ export class Devices {
     const online = devices.filter(({ availability }) => availability === 'online').map(({ id }) => id)
     if (device !== undefined) {
       if (online.includes(device)) return device
-      if (!devices.some(({ id }) => id === device)) throw new ApiError('not-found', `no device ${device}`)
+      this.#refuseUnknown(device)
       throw new ApiError('no-device', `device ${device} is offline: check its power and its network`)
     }
     const [only, ...others] = online
     if (only === undefined)
-      throw new ApiError('no-device', 'no device is online: start one with `npm start` or `ganglion start`')
+      throw new ApiError('no-device', 'no device is online: start one with `npm start` or `ganglion up`')
     if (others.length > 0)
       throw new ApiError(
         'bad-request',
-        `several devices are online, name one as "device": ${online.join(', ')}`,
+        `several devices are online, name one with --device, or as "device": ${online.join(', ')}`,
       )
     return only
   }
@@ -232,7 +240,7 @@ export class Devices {
     if (device === undefined && owners.length > 1)
       throw new ApiError(
         'bad-request',
-        `several devices have ${entity}, name one as "device": ${owners.join(', ')}`,
+        `several devices have ${entity}, name one with --device, or as "device": ${owners.join(', ')}`,
       )
     const owner = device ?? owners[0]
     if (owner === undefined || !owners.includes(owner))

@@ -164,7 +164,7 @@ export class Agents implements AsyncDisposable {
       if (before?.state === 'running')
         throw new AgentError(
           'duplicate',
-          `${name} is running already: stop it first, or give yours another name`,
+          `${name} is running already: stop it first, or run yours under another name with --as`,
         )
       if (!before && this.#store.agents().length >= this.#options.agentsMax)
         throw new AgentError(

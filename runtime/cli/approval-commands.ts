@@ -33,6 +33,14 @@ export function addApprovalCommands({ program, run, shared, ofHub }: Declared): 
     .action((id: string, answer: string, options) =>
       run(options, async (context) => (await commands()).approve(id, answer, options, context)),
     )
+  ofHub(program.command('deny').argument('<id>', 'as "ganglion approvals" shows it'))
+    .description('say no to what an agent wants; the same as "approve ID no"')
+    .option('--device <id>', 'which device, where there are several')
+    .option('--by <name>', 'who says so; default: who is logged in here')
+    .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
+    .action((id: string, options) =>
+      run(options, async (context) => (await commands()).approve(id, 'no', options, context)),
+    )
   ofHub(program.command('forget').argument('<person>', 'whom agents noted something about'))
     .description('erase what the agents of a home remember about somebody')
     .option('--device <id>', 'only there; default: on every device that is online')

@@ -77,14 +77,29 @@ function createProgram(run: Run): Command {
   const program = new Command('ganglion')
     .description('An operating system for LLM agents at the edge.')
     .version(version)
-    .showHelpAfterError('("ganglion --help" shows the commands)')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ganglion: ')) })
+    .configureOutput({ outputError: (text, write) => write(inOurWords(text)) })
   addServerCommands(program, run)
   addHubCommands(program, run)
   addSafetyCommands(program, run)
   addToolCommands(program, run)
+  sayHow(program, 'ganglion')
   return program
+}
+
+function inOurWords(text: string): string {
+  return text
+    .replace(/^error: /, 'ganglion: ')
+    .replace(
+      /command-argument value '(.*)' is invalid for argument .* Allowed choices are (.*)\./,
+      '$1: write $2',
+    )
+}
+
+/** After a mistake: the help of the command that was meant. */
+function sayHow(command: Command, path: string): void {
+  command.showHelpAfterError(`("${path} --help" shows how)`)
+  for (const inner of command.commands) sayHow(inner, `${path} ${inner.name()}`)
 }
 
 /** Adds the options that every command has. */
@@ -323,7 +338,9 @@ function addAuditCommands(program: Command, run: Run): void {
     .command('audit')
     .description('what agents asked for and did on the device of this machine')
   const ofAudit = (command: Command) =>
-    shared(command).option('--config <file>', 'configuration that says where state is kept')
+    shared(command)
+      .option('--device <id>', 'which device of this machine, where there are several')
+      .option('--config <file>', 'configuration that says where state is kept')
   ofAudit(audit.command('verify'))
     .description('whether the record is as the device wrote it; exit code 1 where it is not')
     .action((options) => run(options, async (context) => (await commands()).auditVerify(options, context)))
@@ -377,7 +394,7 @@ function addToolCommands(program: Command, run: Run): void {
       run({}, async ({ terminal }) => {
         const { shippedAgents } = await import('../agents/index.ts')
         const agents = shippedAgents.map(({ definition }) => definition.name)
-        const given = { 'agent check': agents, 'agent run': agents, 'agent policy': ['reload'] }
+        const given = { 'agent check': agents, 'agent run': agents }
         terminal.out(completionScript(program, shell, given))
         return exitCodes.done
       }),

@@ -20,9 +20,9 @@ function bash(program: Command, given: Given): string {
   const cases = program.commands.flatMap((command) => [
     ...command.commands.map((inner) => {
       const name = `${command.name()} ${inner.name()}`
-      return wordsCase(name, [...(given[name] ?? []), ...wordsOf(inner)])
+      return wordsCase(name, [...(given[name] ?? []), ...choicesOf(inner), ...wordsOf(inner)])
     }),
-    wordsCase(command.name(), wordsOf(command)),
+    wordsCase(command.name(), [...choicesOf(command), ...wordsOf(command)]),
   ])
   return [
     '_ganglion_words() {',
@@ -44,6 +44,9 @@ const wordsCase = (start: string, words: readonly string[]) =>
   `    "${start} "*) echo "${words.join(' ')}" ;;`
 
 const namesOf = (command: Command) => command.commands.map((inner) => inner.name())
+
+const choicesOf = (command: Command) =>
+  command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices)
 
 const longOptions = (command: Command) =>
   command.options.flatMap(({ hidden, long, description }) => (hidden || !long ? [] : [{ long, description }]))
@@ -69,6 +72,9 @@ function fish(program: Command, given: Given): string {
         ...options(inner, `${seen([command.name()])}; and ${seen([inner.name()])}`),
         ...(given[`${command.name()} ${inner.name()}`] ?? []).map((word) =>
           line(`${seen([command.name()])}; and ${seen([inner.name()])}`, `-a ${word}`, 'comes with Ganglion'),
+        ),
+        ...choicesOf(inner).map((word) =>
+          line(`${seen([command.name()])}; and ${seen([inner.name()])}`, `-a ${word}`, inner.description()),
         ),
       ]),
     ])

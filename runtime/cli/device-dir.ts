@@ -2,7 +2,7 @@
  * Where the device of this machine keeps its state: where its configuration says, else in a folder of the hub's directory
  * under `up`, and in that directory itself under `ganglion device`.
  */
-import { statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readConfigSection } from '../base/config-file.ts'
 import type { Context } from './context.ts'
@@ -25,6 +25,14 @@ export function deviceStateDir(config: string | undefined, place: Place): string
   const underUp = deviceDir(section, place)
   if (underUp === undefined) return resolve(String(section['stateDir']))
   return startedMs(place.hubDir) > startedMs(underUp) ? place.hubDir : underUp
+}
+
+/** The same, and those of the other devices that `up --devices` has had there. */
+export function deviceStateDirs(place: Place): readonly string[] {
+  const { hubDir } = place
+  const names = existsSync(hubDir) ? readdirSync(hubDir) : []
+  const others = names.filter((name) => /^device-\d+$/.test(name)).map((name) => join(hubDir, name))
+  return [deviceStateDir(undefined, place), ...others]
 }
 
 /** When a device opened its outbox there last, about; 0: never. */

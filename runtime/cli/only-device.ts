@@ -6,7 +6,8 @@ import type { HubClient } from './hub-client.ts'
 export async function onlineDevices(hub: HubClient): Promise<readonly string[]> {
   const { devices } = await hub.get<{ devices: { id: string; availability: string }[] }>('/api/devices')
   const online = devices.filter(({ availability }) => availability === 'online').map(({ id }) => id)
-  if (online.length === 0) throw new UsageError('no device is online')
+  if (online.length === 0)
+    throw new UsageError('no device is online: "ganglion up" or "ganglion device" starts one')
   return online
 }
 

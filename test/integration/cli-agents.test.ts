@@ -66,6 +66,9 @@ export default agent({
 
 test('a device without agents says so', () => {
   expect(agent('list').stdout).toMatch(/ has no agents: "ganglion agent run FILE" starts one\n$/)
+  expect(agent('list', '--device', 'nonesuch')).toMatchObject({
+    ...{ status: 2, stderr: `ganglion: no device nonesuch: there is ${hub.ready.device}\n` },
+  })
   expect(agent('logs', 'nobody')).toMatchObject({
     status: 2,
     stderr: expect.stringContaining('no agent called nobody'),
@@ -141,6 +144,7 @@ test('of one whose run has ended by an error it is said that it begins anew, and
   ])
     expect(agent(...args).status).toBe(0)
   expect(JSON.parse(agent('resume', 'waits', '--json').stdout).anew).toBeUndefined()
+  expect(agent('logs', 'waits')).toMatchObject({ stdout: '', stderr: 'waits has said nothing yet\n' })
   expect(agent('remove', 'waits').status).toBe(0)
 })
 

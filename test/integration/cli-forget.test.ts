@@ -42,7 +42,11 @@ test('what agents know of somebody is gone everywhere, after a yes [memory-6]', 
   }
   for (const name of ['one', 'two'])
     await until(`${name} has noted`, () => hub.run('agent', 'logs', name).stdout.includes('noted'))
-  expect(JSON.parse(hub.run('agent', 'replay', '--json').stdout).runs).toHaveLength(2)
+  const { runs } = JSON.parse(hub.run('agent', 'replay', '--json').stdout)
+  expect(runs.map(({ changedMs }: { changedMs: number }) => changedMs % 1)).toEqual([0, 0])
+  expect(hub.run('forget', ' ', '--yes')).toMatchObject({
+    ...{ status: 2, stderr: expect.stringContaining('say whom') },
+  })
   const asked = hub.run('forget', 'Ada')
   expect(asked.stderr).toContain('there is no terminal to ask at: say --yes with it')
   expect(asked.status).toBe(2)
@@ -57,4 +61,4 @@ test('what agents know of somebody is gone everywhere, after a yes [memory-6]', 
   const shown = hub.run('audit', 'show').stdout
   expect(shown).toContain('ask forget')
   expect(shown).not.toContain('Ada')
-})
+}, 120_000)

@@ -54,7 +54,16 @@ test('a stream that is open ends when it is taken back, and may be opened again 
 test('[permit-4] what it never asked for is refused, unless somebody says so in as many words', () => {
   const refused = granted('--allow', 'lock.*:command')
   expect(refused.status).not.toBe(0)
-  expect(refused.stderr).toContain('does not ask for lock.*:command')
+  expect(refused.stderr).toContain(
+    'does not ask for lock.*:command like this: --beyond gives it all the same',
+  )
+  expect(granted('--set', join(dir, 'nothing.json')).stderr).toMatch(
+    /^ganglion: --set .*nothing\.json: ENOENT/,
+  )
+  writeFileSync(join(dir, 'one.json'), '{"capability":"light.*:read"}')
+  expect(granted('--set', join(dir, 'one.json')).stderr).toMatch(
+    /^ganglion: the grants: must be a list such as/,
+  )
   expect(capabilities(granted('--allow', 'lock.*:command', '--beyond', '--json').stdout)).toContain(
     'lock.*:command',
   )

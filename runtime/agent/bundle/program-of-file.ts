@@ -49,10 +49,10 @@ function stripped(path: string, name: string): string {
   } catch (error) {
     const { code, stack } = error as { code?: string; stack?: string }
     const line = /^[^\n]*:(\d+)\n/.exec(stack ?? '')?.[1]
+    // Node's words for what leaving types out cannot do mean nothing to who writes an agent.
+    const what = messageOf(error).replace(/ in strip-only mode$/, ' here')
     const advice = code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' ? ': write it in plain JavaScript' : ''
-    throw new BundleError('source', `${name}${line ? `:${line}` : ''}: ${messageOf(error)}${advice}`, {
-      cause: error,
-    })
+    throw new BundleError('source', `${name}${line ? `:${line}` : ''}: ${what}${advice}`, { cause: error })
   }
 }
 

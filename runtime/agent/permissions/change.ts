@@ -30,7 +30,8 @@ export function changed(now: readonly Grant[], wants: readonly Want[], change: C
   const { set, allow = '', deny = [], beyond = false } = change
   let after = set === undefined ? now : parseGrants(set)
   const added = parseGrants(allow).map((grant) => (beyond ? grant : asWanted(grant, wants)))
-  if (!beyond) refuseWider([...(set === undefined ? [] : after), ...added], wants)
+  if (!beyond)
+    refuseWider([...(set === undefined ? [] : after), ...added], wants, ': --beyond gives it all the same')
   for (const grant of added) {
     const text = printCapability(grant.capability)
     after = [...after.filter(({ capability }) => printCapability(capability) !== text), grant]

@@ -77,7 +77,10 @@ const grant = v.strictObject({
   limits: v.exactOptional(limits),
   from: v.exactOptional(v.literal('policy')),
 })
-const grants = v.pipe(v.array(grant), v.maxLength(64, 'must be 64 at most'))
+const grants = v.pipe(
+  v.array(grant, 'must be a list such as [{"capability":"light.*:command"}]'),
+  v.maxLength(64, 'must be 64 at most'),
+)
 
 /** The schema's records leave these out without a word, and a limit that is left out widens. */
 const dropped: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor'])
@@ -99,7 +102,10 @@ export function parseGrants(text: string): readonly Grant[] {
   if (!checked.success) {
     const [issue] = checked.issues
     const path = v.getDotPath(issue) ?? ''
-    throw new PermissionError('malformed', `grant ${path}: ${issue.message}`)
+    throw new PermissionError(
+      'malformed',
+      `${path === '' ? 'the grants' : `grant ${path}`}: ${issue.message}`,
+    )
   }
   return checked.output.map(({ capability, limits: narrowed = {}, from }) => ({
     ...grantOf(capability, narrowed),
@@ -131,14 +137,17 @@ export function isWithin(narrow: Grant, wide: Grant): boolean {
   return covering(wide.capability, narrow.capability) && limitsNarrow(narrow.limits, wide.limits)
 }
 
-/** Throws PermissionError `wider` for the first grant that the manifest does not ask for, or asks for with tighter limits. */
-export function refuseWider(list: readonly Grant[], wants: readonly Want[]): void {
+/**
+ * Throws PermissionError `wider` for the first grant that the manifest does not ask for, or asks for with tighter limits; `instead` is what
+ * can be done about it.
+ */
+export function refuseWider(list: readonly Grant[], wants: readonly Want[], instead = ''): void {
   const wanted = grantsOfWants(wants)
   for (const one of list) {
     if (!wanted.some((want) => isWithin(one, want)))
       throw new PermissionError(
         'wider',
-        `the agent does not ask for ${printCapability(one.capability)} like this`,
+        `the agent does not ask for ${printCapability(one.capability)} like this${instead}`,
       )
   }
 }

@@ -55,7 +55,7 @@ function changeOf({ allow, limits, deny, set, beyond }: AgentGrantOptions): Chan
     return undefined
   }
   return {
-    ...(set === undefined ? {} : { set: grantsIn(set) }),
+    ...(set === undefined ? {} : { set: grantsIn(set, '--set') }),
     ...(allow ? { allow: grantsText(allow, limits) } : {}),
     ...(deny ? { deny: [...deny] } : {}),
     ...(beyond ? { beyond } : {}),

@@ -10,7 +10,7 @@ import { agentsIn } from '../../agent/store/agents-dir.ts'
 import { readEngineFiles } from '../../agent/vm/engine-files.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
-import { deviceStateDir } from '../device-dir.ts'
+import { deviceStateDir, deviceStateDirs } from '../device-dir.ts'
 import { exitCodes } from '../exit.ts'
 import { megabytes, plainText, type Terminal } from '../terminal.ts'
 import { readAgent } from './agent-source.ts'
@@ -26,10 +26,12 @@ export async function agentReplay(
   options: AgentReplayOptions,
   context: Context,
 ): Promise<number> {
-  const directory = recordingsIn(agentsIn(deviceStateDir(options.config, context)))
-  if (run === undefined) return list(directory, context.terminal)
+  const { config } = options
+  const dirs = config === undefined ? deviceStateDirs(context) : [deviceStateDir(config, context)]
+  const directories = dirs.map((dir) => recordingsIn(agentsIn(dir)))
+  if (run === undefined) return list(directories, context.terminal)
   const { terminal } = context
-  const file = readRun(pathOf(run, directory))
+  const file = readRun(pathOf(run, directories))
   const { wasm, guest } = readEngineFiles()
   const engine = createHash('sha256').update(wasm).digest('hex')
   const recorded = { guest: file.header.guest, program: parsedContent(file.header.content).program }
@@ -58,20 +60,21 @@ interface Found {
 }
 
 /** The newest first. */
-function runsIn(directory: string): Found[] {
-  if (!existsSync(directory)) return []
-  return readdirSync(directory)
-    .flatMap((name) => {
-      const [, run, agent] = /^((.+)\.\d+)\.jsonl$/.exec(name) ?? []
-      if (run === undefined || agent === undefined) return []
-      const { size: bytes, mtimeMs: changedMs } = statSync(join(directory, name))
-      return [{ run, agent, bytes, changedMs }]
-    })
+function runsIn(directories: readonly string[]): (Found & { readonly directory: string })[] {
+  return directories
+    .flatMap((directory) =>
+      (existsSync(directory) ? readdirSync(directory) : []).flatMap((name) => {
+        const [, run, agent] = /^((.+)\.\d+)\.jsonl$/.exec(name) ?? []
+        if (run === undefined || agent === undefined) return []
+        const { size: bytes, mtimeMs } = statSync(join(directory, name))
+        return [{ run, agent, bytes, changedMs: Math.floor(mtimeMs), directory }]
+      }),
+    )
     .sort((left, right) => right.changedMs - left.changedMs)
 }
 
-function list(directory: string, terminal: Terminal): number {
-  const runs = runsIn(directory)
+function list(directories: readonly string[], terminal: Terminal): number {
+  const runs: Found[] = runsIn(directories).map(({ directory: _, ...run }) => run)
   if (terminal.json) terminal.out(JSON.stringify({ runs }))
   else if (runs.length === 0)
     terminal.out(
@@ -85,12 +88,12 @@ function list(directory: string, terminal: Terminal): number {
 }
 
 /** A run, the newest of an agent, or a file that was copied from elsewhere. Throws UsageError. */
-function pathOf(run: string, directory: string): string {
-  const found = runsIn(directory).find((one) => one.run === run || one.agent === run)
-  if (found) return join(directory, runFileOf(found.run))
+function pathOf(run: string, directories: readonly string[]): string {
+  const found = runsIn(directories).find((one) => one.run === run || one.agent === run)
+  if (found) return join(found.directory, runFileOf(found.run))
   if (statSync(run, { throwIfNoEntry: false })?.isFile()) return run
   throw new UsageError(
-    `no run of ${run} is recorded in ${directory}: "ganglion agent replay" lists those that are; where one came here without its run, "ganglion agent logs NAME" says so`,
+    `no run of ${run} is recorded in ${directories.join(', ')}: "ganglion agent replay" lists those that are; where one came here without its run, "ganglion agent logs NAME" says so`,
   )
 }
 

@@ -140,7 +140,10 @@ function fileOf(path: string): string {
     throw new UsageError(
       `there is no ${path}, nor a shipped agent of that name ("ganglion agent list --shipped"); "ganglion agent init NAME" writes one to begin from`,
     )
-  if (!found.isDirectory()) return resolve(path)
+  if (!found.isDirectory()) {
+    if (/\.[jt]s$/.test(path)) return resolve(path)
+    throw new UsageError(`${path} is no agent: it is written in a file that ends in .ts`)
+  }
   const own = `${basename(resolve(path))}.ts`
   const files = agentsIn(path)
   const [only, ...others] = files.includes(own) ? [own] : files
@@ -164,24 +167,31 @@ function wishes({ manifest: { wants = [] } }: Content): { words: string; why: st
 
 /** What a person reads before anything runs. */
 export function introduction(content: Content, { style }: Pick<Terminal, 'style'>): string[] {
-  const { name, says } = content.manifest
+  const { name, says, priority } = content.manifest
   const wants = wishes(content)
   const head = `${style('bold', name)}${says === undefined ? '' : `: ${says}`}`
-  if (wants.length === 0) return [head, '  wants nothing of this home: it can wait, compute and log']
+  const soon =
+    priority === 'control'
+      ? [
+          'It asks to be served before people and all other agents: "all" does not give that, what does is',
+          `  ganglion agent grant ${name} --allow priority:control`,
+        ]
+      : []
+  if (wants.length === 0) return [head, '  wants nothing of this home: it can wait, compute and log', ...soon]
   const lines = wants.map(
     ({ words, why }) => `  - ${words}${why === undefined ? '' : style('dim', `, because “${why}”`)}`,
   )
-  return [head, 'It wants to', ...lines, 'and may do nothing else.']
+  return [head, 'It wants to', ...lines, 'and may do nothing else.', ...soon]
 }
 
 /** Throws UsageError. */
-export function grantsIn(file: string): string {
+export function grantsIn(file: string, option: '--grant' | '--set'): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new UsageError(`--grant ${file}: ${messageOf(error)}; write "all", or a file with what it may do`, {
-      cause: error,
-    })
+    const instead =
+      option === '--grant' ? 'write "all", or a file with what it may do' : 'write a file with it'
+    throw new UsageError(`${option} ${file}: ${messageOf(error)}; ${instead}`, { cause: error })
   }
 }
 

@@ -102,7 +102,7 @@ function grantedLines(granted: readonly Grant[]): string[] {
 }
 
 function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], terminal: Terminal): string {
-  const text = grantsIn(file)
+  const text = grantsIn(file, '--grant')
   try {
     const granted = parseGrants(text)
     refuseWider(granted, wants)
@@ -210,6 +210,7 @@ export async function agentLogs(name: string, options: AgentLogsOptions, context
   const asked = (most: number) => hub.get<AgentLogs>(`${path}/${encodeURIComponent(name)}/logs?lines=${most}`)
   let seen = (await asked(linesMax)).lines
   for (const line of seen.slice(-lines)) print(line, context.terminal)
+  if (seen.length === 0) context.terminal.note(context.terminal.style('dim', `${name} has said nothing yet`))
   while (options.follow) {
     await sleep(realClock, followEveryMs, context.signal)
     const now = (await asked(linesMax)).lines

@@ -25,6 +25,7 @@ interface Known {
 /** Exit code 1 where a device is away, or nobody says yes: then it remembers still. */
 export async function forget(person: string, options: ForgetOptions, context: Context): Promise<number> {
   const { terminal, signal } = context
+  if (person.trim() === '') throw new UsageError('forget: say whom, as agents noted them')
   const hub = openHub(options, context)
   const { online, away } = await devicesOf(hub, options.device)
   if (!options.yes && terminal.json) throw new UsageError(`--json asks nobody: ${instead}`)

@@ -1,6 +1,6 @@
 /** `ganglion agent replay` on a recorded run: the same again, what a changed program would have done, and what cannot be read. */
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -56,6 +56,19 @@ function ganglion(...args: string[]) {
 }
 
 describe('agent replay', () => {
+  test('knows what other devices of this machine recorded', () => {
+    const other = recordingsIn(agentsIn(join(stateDir, 'device-2')))
+    mkdirSync(other, { recursive: true })
+    copyFileSync(join(directory, runFileOf(run)), join(other, runFileOf(`attic.${startedMs}`)))
+    expect(
+      JSON.parse(ganglion('--json').stdout)
+        .runs.map((one: { agent: string }) => one.agent)
+        .sort(),
+    ).toEqual([...['attic', 'hall']])
+    expect(ganglion('attic').status).toBe(0)
+    rmSync(other, { recursive: true })
+  })
+
   test('lists what was recorded', () => {
     expect(ganglion().stdout).toMatch(new RegExp(`^${run} +\\d+ kB  until \\d{4}-`))
     expect(JSON.parse(ganglion('--json').stdout)).toMatchObject({ runs: [{ run, agent: 'hall' }] })

@@ -80,6 +80,10 @@ describe('agent check', () => {
 
   test.each([
     ['import "node:fs"', /^ganglion: \.\/a\.ts:1 imports "node:fs": an agent imports .*\n$/],
+    [
+      'enum State { on }',
+      /^ganglion: \.\/a\.ts:1: .*enum is not supported here: write it in plain JavaScript\n$/,
+    ],
     ['while (true);', /^ganglion: .* in one turn: an endless loop.*\n$/],
     [
       `export default { name: 'a', wants: ['everything'], run() {} }`,
@@ -93,7 +97,18 @@ describe('agent check', () => {
     expect(status).toBe(1)
   })
 
+  test('says of one that wants to be served first that this is granted by itself', () => {
+    writeFileSync(join(dir, 'first.ts'), `export default { name: 'first', priority: 'control', run() {} }`)
+    expect(ganglion('check', 'first.ts').stdout).toContain(
+      'ganglion agent grant first --allow priority:control',
+    )
+  })
+
   test('says what to do where there is no agent, or are several', () => {
+    writeFileSync(join(dir, 'notes.md'), '')
+    expect(ganglion('check', 'notes.md')).toMatchObject({
+      ...{ status: 2, stderr: expect.stringContaining('a file that ends in .ts') },
+    })
     expect(ganglion('check', 'nowhere').stderr).toMatch(
       /^ganglion: there is no nowhere, nor .*--shipped.*\n$/,
     )

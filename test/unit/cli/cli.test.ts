@@ -27,7 +27,10 @@ function ganglion(...args: string[]) {
 describe('a person’s mistake is one line and exit code 2', () => {
   it.each([
     [['frobnicate'], "unknown command 'frobnicate'"],
-    [['say'], "missing required argument 'text'"],
+    [['say'], 'missing required argument \'text\'\n("ganglion say --help" shows how)'],
+    [['agent', 'stop'], '("ganglion agent stop --help" shows how)'],
+    [['agent', 'policy', 'again'], 'ganglion: again: write reload'],
+    [['deny'], "missing required argument 'id'"],
     [['up', '--log-level', 'loud'], '--log-level'],
     [['say', 'hello', '--url', 'nonsense'], '--url nonsense: not a URL'],
     [['completion', 'tcsh'], 'the shells are bash, zsh, fish'],
@@ -156,6 +159,7 @@ describe('what is asked for', () => {
     ['infer person --im', 3, '--image'],
     ['safety arm --tok', 3, '--token-file'],
     ['agent run night', 3, 'night-watch'],
+    ['agent policy re', 3, 'reload'],
   ])('completion is a script that the shell accepts: ganglion %s', (typed, word, offered) => {
     const { stdout } = ganglion('completion', 'bash')
     const last = typed.split(' ').at(-1)
