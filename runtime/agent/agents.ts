@@ -18,6 +18,7 @@ import { ImageSeal } from './life/image-seal.ts'
 import { Restarts } from './life/restarts.ts'
 import { AgentMoves } from './move/agent-moves.ts'
 import type { Belongings } from './move/leaving.ts'
+import { carryOff, carryOffAll, type RemovingDeps } from './removing.ts'
 import type { Recordings } from './replay/recordings.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
@@ -56,8 +57,8 @@ export interface AgentsDeps {
   readonly recordings?: Recordings
   /** What agents take along that move; absent: none moves. */
   readonly belongings?: Belongings
-  /** Told when an agent was removed: all else that it left goes too. */
-  readonly removed?: (agent: string) => void
+  /** Erases all else that an agent left which was removed; on the disk when it resolves. Throws StoreError. */
+  readonly removed?: RemovingDeps['removed']
   /** Told when something was done with an agent, or it has come to its end. */
   readonly changed?: () => void
 }
@@ -115,6 +116,7 @@ export class Agents implements AsyncDisposable {
     if (recoveredFrom)
       deps.log.error('what agents left could not be read: it was put aside, and none runs', { recoveredFrom })
     const agents = new Agents(deps, options, store)
+    await carryOffAll({ ...deps, store }, agents.#deps.log)
     for (const stored of store.agents()) {
       // Where others have copies of it they are asked first.
       if (stored.state === 'running' && !agents.#moves?.copies.waits(stored.name)) agents.#live(stored)
@@ -144,7 +146,8 @@ export class Agents implements AsyncDisposable {
         next: (name, work) => this.#next(name, work),
         halt: (name) => this.#gone(name),
         live: (stored) => this.#live(stored),
-        removed: (name) => removed?.(name),
+        removed: async (name) => removed?.(name),
+        carryOff: (name) => this.#carryOff(name),
       })
   }
 
@@ -159,6 +162,7 @@ export class Agents implements AsyncDisposable {
   ): Promise<void> {
     const { name, hash, restartsMax = 0 } = bundle
     return this.#next(name, async () => {
+      if (this.#store.removals.of(name)) await this.#carryOff(name)
       const before = this.#store.agent(name)
       if (before) refuseOnItsWay(before)
       if (before?.state === 'running')
@@ -204,18 +208,19 @@ export class Agents implements AsyncDisposable {
     return this.#next(name, () => this.#stop(name))
   }
 
-  /** Forgets it, and all it left. Throws AgentError `not-found`. */
+  /** Forgets it, and all it left. Throws AgentError `not-found`; StoreError `full`: then it is to be said again. */
   remove(name: string): Promise<void> {
     // One that comes was not this device's yet: the other keeps it when it asks.
     const state = this.#store.agent(name)?.state
     const coming = (state === 'arriving' || state === 'standby') && this.#store.moves.of(name)
     if (coming && this.#moves) return this.#moves.drop(coming.id)
     return this.#next(name, async () => {
-      await this.#stop(name)
-      this.#deps.removed?.(name)
-      await this.#deps.recordings?.forget(name)
-      await this.#store.remove(name)
-      await this.#store.durable()
+      if (!this.#store.removals.of(name)) {
+        await this.#stop(name)
+        this.#store.removals.begin({ agent: name, runs: true })
+        await this.#store.durable()
+      }
+      await this.#carryOff(name)
     })
   }
 
@@ -349,6 +354,10 @@ export class Agents implements AsyncDisposable {
       ...{ v: 1, run: `${agent}.${token}`, agent, device: identity.device, token, seed, startedMs, content },
       ...{ engine: this.pool.engine, guest: JSON.parse(this.pool.guest) },
     })
+  }
+
+  #carryOff(name: string): Promise<void> {
+    return carryOff({ ...this.#deps, store: this.#store }, name)
   }
 
   async #stop(name: string): Promise<void> {

@@ -6,8 +6,9 @@ import type { CallsAcross } from './calling/across.ts'
 import { Calling, type CallingDeps } from './calling/calling.service.ts'
 import { type PackedMemory, packedMemory, withoutPerson } from './memory/carry.ts'
 import { embedWith } from './memory/embedding.ts'
+import { personOf } from './memory/limits.ts'
 import { memoryService } from './memory/memory.service.ts'
-import { MemoryStore, personOf } from './memory/memory-store.ts'
+import { MemoryStore } from './memory/memory-store.ts'
 import type { Service } from './service.ts'
 import { type ChatModels, chatBy } from './think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from './think/think.service.ts'
@@ -35,8 +36,8 @@ export interface MindDeps {
 export interface Mind extends AsyncDisposable {
   readonly services: readonly Service[]
   readonly calling: Pick<Calling, 'hand'>
-  /** Erases all that an agent remembers. */
-  remove(agent: string): void
+  /** Erases all that an agent remembers; on the disk when it resolves. Throws StoreError. */
+  remove(agent: string): Promise<void>
   /** Erases what all of them remember about a person; how many things went. On the disk when it resolves. */
   forget(about: string): Promise<number>
   /** What an agent remembers as bytes, for another device. */
@@ -71,7 +72,10 @@ export async function openMind(
       thinkService({ clock, chat: chatBy(models), store, perform, outside }),
       ...calling.services,
     ],
-    remove: (agent) => store.remove(agent),
+    async remove(agent) {
+      await store.remove(agent)
+      await store.durable()
+    },
     async forget(about) {
       const went = await store.forgetEverywhere(about)
       await store.durable()
@@ -79,7 +83,7 @@ export async function openMind(
     },
     pack: (agent) => bytesOf(store.pack(agent)),
     async unpack(agent, bytes) {
-      store.unpack(agent, packedOf(agent, bytes))
+      await store.unpack(agent, packedOf(agent, bytes))
       await store.durable()
     },
     check: (agent, bytes) => void packedOf(agent, bytes),

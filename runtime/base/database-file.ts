@@ -70,6 +70,15 @@ function isCorruption(error: unknown): boolean {
   return typeof code === 'number' && [sqliteCorrupt, sqliteNotADatabase].includes(code & 0xff)
 }
 
+/** SQLITE_FULL and SQLITE_IOERR: https://www.sqlite.org/rescode.html. A read-only disk is as good as a full one. */
+const diskFaults = [8, 10, 13]
+
+/** True when the disk did not take what was written, and may take it when there is room again. */
+export function isDiskFault(error: unknown): boolean {
+  const code = (error as { errcode?: unknown }).errcode
+  return typeof code === 'number' && diskFaults.includes(code & 0xff)
+}
+
 function openChecked(file: DatabaseFile): DatabaseSync {
   const { path, synchronous, walPagesMax } = file
   const db = new DatabaseSync(path, { timeout: busyTimeoutMs })

@@ -345,7 +345,7 @@ describe('an agent of which another device keeps copies', () => {
     expect([...files('cellar'), ...files('attic')]).toContain(true)
     await attic.die()
 
-    // The file is made anew where something went, and once: the device does nothing else meanwhile.
+    // The file is cleared where something went, and once.
     const clears = vi.spyOn(StoreFile.prototype, 'clearAway')
     expect(await (await cellar.device.agents()).moves.copies.forget('Nobody', async () => 0)).toBe(0)
     expect(clears).not.toHaveBeenCalled()

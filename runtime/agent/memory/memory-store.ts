@@ -7,28 +7,14 @@ import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { openDatabaseFile } from '../../base/database-file.ts'
-import { CodedError } from '../../base/errors.ts'
+import { Erasure } from '../../base/erasure.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 import type { Json, Privacy } from '../contract.ts'
+import { asStoreError } from '../store/store-file.ts'
 import { type PackedMemory, packRows, unpackRows } from './carry.ts'
+import { bytesOf, MemoryError, memoryLimits, personOf, refuseKey, refuseLong } from './limits.ts'
 import { Recall } from './recall.ts'
 import { type Row, Statements, type Value } from './statements.ts'
-
-/** Of one agent. What is over a limit is refused: nothing is forgotten that nobody asked to forget. */
-export const memoryLimits = {
-  /** All keys fit into one answer. */
-  keysMax: 900,
-  keyBytesMax: 128,
-  valueBytesMax: 32 * 1024,
-  episodesMax: 5_000,
-  textBytesMax: 4 * 1024,
-  /** Keys, values and texts together: rewriting the file when somebody is forgotten takes well under a second. */
-  bytesMax: 2 * 1024 * 1024,
-  aboutBytesMax: 256,
-  foundMax: 20,
-  /** Calls of which it is known that they were performed: more than an agent can have open. */
-  performedMax: 2_048,
-} as const
 
 const schema = `
   CREATE TABLE pair (
@@ -93,10 +79,6 @@ const schema = `
   ) STRICT;
 `
 
-export class MemoryError extends CodedError<'limit' | 'bad-request'> {
-  override readonly name = 'MemoryError'
-}
-
 /** Which call writes: `call` is the same when it is performed again after a crash, and of no other call of that agent. */
 export interface Writer {
   readonly agent: string
@@ -127,16 +109,18 @@ export class MemoryStore implements AsyncDisposable {
   readonly #db: DatabaseSync
   readonly #path: string
   readonly #sync: WalSync
+  readonly #erasure: Erasure
   readonly #sql: Statements
   readonly #held = new Map<string, Held>()
   readonly #closing = new AbortController()
 
-  private constructor(db: DatabaseSync, path: string, sync: WalSync) {
+  private constructor(db: DatabaseSync, path: string, sync: WalSync, erasure: Erasure) {
     this.#db = db
     this.#sql = new Statements(db)
     this.recall = new Recall(this.#sql)
     this.#path = path
     this.#sync = sync
+    this.#erasure = erasure
   }
 
   /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
@@ -147,11 +131,14 @@ export class MemoryStore implements AsyncDisposable {
     const path = join(directory, fileName)
     const file = { what: 'what agents remember', path, schema, version: 1, walPagesMax: 1_024 }
     const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
-    db.exec('PRAGMA secure_delete = ON')
+    const erasure = Erasure.open(db, path)
     // The log exists from the first write on.
     db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
     db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-    return { store: new MemoryStore(db, path, await WalSync.open(path)), recoveredFrom }
+    const store = new MemoryStore(db, path, await WalSync.open(path), erasure)
+    // What was being erased as the power was cut. A disk that is full still: another time.
+    if (erasure.isMarked) await store.clear().catch(() => {})
+    return { store, recoveredFrom }
   }
 
   /** Aborts when it is closed: whoever waits to write here waits no longer. */
@@ -220,42 +207,37 @@ export class MemoryStore implements AsyncDisposable {
    */
   async forget(writer: Writer, about: string): Promise<number> {
     const { agent } = writer
-    const first = this.#performed(writer) ? 0 : await this.#forgetEpisodes(about, agent)
+    const { where, values } = aboutWhom(about, agent)
+    const first = this.#performed(writer) ? 0 : await this.#eraseEpisodes(where, values)
     const went = Number(this.#once(writer, () => first + this.#forget(about, agent)))
     this.#held.delete(agent)
     return went
   }
 
-  /** Erases what every agent here remembers about a person: it is then in no page of the file and not in its log. */
+  /** Erases what every agent here remembers about a person: it is then in no page of the file and not in its log. Throws StoreError. */
   async forgetEverywhere(about: string): Promise<number> {
-    const first = await this.#forgetEpisodes(about)
+    const { where, values } = aboutWhom(about)
+    const first = await this.#eraseEpisodes(where, values)
     const went = first + this.#transaction(() => this.#forget(about))
     this.#held.clear()
-    this.clear()
+    await this.clear()
     return went
   }
 
-  /** Erases all that an agent left. */
-  remove(agent: string): void {
-    const went = this.#transaction(() =>
-      ['pair', 'episode', 'performed', 'thought', 'thought_end', 'reply'].reduce(
-        (sum, table) => sum + this.#delete(`${table} WHERE agent = ?`, agent),
-        0,
-      ),
-    )
-    this.#held.delete(agent)
-    // One that comes for the first time left nothing.
-    if (went > 0) this.clear()
+  /** Erases all that an agent left; it can be said again where that was cut short. Throws StoreError. */
+  async remove(agent: string): Promise<void> {
+    await this.#erase(agent)
+    await this.clear()
   }
 
-  /**
-   * Rows that are gone leave bytes in pages that were rewritten: the file is made anew, its log emptied. Holds up everything else for
-   * the time that the whole file takes.
-   */
-  clear(): void {
+  /** Throws StoreError: what was erased stays marked, and is cleared the next time. */
+  async clear(): Promise<void> {
     if (!this.#db.isOpen) return
-    this.#db.exec('VACUUM')
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    try {
+      await this.#erasure.clear()
+    } catch (error) {
+      throw asStoreError(error)
+    }
     // Files that could not be trusted were put aside with everything in them.
     const aside = `${basename(this.#path)}.`
     for (const name of readdirSync(dirname(this.#path)))
@@ -268,8 +250,10 @@ export class MemoryStore implements AsyncDisposable {
   }
 
   /** In place of what there is of it here. */
-  unpack(agent: string, packed: PackedMemory): void {
-    this.remove(agent)
+  async unpack(agent: string, packed: PackedMemory): Promise<void> {
+    await this.#erase(agent)
+    // One that comes for the first time left nothing.
+    if (this.#erasure.isMarked) await this.clear()
     this.#transaction(() => unpackRows(packed, agent, (sql, ...values) => this.#sql.run(sql, ...values)))
     this.#held.delete(agent)
   }
@@ -346,6 +330,16 @@ export class MemoryStore implements AsyncDisposable {
     if (!this.#db.isOpen) return
     await this.#sync.close()
     this.#db.close()
+    this.#erasure.close()
+  }
+
+  async #erase(agent: string): Promise<void> {
+    await this.#eraseEpisodes('agent = ?', [agent])
+    this.#transaction(() => {
+      for (const table of ['pair', 'performed', 'thought', 'thought_end', 'reply'])
+        this.#delete(`${table} WHERE agent = ?`, agent)
+    })
+    this.#held.delete(agent)
   }
 
   #forget(about: string, agent?: string): number {
@@ -355,25 +349,26 @@ export class MemoryStore implements AsyncDisposable {
     // What a thought holds is not known by person; one that is under way begins anew after a crash.
     const also = agent === undefined ? '' : ' WHERE agent = ?'
     for (const table of ['thought', 'thought_end', 'reply'])
-      this.#sql.run(`DELETE FROM ${table}${also}`, ...values.slice(1))
+      this.#delete(`${table}${also}`, ...values.slice(1))
     return went
   }
 
   /** An episode takes its words out of the index with it, which takes a fraction of a millisecond: a few, and then others. */
-  async #forgetEpisodes(about: string, agent?: string): Promise<number> {
-    const { where, values } = aboutWhom(about, agent)
+  async #eraseEpisodes(where: string, values: readonly (string | null)[]): Promise<number> {
     const few = `SELECT seq FROM episode WHERE ${where} LIMIT ${episodesSlice}`
     let went = 0
     for (let some = -1; some !== 0; went += some) {
       await setImmediate()
-      some = this.#delete(`episode WHERE seq IN (${few})`, ...values)
+      some = this.#transaction(() => this.#delete(`episode WHERE seq IN (${few})`, ...values))
     }
     return went
   }
 
-  /** How many rows went. */
+  /** How many rows went, whose bytes are to be cleared away. Within a transaction of the caller. */
   #delete(from: string, ...values: Value[]): number {
-    return Number(this.#sql.prepare(`DELETE FROM ${from}`).run(...values).changes)
+    const went = Number(this.#sql.prepare(`DELETE FROM ${from}`).run(...values).changes)
+    if (went > 0) this.#erasure.mark()
+    return went
   }
 
   #performed({ agent, call }: Writer): Row | undefined {
@@ -436,53 +431,24 @@ export class MemoryStore implements AsyncDisposable {
 
   #transaction<T>(work: () => T): T {
     const held = new Map(this.#held)
-    this.#db.exec('BEGIN IMMEDIATE')
     try {
+      this.#db.exec('BEGIN IMMEDIATE')
       const result = work()
       this.#db.exec('COMMIT')
       return result
     } catch (error) {
-      this.#db.exec('ROLLBACK')
+      // A disk that is full has rolled it back already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       this.#held.clear()
       for (const [agent, one] of held) this.#held.set(agent, one)
-      throw error
+      throw asStoreError(error)
     }
   }
 }
 
-const bytesOf = (text: string) => Buffer.byteLength(text)
-
 /** Rows about a person, of one agent or of all. */
-function aboutWhom(about: string, agent: string | undefined) {
+function aboutWhom(about: string, agent?: string) {
   const person = personOf(about)
   if (agent === undefined) return { where: 'person = ?', values: [person] }
   return { where: 'person = ? AND agent = ?', values: [person, agent] }
-}
-
-/** A person as compared: `Ana`, ` ana` and `ANA` are one, also with what nobody sees in between. */
-export function personOf(about: string | undefined): string | null {
-  if (about === undefined) return null
-  const person = about
-    .normalize('NFKC')
-    .replace(/\p{Cf}/gu, '')
-    .replace(/\s+/gu, ' ')
-    .trim()
-    .toLowerCase()
-  if (person === '' || bytesOf(about) > memoryLimits.aboutBytesMax)
-    throw new MemoryError('bad-request', `about names a person in 1 to ${memoryLimits.aboutBytesMax} bytes`)
-  return person
-}
-
-function refuseKey(key: string): void {
-  const { keyBytesMax } = memoryLimits
-  if (!/^[^\p{C}"\\]+$/u.test(key) || bytesOf(key) > keyBytesMax)
-    throw new MemoryError(
-      'bad-request',
-      `a key is 1 to ${keyBytesMax} bytes of text without quotes and backslashes`,
-    )
-}
-
-function refuseLong(what: string, bytes: number, most: number): void {
-  if (bytes > most)
-    throw new MemoryError('limit', `${what} to remember has ${bytes} bytes, more than the ${most} allowed`)
 }

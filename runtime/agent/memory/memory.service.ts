@@ -5,7 +5,8 @@ import { strictest } from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import type { Embed } from './embedding.ts'
-import { MemoryError, type MemoryStore, memoryLimits } from './memory-store.ts'
+import { MemoryError, memoryLimits } from './limits.ts'
+import type { MemoryStore } from './memory-store.ts'
 import { search } from './search.ts'
 
 export interface MemoryServiceDeps {
@@ -115,7 +116,7 @@ function clearing({ clock, store }: MemoryServiceDeps): () => Promise<void> {
     await (waitMs > 0 ? sleep(clock, waitMs, store.closing) : undefined)
     next = undefined
     nextMs = clock.monotonicMs() + clearEveryMs
-    store.clear()
+    await store.clear()
   }
   return () => {
     next ??= clear()

@@ -1,7 +1,8 @@
 /** Search in what an agent remembers: by words always, by meaning also where the device has a model for it. */
 import type { Episode } from '../contract.ts'
 import { type Embed, quantized } from './embedding.ts'
-import { type MemoryStore, memoryLimits } from './memory-store.ts'
+import { memoryLimits } from './limits.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 /** Looked at by each way of searching, best first. */
 const candidatesMax = 64

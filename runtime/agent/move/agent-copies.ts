@@ -53,8 +53,6 @@ export class AgentCopies {
   readonly #held = new Map<string, Held>()
   /** How often somebody was forgotten: other devices are to have what is left. */
   #forgets = 0
-  /** What was erased may still be found in the file. */
-  #unclear = false
 
   constructor(deps: MovesDeps) {
     this.#deps = deps
@@ -133,11 +131,9 @@ export class AgentCopies {
         const { bytes, erased } = belongings.without(agent, luggage, person)
         if (Buffer.compare(bytes, luggage) === 0) return
         store.moves.repack(agent, bytes)
-        this.#unclear = true
         all += erased
       })
-    if (this.#unclear) store.moves.clearAway()
-    this.#unclear = false
+    await store.moves.clearAway()
     await store.durable()
     // What is unpacked meanwhile was looked at; a copy that is made before this is over is made once more.
     all += await own()
@@ -192,7 +188,7 @@ export class AgentCopies {
     const reason = `it went on on ${at} while this device was away: what it did here after its last copy is not known there`
     store.moves.wentOn(move, token, clock.nowMs(), reason)
     await store.durable()
-    removed(agent)
+    await removed(agent)
     log.warn('an agent went on elsewhere while this device was away: it gives way', { agent, device: at })
   }
 

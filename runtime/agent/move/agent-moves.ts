@@ -23,7 +23,7 @@ import {
   resealed,
   wholeOf,
 } from './leaving.ts'
-import { MoveError, packed, unpacked } from './package.ts'
+import { MoveError, moveReason, packed, unpacked } from './package.ts'
 
 /** Whether the other device of a copy may have begun it, of an agent that is here. */
 export type MayBegin = (copy: StoredMove, stored: StoredAgent) => boolean
@@ -197,7 +197,7 @@ export class AgentMoves {
       else store.moves.arriving(move, own)
       await store.durable()
       // In whose place it is here left a memory, which nobody could have removed any more.
-      if (isEnded) this.#deps.removed(name)
+      if (isEnded) await this.#deps.removed(name)
     })
   }
 
@@ -345,12 +345,14 @@ export class AgentMoves {
   }
 
   async #forget(move: StoredMove, phase: 'gone' | 'dropped'): Promise<void> {
-    const { store, removed, recordings } = this.#deps
+    const { store, log, recordings, carryOff } = this.#deps
     store.moves.over(move, phase)
     // What comes was never unpacked here.
-    if (move.phase !== 'arriving' && move.phase !== 'kept') removed(move.agent)
-    else await recordings?.keep(move.agent)
+    if (move.phase === 'arriving' || move.phase === 'kept') await recordings?.keep(move.agent)
     await store.durable()
+    await carryOff(move.agent).catch((error) =>
+      log.warn('not all that an agent left is gone', { agent: move.agent, reason: moveReason(error) }),
+    )
   }
 
   /** Nothing where the move is in another phase by now: it was said twice, or too late. */

@@ -43,8 +43,10 @@ export interface MovesDeps {
   /** Stops its life, if it has one, with an image. */
   halt(name: string): Promise<void>
   live(stored: StoredAgent): void
-  /** Told when an agent is here no more. */
-  removed(name: string): void
+  /** Erases what an agent that is here no more remembers here. Throws StoreError. */
+  removed(name: string): Promise<void>
+  /** Erases all that is here of one whose removal has begun. Throws StoreError. */
+  carryOff(name: string): Promise<void>
 }
 
 /** What another device is asked whether it would take. */

@@ -1,6 +1,7 @@
 /** The row of an agent in the database, written and read: by what begins agents and by what takes in those that come. */
 import { createHash } from 'node:crypto'
 import type { SQLOutputValue } from 'node:sqlite'
+import { endRemoval, removalOf } from './removals.ts'
 import type { StoreFile } from './store-file.ts'
 import type { AgentState, StoredAgent } from './stored.ts'
 
@@ -16,6 +17,11 @@ export function insertAgent(
   file.run('INSERT OR IGNORE INTO program VALUES (?, ?)', program, bundle)
   file.run('INSERT OR IGNORE INTO guest VALUES (?, ?)', guest, guestText)
   file.run('DELETE FROM agent WHERE name = ?', name)
+  // One that was being removed is gone with this, and its bytes when the file is cleared next.
+  if (removalOf(file, name)) {
+    endRemoval(file, name)
+    file.toClearAway()
+  }
   file.run(
     `INSERT INTO agent VALUES (${Array.from({ length: 15 }, () => '?').join(', ')})`,
     ...[name, program, grants, state, reason ?? null, token, seed, turn, nowMs, startedMs],
@@ -25,8 +31,15 @@ export function insertAgent(
   return { ...agent, guest }
 }
 
-/** Programs and guests that no agent has. Within a transaction of the caller. */
-export function forgetUnused(file: StoreFile): void {
+/** All rows of it. Within a transaction of the caller. */
+export function deleteAgent(file: StoreFile, name: string): void {
+  file.run('DELETE FROM agent WHERE name = ?', name)
+  forgetUnused(file)
+  file.toClearAway()
+}
+
+/** Programs and guests that no agent has. */
+function forgetUnused(file: StoreFile): void {
   file.run('DELETE FROM program WHERE hash NOT IN (SELECT program FROM agent)')
   file.run('DELETE FROM guest WHERE hash NOT IN (SELECT guest FROM agent)')
 }

@@ -8,10 +8,11 @@
  * guest that an agent began with is kept as long as the agent. The file itself: `store-file.ts`.
  */
 import { type Call, type CallOp, type LogLine, turnLimits } from '../turn.ts'
-import { agentOf, forgetUnused, insertAgent } from './agent-rows.ts'
+import { agentOf, deleteAgent, insertAgent } from './agent-rows.ts'
 import { agentsFile } from './agents-dir.ts'
 import { Images } from './images.ts'
 import { MoveStore, moveSchema } from './move-store.ts'
+import { isStaying, Removals } from './removals.ts'
 import { StoreFile } from './store-file.ts'
 import type { AgentState, Beginning, StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
 
@@ -109,12 +110,14 @@ const logLinesMax = 1_000
 export class AgentStore implements AsyncDisposable {
   readonly #file: StoreFile
   readonly #images: Images
+  readonly removals: Removals
   /** What it keeps of agents that move. */
   readonly moves: MoveStore
 
   private constructor(file: StoreFile) {
     this.#file = file
     this.#images = new Images(file)
+    this.removals = new Removals(file)
     this.moves = new MoveStore(file)
   }
 
@@ -155,22 +158,20 @@ export class AgentStore implements AsyncDisposable {
     })
   }
 
-  /** It, and all it left but its token [agent-store-10]. Throws StoreError, also where it is gone and its bytes could not be cleared away. */
+  /** It, and all it left here but its token [agent-store-10]; its removal is over then. Throws StoreError: then it can be said again. */
   async remove(name: string): Promise<void> {
     await this.#images.drop(name)
-    this.#file.transaction(() => {
-      this.#file.run('DELETE FROM agent WHERE name = ?', name)
-      forgetUnused(this.#file)
-    })
-    this.#file.clearAway()
+    this.#file.transaction(() => deleteAgent(this.#file, name))
+    await this.#file.clearAway()
+    this.removals.over(name)
   }
 
   agents(): StoredAgent[] {
-    return this.#file.all('SELECT * FROM agent ORDER BY name').map(agentOf)
+    return this.#file.all(`SELECT * FROM agent WHERE ${isStaying} ORDER BY name`).map(agentOf)
   }
 
   agent(name: string): StoredAgent | undefined {
-    const row = this.#file.get('SELECT * FROM agent WHERE name = ?', name)
+    const row = this.#file.get(`SELECT * FROM agent WHERE name = ? AND ${isStaying}`, name)
     return row && agentOf(row)
   }
 

@@ -7,7 +7,8 @@
  */
 import type { ShownLease } from '../../wire/lease.ts'
 import { type Call, turnLimits } from '../turn.ts'
-import { forgetUnused, insertAgent } from './agent-rows.ts'
+import { insertAgent } from './agent-rows.ts'
+import { beginRemoval } from './removals.ts'
 import type { StoreFile } from './store-file.ts'
 import type { StoredAgent, StoredTurn, WaitingCall } from './stored.ts'
 
@@ -156,12 +157,11 @@ export class MoveStore {
     })
   }
 
-  /** It is elsewhere, or nowhere: what is here of it goes. */
+  /** It is elsewhere, or nowhere: what is here of it is to go. */
   over({ id, agent, token }: StoredMove, phase: 'gone' | 'dropped'): void {
     this.#file.transaction(() => {
       this.#phase(id, phase, token)
-      this.#file.run('DELETE FROM agent WHERE name = ?', agent)
-      forgetUnused(this.#file)
+      beginRemoval(this.#file, { agent, runs: false })
     })
   }
 
@@ -253,12 +253,15 @@ export class MoveStore {
 
   /** In place of what it took along; what that was is in the file until `clearAway`. Throws StoreError. */
   repack(agent: string, bytes: Uint8Array): void {
-    this.#file.transaction(() => this.#file.run('UPDATE luggage SET bytes = ? WHERE agent = ?', bytes, agent))
+    this.#file.transaction(() => {
+      this.#file.run('UPDATE luggage SET bytes = ? WHERE agent = ?', bytes, agent)
+      this.#file.toClearAway()
+    })
   }
 
-  /** Holds the control loop up: once for all that was packed anew. Throws StoreError. */
-  clearAway(): void {
-    this.#file.clearAway()
+  /** Once for all that was packed anew, if anything was. Throws StoreError. */
+  async clearAway(): Promise<void> {
+    if (this.#file.isToClearAway) await this.#file.clearAway()
   }
 
   luggage(agent: string): Uint8Array | undefined {

@@ -11,8 +11,9 @@
  */
 import { dirname } from 'node:path'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
-import { type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
+import { isDiskFault, type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
 import { syncDirectory } from '../../base/durable-file.ts'
+import { Erasure } from '../../base/erasure.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 
@@ -36,19 +37,19 @@ type Value = string | number | null | Uint8Array
 type Row = Record<string, SQLOutputValue>
 
 const pageBytes = 4_096
-/** A file of so much is made anew in a tenth of a second on a desk, in which nothing else is done. */
-const anewBytesMax = 8 * 1024 * 1024
 
 export class StoreFile implements AsyncDisposable {
   readonly #db: DatabaseSync
   readonly #sync: WalSync
+  readonly #erasure: Erasure
   readonly #statements = new Map<string, StatementSync>()
   #refusal: StoreError | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(db: DatabaseSync, sync: WalSync) {
+  private constructor(db: DatabaseSync, sync: WalSync, erasure: Erasure) {
     this.#db = db
     this.#sync = sync
+    this.#erasure = erasure
   }
 
   /** `recoveredFrom`: where a file that could not be trusted was put. Throws where the disk cannot be used. */
@@ -60,16 +61,17 @@ export class StoreFile implements AsyncDisposable {
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile(options, nowMs)
     try {
       db.exec('PRAGMA foreign_keys = ON')
-      // What is deleted is written over: bytes of it would stay in the file as long as nobody needs their place.
-      db.exec('PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY')
+      const erasure = Erasure.open(db, file.path)
       db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
       // The log exists from the first write on.
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
       db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
       db.exec('COMMIT')
-      const opened = new StoreFile(db, await WalSync.open(file.path))
+      const opened = new StoreFile(db, await WalSync.open(file.path), erasure)
       await opened.durable()
       await syncDirectory(dirname(file.path))
+      // A disk that is full still: another time.
+      if (opened.isToClearAway) await opened.clearAway().catch(() => {})
       return { file: opened, recoveredFrom }
     } catch (error) {
       db.close()
@@ -100,22 +102,26 @@ export class StoreFile implements AsyncDisposable {
     } catch (error) {
       // A disk that is full has rolled it back already.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw asStoreError(error, 'the disk takes no more')
+      throw asStoreError(error)
     }
   }
 
-  /**
-   * Of what was deleted no byte stays in the file or its log. SQLite writes over what it deletes, but not over what it has moved from page
-   * to page before: only a file made anew is without. Of a large file that takes too long, and such bytes may stay. Waits for the
-   * disk. Throws StoreError.
-   */
-  clearAway(): void {
+  /** In the transaction that deletes what is to be in no byte of the file: `clearAway` sees to that, or the next opening. */
+  toClearAway(): void {
+    this.#erasure.mark()
+  }
+
+  get isToClearAway(): boolean {
+    return this.#erasure.isMarked
+  }
+
+  /** Of what was deleted no byte stays in the file or its log. Waits for the disk. Throws StoreError. */
+  async clearAway(): Promise<void> {
+    if (this.#refusal) throw this.#refusal
     try {
-      const pages = Number(this.#db.prepare('PRAGMA page_count').get()?.['page_count'])
-      if (pages * pageBytes <= anewBytesMax) this.#db.exec('VACUUM')
-      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      await this.#erasure.clear()
     } catch (error) {
-      throw asStoreError(error, 'what was removed may still be found in the file')
+      throw this.#refusal ?? asStoreError(error)
     }
   }
 
@@ -139,6 +145,7 @@ export class StoreFile implements AsyncDisposable {
     this.#refusal = new StoreError('closed', 'the device is stopping')
     await this.#sync.close().catch(() => {})
     this.#db.close()
+    this.#erasure.close()
   }
 
   #prepare(sql: string): StatementSync {
@@ -151,15 +158,9 @@ export class StoreFile implements AsyncDisposable {
   }
 }
 
-/** SQLITE_FULL and SQLITE_IOERR: https://www.sqlite.org/rescode.html. A read-only disk is as good as a full one. */
-const diskFaults = [8, 10, 13]
-
-function asStoreError(error: unknown, what: string): unknown {
+/** What the disk has not taken is `full`; anything else as it was. */
+export function asStoreError(error: unknown): unknown {
   if (!isDiskFault(error)) return error
-  return new StoreError('full', `${what}: ${messageOf(error)}`, { retryable: true, cause: error })
-}
-
-function isDiskFault(error: unknown): boolean {
-  const code = (error as { errcode?: unknown }).errcode
-  return typeof code === 'number' && diskFaults.includes(code & 0xff)
+  const line = `the disk takes no more (${messageOf(error)}): free some space on it`
+  return new StoreError('full', line, { retryable: true, cause: error })
 }

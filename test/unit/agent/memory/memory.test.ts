@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Episode, Json } from '../../../../runtime/agent/contract.ts'
 import { cosine, type Embed, quantized } from '../../../../runtime/agent/memory/embedding.ts'
+import { memoryLimits } from '../../../../runtime/agent/memory/limits.ts'
 import { memoryService } from '../../../../runtime/agent/memory/memory.service.ts'
-import { MemoryStore, memoryLimits } from '../../../../runtime/agent/memory/memory-store.ts'
+import { MemoryStore } from '../../../../runtime/agent/memory/memory-store.ts'
 import type { Outcome } from '../../../../runtime/agent/service.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { type Cancel, type Clock, VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -217,7 +218,7 @@ describe('search', () => {
     const episodes = Array.from({ length: 4_000 }, (_, at) => [
       ...[`the light of the hall, day ${at}`, 'site', null, null, at],
     ])
-    store.unpack('one', { episode: episodes })
+    await store.unpack('one', { episode: episodes })
     const vector = quantized(Float32Array.of(1, 0.1))
     for (const { seq } of store.recall.withoutVector('one', 4_000)) store.recall.keepVector(seq, vector)
     let rounds = 0
@@ -378,14 +379,14 @@ describe('forgetting', () => {
     writeFileSync(String(opened.recoveredFrom), whole)
     await given('memory.note', { text: 'zebulon', about: 'Ana' })
     await given('memory.note', { text: 'kept' }, { agent: 'two' })
-    store.remove('one')
+    await store.remove('one')
     expect(onDisk()).not.toMatch(/zebulon|wednesbury/)
     expect(await found('kept', { agent: 'two' })).toEqual(['kept'])
   })
 
   it('lets everything else go on while much is erased [memory-8]', async () => {
     const episodes = Array.from({ length: 400 }, (_, at) => [`zebulon${at} sang`, 'site', 'Ana', 'ana', at])
-    store.unpack('one', { episode: episodes })
+    await store.unpack('one', { episode: episodes })
     let rounds = 0
     let erasing = true
     const round = () => {

@@ -56,7 +56,7 @@ describe('a goal that says what is remembered [think-9]', () => {
 
   it('has it after a move as well: labels go along [memory-2]', async () => {
     remember('k', pill, 'device')
-    store.unpack(agent, store.pack(agent))
+    await store.unpack(agent, store.pack(agent))
     expect(await label(pill)).toBe('device')
   })
 
