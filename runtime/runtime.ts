@@ -316,9 +316,7 @@ async function openTogether(
   agents = stack.use(await DeviceAgents.open({ ...deps, namesakes, publishAgents, changed }, config, signal))
   others.agents = agents
   const here = { ...shared, link, registry, inference, audit, people: config.people }
-  const mover = stack.use(
-    await openMover(here, agents, { signer: site.signer, config: config.agents }, signal),
-  )
+  const mover = stack.use(await openMover(here, agents, { site, config: config.agents }, signal))
   const replicator = openCopies({ ...shared, link, site, mover }, agents, config.agents, stack)
   copies.changed = () => void replicator?.changed().catch(() => {})
   const open = stack.move()
@@ -338,10 +336,11 @@ function openMover(
     Pick<Together, 'audit'> &
     Pick<DeviceConfig, 'people'>,
   agents: DeviceAgents,
-  { signer, config }: { readonly signer: Site['signer']; readonly config: DeviceConfig['agents'] },
+  { site, config }: { readonly site: Site; readonly config: DeviceConfig['agents'] },
   signal: AbortSignal,
 ): Promise<Mover> {
   const { router, served, routes } = inference
+  const { signer, namesakes } = site
   const here = {
     device: signer.device,
     entities: () => registry.view().entities.map(({ info }) => info.id),
@@ -363,7 +362,8 @@ function openMover(
   const record = (entry: AuditEntry) => audit.record(entry)
   const carried: MoverDeps['carried'] = (agent, bytes) => agents.carried(agent, bytes)
   const copies = config.replicate
-  return Mover.open({ ...deps, open: moves, known, accepts, record, carried, copies }, signal)
+  const elsewhere: MoverDeps['elsewhere'] = (agent) => namesakes.runsOn(agent)
+  return Mover.open({ ...deps, open: moves, known, accepts, record, carried, copies, elsewhere }, signal)
 }
 
 /** Copies of this device's agents for others, and of others' for this one. */

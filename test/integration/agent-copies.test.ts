@@ -395,7 +395,9 @@ describe('an agent of which another device keeps copies', () => {
     const moving = hub.device.mover.move('traveller', 'cellar')
     let over = false
     const refused = expect(moving)
-      .rejects.toThrow('attic has a copy of it, and does not say that it has dropped it: is it on?')
+      .rejects.toThrow(
+        'attic has a copy of it, and does not say that it has dropped it: is it on? Where it is gone for good, name it no more in device.agents.replicate, and restart hub',
+      )
       .finally(() => {
         over = true
       })

@@ -25,6 +25,7 @@ export interface Standby {
   /** Whose it is. */
   readonly peer: string
   readonly was: StoredMove['was']
+  readonly startedMs: number
 }
 
 /** What the device that is to have a copy has of the agent, and how much of what was recorded of it may come along. */
@@ -114,7 +115,9 @@ export class AgentCopies {
 
   standbys(): Standby[] {
     const kept = this.#deps.store.moves.all().filter(({ phase }) => phase === 'kept')
-    return kept.map(({ agent: name, peer, was }) => ({ name, peer, was }))
+    return kept.map(({ agent: name, peer, was }) => {
+      return { name, peer, was, startedMs: this.#deps.store.agent(name)?.startedMs ?? 0 }
+    })
   }
 
   /**

@@ -129,7 +129,7 @@ export class Giving {
       if (!said)
         throw new MoveError(
           'failed',
-          `${peer} has a copy of it, and does not say that it has dropped it: is it on? Else name it no more in device.agents.replicate`,
+          `${peer} has a copy of it, and does not say that it has dropped it: is it on? Where it is gone for good, name it no more in device.agents.replicate, and restart ${this.#deps.signer.device}`,
         )
       await moves.copies.uncopied(id)
     }

@@ -16,6 +16,7 @@ import { type MoveBody, moveBody, moveLimits } from '../../wire/move.ts'
 import { unshown } from '../leader/shown.ts'
 import type { StoredMove } from '../store/move-store.ts'
 import { type Signer, seal, unseal } from '../together/envelope.ts'
+import type { Standby } from './agent-copies.ts'
 import type { AgentMoves, IsShown, MayBegin } from './agent-moves.ts'
 import { Answers, againMs } from './answers.ts'
 import { type Asker, Giving, type GivingDeps, hereMsMax, type Moved } from './giving.ts'
@@ -35,6 +36,8 @@ export interface MoverDeps extends Omit<TakingDeps, 'say' | 'later' | 'kept'>, P
   readonly copies?:
     | { readonly to: readonly string[]; readonly agents?: readonly string[] | undefined }
     | undefined
+  /** On which other device than its own an agent runs of which a copy is here, as that tells. */
+  readonly elsewhere?: (copy: Standby) => string | undefined
 }
 
 /** Words that wait for those before them: all that is said about moves is said again. */
@@ -152,6 +155,12 @@ export class Mover implements AsyncDisposable {
   async begin(agent: string, lease?: ShownLease): Promise<void> {
     const moves = await this.#deps.open()
     const copy = moves.copies.standbys().find(({ name }) => name === agent)
+    const at = copy && this.#deps.elsewhere?.(copy)
+    if (at !== undefined)
+      throw new MoveError(
+        'refused',
+        `${agent} went from ${copy?.peer} to ${at}, and runs there: "ganglion agent remove ${agent}" forgets the copy that is here`,
+      )
     if (copy && !lease && (await this.#giving.isThere(copy.peer, hereMsMax)))
       throw new MoveError(
         'refused',

@@ -104,7 +104,12 @@ export class TakeOver implements AsyncDisposable {
     if (!still || !this.#isAway(peer)) return
     const shown = leases.shown(lease)
     if (!claimed.ok || !shown) return this.#say(name, peer, claimed.ok ? 'it ran out' : claimed.reason)
-    await mover.begin(name, shown)
+    try {
+      await mover.begin(name, shown)
+    } catch (error) {
+      if (this.#stop.signal.aborted) throw error
+      return this.#say(name, peer, moveReason(error))
+    }
     this.#logged.delete(name)
     log.warn('an agent goes on here from its last copy: its device is away', { agent: name, device: peer })
   }

@@ -4,6 +4,7 @@
  *
  * Invariants: [names-1] of one name no second agent is begun while another is known to run on a device that is there; [names-2] where
  * two are, as each was begun out of the other's sight, both devices say so; [names-3] what is carried to another device is no other agent;
+ * [names-5] a copy is not begun where the agent itself is told to run on a third device;
  * [names-4] at rest what others tell is kept as it came, one message of each device that is believed.
  */
 import * as v from 'valibot'
@@ -67,6 +68,17 @@ export class Namesakes implements Disposable {
       const begunMs = away.has(device) ? undefined : this.#runningOn(device).get(name)
       return begunMs !== undefined && begunMs !== startedMs
     })
+  }
+
+  /** The device, of those that are there but `peer`, on which this very agent runs. */
+  runsOn(agent: {
+    readonly name: string
+    readonly startedMs: number
+    readonly peer: string
+  }): string | undefined {
+    const { known, away } = this.#peers
+    const there = known.filter((device) => device !== agent.peer && !away.has(device))
+    return there.find((device) => this.#runningOn(device).get(agent.name) === agent.startedMs)
   }
 
   /** With what is wrong about the names of those that run here. */

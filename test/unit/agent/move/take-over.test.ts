@@ -12,10 +12,11 @@ const settled = async () => {
 /** What the rules see of the site, and what they begin. */
 function watching(was: Standby['was'] = 'running') {
   const clock = new VirtualClock({ startMs: 0 })
-  const site = { connected: true, away: new Set<string>(), answers: false, granted: true }
+  const site = { connected: true, away: new Set<string>(), answers: false, granted: true, elsewhere: false }
   const begun: string[] = []
   const claims: string[] = []
-  const standbys = (): Standby[] => (begun.length > 0 ? [] : [{ name: 'comfort', peer: 'hub', was }])
+  const standbys = (): Standby[] =>
+    begun.length > 0 ? [] : [{ name: 'comfort', peer: 'hub', was, startedMs: 1 }]
   const takeOver = new TakeOver(
     {
       ...{ clock, log: silentLog, bus: site },
@@ -23,6 +24,7 @@ function watching(was: Standby['was'] = 'running') {
       mover: {
         isThere: async () => site.answers,
         begin: async (name) => {
+          if (site.elsewhere) throw new Error(`${name} went from hub to cellar, and runs there`)
           begun.push(name)
         },
       },
@@ -83,6 +85,7 @@ describe('a copy of an agent', () => {
   test.each([
     ['its device answers, whatever the broker says [replica-5]', { answers: true }],
     ['no majority grants it [replica-4]', { granted: false }],
+    ['it runs on a third device [move-15]', { elsewhere: true }],
   ])('is not begun where %s', async (_what, more) => {
     const { site, begun, pass } = watching()
     Object.assign(site, more)

@@ -65,6 +65,20 @@ test('one that runs elsewhere is in the way, one that ended, was carried here or
   expect(hub.names.where({ name: 'comfort' })).toBeUndefined()
 })
 
+test('where an agent went that a copy is of is known while it runs there, and where its own device has it does not count [names-5]', () => {
+  const [hub, attic] = [device('hub'), device('attic')]
+  attic.tell([comfort])
+  const copy = { name: 'comfort', startedMs: 5, peer: 'cellar' }
+  expect(hub.names.runsOn(copy)).toBe('attic')
+  expect(hub.names.runsOn({ ...copy, startedMs: 6 })).toBeUndefined()
+  expect(hub.names.runsOn({ ...copy, peer: 'attic' })).toBeUndefined()
+  away.add('attic')
+  expect(hub.names.runsOn(copy)).toBeUndefined()
+  away.clear()
+  attic.tell([{ ...comfort, state: 'ended' }])
+  expect(hub.names.runsOn(copy)).toBeUndefined()
+})
+
 test('each device has its own assistant', () => {
   const [hub, attic] = [device('hub'), device('attic')]
   attic.tell([{ ...comfort, name: 'assistant' }])
