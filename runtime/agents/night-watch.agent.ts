@@ -33,8 +33,15 @@ export default agent({
   async run(ctx) {
     const rooms = new Map<string, Room>()
     const areas = new Map<string, string>()
+    const nowhere = new Set<string>()
     void leaveToPeople(ctx, rooms)
-    for await (const { area, state } of ctx.on(sensors, { to: ['on', 'off'] })) {
+    for await (const { entity, area, state } of ctx.on(sensors, { to: ['on', 'off'] })) {
+      if (area === '') {
+        // Lights that are in no room either may be anywhere.
+        if (!nowhere.has(entity)) ctx.log(`${entity} is in no room: it lights nothing`)
+        nowhere.add(entity)
+        continue
+      }
       const room = rooms.get(area) ?? { area, lit: new Set(), moves: 0, reportedMs: 0, watched: false }
       rooms.set(area, room)
       room.reportedMs = Date.now()

@@ -9,11 +9,14 @@ const hour = 60 * minute
 const evening = Date.UTC(2026, 0, 10, 22)
 const motion = 'binary_sensor.hallway_motion'
 const bedroomMotion = 'binary_sensor.bedroom_motion'
+const lostMotion = 'binary_sensor.lost_motion'
 const lamp = 'light.hallway'
 
 /** The shipped home, with a motion sensor more: no light of the bedroom is called after it. */
 const yaml = `${readFileSync(firstHomeUrl, 'utf8')}
   - { id: ${bedroomMotion}, name: Bedroom Motion, area: bedroom, state: 'off', attributes: { device_class: motion } }
+  - { id: ${lostMotion}, name: Lost Motion, state: 'off', attributes: { device_class: motion } }
+  - { id: light.lost, name: Lost Light, state: 'off' }
 `
 
 const opened: AgentHouse[] = []
@@ -74,6 +77,15 @@ describe('the night watch', () => {
       'off',
       'off',
     ])
+  })
+
+  it('lights nothing for a sensor that is in no room, which it says once [night-watch-1]', async () => {
+    const house = await watched()
+    await walk(house, 20_000, lostMotion)
+    await walk(house, 20_000, lostMotion)
+    await house.passes(minute)
+    expect(house.commands).toEqual([])
+    expect(house.log('night-watch')).toEqual([`${lostMotion} is in no room: it lights nothing`])
   })
 
   it('turns nothing on by day, and still off what it lit when the night ends [night-watch-1]', async () => {
