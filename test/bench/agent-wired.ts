@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { schedulerOf } from '../../runtime/agent/scheduler/device-resources.ts'
 import { openSchedule } from '../../runtime/agent/scheduler/device-schedule.ts'
+import { answerWanted, dueMsOf } from '../../runtime/agent/scheduler/urgency.ts'
 import { type Outcome as CallOutcome, type Service, unshared } from '../../runtime/agent/service.ts'
 import type { CallOp } from '../../runtime/agent/turn.ts'
 import { sleep, type VirtualClock } from '../../runtime/base/clock.ts'
@@ -52,19 +53,21 @@ function serving(
   steps: Map<number, Step>,
 ): Serve {
   let calls = 0
-  return async ({ agent, atMs, deadlineMs }, step) => {
+  return async ({ agent, atMs, deadlineMs, steps: [first] }, step) => {
     const workMs = step.partMs * step.parts
     const op = ops[step.need]
+    const nowMs = clock.nowMs()
+    // As agents say it: all of it in `ctx.tasks`, which is wanted `within` a time.
+    const args = { urgency: { dueMs: nowMs - clock.monotonicMs() + atMs + deadlineMs } }
     if (!op) {
-      const over = await turns.turn(agent, signal)
+      // The first turn brings a report, of which nobody knows before when what follows from it will be wanted.
+      const brings = step === first ? {} : answerWanted(clock, { args, askedMs: nowMs })
+      const over = await turns.turn(agent, signal, () => [brings])
       await sleep(clock, workMs)
       return over({ cpuMs: workMs, ticks: 0, memoryBytes: 600_000 })
     }
     calls += 1
     const id = calls
-    const nowMs = clock.nowMs()
-    // As agents give it: by when the whole task is wanted.
-    const args = { deadlineMs: nowMs - clock.monotonicMs() + atMs + deadlineMs }
     steps.set(id, step)
     const service = services.find((one) => one.ops.includes(op))
     const outcome = await service?.perform(
@@ -99,8 +102,8 @@ function engineOf(clock: VirtualClock, steps: ReadonlyMap<number, Step>): Servic
   }
   return {
     ops: ['infer'],
-    async perform({ caller: { priority = 'background' }, call }) {
-      const expiresAtMs = Number(call.args['deadlineMs'])
+    async perform({ caller: { priority = 'background' }, call, sharing = unshared }) {
+      const expiresAtMs = dueMsOf(call)
       await new Promise<void>((go) => {
         line.push({ priority, expiresAtMs, go })
         if (!busy) next()
@@ -108,6 +111,7 @@ function engineOf(clock: VirtualClock, steps: ReadonlyMap<number, Step>): Servic
       const { partMs, parts } = stepOf(steps, call.id)
       await sleep(clock, partMs * parts)
       next()
+      sharing.spend({ engineMs: partMs * parts })
       return done
     },
   }

@@ -21,7 +21,7 @@ const unlike =
   'unlike on a device every step has a deadline and a known cost, models do one thing at a time, texts pause every 8 tokens'
 
 const like =
-  'limits, slots and knowledge of a device: calls are due when their agent says, turns as their class; models are given 8 at a time and thoughts 4'
+  'limits, slots and knowledge of a device: calls and turns are due when their task is, a first turn as its class; models are given 8 at a time and thoughts 4'
 const wired = 'as a device wires it'
 type Way = Discipline | typeof wired
 const names: readonly Way[] = [...(Object.keys(disciplines) as Discipline[]), wired]

@@ -7,7 +7,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { TurnCost } from '../turn.ts'
 import { processor } from './device-resources.ts'
 import type { ResourceRequest, Scheduler } from './scheduler.ts'
-import { mostUrgent, type Wanted } from './urgency.ts'
+import { atMost, type Wanted } from './urgency.ts'
 
 export interface AgentTurnsDeps {
   readonly scheduler: Scheduler
@@ -41,9 +41,12 @@ export class AgentTurns {
   ): Promise<(cost: TurnCost) => void> {
     const { scheduler, accounts } = this.#deps
     await accounts.pace(agent, ['cpuMs', 'joules'], signal)
-    const request = this.#requestOf(agent, brings())
+    const [first = {}, ...others] = brings()
+    const request = this.#requestOf(agent, first)
     const { costMs } = request
-    const grant = await scheduler.acquire(processor, request, signal)
+    const granted = scheduler.acquire(processor, request, signal)
+    for (const one of others) this.hasten(agent, one)
+    const grant = await granted
     let over = false
     return (cost) => {
       if (over) return
@@ -56,12 +59,13 @@ export class AgentTurns {
 
   /** One thing more waits for the turn that the agent waits for. */
   hasten(agent: string, wanted: Wanted): void {
-    this.#deps.scheduler.hasten(this.#requestOf(agent, [wanted]))
+    this.#deps.scheduler.hasten(this.#requestOf(agent, wanted))
   }
 
-  #requestOf(agent: string, brings: readonly Wanted[]): ResourceRequest & { readonly costMs: number } {
+  #requestOf(agent: string, { priority, byMs }: Wanted): ResourceRequest & { readonly costMs: number } {
     const costMs = this.#costs.get(agent) ?? 0
-    return { agent, costMs, ...mostUrgent(this.#deps.priorityOf(agent), brings) }
+    const held = atMost(this.#deps.priorityOf(agent), priority)
+    return { agent, costMs, priority: held, ...(byMs === undefined ? {} : { byMs }) }
   }
 
   #expect(agent: string, costMs: number): void {

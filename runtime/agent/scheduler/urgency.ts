@@ -48,17 +48,6 @@ export function atMost(own: Priority, asked: Priority = own): Priority {
   return priorities.indexOf(asked) > priorities.indexOf(own) ? asked : own
 }
 
-/** Of what an agent of this class wants, the most urgent. */
-export function mostUrgent(
-  own: Priority,
-  all: readonly Wanted[],
-): Required<Pick<Wanted, 'priority'>> & Wanted {
-  const held = all.map((one) => ({ ...one, priority: atMost(own, one.priority) }))
-  const priority = priorities.find((name) => held.some((one) => one.priority === name)) ?? own
-  const byMs = Math.min(...held.map((one) => (one.priority === priority ? (one.byMs ?? Infinity) : Infinity)))
-  return byMs === Infinity ? { priority } : { priority, byMs }
-}
-
 /** A program wrote it. */
 function said({ args: { urgency } }: Pick<Asked, 'args'>): { readonly [field: string]: unknown } {
   return typeof urgency === 'object' && urgency !== null ? { ...urgency } : {}

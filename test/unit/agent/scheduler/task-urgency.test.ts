@@ -1,11 +1,6 @@
 /** What a task says of its urgency: how its calls and the turns that bring their answers are ordered. In simulated time. */
 import { expect, test } from 'vitest'
-import {
-  answerWanted,
-  mostUrgent,
-  type Wanted,
-  wantedOf,
-} from '../../../../runtime/agent/scheduler/urgency.ts'
+import { answerWanted, type Wanted, wantedOf } from '../../../../runtime/agent/scheduler/urgency.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
 import { forever, scheduled } from '../../../fixtures/agent/scheduled-device.ts'
@@ -184,20 +179,4 @@ test('[sched-17] after a restart a task is due when it was due before, by the cl
   expect(answerWanted(later, { ...call, args: { ...call.args, deadlineMs: 1_005_000 } }).byMs).toBe(
     later.monotonicMs() + 1_000,
   )
-})
-
-test('[sched-17] of things of one class the earliest counts, of classes the most urgent that the agent may be', () => {
-  expect(mostUrgent('interactive', [])).toEqual({ priority: 'interactive' })
-  expect(mostUrgent('background', [{}, { priority: 'control', byMs: 5 }])).toEqual({
-    priority: 'background',
-    byMs: 5,
-  })
-  expect(
-    mostUrgent('control', [
-      { priority: 'background', byMs: 5 },
-      { priority: 'interactive', byMs: 9 },
-    ]),
-  ).toEqual({
-    ...{ priority: 'interactive', byMs: 9 },
-  })
 })
