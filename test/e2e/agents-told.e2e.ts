@@ -251,6 +251,16 @@ describe('agents of a device that says anything', () => {
     await focusOn(page.locator('#agents-title'))
   })
 
+  it('[dashboard-11] from the card of one that asks a link leads to its question, by keyboard', async () => {
+    await using opened = await openPage(browser(), gateway.httpUrl)
+    const { page } = opened
+    const link = agentOf(page, 'assistant').getByRole('link', { name: 'at the top of the page' })
+    await link.focus()
+    await page.keyboard.press('Enter')
+    await focusOn(page.locator('#approvals-title'))
+    expect(await agentOf(page, 'comfort').getByText('at the top of the page').count()).toBe(0)
+  })
+
   it('[dashboard-15] of one that had failed it is said that it begins anew, where that is so', async () => {
     await using opened = await openPage(browser(), gateway.httpUrl)
     const { page } = opened

@@ -3,7 +3,7 @@ import { useEffect, useId, useState } from 'preact/hooks'
 import type { TopAgent } from '../../../../runtime/wire/top.ts'
 import { api } from '../api.ts'
 import { plain } from '../plain-text.ts'
-import type { AgentNow } from '../state/agents.ts'
+import { type AgentNow, asked } from '../state/agents.ts'
 import { nowMs } from '../state/clock.ts'
 import { capital, sentence, span, trimmed } from '../words.ts'
 import { AgentActions } from './agent-actions.tsx'
@@ -20,6 +20,7 @@ export function AgentCard(props: {
   const { agent, device, online, used } = props
   const { name, state, reason, problem, startedMs, turns } = agent
   const id = useId()
+  const asks = asked.value.some((one) => one.device === device && one.agent === name)
   const trouble = state === 'failed' || problem !== undefined
   return (
     <article
@@ -52,6 +53,16 @@ export function AgentCard(props: {
             <dd class="agent-waits">{waitWords(agent.waiting) ?? 'nothing: it is at work'}</dd>
           </>
         )}
+        {asks && (
+          <>
+            <dt>Asks</dt>
+            <dd>
+              <a class="agent-asks" href="#approvals-title">
+                you, at the top of the page
+              </a>
+            </dd>
+          </>
+        )}
         {used && state === 'running' && <Uses used={used} />}
       </dl>
       <AgentGrants agent={agent} device={device} online={online} />
@@ -82,13 +93,15 @@ function Failed(props: { readonly agent: AgentNow; readonly device: string; read
 
 function Uses({ used }: { readonly used: TopAgent }) {
   const { cpuShare, memoryBytes, over } = used
-  const memory = used.inMemory ? `${trimmed(memoryBytes / 2 ** 20, 1)} MB` : 'none: it sleeps on disk'
+  const memory = used.inMemory
+    ? `${trimmed(memoryBytes / 2 ** 20, 1)} MB of memory`
+    : 'no memory: it sleeps on disk'
   const { tokens } = used.used
   return (
     <>
       <dt>Uses</dt>
       <dd class="agent-uses">
-        {trimmed(cpuShare * 100, 1)} % of a core, memory {memory}
+        {trimmed(cpuShare * 100, 1)} % of a core, {memory}
         {tokens > 0 && `, ${tokens} tokens`}
         {over.length > 0 && (
           <>
