@@ -259,7 +259,7 @@ describe('a hub of three devices', () => {
       expect(deviceOf('climate.heat_pump')).toEqual([first])
       expect(deviceOf('valve.bedroom_heating')).toEqual([second])
       expect(hub.run('say', 'turn on the office light').stderr).toContain('several devices are online')
-      const audit = hub.run('audit', 'show', '--json').stdout.trim().split('\n')
+      const audit = hub.run('audit', 'show', '--json', '--device', first).stdout.trim().split('\n')
       expect(audit.map((line) => JSON.parse(line))).toContainEqual(
         expect.objectContaining({
           ask: 'run',
