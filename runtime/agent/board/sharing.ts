@@ -54,7 +54,7 @@ const busyMs = 2_000
 export class Sharing implements Disposable {
   readonly #deps: SharingDeps
   readonly #cancels: readonly Cancel[]
-  /** What was last heard under each key: the broker keeps it. Empty: nothing. */
+  /** What was last heard under each key that is known here: the broker keeps it. Empty: nothing. */
   readonly #atBroker = new Map<string, string>()
   readonly #mending = new Map<string, Cancel>()
   /** How often the broker was corrected, and when last: where two disagree about what stands, as with a wrong clock, ever slower. */
@@ -128,7 +128,7 @@ export class Sharing implements Disposable {
   #take(topic: string, payload: Uint8Array): string | undefined {
     const key = this.#deps.bus.topics.levels(topic)?.[2] ?? ''
     if (payload.byteLength === 0) {
-      this.#atBroker.set(key, '')
+      this.#seen(key, '')
       this.#mendSoon(key, mendMs)
       return undefined
     }
@@ -141,7 +141,7 @@ export class Sharing implements Disposable {
       this.#refused += 1
       if (this.#waiting.get(key)?.unread) return complaint
       // It stands where the fact should: whoever comes later finds nothing else.
-      this.#atBroker.set(key, complaint)
+      this.#seen(key, complaint)
       this.#mendSoon(key, mendMs)
     }
     return complaint
@@ -172,7 +172,7 @@ export class Sharing implements Disposable {
       return `it was written in the future by the clock of ${fact.author}`
     }
     if (acceptance === 'full') return `the board has no room for more facts of ${fact.author}`
-    this.#atBroker.set(key, fact.text)
+    this.#seen(key, fact.text)
     if (acceptance === 'new') this.#deps.taken(fact)
     if (facts.place(key)?.text === fact.text) {
       // Said again after a reconnect it could hide a newer one.
@@ -197,6 +197,11 @@ export class Sharing implements Disposable {
       if (waiting.unread) this.#hear(key, waiting.payload)
       else this.#look(key, waiting.payload)
     }
+  }
+
+  /** Of keys that this device has something under: whoever may write to the broker can name any others, without end. */
+  #seen(key: string, text: string): void {
+    if (this.#deps.facts.place(key)) this.#atBroker.set(key, text)
   }
 
   #isEmpty(key: string): boolean {
