@@ -110,7 +110,7 @@ export class LivingMachine {
   async #restored(): Promise<PooledMachine> {
     const { store, pool, seal, recorder } = this.#deps
     const { name, program, startedMs } = this.#stored
-    const sealed = store.image(name)
+    const sealed = await store.readImage(name)
     const turns = store.turns(name)
     const first = store.imageTurn(name)
     if (

@@ -61,6 +61,8 @@ export interface Leaving {
   readonly by?: string | undefined
   /** Of a copy: all devices that may have one. */
   readonly holders?: string[] | undefined
+  /** When it was asked for, on the device that it comes to. */
+  readonly epoch?: number | undefined
 }
 
 /** Whether that device is to have copies of that agent, as the configuration of this one says now. */
@@ -72,9 +74,8 @@ export function leavable({ store, engine }: Pick<MovesDeps, 'store' | 'engine'>,
   if (!stored) throw new MoveError('refused', `there is no agent called ${name}`)
   if (stored.state !== 'running' && stored.state !== 'stopped')
     throw new MoveError('refused', `${name} cannot move: it is ${stored.state}`)
-  const sealed = store.image(name)?.byteLength ?? 0
   const bundle = store.program(stored.program)?.byteLength ?? 0
-  return { agent: name, engine, bytes: sealed + bundle, grants: stored.grants }
+  return { agent: name, engine, bytes: store.imageBytes(name) + bundle, grants: stored.grants }
 }
 
 /**

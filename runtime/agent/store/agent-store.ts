@@ -254,8 +254,18 @@ export class AgentStore implements AsyncDisposable {
     return this.#images.turn(agent)
   }
 
+  /** Size of its image; 0 where there is none. */
+  imageBytes(agent: string): number {
+    return this.#images.bytes(agent)
+  }
+
   image(agent: string): Uint8Array | undefined {
     return this.#images.get(agent)
+  }
+
+  /** The same, and the control loop goes on meanwhile: for the life of the agent, which alone replaces it. */
+  readImage(agent: string): Promise<Uint8Array | undefined> {
+    return this.#images.read(agent)
   }
 
   /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. Throws StoreError: then the last one is kept. */

@@ -29,15 +29,33 @@ export class Images {
     return Number(this.#file.get('SELECT turn FROM image WHERE agent = ?', agent)?.['turn'] ?? 0)
   }
 
+  /** Its size; 0 where there is none. */
+  bytes(agent: string): number {
+    const rest =
+      'SELECT sum(length(bytes)) FROM piece WHERE piece.agent = image.agent AND piece.turn = image.turn'
+    const sql = `SELECT length(sealed) + coalesce((${rest}), 0) AS n FROM image WHERE agent = ?`
+    return Number(this.#file.get(sql, agent)?.['n'] ?? 0)
+  }
+
+  /** In one step: whoever asks does not know whether it is replaced meanwhile. */
   get(agent: string): Uint8Array | undefined {
-    const row = this.#file.get('SELECT turn, sealed FROM image WHERE agent = ?', agent)
-    if (!row) return undefined
-    const rest = this.#file.all(
-      'SELECT bytes FROM piece WHERE agent = ? AND turn = ? ORDER BY at',
-      ...[agent, Number(row['turn'])],
+    const found = this.#found(agent)
+    return (
+      found && Buffer.concat([found.first, ...found.rest.map((at) => this.#piece(agent, found.turn, at))])
     )
-    const first = row['sealed'] as Uint8Array
-    return rest.length === 0 ? first : Buffer.concat([first, ...rest.map(({ bytes }) => bytes as Uint8Array)])
+  }
+
+  /** A piece at a time: for whom alone replaces it. */
+  async read(agent: string): Promise<Uint8Array | undefined> {
+    const found = this.#found(agent)
+    if (!found || found.rest.length === 0) return found?.first
+    const whole = Buffer.alloc(this.bytes(agent))
+    whole.set(found.first)
+    for (const at of found.rest) {
+      await tick()
+      whole.set(this.#piece(agent, found.turn, at), at)
+    }
+    return whole
   }
 
   /** Keeps the image of an agent after `turn`; the turns up to there are no longer needed. Throws StoreError: then the last one is kept. */
@@ -62,6 +80,20 @@ export class Images {
   async drop(agent: string): Promise<void> {
     this.#step('DELETE FROM image WHERE agent = ?', agent)
     await this.#tidy(agent)
+  }
+
+  #found(agent: string) {
+    const row = this.#file.get('SELECT turn, sealed FROM image WHERE agent = ?', agent)
+    if (!row) return undefined
+    const turn = Number(row['turn'])
+    const rest = this.#file.all('SELECT at FROM piece WHERE agent = ? AND turn = ? ORDER BY at', agent, turn)
+    return { turn, first: row['sealed'] as Uint8Array, rest: rest.map(({ at }) => Number(at)) }
+  }
+
+  /** Nothing of it where it was replaced. */
+  #piece(agent: string, turn: number, at: number): Uint8Array {
+    const sql = 'SELECT bytes FROM piece WHERE agent = ? AND turn = ? AND at = ?'
+    return (this.#file.get(sql, agent, turn, at)?.['bytes'] ?? Buffer.of()) as Uint8Array
   }
 
   /** Pieces that belong to no image. */

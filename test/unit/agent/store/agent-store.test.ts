@@ -106,6 +106,10 @@ describe('what agents leave on the disk', () => {
       expect(turns).toBeGreaterThanOrEqual(3)
       expect(Buffer.compare(store.image('a') ?? Buffer.of(), image)).toBe(0)
       expect([store.imageTurn('a'), store.turns('a')]).toEqual([at + 1, []])
+      turns = 0
+      expect(Buffer.compare((await store.readImage('a')) ?? Buffer.of(), image)).toBe(0)
+      expect(turns).toBeGreaterThanOrEqual(3)
+      expect(store.imageBytes('a')).toBe(image.byteLength)
     }
     clearImmediate(running)
     await store.keepImage('a', 3, Buffer.from('small again'))
