@@ -234,7 +234,7 @@ export class AgentCalls {
   /** On record before it is done, and how it ended. Where the second cannot be recorded the first says so: it has no end. */
   async #recorded<T>(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<T>): Promise<T> {
     const { audit, log } = this.#deps
-    await audit.record({ kind: 'asked-for', ...entry })
+    await audit.record({ kind: 'asked-for', ...entry }).catch(refuseUnrecorded)
     let outcome = 'ok'
     try {
       return await work()
@@ -356,6 +356,13 @@ export class AgentCalls {
     if (typeof bundle !== 'string') throw new RpcError('bad-request', 'what the gateway keeps is no bundle')
     return bundle
   }
+}
+
+/** What cannot be recorded is not done; the log takes lines again when it is opened anew. */
+function refuseUnrecorded(error: unknown): never {
+  const line = `nothing was done: the audit log cannot be written (${messageOf(error)})`
+  const hint = 'where the disk is full, free some space on it and start the device again'
+  throw new RpcError('unavailable', `${line}; ${hint}`, { cause: error })
 }
 
 /** Of a name there is one agent in a home: another that runs is in the way [names-1]. */

@@ -9,6 +9,7 @@ import { embedWith } from './memory/embedding.ts'
 import { personOf } from './memory/limits.ts'
 import { memoryService } from './memory/memory.service.ts'
 import { MemoryStore } from './memory/memory-store.ts'
+import type { Belongings } from './move/leaving.ts'
 import type { Service } from './service.ts'
 import { type ChatModels, chatBy } from './think/chat.ts'
 import { type ThinkServiceDeps, thinkService } from './think/think.service.ts'
@@ -33,25 +34,14 @@ export interface MindDeps {
   readonly home?: CallingDeps['home']
 }
 
-export interface Mind extends AsyncDisposable {
+/** What agents take along that move is what they remember. */
+export interface Mind extends AsyncDisposable, Omit<Belongings, 'adopt'> {
   readonly services: readonly Service[]
   readonly calling: Pick<Calling, 'hand'>
   /** Erases all that an agent remembers; on the disk when it resolves. Throws StoreError. */
   remove(agent: string): Promise<void>
   /** Erases what all of them remember about a person; how many things went. On the disk when it resolves. */
   forget(about: string): Promise<number>
-  /** What an agent remembers as bytes, for another device. */
-  pack(agent: string): Uint8Array
-  /** In place of what it remembers here; on the disk when it resolves. Throws where the bytes are none. */
-  unpack(agent: string, bytes: Uint8Array): Promise<void>
-  /** Throws where the bytes are none. */
-  check(agent: string, bytes: Uint8Array): void
-  /** The bytes without what is about a person, and how much that was. Throws where they are none. */
-  without(
-    agent: string,
-    bytes: Uint8Array,
-    about: string,
-  ): { readonly bytes: Uint8Array; readonly erased: number }
 }
 
 /** Throws where the disk cannot be used. */

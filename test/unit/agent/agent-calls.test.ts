@@ -354,3 +354,16 @@ test('what cannot be done now is told in words of its own', async () => {
   const told = { code: 'unavailable', message: 'the device is stopping' }
   await expect(calls.answer({ ask: 'list' }, signal)).rejects.toMatchObject(told)
 })
+
+test('what a full disk takes no record of is not done, and says what to do', async () => {
+  const { agents, calls, gate } = await device()
+  gate.recorded = async () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  }
+  for (const ask of ['remove', 'stop', 'resume'])
+    await expect(calls.answer({ ask, name: 'waiter', ...proof }, signal)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/^nothing was done: .*ENOSPC.*free some space on it and start/),
+    })
+  expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'running' }])
+})
