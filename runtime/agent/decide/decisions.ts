@@ -153,8 +153,8 @@ export class Decisions implements Disposable {
     if (typeof live === 'string') return { id: '', decided: false, reason: live }
     const { promise, resolve, reject } = Promise.withResolvers<Outcome & { id: string }>()
     this.#wait(live, resolve)
-    // What this device offers for a task is its contractor's to say.
-    if (opening.what !== 'contract-net') {
+    // What this device offers for a task is its contractor's to say; of what its own veto has ended there is nothing more to say.
+    if (opening.what !== 'contract-net' && !live.ended) {
       this.#intents.set(`${opening.what} ${opening.subject}`, intent)
       live.process.intend(intent, this.#deps.clock.monotonicMs())
       this.#advance(live)

@@ -159,6 +159,8 @@ test('what is too much to be told to the others is decided nowhere, and they hea
 describe('who waits', () => {
   test('for a decision that the own device’s safety stops as it begins is told at once [decide-11]', async () => {
     const [attic] = site('attic') as [Identity]
+    const said: string[] = []
+    new SimulatedBus(broker).onWord((word) => said.push(JSON.parse(JSON.parse(word).body).kind))
     const stopped = decisionsOf(attic, { veto: () => 'the flue is blocked' })
     const end = stopped.decide(vote('boiler'), { choices: ['eco'] }, forever)
     await pass(10)
@@ -166,6 +168,8 @@ describe('who waits', () => {
       decided: false,
       reason: 'attic vetoed it: the flue is blocked',
     })
+    await pass(10)
+    expect(said.toSorted()).toEqual(['open', 'result', 'veto'])
   })
 
   test('works on a task no longer once its decision is over', async () => {
