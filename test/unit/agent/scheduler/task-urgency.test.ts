@@ -180,3 +180,32 @@ test('[sched-17] after a restart a task is due when it was due before, by the cl
     later.monotonicMs() + 1_000,
   )
 })
+
+test('[sched-17] who performs a call hears of which class it is: so do the engine and other devices', async () => {
+  const { schedule } = await scheduled(['command'], 0)
+  const heard: unknown[] = []
+  const [service] = schedule.scheduled([
+    {
+      ops: ['infer'],
+      perform: async ({ caller }) => {
+        heard.push(caller.priority)
+        return { ok: true }
+      },
+    },
+  ])
+  const ask = (agent: string, priority: string) =>
+    service?.perform(
+      {
+        caller: { agent, token: 1 },
+        call: { id: 1, op: 'infer', args: { urgency: { priority } } },
+        ...{ resumed: false, askedMs: 0, emit: () => true },
+      },
+      forever,
+    )
+  for (const agent of ['alarm', 'calm'])
+    for (const priority of ['control', 'interactive', 'background']) await ask(agent, priority)
+  expect(heard).toEqual([
+    ...['control', 'interactive', 'background'],
+    ...['background', 'background', 'background'],
+  ])
+})

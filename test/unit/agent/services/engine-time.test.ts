@@ -95,3 +95,31 @@ test('[account-6] of many models the last runs of the latest are remembered', ()
   for (let at = 0; at < 70; at += 1) times.answered(`m${at}`, { ...final, modelMs: 5 }, 9)
   expect([times.lost('m0', 'run', 9), times.lost('m69', 'run', 9)]).toEqual([9, 5])
 })
+
+test('[sched-17] a model is asked for no longer than the task that asks wants it, by its own deadline where that is sooner', async () => {
+  const clock = new VirtualClock()
+  const asks: unknown[] = []
+  const inference: Inference = {
+    async *infer({ deadlineMs, priority }) {
+      asks.push([deadlineMs, priority])
+      yield { ...final, modelMs: 1 }
+    },
+  }
+  const service = inferService({ clock, inference })
+  const nowMs = clock.nowMs()
+  const asking = (args: object) =>
+    service.perform(
+      {
+        caller: { agent: 'a', token: 1, priority: 'interactive' },
+        call: { id: 1, op: 'infer', args: { model: 'm', inputs: [], ...args } },
+        ...{ resumed: false, askedMs: nowMs, emit: () => true },
+      },
+      none,
+    )
+  const urgency = { dueMs: nowMs + 2_000 }
+  await asking({ urgency })
+  await asking({ urgency, deadlineMs: nowMs + 500 })
+  await asking({ urgency: { dueMs: 'soon' } })
+  expect(await asking({ urgency: { dueMs: nowMs - 1 } })).toMatchObject({ error: { code: 'timeout' } })
+  expect(asks).toEqual([2_000, 500, 60_000].map((ms) => [ms, 'interactive']))
+})
