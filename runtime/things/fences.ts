@@ -10,6 +10,7 @@
  * without agents has none.
  */
 import type { DatabaseSync } from 'node:sqlite'
+import { Bucket } from '../agent/scheduler/bucket.ts'
 import type { Clock } from '../base/clock.ts'
 import { openDatabaseFile } from '../base/database-file.ts'
 import { messageOf } from '../base/errors.ts'
@@ -36,6 +37,8 @@ const namedSchema = `
  * which 64 are believed at a time.
  */
 const most = { own: 1_000, ofOther: 256 }
+/** Keeping one holds the control loop up for a write to the disk: of each other device so many at once, and then eight a second. */
+const writes = { max: 256, perMs: 32_000 }
 
 export interface FencesDeps {
   readonly clock: Pick<Clock, 'nowMs'>
@@ -54,6 +57,8 @@ export class Fences implements Fence, Disposable {
   readonly #deps: FencesDeps
   readonly #directory: string
   #db: DatabaseSync | undefined
+  /** Of devices that are believed. */
+  readonly #writes = new Map<string, Bucket>()
   /** What was raised longest ago comes first. */
   #known = new Map<string, Known>()
 
@@ -77,8 +82,10 @@ export class Fences implements Fence, Disposable {
         return `${principal.split(' ', 1)} goes on elsewhere: what comes under an old token commands nothing any more`
       const first = known?.device ?? device
       const alone = (known?.alone ?? true) && first === device
-      if (kept > highest || (known && known.alone !== alone))
-        this.#keep(db, principal, { token: Math.max(kept, highest), device: first, alone })
+      if (kept <= highest && (!known || known.alone === alone)) return undefined
+      if (device !== '' && !this.#mayWrite(device))
+        return `${device} names more agents and leases than are kept: this one commands in a moment`
+      this.#keep(db, principal, { token: Math.max(kept, highest), device: first, alone })
       return undefined
     } catch (error) {
       this.#deps.log.error('no agent may command', { reason: messageOf(error) })
@@ -109,6 +116,15 @@ export class Fences implements Fence, Disposable {
     }
     this.#db = db
     return db
+  }
+
+  #mayWrite(device: string): boolean {
+    const nowMs = this.#deps.clock.nowMs()
+    const bucket = this.#writes.get(device) ?? new Bucket(writes, nowMs)
+    this.#writes.set(device, bucket)
+    if (bucket.waitMs(1, nowMs) > 0) return false
+    bucket.take(1, nowMs)
+    return true
   }
 
   #keep(db: DatabaseSync, principal: string, known: Known): void {

@@ -12,7 +12,7 @@ import { openSimHome } from '../../fixtures/sim-home.ts'
 
 let directory = ''
 let ms = 0
-const clock = { nowMs: () => (ms += 1) }
+const clock = { nowMs: () => (ms += 200) }
 const open = () => new Fences({ clock, log: silentLog }, directory)
 const admits = (fences: Fences, principal: string, token: number) =>
   fences.refusal(principal, token) === undefined
@@ -96,6 +96,19 @@ describe('a device that invents agents', () => {
     }
     expect(fences.refusal('agent:own', 6, { device: 'hub' })).toBeUndefined()
     expect(fences.refusal('agent:own', 5)).toContain('goes on elsewhere')
+  })
+
+  it('makes this one write to its disk a few times a second, and keeps nobody else waiting [things-14]', () => {
+    using fences = new Fences({ clock: { nowMs: () => ms }, log: silentLog }, directory)
+    const name = (n: number, device: string) => fences.refusal(`agent:${device}${n} f0`, 9, { device })
+    for (let n = 0; n < 256; n += 1) expect(name(n, 'liar')).toBeUndefined()
+    expect(name(256, 'liar')).toContain('liar names more agents and leases than are kept')
+    // What is known costs no write.
+    expect(name(255, 'liar')).toBeUndefined()
+    expect(name(0, 'hub')).toBeUndefined()
+    expect(admits(fences, 'agent:own', 9)).toBe(true)
+    ms += 1_000
+    expect([0, 1, 2, 3, 4, 5, 6, 7, 8].filter((n) => name(1_000 + n, 'liar') === undefined)).toHaveLength(8)
   })
 
   it('is remembered for no more than its share, also over restarts', () => {
