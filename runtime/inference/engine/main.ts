@@ -122,7 +122,7 @@ function serveSupervisor(options: ReturnType<typeof serveOptions>): void {
   engine.start()
 }
 
-/** Loaded here only: an HTTP server is 8 MB that the runtime's own engine does not need. */
+/** Loaded here only: the runtime's own engine needs no HTTP server. */
 async function serveSocket(socketPath: string): Promise<void> {
   offerToOutOfMemory()
   giveWay()
