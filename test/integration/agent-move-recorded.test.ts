@@ -89,16 +89,18 @@ const turns = (here: Here, count: number) =>
 const states = async ({ device }: Here) =>
   (await device.agents()).list().map(({ name, state }) => `${name} ${state}`)
 
-/** To its end. */
-async function ends(here: Here): Promise<void> {
-  const asked = () => here.service.asked.filter(({ call }) => call.op === 'on').at(-1)
+/** To its end. How many turns it took. */
+async function ends(here: Here): Promise<number> {
+  const asked = () => here.service.asked.findLast(({ call, signal }) => call.op === 'on' && !signal.aborted)
   await until('it waits', () => asked() !== undefined)
   asked()?.emit({ n: 9 })
   const last = () => here.service.asked.find(({ call }) => call.op === 'memory.get')
   await until('its last question', () => last() !== undefined)
   last()?.answer('x')
   await until('its end', async () => (await states(here))[0] === 'traveller ended')
+  const [ended] = (await here.device.agents()).list()
   await here.device[Symbol.asyncDispose]()
+  return ended?.turns ?? 0
 }
 
 /** All that it did is in the one file here, and comes out again. */
@@ -126,8 +128,7 @@ describe('a recorded agent that moves', () => {
     await running(hub)
     await hub.device.mover.move('traveller', 'cellar')
     expect(hub.files()).toEqual([])
-    await ends(cellar)
-    await isWhole(cellar, 5)
+    await isWhole(cellar, await ends(cellar))
     const { run } = await replayed(cellar)
     expect(run.flatMap(({ inputs }) => inputs.map(({ kind }) => kind))).toContain('moved')
     const changed = await replayed(cellar, source('first').replace("'light.*'", "'lamp.*'"))
@@ -138,11 +139,11 @@ describe('a recorded agent that moves', () => {
     const [hub, cellar] = [await opened(0), await opened(1)]
     await running(hub)
     await hub.device.mover.move('traveller', 'cellar')
+    await turns(cellar, 3)
     ;(await cellar.service.nth(0)).emit({ n: 2 })
     await turns(cellar, 4)
     await cellar.device.mover.move('traveller', 'hub')
-    await ends(hub)
-    await isWhole(hub, 7)
+    await isWhole(hub, await ends(hub))
     expect(cellar.files()).toEqual([])
   })
 
@@ -151,8 +152,7 @@ describe('a recorded agent that moves', () => {
     await running(hub)
     hub.device.luggage.set('traveller', 'spoilt')
     await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow('is spoilt')
-    await ends(hub)
-    await isWhole(hub, 4)
+    await isWhole(hub, await ends(hub))
     expect(cellar.files()).toEqual([])
   })
 
@@ -167,8 +167,7 @@ describe('a recorded agent that moves', () => {
     expect(cellar.files()).toEqual([])
     deaf.clear()
     await until('it goes on', async () => (await states(hub))[0] === 'traveller running')
-    await ends(hub)
-    await isWhole(hub, 4)
+    await isWhole(hub, await ends(hub))
   })
 
   test('to a device that records nothing, as one of an earlier version, leaves what was recorded where it is', async () => {
@@ -193,6 +192,57 @@ describe('a recorded agent that moves', () => {
   })
 })
 
+describe('an agent on whose way somebody is forgotten', () => {
+  test.each([
+    ['where it comes from', 'kept'],
+    ['where it comes to', 'chunk'],
+  ] as const)(
+    '%s stays where it was, and nothing of what was sent is left [move-16]',
+    async (where, lost) => {
+      const clock = new JumpingClock()
+      const deaf = new Set<string>([lost])
+      const hub = await opened(0, { clock, bus: hardOfHearing(0, deaf) })
+      const cellar = await opened(1, { bus: hardOfHearing(1, deaf) })
+      await running(hub)
+      let failed: unknown
+      hub.device.mover.move('traveller', 'cellar').catch((error) => {
+        failed = error
+      })
+      if (lost === 'kept')
+        await until('it is kept', async () => (await states(cellar))[0] === 'traveller arriving')
+      else await until('it is on its way', async () => (await states(hub))[0] === 'traveller moving')
+      const at = where === 'where it comes from' ? hub : cellar
+      const { moves } = await at.device.agents()
+      await moves.copies.forget('Ada', () => at.recordings.forgetAll())
+      deaf.clear()
+      await until('it stays', () => {
+        clock.advance(500)
+        return failed !== undefined
+      })
+      expect(String(failed)).toContain('somebody was forgotten while it was on its way: try again')
+      expect(await states(hub)).toEqual(['traveller running'])
+      await until('the other has nothing', async () => (await states(cellar)).length === 0)
+      expect(cellar.files()).toEqual([])
+      expect(await hub.device.mover.move('traveller', 'cellar')).toMatchObject({ pending: false })
+    },
+  )
+})
+
+test('an agent that is to move while somebody is being forgotten goes on where it is [move-16] [move-3]', async () => {
+  const hub = await opened(0)
+  await opened(1)
+  await running(hub)
+  const own = Promise.withResolvers<number>()
+  const forgetting = (await hub.device.agents()).moves.copies.forget('Ada', () => own.promise)
+  await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow(
+    'somebody is being forgotten just now: try again in a moment',
+  )
+  expect(await hub.service.nth(1)).toMatchObject({ resumed: true })
+  own.resolve(0)
+  await forgetting
+  expect(await hub.device.mover.move('traveller', 'cellar')).toMatchObject({ pending: false })
+})
+
 describe('a recorded agent of which another device has a copy', () => {
   async function copied(): Promise<readonly [Here, Here]> {
     const hub = await opened(0, { copies: { to: ['cellar'] } })
@@ -209,8 +259,7 @@ describe('a recorded agent of which another device has a copy', () => {
     await turns(hub, 3)
     await hub.device[Symbol.asyncDispose]()
     await (await cellar.device.agents()).resume('traveller', { here: true })
-    await ends(cellar)
-    await isWhole(cellar, 5)
+    await isWhole(cellar, await ends(cellar))
     const { run } = await replayed(hub)
     expect(run).toHaveLength(3)
   })

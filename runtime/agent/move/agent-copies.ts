@@ -54,6 +54,8 @@ export class AgentCopies {
   readonly #held = new Map<string, Held>()
   /** How often somebody was forgotten: other devices are to have what is left. */
   #forgets = 0
+  #forgetting = 0
+  #epoch = 0
 
   constructor(deps: MovesDeps) {
     this.#deps = deps
@@ -125,6 +127,21 @@ export class AgentCopies {
    * copies are to be made anew. How much went. Throws StoreError, what `own` throws, and where what is kept cannot be read.
    */
   async forget(person: string, own: () => Promise<number>): Promise<number> {
+    this.#forgetting += 1
+    try {
+      return await this.#forget(person, own)
+    } finally {
+      this.#forgetting -= 1
+      this.#epoch += 1
+    }
+  }
+
+  /** Another one since somebody was forgotten: what was read before may name them. Undefined while somebody is being forgotten. */
+  get epoch(): number | undefined {
+    return this.#forgetting > 0 ? undefined : this.#epoch
+  }
+
+  async #forget(person: string, own: () => Promise<number>): Promise<number> {
     const { store, belongings, next } = this.#deps
     let all = 0
     for (const agent of store.moves.packed())

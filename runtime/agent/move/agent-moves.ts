@@ -23,12 +23,19 @@ import {
   resealed,
   wholeOf,
 } from './leaving.ts'
-import { MoveError, moveReason, packed, unpacked } from './package.ts'
+import { forgetting, forgotten, MoveError, moveReason, packed, unpacked } from './package.ts'
 
 /** Whether the other device of a copy may have begun it, of an agent that is here. */
 export type MayBegin = (copy: StoredMove, stored: StoredAgent) => boolean
 /** Whether more than half of the site's devices let some device begin its copy of what `owner` has or had. */
 export type IsShown = (owner: string, agent: Pick<StoredAgent, 'name' | 'token'>) => boolean
+
+/** An agent that is on its way. */
+interface Left {
+  readonly bytes: Uint8Array
+  /** Of what was read: `AgentCopies.epoch`. */
+  readonly epoch: number
+}
 
 /** Moves of which the other device has not heard how they ended: more would mean that it plays with this one. */
 const unclosedMax = 256
@@ -86,24 +93,26 @@ export class AgentMoves {
       recording,
     }: { readonly id: string; readonly peer: string; readonly recording?: number | undefined },
     mayHold: MayHold,
-  ): Promise<Uint8Array> {
+  ): Promise<Left> {
     const { store, clock } = this.#deps
     return this.#deps.next(name, async () => {
       leavable(this.#deps, name)
       await this.#deps.halt(name)
-      // It may have come to its end meanwhile.
-      leavable(this.#deps, name)
-      if (this.copies.elsewhere(name, peer, mayHold).length > 0)
-        throw new MoveError('failed', 'a copy of it is made just now: try again in a moment')
-      const { state, token } = store.agent(name) as StoredAgent
-      const was = state === 'running' ? 'running' : 'stopped'
       try {
+        // It may have come to its end meanwhile.
+        leavable(this.#deps, name)
+        if (this.copies.elsewhere(name, peer, mayHold).length > 0)
+          throw new MoveError('failed', 'a copy of it is made just now: try again in a moment')
+        const { epoch } = this.copies
+        if (epoch === undefined) throw new MoveError('failed', `${forgetting}: try again in a moment`)
+        const { state, token } = store.agent(name) as StoredAgent
+        const was = state === 'running' ? 'running' : 'stopped'
         const bytes = packed(await wholeOf(this.#deps, name, recording))
         store.moves.leaving({ id, agent: name, peer, was, token, atMs: clock.nowMs() })
         await store.durable()
-        return bytes
+        return { bytes, epoch }
       } catch (error) {
-        if (was === 'running' && store.agent(name)?.state === 'running') goOn(this.#deps, name)
+        if (store.agent(name)?.state === 'running') goOn(this.#deps, name)
         throw error
       }
     })
@@ -119,10 +128,11 @@ export class AgentMoves {
     })
   }
 
-  /** The commit of the move: from here on it is the other's. Gives the token under which it goes on. */
-  async give(id: string): Promise<number> {
+  /** The commit of the move: from here on it is the other's, where nobody was forgotten since it left. Gives the token under which it goes on. */
+  async give(id: string, epoch: number): Promise<number> {
     let given = 0
     await this.#with(id, ['leaving'], async (move) => {
+      if (epoch !== this.copies.epoch) throw new MoveError('failed', forgotten)
       given = higher(this.#deps.clock, move.token)
       this.#deps.store.moves.given(move, given)
       await this.#deps.store.durable()
@@ -193,6 +203,10 @@ export class AgentMoves {
       } = arrival
       const move = { id, agent: name, peer, was, token, atMs: clock.nowMs() }
       await recordings?.keep(name, arrival.recording)
+      if (expected.epoch !== this.copies.epoch) {
+        await recordings?.keep(name)
+        throw new MoveError('refused', forgotten)
+      }
       if (expected.copy) store.moves.keeping(move, own, expected.holders)
       else store.moves.arriving(move, own)
       await store.durable()

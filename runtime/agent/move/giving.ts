@@ -79,9 +79,10 @@ export class Giving {
     await this.#takeBackCopies(moves, agent, device)
     this.#deps.carrying.add(id)
     try {
-      const whole = await moves.leave(agent, { id, peer: device, recording }, this.#deps.mayHold)
+      const left = await moves.leave(agent, { id, peer: device, recording }, this.#deps.mayHold)
+      const { bytes: whole, epoch } = left
       await this.#sent(moves, device, { id, agent, whole })
-      const pending = !(await this.#given(moves, device, id))
+      const pending = !(await this.#given(moves, device, id, epoch))
       return { agent, device, bytes: whole.byteLength, pending }
     } finally {
       this.#deps.carrying.delete(id)
@@ -160,8 +161,8 @@ export class Giving {
   }
 
   /** Lets go of it, and tells the other device to begin. False where that has not answered yet. */
-  async #given(moves: AgentMoves, to: string, id: string): Promise<boolean> {
-    const token = await moves.give(id).catch(async (error) => {
+  async #given(moves: AgentMoves, to: string, id: string, epoch: number): Promise<boolean> {
+    const token = await moves.give(id, epoch).catch(async (error) => {
       if (!this.#deps.signal.aborted) {
         await moves.stay(id, moveReason(error))
         this.#deps.say(to, { kind: 'drop', id })

@@ -22,6 +22,10 @@ export function moveReason(error: unknown): string {
   return first.slice(0, 400)
 }
 
+/** What is on its way may name them. */
+export const forgetting = 'somebody is being forgotten just now'
+export const forgotten = 'somebody was forgotten while it was on its way: try again'
+
 /** Lines of its log that go with it: what a person looks at. */
 export const packedLogLines = 200
 

@@ -9,7 +9,7 @@ import type { AuditEntry } from '../../observe/audit-chain.ts'
 import { type AcceptOptions, acceptRefusal } from './accept.ts'
 import type { AgentMoves } from './agent-moves.ts'
 import { Coming, type Whole } from './coming.ts'
-import { moveReason } from './package.ts'
+import { forgetting, moveReason } from './package.ts'
 import type { Said, Word } from './words.ts'
 
 export interface TakingDeps {
@@ -60,7 +60,9 @@ export class Taking implements Disposable {
       const moves = await open()
       const no = moves.refusal(leaving, from) ?? this.#coming.refusal(from, n, agent)
       if (no !== undefined) return refused(no)
-      const id = this.#coming.expect(from, n, leaving, clock.newId())
+      const { epoch } = moves.copies
+      if (epoch === undefined) return refused(`${forgetting}: try again in a moment`)
+      const id = this.#coming.expect(from, n, { ...leaving, epoch }, clock.newId())
       const holds = copy ? moves.copies.holds(from, agent) : undefined
       say(from, {
         kind: 'yes',
