@@ -16,8 +16,9 @@ const contractFile = fileURLToPath(new URL('../contract.ts', import.meta.url))
 
 /** Throws BundleError `source`, `too-large`; each names the file and the line. */
 export function programOfFile(file: string): Program {
-  const folder = dirname(real(file, file))
-  const entry = `./${basename(file)}`
+  const path = real(file, file)
+  const folder = dirname(path)
+  const entry = `./${basename(path)}`
   const modules: Record<string, string> = {}
   const waiting = [entry]
   let bytes = 0
@@ -57,7 +58,7 @@ function stripped(path: string, name: string): string {
 }
 
 function readText(path: string, name: string): string {
-  const bytes = readFileSync(path)
+  const bytes = bytesOf(path, name)
   if (bytes.byteLength > bundleLimits.sourceBytesMax)
     throw new BundleError(
       'too-large',
@@ -67,6 +68,14 @@ function readText(path: string, name: string): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
     throw new BundleError('source', `${name} is no text in UTF-8`, { cause: error })
+  }
+}
+
+function bytesOf(path: string, name: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new BundleError('source', `${name} cannot be read: ${messageOf(error)}`, { cause: error })
   }
 }
 

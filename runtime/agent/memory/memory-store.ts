@@ -131,14 +131,18 @@ export class MemoryStore implements AsyncDisposable {
     const path = join(directory, fileName)
     const file = { what: 'what agents remember', path, schema, version: 1, walPagesMax: 1_024 }
     const { db, recoveredFrom } = openDatabaseFile({ ...file, synchronous: 'normal' }, nowMs)
-    const erasure = Erasure.open(db, path)
-    // The log exists from the first write on.
-    db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
-    db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-    const store = new MemoryStore(db, path, await WalSync.open(path), erasure)
-    // What was being erased as the power was cut. A disk that is full still: another time.
-    if (erasure.isMarked) await store.clear().catch(() => {})
-    return { store, recoveredFrom }
+    try {
+      // The log exists from the first write on.
+      db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
+      db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
+      const store = new MemoryStore(db, path, await WalSync.open(path), Erasure.open(db, path))
+      // What was being erased as the power was cut. A disk that is full still: another time.
+      if (store.#erasure.isMarked) await store.clear().catch(() => {})
+      return { store, recoveredFrom }
+    } catch (error) {
+      db.close()
+      throw asStoreError(error)
+    }
   }
 
   /** Aborts when it is closed: whoever waits to write here waits no longer. */

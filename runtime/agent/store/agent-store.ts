@@ -131,7 +131,12 @@ export class AgentStore implements AsyncDisposable {
       { what: 'what agents left', path, schema: `${schema}${moveSchema}`, version: 2, bytesMax },
       nowMs,
     )
-    return { store: new AgentStore(file), recoveredFrom }
+    try {
+      return { store: new AgentStore(file), recoveredFrom }
+    } catch (error) {
+      await file[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   /** Resolves when everything written before this call is on the disk. Throws StoreError `broken`, `closed`. */

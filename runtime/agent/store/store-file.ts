@@ -59,9 +59,10 @@ export class StoreFile implements AsyncDisposable {
   ): Promise<{ file: StoreFile; recoveredFrom?: string | undefined }> {
     const options = { ...file, walPagesMax: 1_024, synchronous: 'normal' } as const
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile(options, nowMs)
+    let erasure: Erasure | undefined
     try {
       db.exec('PRAGMA foreign_keys = ON')
-      const erasure = Erasure.open(db, file.path)
+      erasure = Erasure.open(db, file.path)
       db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
       // The log exists from the first write on.
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
@@ -74,7 +75,9 @@ export class StoreFile implements AsyncDisposable {
       if (opened.isToClearAway) await opened.clearAway().catch(() => {})
       return { file: opened, recoveredFrom }
     } catch (error) {
+      // Else nobody could open it when there is room again: it would be in use.
       db.close()
+      erasure?.close()
       throw error
     }
   }

@@ -102,6 +102,19 @@ describe('a program [bundle-1]', () => {
     expect(() => programOfFile(file)).toThrow(/outside of the agent's folder/)
   })
 
+  test('may be named by a link: its folder is that of the file itself', () => {
+    const file = written({ 'a.ts': `import './b.ts'`, 'b.ts': '' })
+    const link = join(dirname(written({ 'other.ts': '' })), 'linked.ts')
+    symlinkSync(file, link)
+    expect(programOfFile(link)).toEqual(programOfFile(file))
+  })
+
+  test('is refused in one line where a file of it cannot be read', () => {
+    const file = written({ 'a.ts': `import './b.ts'` })
+    mkdirSync(join(dirname(file), 'b.ts'))
+    expect(() => programOfFile(file)).toThrow(/^\.\/b\.ts cannot be read: [^\n]*directory[^\n]*$/)
+  })
+
   test('is bounded in files and bytes', () => {
     const many = Array.from({ length: bundleLimits.modulesMax + 1 }, (_, at) => [`m${at}.ts`, ''] as const)
     const imports = many.map(([name]) => `import './${name}'`).join('\n')

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Episode, Json } from '../../../../runtime/agent/contract.ts'
 import { cosine, type Embed, quantized } from '../../../../runtime/agent/memory/embedding.ts'
@@ -103,6 +104,20 @@ describe('what is remembered', () => {
     await given('memory.note', { text: 'rain' }, { id: 900, agent: 'two' })
     expect(await found('rain', { agent: 'two' })).toEqual(['rain'])
   })
+})
+
+it('that could not be opened is in nobody’s way when it can', async () => {
+  await store[Symbol.asyncDispose]()
+  const change = (sql: string) => {
+    const db = new DatabaseSync(join(directory, 'memory.db'))
+    db.exec(sql)
+    db.close()
+  }
+  change('DROP TABLE opened; CREATE VIEW opened AS SELECT 1')
+  await expect(MemoryStore.open(directory, 2)).rejects.toThrow('opened')
+  change('DROP VIEW opened')
+  store = (await MemoryStore.open(directory, 3)).store
+  expect(await found('anything')).toEqual([])
 })
 
 describe('search', () => {

@@ -279,6 +279,16 @@ describe('a promise of the disk', () => {
 })
 
 describe('a disk that is full', () => {
+  test('while the file of an older version is opened lets it be opened when there is room again', async () => {
+    await (await opened('older')).store[Symbol.asyncDispose]()
+    const db = new DatabaseSync(join(root, 'older', agentsFile))
+    db.exec('DROP TABLE piece; VACUUM')
+    db.close()
+    await expect(opened('older', 1)).rejects.toThrow('full')
+    await using store = (await opened('older')).store
+    expect(store.agents()).toEqual([])
+  })
+
   test('refuses a turn whole, and takes it when there is room again [agent-store-4]', async () => {
     await using store = (await opened('full', mib)).store
     for (const name of ['a', 'b']) store.begin(agentCalled(name), Buffer.from(name), 'guest')
