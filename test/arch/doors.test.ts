@@ -110,6 +110,7 @@ const violations: Readonly<Record<string, readonly Plant[]>> = {
   ),
   'fence-valibot': [plant('hal/e.ts', 'valibot'), plant('runtime/base/d.ts', 'valibot')],
   'fence-ffi': [plant('runtime/link/a.ts', 'koffi'), plant('runtime/link/b.ts', 'node:ffi')],
+  'fence-http': [plant('runtime/link/c.ts', 'node:http'), plant('gateway/api/d.ts', 'node:https')],
   'no-unfenced-package': [plant('gateway/e.ts', 'semver')],
   'no-development-package-ships': [
     plant('runtime/things/e.ts', 'vite'),

@@ -188,6 +188,12 @@ const packageRules: Rule[] = [
     },
   ),
   rule(
+    'fence-http',
+    'An import of node:http brings all that fetch is made of, 9 MB: process.getBuiltinModule does not (runtime/base/node-http.ts).',
+    { path: shipped },
+    { path: '^(node:)?https?$', ...valueOnly },
+  ),
+  rule(
     'no-unfenced-package',
     'Each package that ships has a fence in test/arch/doors.ts.',
     { path: shipped, pathNot: buildConfig },

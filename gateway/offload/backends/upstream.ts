@@ -115,7 +115,7 @@ export class Upstream implements Disposable {
   }
 
   #send(
-    request: typeof import('node:http').request,
+    request: ReturnType<typeof httpOf>['request'],
     agent: Agent,
     call: Call,
     isFirst: boolean,
