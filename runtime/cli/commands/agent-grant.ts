@@ -1,6 +1,6 @@
 /** `ganglion agent grant NAME`: shows what an agent may do, and changes it while it runs. */
 import { plainWords } from '../../agent/bundle/plain-words.ts'
-import { parseGrants } from '../../agent/permissions/grant.ts'
+import { isWithin, parseGrants } from '../../agent/permissions/grant.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
 import { type AgentMay, signedParts } from '../../wire/agents.ts'
 import type { Context } from '../context.ts'
@@ -91,10 +91,7 @@ function show({ name, wants, grants, priority }: AgentMay, device: string, termi
   const granted = parseGrants(grants)
   terminal.out(granted.length === 0 ? `${name} may do nothing` : `${name} may`)
   for (const grant of granted) terminal.out(`  - ${plainWords(grant)}`)
-  const words = granted.map(plainWords)
-  const missing = parseGrants(wants)
-    .map(plainWords)
-    .filter((wanted) => !words.includes(wanted))
+  const missing = parseGrants(wants).filter((want) => !granted.some((grant) => isWithin(want, grant)))
   if (missing.length > 0) terminal.note(terminal.style('dim', 'It wants to, and may not like this'))
-  for (const wanted of missing) terminal.note(terminal.style('dim', `  - ${wanted}`))
+  for (const want of missing) terminal.note(terminal.style('dim', `  - ${plainWords(want)}`))
 }
