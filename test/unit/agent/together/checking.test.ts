@@ -115,8 +115,14 @@ test('a device that floods a decision’s topics is counted, and others decide m
   using first = decisionsOf(attic)
   using second = decisionsOf(bath)
   const evesBus = new SimulatedBus(broker)
-  const junk = seal(eve, 'decide', { kind: 'here', id: 'd1' })
-  for (let n = 0; n < 1_500; n += 1) await evesBus.publish(evesBus.topics.decide('d1', 'eve'), junk)
+  const says = (body: object) =>
+    evesBus.publish(evesBus.topics.decide('d1', 'eve'), seal(eve, 'decide', { ...body, id: 'd1' }))
+  const opened = { what: 'vote', subject: 'junk', rule: 'majority', choices: ['eco'], lastsMs: 600_000 }
+  const members = all.map(({ device }) => device)
+  await says({ kind: 'open', ...opened, members, quorum: 2, atMs: clock.nowMs() })
+  clock.advance(10)
+  // Of a decision that is open; words of others cost no check.
+  for (let n = 0; n < 1_500; n += 1) await says({ kind: 'abstain', reason: `${n}` })
   clock.advance(10)
   expect(first.refused).toBeGreaterThan(400)
   const vote: Opening = {
