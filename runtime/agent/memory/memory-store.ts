@@ -135,7 +135,7 @@ export class MemoryStore implements AsyncDisposable {
       // The log exists from the first write on.
       db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
       db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-      const store = new MemoryStore(db, path, await WalSync.open(path), Erasure.open(db, path))
+      const store = new MemoryStore(db, path, await WalSync.open(path), Erasure.open(db))
       // What was being erased as the power was cut. A disk that is full still: another time.
       if (store.#erasure.isMarked) await store.clear().catch(() => {})
       return { store, recoveredFrom }
@@ -237,15 +237,15 @@ export class MemoryStore implements AsyncDisposable {
   /** Throws StoreError: what was erased stays marked, and is cleared the next time. */
   async clear(): Promise<void> {
     if (!this.#db.isOpen) return
-    try {
-      await this.#erasure.clear()
-    } catch (error) {
-      throw asStoreError(error)
-    }
     // Files that could not be trusted were put aside with everything in them.
     const aside = `${basename(this.#path)}.`
     for (const name of readdirSync(dirname(this.#path)))
       if (name.startsWith(aside)) rmSync(join(dirname(this.#path), name))
+    try {
+      this.#erasure.clear()
+    } catch (error) {
+      throw asStoreError(error)
+    }
   }
 
   /** All that an agent left, for another device. */
@@ -334,7 +334,6 @@ export class MemoryStore implements AsyncDisposable {
     if (!this.#db.isOpen) return
     await this.#sync.close()
     this.#db.close()
-    this.#erasure.close()
   }
 
   async #erase(agent: string): Promise<void> {

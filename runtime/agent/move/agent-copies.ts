@@ -153,7 +153,7 @@ export class AgentCopies {
         store.moves.repack(agent, bytes)
         all += erased
       })
-    await store.moves.clearAway()
+    store.moves.clearAway()
     await store.durable()
     // What is unpacked meanwhile was looked at; a copy that is made before this is over is made once more.
     all += await own()

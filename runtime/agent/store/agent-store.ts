@@ -167,7 +167,7 @@ export class AgentStore implements AsyncDisposable {
   async remove(name: string): Promise<void> {
     await this.#images.drop(name)
     this.#file.transaction(() => deleteAgent(this.#file, name))
-    await this.#file.clearAway()
+    this.#file.clearAway()
     this.removals.over(name)
   }
 

@@ -260,8 +260,8 @@ export class MoveStore {
   }
 
   /** Once for all that was packed anew, if anything was. Throws StoreError. */
-  async clearAway(): Promise<void> {
-    if (this.#file.isToClearAway) await this.#file.clearAway()
+  clearAway(): void {
+    if (this.#file.isToClearAway) this.#file.clearAway()
   }
 
   luggage(agent: string): Uint8Array | undefined {

@@ -13,9 +13,12 @@ import { dirname } from 'node:path'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { isDiskFault, type OpenedFile, openDatabaseFile } from '../../base/database-file.ts'
 import { syncDirectory } from '../../base/durable-file.ts'
-import { Erasure } from '../../base/erasure.ts'
+import { Erasure, openingBytesMax } from '../../base/erasure.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
+
+/** To make a larger file anew would hold up everything else for too long. */
+const anewBytesMax = 8 * 1024 * 1024
 
 export type StoreErrorCode = 'full' | 'broken' | 'closed'
 /** `full` is retryable: nothing was written, and there may be room later. */
@@ -59,10 +62,9 @@ export class StoreFile implements AsyncDisposable {
   ): Promise<{ file: StoreFile; recoveredFrom?: string | undefined }> {
     const options = { ...file, walPagesMax: 1_024, synchronous: 'normal' } as const
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile(options, nowMs)
-    let erasure: Erasure | undefined
     try {
       db.exec('PRAGMA foreign_keys = ON')
-      erasure = Erasure.open(db, file.path)
+      const erasure = Erasure.open(db)
       db.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`)
       // The log exists from the first write on.
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
@@ -71,13 +73,15 @@ export class StoreFile implements AsyncDisposable {
       const opened = new StoreFile(db, await WalSync.open(file.path), erasure)
       await opened.durable()
       await syncDirectory(dirname(file.path))
-      // A disk that is full still: another time.
-      if (opened.isToClearAway) await opened.clearAway().catch(() => {})
+      try {
+        if (opened.isToClearAway) opened.clearAway(openingBytesMax)
+      } catch {
+        // A disk that is full still: another time.
+      }
       return { file: opened, recoveredFrom }
     } catch (error) {
       // Else nobody could open it when there is room again: it would be in use.
       db.close()
-      erasure?.close()
       throw error
     }
   }
@@ -118,11 +122,11 @@ export class StoreFile implements AsyncDisposable {
     return this.#erasure.isMarked
   }
 
-  /** Of what was deleted no byte stays in the file or its log. Waits for the disk. Throws StoreError. */
-  async clearAway(): Promise<void> {
+  /** Of what was deleted no byte stays in the file or its log; of a large file that is when it is next opened. Waits for the disk. Throws StoreError. */
+  clearAway(bytesMax = anewBytesMax): void {
     if (this.#refusal) throw this.#refusal
     try {
-      await this.#erasure.clear()
+      this.#erasure.clear(bytesMax)
     } catch (error) {
       throw this.#refusal ?? asStoreError(error)
     }
@@ -148,7 +152,6 @@ export class StoreFile implements AsyncDisposable {
     this.#refusal = new StoreError('closed', 'the device is stopping')
     await this.#sync.close().catch(() => {})
     this.#db.close()
-    this.#erasure.close()
   }
 
   #prepare(sql: string): StatementSync {
