@@ -10,7 +10,7 @@ import { safetyVeto } from './agent/decide/safety-veto.ts'
 import { DeviceAgents, type DeviceAgentsDeps } from './agent/device-agents.ts'
 import { lacks } from './agent/move/lacks.ts'
 import { Mover, type MoverDeps } from './agent/move/mover.ts'
-import { Replicator } from './agent/move/replicate.ts'
+import { Replicator, toOthers } from './agent/move/replicate.ts'
 import { TakeOver } from './agent/move/take-over.ts'
 import { schedulerOf } from './agent/scheduler/device-resources.ts'
 import { type ServicesDeps, servicesOf } from './agent/services/index.ts'
@@ -316,8 +316,9 @@ async function openTogether(
   agents = stack.use(await DeviceAgents.open({ ...deps, namesakes, publishAgents, changed }, config, signal))
   others.agents = agents
   const here = { ...shared, link, registry, inference, audit, people: config.people }
-  const mover = stack.use(await openMover(here, agents, { site, config: config.agents }, signal))
-  const replicator = openCopies({ ...shared, link, site, mover }, agents, config.agents, stack)
+  const agentsConfig = { ...config.agents, replicate: toOthers(config.agents.replicate, id) }
+  const mover = stack.use(await openMover(here, agents, { site, config: agentsConfig }, signal))
+  const replicator = openCopies({ ...shared, link, site, mover }, agents, agentsConfig, stack)
   copies.changed = () => void replicator?.changed().catch(() => {})
   const open = stack.move()
   return { agents, mover, site, identity, audit, [Symbol.asyncDispose]: () => open.disposeAsync() }

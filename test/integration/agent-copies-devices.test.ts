@@ -59,3 +59,19 @@ test('an agent that was begun elsewhere while its device had no network gives wa
   await house.eventually('the hub gives way', async () => (await states('hub'))[0]?.state === 'ended')
   expect(await states('cellar')).toMatchObject([{ name: 'keeper', state: 'running' }])
 }, 120_000)
+
+test('one configuration for all devices sends copies to the others, and none to the device itself', async () => {
+  const shared = {
+    replicate: { to: ['hub', 'cellar'], everyS: 5 },
+    takeOver: { from: ['hub', 'cellar'], after: 30 },
+  }
+  await using house = await House.open(['hub', 'cellar'], { hub: shared, cellar: shared })
+  await house.run('hub', keeper)
+  await house.eventually('a copy', async () => {
+    const list = (await house.call('cellar', 'agent', { ask: 'list' })) as { agents: { state: string }[] }
+    return list.agents[0]?.state === 'standby'
+  })
+  const moves = house.peer.heard.map(({ topic }) => topic).filter((topic) => topic.includes('/site/move/'))
+  expect(moves).toContain('ganglion/site/move/cellar/hub')
+  expect(moves).not.toContain('ganglion/site/move/hub/hub')
+}, 120_000)

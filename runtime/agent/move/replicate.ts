@@ -26,6 +26,15 @@ export interface ReplicatorOptions {
   readonly agents?: readonly string[] | undefined
 }
 
+/** Where one configuration is shared by all devices of a fleet each is in it: none keeps copies of its own agents. */
+export function toOthers<Options extends Pick<ReplicatorOptions, 'to'>>(
+  replicate: Options | undefined,
+  device: string,
+): Options | undefined {
+  const to = replicate?.to.filter((other) => other !== device) ?? []
+  return replicate && to.length > 0 ? { ...replicate, to } : undefined
+}
+
 /** After something was done with an agent: it is told soon, so that a copy is not begun of what a person stopped. */
 const changedMs = 1_000
 
@@ -92,7 +101,7 @@ export class Replicator implements AsyncDisposable {
         // A move that came to nothing had it dropped.
         if (this.#closed) return
         const is = moves.all().some(({ agent, peer }) => agent === name && peer === device)
-        if (!is || this.#kept.get(`${device} ${name}`) !== mark) await this.#copy(name, device, mark)
+        if (!is || this.#kept.get(`${device} ${name}`) !== mark) await this.#copy(moves, name, device, mark)
       }
   }
 
@@ -100,7 +109,12 @@ export class Replicator implements AsyncDisposable {
     return this.#options.agents?.includes(agent) ?? true
   }
 
-  async #copy(agent: string, device: string, mark: string): Promise<void> {
+  async #copy(
+    moves: Pick<AgentCopies, 'copyable'>,
+    agent: string,
+    device: string,
+    mark: string,
+  ): Promise<void> {
     const { log, mover } = this.#deps
     const pair = `${device} ${agent}`
     try {
@@ -109,6 +123,11 @@ export class Replicator implements AsyncDisposable {
       this.#logged.delete(pair)
     } catch (error) {
       const reason = moveReason(error)
+      // It has ended meanwhile, or leaves: there is nothing to be copied any more.
+      if (!this.#closed && !moves.copyable().some(({ name }) => name === agent)) {
+        this.#logged.delete(pair)
+        return
+      }
       if (this.#closed || this.#logged.get(pair) === reason) return
       this.#logged.set(pair, reason)
       log.warn('a copy of an agent was not kept', { agent, device, reason })

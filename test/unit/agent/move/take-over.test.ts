@@ -149,3 +149,27 @@ test('an agent is copied again when it has taken turns since, and again where th
   expect(await round()).toEqual(['drop a'])
   expect(replicator).toBeDefined()
 })
+
+test('of an agent that ends while copies are made none is due, and nobody is warned; of one that runs on the reason is told', async () => {
+  const clock = new VirtualClock({ startMs: 0 })
+  const there = new Set(['umbrella', 'comfort'])
+  const warned: unknown[] = []
+  const moves = {
+    copyable: () => [...there].map((name) => ({ name, urgent: 'running', mark: 'running 1 1' })),
+    all: () => [],
+    has: (name: string) => there.has(name),
+  }
+  const mover = {
+    copy: async (agent: string) => {
+      there.delete('umbrella')
+      throw new Error(agent === 'umbrella' ? 'umbrella cannot move: it is ended' : 'cellar does not answer')
+    },
+    drop: () => {},
+  }
+  const log = { ...silentLog, warn: (_: string, fields?: object) => void warned.push(fields) }
+  const deps = { clock, log: { ...log, named: () => log }, mover, known: async () => moves }
+  await using _replicator = new Replicator(deps, { to: ['cellar'], everyMs: 60_000 })
+  clock.advance(60_000)
+  await settled()
+  expect(warned).toEqual([{ agent: 'comfort', device: 'cellar', reason: 'cellar does not answer' }])
+})
