@@ -224,13 +224,17 @@ function say(level: LogLine['level'], text: string): void {
 export function load(module: { readonly default?: unknown }, ...lost: unknown[]): string {
   if (lost.length > 0) throw new Error(lostWords(lost))
   const found = module.default as AgentDefinition | undefined
-  if (found === null || typeof found !== 'object' || typeof found.run !== 'function')
+  if (!isRecord(found))
     throw new TypeError(
       'there is no agent here: write `export default agent({ name, wants, run(ctx) { … } })`',
     )
+  if (typeof found.run !== 'function') throw new TypeError(noRun(found.run))
   definition = found
   return stringify({ ...found, run: undefined })
 }
+
+const noRun = (run: unknown) =>
+  `run ${run === undefined ? 'is missing' : `is ${kindOf(run)}, not a function`}: write \`async run(ctx) { … }\` in the agent's definition`
 
 /** Takes what happened, as JSON. What the agent does about it happens in the jobs that follow. */
 export function take(inputs: string): void {

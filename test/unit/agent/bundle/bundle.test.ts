@@ -144,6 +144,9 @@ describe('a manifest', () => {
 
   test.each([
     ['no agent', 'export default 1', /there is no agent here/],
+    ['a list', 'export default []', /there is no agent here/],
+    ['no run', `export default { name: 'a' }`, /^run is missing: write `async run\(ctx\)/],
+    ['a run that is none', `export default { name: 'a', run: 5 }`, /^run is a number, not a function: write/],
     ['an endless loop', 'while (true);', /more than 2000 ticks|more than 1000 ms/],
     [
       'an allocation bomb',
