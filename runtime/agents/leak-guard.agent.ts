@@ -25,6 +25,8 @@ const rules = {
   /** Water that runs without a break: longer than a bath takes to fill. With a sensor that is silent: half of it. */
   runMs: 60 * minute,
   lookMs: 5 * minute,
+  /** Of a meter that comes and goes people are told no more often. */
+  meterAgainMs: 24 * 60 * minute,
 } as const
 
 /** Valves and the meter first: what a sensor says is judged by whether water runs. */
@@ -37,6 +39,9 @@ interface Watch {
   /** From the moment it must be closed until people have opened it again. */
   closing: boolean
   readonly told: Set<string>
+  meterToldMs: number
+  /** Takes back what people were asked last about each. */
+  readonly asked: Map<string, () => void>
 }
 
 export default agent({
@@ -52,7 +57,10 @@ export default agent({
     'board:leak.*',
   ],
   async run(ctx) {
-    const watch: Watch = { water: new Water(), attended: new Set(), closing: false, told: new Set() }
+    const watch: Watch = {
+      ...{ water: new Water(), attended: new Set(), closing: false },
+      ...{ told: new Set(), meterToldMs: -Infinity, asked: new Map() },
+    }
     const looked = look(ctx, watch.water)
     for (const pattern of seen) void hear(ctx, watch, pattern, looked)
     while (true) {
@@ -139,23 +147,28 @@ const words = (ms: number) => `${Math.round(ms / minute)} min`
 const isLong = ({ wetMs }: Sensor) => wetMs !== undefined && Date.now() - wetMs >= rules.wetMs
 
 /** Of each sensor once, until it has been dry. */
-function tell(ctx: Context, { water, told }: Watch): void {
+function tell(ctx: Context, watch: Watch): void {
+  const { water, told } = watch
   for (const { id } of water.sensors) if (!water.wet.some((one) => one.id === id)) told.delete(id)
   for (const sensor of water.wet.filter(isLong)) {
     sensor.metered = true
     if (told.has(sensor.id)) continue
     told.add(sensor.id)
-    say(ctx, sensor.id, `${sensor.id} is wet, but no water runs that should not: please look`)
+    say(ctx, watch, sensor.id, `${sensor.id} is wet, but no water runs that should not: please look`)
   }
 }
 
-/** Where there is one that tells nothing: once, until it does. */
-function tellOfMeter(ctx: Context, { water, told }: Watch): void {
-  if (water.flow !== undefined) told.delete('meter')
-  else if (water.hasMeter && !told.has('meter')) {
+/** Where there is one that tells nothing: once, until it does, however long people are away. */
+function tellOfMeter(ctx: Context, watch: Watch): void {
+  const { water, told, asked } = watch
+  if (water.flow !== undefined) {
+    told.delete('meter')
+    asked.get('meter')?.()
+  } else if (water.hasMeter && !told.has('meter') && Date.now() - watch.meterToldMs >= rules.meterAgainMs) {
     told.add('meter')
+    watch.meterToldMs = Date.now()
     const text = 'the water meter tells nothing: until it does, one wet sensor closes the water. Please look'
-    say(ctx, 'meter', text)
+    say(ctx, watch, 'meter', text)
   }
 }
 
@@ -163,9 +176,10 @@ function tellOfMeter(ctx: Context, { water, told }: Watch): void {
 async function close(ctx: Context, watch: Watch, why: string): Promise<void> {
   const { water } = watch
   const lookAgain = () => look(ctx, water)
-  const closing = { ctx, water, look: lookAgain, say: (what: string, text: string) => say(ctx, what, text) }
+  const saying = (what: string, text: string) => say(ctx, watch, what, text)
+  const closing = { ctx, water, look: lookAgain, say: saying }
   watch.closing = true
-  say(ctx, 'closing', `the water is being closed: ${why}`)
+  saying('closing', `the water is being closed: ${why}`)
   await shut(closing, false)
   while (!(await isOpened(ctx))) await shut(closing, true)
   await lookAgain()
@@ -174,14 +188,23 @@ async function close(ctx: Context, watch: Watch, why: string): Promise<void> {
   watch.closing = false
 }
 
-/** As loud as it can be: in its log, on the board, and to whoever is asked. What they say changes nothing: water does. */
-function say(ctx: Context, what: string, text: string): void {
+/**
+ * As loud as it can be: in its log, on the board, and to whoever is asked, of each thing one question at a time. What they say changes
+ * nothing: water does.
+ */
+function say(ctx: Context, { asked }: Watch, what: string, text: string): void {
   ctx.log(text)
   // Neither is everywhere, nor granted by everybody: the log is.
   const missed = (error: unknown) => {
-    const { code } = error as { code?: string }
-    if (code !== 'unavailable' && code !== 'permission' && code !== 'timeout') ctx.log('not told:', error)
+    const { code = '' } = error as { code?: string }
+    if (!['unavailable', 'permission', 'timeout', 'cancelled'].includes(code)) ctx.log('not told:', error)
   }
-  ctx.ask(text, { choices: ['I see to it', 'I cannot'], within: '1d' }).catch(missed)
+  asked.get(what)?.()
+  const within = '1d'
+  const question = ctx.tasks({
+    asks: { run: (_, task) => task.ask(text, { choices: ['I see to it', 'I cannot'], within }) },
+  })
+  question.catch(missed)
+  asked.set(what, () => question.cancel())
   ctx.board.set(`leak.${what.replace('binary_sensor.', '')}`, text, { ttl: '1d' }).catch(missed)
 }

@@ -21,12 +21,16 @@ afterEach(async () => {
 async function guarded() {
   /** What people were asked, in its words. */
   const asked: string[] = []
+  /** What still waits for their answer. */
+  let waiting = (): readonly string[] => []
   const house = await AgentHouse.open({
     yaml: wetHome,
     services: (clock) => {
       const answers = { answer: () => undefined, keepAnswer: () => {} }
       const publish = (event: ApprovalEvent) => void (event.state === 'asked' && asked.push(event.words))
-      return [askService({ clock, approvals: new Approvals({ clock, answers, publish }) })]
+      const approvals = new Approvals({ clock, answers, publish })
+      waiting = () => approvals.waiting().map(({ words }) => words)
+      return [askService({ clock, approvals })]
     },
   })
   opened.push(house)
@@ -35,7 +39,7 @@ async function guarded() {
   const water = new Plumbing({ clock, sim })
   await house.begin('leak-guard')
   const said = () => house.log('leak-guard').join('\n')
-  return { house, sim, water, said, asked }
+  return { house, sim, water, said, asked, waiting: () => waiting() }
 }
 
 describe('the leak guard', () => {
@@ -119,6 +123,38 @@ describe('the leak guard', () => {
     await house.passes(minute)
     expect(water.isOpen).toBe(false)
     expect(said()).toContain('binary_sensor.laundry_leak is wet, and nothing tells whether water runs')
+  })
+
+  it('asks a family on holiday once about a meter that stands still [leak-guard-5]', async () => {
+    const { house, water, asked, waiting } = await guarded()
+    await house.passes(13 * hour)
+    expect(waiting()).toEqual([expect.stringContaining('the water meter tells nothing')])
+    // Also when nobody has answered in a day.
+    await house.passes(24 * hour)
+    expect(asked).toHaveLength(1)
+    water.draw(9, 10 * minute)
+    await house.passes(12 * minute)
+    expect(asked).toHaveLength(1)
+  })
+
+  it('asks no more than once a day about a meter that comes and goes, and takes it back when it tells again [leak-guard-5]', async () => {
+    const { house, sim, asked, waiting } = await guarded()
+    for (let time = 0; time < 10; time += 1) {
+      sim.fault(meter, { kind: 'offline' })
+      await house.passes(10 * minute)
+      sim.fault(meter, undefined)
+      await house.passes(10 * minute)
+    }
+    expect(asked).toHaveLength(1)
+    expect(waiting()).toEqual([])
+  })
+
+  it('has one question at a time about what does not close, so that room is left for others [leak-guard-5]', async () => {
+    const { house, sim, water, waiting } = await guarded()
+    sim.fault(mainValve, { kind: 'lying' })
+    water.breaks('kitchen', 10)
+    await house.passes(2 * hour)
+    expect(waiting().filter((words) => words.startsWith('the valve says closed'))).toHaveLength(1)
   })
 
   it('does not take a meter that falls silent for water that stopped [leak-guard-1]', async () => {
