@@ -3,7 +3,9 @@
  *
  * Invariants: [audit-1] every line is bound to all before it by its hash; [audit-2] `durable()` resolves when all that was appended
  * before is on the disk, and holds nothing else up meanwhile; [audit-3] a line that a power cut tore is dropped when the log is next
- * opened, anything else that is wrong stays as it is and a new file says so; [audit-4] the log is bounded: the oldest file goes.
+ * opened, anything else that is wrong stays as it is and a new file says so; [audit-4] the log is bounded: the oldest file goes;
+ * [audit-7] after a write that failed the log goes on as soon as the disk takes lines again: what is not known to be on the disk is cut
+ * off and written once more, the same lines in the same order.
  */
 import { type FileHandle, mkdir, open, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -46,8 +48,10 @@ export interface AuditOptions {
 /** The head is signed a minute after the first line that it does not have yet, or after so many. */
 const headDelayMs = 60_000
 const linesPerHead = 1_000
-/** Lines that wait for the disk: a disk that takes none for longer than these last is broken. */
+/** Lines that wait for the disk: where it takes none for longer than these last, no more are taken. */
 const waitingMax = 20_000
+/** Written and synced at once: of many that waited, those that the disk took need not be written again. */
+const linesPerSync = 1_000
 
 interface Waiting {
   readonly file: number
@@ -67,7 +71,9 @@ export class Audit implements AsyncDisposable {
   #oldest: number
   #signedSeq = 0
   #cancelHead: Cancel | undefined
-  #broken: unknown
+  #closed = false
+  /** How much of the file that is written to is known to be on the disk. */
+  #kept: { readonly file: number; readonly bytes: number }
 
   /** Goes on where the log ends. Throws where the disk cannot be used. */
   static async open(deps: AuditDeps, options: AuditOptions, signal: AbortSignal): Promise<Audit> {
@@ -100,12 +106,16 @@ export class Audit implements AsyncDisposable {
     this.#end = at.end
     this.#file = at.file
     this.#bytes = at.bytes
+    this.#kept = { file: at.file, bytes: at.bytes }
     this.#oldest = at.oldest
   }
 
   /** Appends a line; follow it with `durable()` before what it says is done. Throws where the disk takes no more. */
   append(entry: AuditEntry): void {
-    if (this.#waiting.length >= waitingMax) throw new Error('the audit log cannot be written')
+    if (this.#waiting.length >= waitingMax) {
+      this.durable().catch((error) => this.#cannot(error))
+      throw new Error('the audit log cannot be written')
+    }
     const full = this.#bytes >= this.#options.fileBytesMax
     if (full) this.#begin(undefined)
     this.#add(entry)
@@ -113,9 +123,8 @@ export class Audit implements AsyncDisposable {
     this.#headLater()
   }
 
-  /** Resolves when everything appended before this call is on the disk. Rejects where the disk refuses. */
+  /** Resolves when everything appended before this call is on the disk. Rejects where the disk refuses: it is written the next time. */
   durable(): Promise<void> {
-    if (this.#broken !== undefined) return Promise.reject(this.#broken)
     if (!this.#syncing) {
       this.#syncing = this.#sync()
       return this.#syncing
@@ -132,15 +141,20 @@ export class Audit implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     this.#cancelHead?.()
     this.#cancelHead = undefined
     await this.#sign().catch((error) => this.#cannot(error))
-    await this.#handle?.handle.close()
-    this.#handle = undefined
+    await this.#shut()
   }
 
   async #opened(): Promise<Audit> {
-    await this.#sign()
+    try {
+      await this.#sign()
+    } catch (error) {
+      await this.#shut()
+      throw error
+    }
     return this
   }
 
@@ -163,41 +177,56 @@ export class Audit implements AsyncDisposable {
 
   async #sync(): Promise<void> {
     await Promise.resolve()
+    const rows = this.#waiting
+    this.#waiting = []
+    let at = 0
     try {
-      const rows = this.#waiting
-      this.#waiting = []
-      for (let at = 0; at < rows.length; ) {
+      while (at < rows.length) {
         const { file } = rows[at] as Waiting
         let to = at
-        while (rows[to]?.file === file) to += 1
-        const handle = await this.#open(file)
-        await handle.writeFile(
-          rows
-            .slice(at, to)
-            .map(({ text }) => text)
-            .join(''),
-        )
-        await handle.datasync()
+        while (rows[to]?.file === file && to - at < linesPerSync) to += 1
+        const lines = rows.slice(at, to).map(({ text }) => text)
+        await this.#write(file, lines.join(''))
         at = to
       }
     } catch (error) {
-      // What of it is on the disk nobody knows: the log goes on when it is opened anew.
-      this.#broken = error
+      this.#waiting = [...rows.slice(at), ...this.#waiting]
+      // What of it is on the disk nobody knows: the file is opened anew, and cut to what is known.
+      await this.#shut()
       throw error
     } finally {
       this.#syncing = undefined
     }
   }
 
+  async #write(file: number, text: string): Promise<void> {
+    const handle = await this.#open(file)
+    await handle.writeFile(text)
+    await handle.datasync()
+    this.#kept = { file, bytes: this.#keptOf(file) + Buffer.byteLength(text) }
+  }
+
+  #keptOf(file: number): number {
+    return this.#kept.file === file ? this.#kept.bytes : 0
+  }
+
   async #open(file: number): Promise<FileHandle> {
     if (this.#handle?.file === file) return this.#handle.handle
-    await this.#handle?.handle.close()
-    this.#handle = undefined
+    await this.#shut()
     const { directory } = this.#options
     const handle = await open(join(directory, fileOf(file)), 'a', 0o600)
     this.#handle = { file, handle }
+    const { size } = await handle.stat()
+    if (size > this.#keptOf(file)) await handle.truncate(this.#keptOf(file))
     await syncDirectory(directory)
     return handle
+  }
+
+  async #shut(): Promise<void> {
+    const opened = this.#handle
+    this.#handle = undefined
+    // A disk that refuses may say so here once more; what matters is synced before.
+    await opened?.handle.close().catch(() => {})
   }
 
   #headLater(): void {
@@ -247,7 +276,9 @@ export class Audit implements AsyncDisposable {
   }
 
   #cannot(error: unknown): void {
-    this.#deps.log.error('the audit log cannot be signed', { reason: messageOf(error) })
+    this.#deps.log.error('the audit log cannot be written', { reason: messageOf(error) })
+    // Also where nothing more is appended it is tried again.
+    if (!this.#closed) this.#cancelHead ??= this.#deps.clock.after(headDelayMs, () => this.#headNow())
   }
 }
 

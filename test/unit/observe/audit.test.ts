@@ -1,6 +1,9 @@
 /** The audit log: a chain that shows every change, on the disk before what it says is done, and bounded. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -10,12 +13,19 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../../runtime/base/clock.ts'
 import { Identity } from '../../../runtime/base/identity.ts'
 import { silentLog } from '../../../runtime/base/log.ts'
 import { Audit } from '../../../runtime/observe/audit.ts'
-import { canonical, chained, genesis, verifyAudit } from '../../../runtime/observe/audit-chain.ts'
+import {
+  canonical,
+  chained,
+  genesis,
+  newestLines,
+  verifyAudit,
+} from '../../../runtime/observe/audit-chain.ts'
 
 let root: string
 let directory: string
@@ -98,6 +108,73 @@ describe('the audit log', () => {
     for (let at = 0; at < 1_000; at += 1) audit.append({ kind: 'decision' })
     await expect.poll(async () => (await verify()).signedTo).toBe(1_002)
     await audit[Symbol.asyncDispose]()
+  })
+
+  it('[audit-7] goes on by itself when a full disk has room again, with every line that it was told', async () => {
+    // For it no file grows beyond 4 KB: the line that comes to it is written by half.
+    const script = join(import.meta.dirname, '../../fixtures/audit-writer.ts')
+    const limited = `trap '' XFSZ; ulimit -S -f 8; exec "$0" "$@"`
+    const child = spawn('/bin/sh', ['-c', limited, process.execPath, script, root, directory], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const ended = once(child, 'close')
+    const answers = createInterface(child.stdout)[Symbol.asyncIterator]()
+    const answer = async () => (await answers.next()).value as string
+    expect(await answer()).toBe('open')
+    const told: string[] = []
+    const tell = async () => {
+      told.push(`${told.length} `.padEnd(700, 'x'))
+      child.stdin.write(`${told.at(-1)}\n`)
+      return await answer()
+    }
+    while ((await tell()) === 'kept') expect(told.length).toBeLessThan(20)
+    expect(await tell()).toMatch(/EFBIG/)
+    expect(readFileSync(path('00000001.log')).length).toBeLessThanOrEqual(4_096)
+    spawnSync('prlimit', ['--pid', `${child.pid}`, '--fsize=unlimited'])
+    expect(await tell()).toBe('kept')
+    child.stdin.end()
+    await ended
+    const report = await verify()
+    expect([report.problems, report.signedTo]).toEqual([[], told.length + 1])
+    const lines = await newestLines(directory, told.length)
+    expect(lines.map(({ entry }) => entry['text'])).toEqual(told)
+  }, 60_000)
+  it('[audit-7] is tried again each minute while lines wait, and takes no more than it can keep', async () => {
+    const virtual = new VirtualClock()
+    await using audit = await Audit.open(
+      { clock: virtual, log: silentLog, identity },
+      { directory, fileBytesMax: 5_000_000, filesMax: 4 },
+      signal,
+    )
+    // The next file cannot be written: there is a directory in its place.
+    mkdirSync(path('00000002.log'))
+    audit.append({ kind: 'decision', text: 'x'.repeat(6_000_000) })
+    await audit.durable()
+    audit.append({ kind: 'decision' })
+    await expect(audit.durable()).rejects.toThrow('EISDIR')
+    expect(() => {
+      for (let at = 0; at < 20_001; at += 1) audit.append({ kind: 'decision', at })
+    }).toThrow('the audit log cannot be written')
+    await expect(audit.durable()).rejects.toThrow('EISDIR')
+    rmSync(path('00000002.log'), { recursive: true })
+    await expect
+      .poll(
+        async () => {
+          virtual.advance(60_000)
+          return (await verify()).problems
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual([])
+  }, 60_000)
+  it('opened on a disk that takes nothing is closed again, and can be opened when there is room', async () => {
+    mkdirSync(path('head'), { recursive: true })
+    const before = readdirSync('/proc/self/fd').length
+    await expect(open()).rejects.toThrow()
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
+    rmSync(directory, { recursive: true })
+    await using audit = await open()
+    await audit.durable()
   })
 
   const tampered: [string, () => void, RegExp][] = [
