@@ -21,10 +21,12 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
     .action((file: string, options) =>
       run(options, async (context) => (await source()).agentCheck(file, options, context)),
     )
-  const ofDevice = (command: Command) =>
+  const ofHub = (command: Command, device: string) =>
     shared(command)
       .option('--url <url>', 'the hub’s HTTP address; default: the one in the state directory')
-      .option('--device <id>', 'which device, where there are several')
+      .option('--device <id>', device)
+  const ofDevice = (command: Command) => ofHub(command, 'which device, where there are several')
+  const ofAgent = (command: Command) => ofHub(command, 'on which device; default: where the agent is')
   ofDevice(
     agent.command('run').argument('<agent>', 'a TypeScript file, a folder with one, or a shipped agent'),
   )
@@ -40,7 +42,7 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
     .action((file: string, options) =>
       run(options, async (context) => (await commands()).agentRun(file, options, context)),
     )
-  ofDevice(agent.command('grant').argument('<name>', 'an agent'))
+  ofAgent(agent.command('grant').argument('<name>', 'an agent'))
     .description('show what an agent may do; with a change: at once, also while it runs')
     .option('--allow <capability>', 'this too, as the agent wants it; repeatable', each)
     .option('--limits <json>', 'for what --allow names: {"times":["22:00-06:00"],"rate":"10/h","ask":true}')
@@ -54,7 +56,7 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
         (await import('./commands/agent-grant.ts')).agentGrant(name, options, context),
       ),
     )
-  ofDevice(agent.command('list'))
+  ofHub(agent.command('list'), 'only there; default: on every device that is online')
     .description('agents, their state and what they wait for')
     .option('--shipped', 'instead those that come with Ganglion, whether they run or not')
     .action((options) =>
@@ -64,16 +66,14 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
           : (await commands()).agentList(options, context),
       ),
     )
-  ofDevice(agent.command('logs').argument('<name>', 'an agent'))
+  ofAgent(agent.command('logs').argument('<name>', 'an agent'))
     .description('what an agent said')
     .option('-f, --follow', 'and what it says from now on, until Ctrl-C')
     .option('--lines <number>', 'the newest lines, at most 200', '50')
     .action((name: string, options) =>
       run(options, async (context) => (await commands()).agentLogs(name, options, context)),
     )
-  ofDevice(
-    agent.command('move').argument('<name>', 'an agent').argument('<to>', 'another device of the site'),
-  )
+  ofAgent(agent.command('move').argument('<name>', 'an agent').argument('<to>', 'another device of the site'))
     .description('carry an agent to another device, in the middle of what it waits for')
     .option('--by <name>', 'who says so; default: who is logged in here')
     .option('--pin', 'ask for the PIN that proves it; or set GANGLION_PIN')
@@ -116,7 +116,7 @@ export function addAgentCommands({ program, run, shared }: Omit<Declared, 'ofHub
     remove: 'delete an agent and all it left',
   } as const
   for (const [change, description] of Object.entries(changes) as [keyof typeof changes, string][]) {
-    const command = ofDevice(agent.command(change).argument('<name>', 'an agent')).description(description)
+    const command = ofAgent(agent.command(change).argument('<name>', 'an agent')).description(description)
     if (change === 'resume')
       command.option('--here', 'one that was left on its way: the other device of its move is gone for good')
     if (change !== 'stop')

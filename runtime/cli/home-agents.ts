@@ -19,6 +19,7 @@ import { Identity } from '../base/identity.ts'
 import { type AgentDone, type AgentView, signedParts } from '../wire/agents.ts'
 import type { EntitiesAnswer } from '../wire/http.ts'
 import { localBytes, type PersonParams } from '../wire/person.ts'
+import { agentsPath } from './agent-device.ts'
 import { readAgent } from './commands/agent-source.ts'
 import { mark, markIn } from './home-agents-mark.ts'
 import type { HubClient } from './hub-client.ts'
@@ -112,7 +113,7 @@ export async function holdHomeAgents(
       const state = typeof agents === 'string' ? undefined : agents.find((one) => one.name === name)?.state
       if (before === 'begun' && state === 'running') {
         const person = byThisStart(device, keeps, signedParts({ ask: 'stop', name }))
-        await hub.post<AgentDone>(`${pathOf(device)}/${name}/stop`, person, callMsMax)
+        await hub.post<AgentDone>(`${agentsPath(device)}/${name}/stop`, person, callMsMax)
         mark(keeps, 'held')
       }
       if (markIn(keeps) === 'held' && (before === 'begun' || state === 'stopped')) held.push({ device, name })
@@ -129,7 +130,7 @@ const nameAt = (at: number) => `${comfort.name}-${at + 1}`
 async function resume({ id: device, keeps }: Place, name: string, { hub }: Deps): Promise<HomeAgent> {
   try {
     const person = byThisStart(device, keeps, signedParts({ ask: 'resume', name }))
-    await hub.post<AgentDone>(`${pathOf(device)}/${name}/resume`, person, callMsMax)
+    await hub.post<AgentDone>(`${agentsPath(device)}/${name}/resume`, person, callMsMax)
     mark(keeps, 'begun')
     return { device, name, did: 'resumed' }
   } catch (error) {
@@ -160,14 +161,12 @@ async function agentsOf(
   { hub, signal }: Omit<Deps, 'progress'>,
 ): Promise<readonly AgentView[] | string> {
   try {
-    return (await hub.get<{ agents: AgentView[] }>(pathOf(device), callMsMax)).agents
+    return (await hub.get<{ agents: AgentView[] }>(agentsPath(device), callMsMax)).agents
   } catch (error) {
     signal.throwIfAborted()
     return messageOf(error)
   }
 }
-
-const pathOf = (device: string) => `/api/devices/${encodeURIComponent(device)}/agents`
 
 /** Why nothing is to be begun; undefined: it is. */
 function lookedAt(
@@ -194,7 +193,7 @@ async function begin(place: Place, name: string, bundle: string, { hub }: Deps):
     const grants = printGrants(wanted)
     const what = signedParts({ ask: 'run', grants }, bundle)
     const person = byThisStart(device, dir, what)
-    await hub.post<AgentDone>(pathOf(device), { bundle, grants, ...person }, callMsMax)
+    await hub.post<AgentDone>(agentsPath(device), { bundle, grants, ...person }, callMsMax)
     mark(dir, 'begun')
     return { device, name, did: 'begun' }
   } catch (error) {

@@ -118,3 +118,32 @@ test('what waits for a person is found on whichever device it waits', async () =
   expect(unknown.status).toBe(2)
   expect(hub.run('approve', question?.id ?? '', 'yes').stdout).toBe('asker was told yes: Is it cold?\n')
 })
+
+test('an agent is found on the device that has it, and the list is of all devices [cli-8]', async () => {
+  const all = (await devices()).map(({ id }) => id).sort()
+  const last = all.at(-1) ?? ''
+  const sleeper = `import { agent } from 'ganglion'
+export default agent({ name: 'sleeper', wants: [], run: async (ctx) => { ctx.log('good night'); await ctx.sleep('1d') } })`
+  const file = written('sleeper.ts', sleeper)
+  expect(agent('run', file, '--grant', 'all')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining(`several devices are online, name one with --device: ${all.join(', ')}`),
+  })
+  expect(agent('run', file, '--grant', 'all', '--device', last)).toMatchObject({ status: 0 })
+  expect(agent('list').stdout).toMatch(new RegExp(`^name +device +state .*^sleeper +${last} +running`, 'ms'))
+  expect(agent('list', '--device', last).stdout).toMatch(/^name +state .*^sleeper +running/ms)
+  const { agents } = JSON.parse(agent('list', '--json').stdout)
+  expect(agents).toContainEqual(expect.objectContaining({ name: 'sleeper', device: last, state: 'running' }))
+  await until('its first words', () => agent('logs', 'sleeper').stdout.includes('good night'))
+  expect(agent('grant', 'sleeper').stdout).toContain('sleeper may do nothing')
+  expect(JSON.parse(agent('stop', 'sleeper', '--json').stdout)).toMatchObject({ device: last, did: 'stop' })
+  for (const change of ['stop', 'resume', 'remove', 'logs', 'grant'])
+    expect(agent(change, 'nobody')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(
+        `there is no agent called nobody on ${all.join(', ')}: "ganglion agent list"`,
+      ),
+    })
+  expect(agent('remove', 'sleeper')).toMatchObject({ status: 0 })
+  expect(agent('list').stdout).not.toContain('sleeper')
+}, 60_000)

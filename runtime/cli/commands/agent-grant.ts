@@ -3,9 +3,9 @@ import { plainWords } from '../../agent/bundle/plain-words.ts'
 import { isWithin, parseGrants } from '../../agent/permissions/grant.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
 import { type AgentMay, signedParts } from '../../wire/agents.ts'
+import { agentsPath, deviceOfAgent } from '../agent-device.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
-import { onlyDevice } from '../only-device.ts'
 import { type PersonOptions, personFor } from '../person.ts'
 import type { Terminal } from '../terminal.ts'
 import { grantsIn } from './agent-source.ts'
@@ -30,8 +30,8 @@ export async function agentGrant(
 ): Promise<number> {
   const change = changeOf(options)
   const hub = openHub(options, context)
-  const device = options.device ?? (await onlyDevice(hub))
-  const path = `/api/devices/${encodeURIComponent(device)}/agents/${encodeURIComponent(name)}/grants`
+  const device = options.device ?? (await deviceOfAgent(hub, name))
+  const path = `${agentsPath(device)}/${encodeURIComponent(name)}/grants`
   if (!change) {
     show(await hub.get<AgentMay>(path), device, context.terminal)
     return 0
@@ -82,10 +82,14 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function show({ name, wants, grants, priority }: AgentMay, device: string, terminal: Terminal): void {
+function show(
+  { name, wants, grants, priority, unrecorded }: AgentMay,
+  device: string,
+  terminal: Terminal,
+): void {
   if (terminal.json) {
     const shown = { device, name, wants: JSON.parse(wants), grants: JSON.parse(grants), priority }
-    terminal.out(JSON.stringify(shown))
+    terminal.out(JSON.stringify({ ...shown, unrecorded }))
     return
   }
   const granted = parseGrants(grants)
@@ -94,4 +98,5 @@ function show({ name, wants, grants, priority }: AgentMay, device: string, termi
   const missing = parseGrants(wants).filter((want) => !granted.some((grant) => isWithin(want, grant)))
   if (missing.length > 0) terminal.note(terminal.style('dim', 'It wants to, and may not like this'))
   for (const want of missing) terminal.note(terminal.style('dim', `  - ${plainWords(want)}`))
+  if (unrecorded) terminal.note(`Not on record: ${unrecorded}`)
 }

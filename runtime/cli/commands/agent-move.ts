@@ -1,8 +1,8 @@
 /** `ganglion agent move NAME DEVICE`: carries an agent to another device of the site, in the middle of what it waits for. */
 import type { AgentMoved } from '../../wire/agents.ts'
+import { agentsPath, deviceOfAgent } from '../agent-device.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
-import { onlyDevice } from '../only-device.ts'
 import { type PersonOptions, personFor } from '../person.ts'
 import type { AgentOptions } from './agent.ts'
 
@@ -17,9 +17,9 @@ export async function agentMove(
 ): Promise<number> {
   const { terminal } = context
   const hub = openHub(options, context)
-  const device = options.device ?? (await onlyDevice(hub))
+  const device = options.device ?? (await deviceOfAgent(hub, name))
   const person = await personFor(options, device, ['move', name, to], context)
-  const path = `/api/devices/${encodeURIComponent(device)}/agents/${encodeURIComponent(name)}/move`
+  const path = `${agentsPath(device)}/${encodeURIComponent(name)}/move`
   terminal.progress(`  ${name} goes from ${device} to ${to}`, 'move')
   const moved = await hub.post<AgentMoved>(path, { to, ...person }, moveMsMax)
   terminal.progressEnd()

@@ -11,6 +11,7 @@ import {
 import { realClock, sleep } from '../../base/clock.ts'
 import { CodedError, UsageError } from '../../base/errors.ts'
 import { type AgentDone, type AgentLogs, type AgentView, signedParts } from '../../wire/agents.ts'
+import { agentsOnline, agentsPath, deviceOfAgent } from '../agent-device.ts'
 import { confirm } from '../confirm.ts'
 import type { Context } from '../context.ts'
 import { openHub } from '../hub.ts'
@@ -38,13 +39,15 @@ const installMsMax = 45_000
 const followEveryMs = 1_000
 const linesMax = 200
 
+/** Where the agent is, if it is there already; else the only device there is. */
 async function placeOf(
   options: AgentOptions,
   context: Context,
+  name?: string,
 ): Promise<{ hub: HubClient; device: string; path: string }> {
   const hub = openHub(options, context)
-  const device = options.device ?? (await onlyDevice(hub))
-  return { hub, device, path: `/api/devices/${encodeURIComponent(device)}/agents` }
+  const device = options.device ?? (await (name === undefined ? onlyDevice(hub) : deviceOfAgent(hub, name)))
+  return { hub, device, path: agentsPath(device) }
 }
 
 /** Shows what the agent wants, has a person say yes to it, and begins it. Exit code 1 where nobody says yes. */
@@ -115,14 +118,22 @@ function grantsOfFile(file: string, wants: Parameters<typeof refuseWider>[1], te
   }
 }
 
+/** Of all devices that are online, or of one. Exit code 1 where one does not answer. */
 export async function agentList(options: AgentOptions, context: Context): Promise<number> {
   const { terminal } = context
-  const { hub, device, path } = await placeOf(options, context)
-  const { agents } = await hub.get<{ agents: AgentView[] }>(path)
-  if (terminal.json) terminal.out(JSON.stringify({ device, agents }))
-  else if (agents.length === 0) terminal.out(`${device} has no agents: "ganglion agent run FILE" starts one`)
-  else for (const line of tableLines(agents, terminal, realClock.nowMs())) terminal.out(line)
-  return 0
+  const { answered, silent } = await agentsOnline(openHub(options, context), options.device)
+  const agents = answered.flatMap(({ device, agents: of }) => of.map((agent) => ({ device, ...agent })))
+  const where = answered.map(({ device }) => device).join(', ')
+  if (terminal.json) terminal.out(JSON.stringify({ agents, silent }))
+  else if (agents.length > 0)
+    for (const line of tableLines(agents, terminal, realClock.nowMs(), answered.length > 1))
+      terminal.out(line)
+  else if (answered.length > 0)
+    terminal.out(
+      `${where} ${answered.length > 1 ? 'have' : 'has'} no agents: "ganglion agent run FILE" starts one`,
+    )
+  for (const { device, reason } of silent) terminal.error(`${device}: ${reason}`)
+  return silent.length > 0 ? 1 : 0
 }
 
 const stateColours = {
@@ -135,18 +146,21 @@ const stateColours = {
   arriving: 'yellow',
   standby: 'dim',
 } as const
-const columns = ['name', 'state', 'turns', 'waits for', 'since'] as const
+const columns = ['name', 'state', 'turns', 'waits for', 'since']
 
 /** A head, a line each no wider than the terminal, and below an agent that does not run why, or what is wrong about it. */
 function tableLines(
-  agents: readonly AgentView[],
+  agents: readonly (AgentView & { readonly device: string })[],
   { style, columns: widthMax }: Terminal,
   nowMs: number,
+  areSeveral: boolean,
 ): string[] {
-  const rows = agents.map(({ name, state, turns, waiting, startedMs }) => [
-    ...[name, state, String(turns), waitingWords(waiting) || '-', sinceWords(nowMs - startedMs)],
+  const rows = agents.map(({ device, name, state, turns, waiting, startedMs }) => [
+    ...[name, ...(areSeveral ? [device] : []), state],
+    ...[String(turns), waitingWords(waiting) || '-', sinceWords(nowMs - startedMs)],
   ])
-  const widths = columns.map((column, at) =>
+  const head = areSeveral ? columns.toSpliced(1, 0, 'device') : columns
+  const widths = head.map((column, at) =>
     Math.max(column.length, ...rows.map((cells) => (cells[at] as string).length)),
   )
   const line = (cells: readonly string[]) => {
@@ -157,7 +171,7 @@ function tableLines(
     return widthMax === undefined || text.length <= widthMax ? text : `${text.slice(0, widthMax - 1)}…`
   }
   return [
-    style('dim', line(columns)),
+    style('dim', line(head)),
     ...agents.flatMap(({ state, reason, problem = reason }, at) => {
       const coloured = line(rows[at] as string[]).replace(
         ` ${state} `,
@@ -206,7 +220,7 @@ function sinceWords(ms: number): string {
 export async function agentLogs(name: string, options: AgentLogsOptions, context: Context): Promise<number> {
   const lines = /^\d{1,3}$/.test(options.lines) ? Number(options.lines) : 0
   if (lines < 1 || lines > linesMax) throw new UsageError(`--lines ${options.lines}: 1 to ${linesMax}`)
-  const { hub, path } = await placeOf(options, context)
+  const { hub, path } = await placeOf(options, context, name)
   const asked = (most: number) => hub.get<AgentLogs>(`${path}/${encodeURIComponent(name)}/logs?lines=${most}`)
   let seen = (await asked(linesMax)).lines
   for (const line of seen.slice(-lines)) print(line, context.terminal)
@@ -261,7 +275,7 @@ export async function agentChange(
   options: AgentOptions & PersonOptions & { readonly here?: boolean },
   context: Context,
 ): Promise<number> {
-  const { hub, device, path } = await placeOf(options, context)
+  const { hub, device, path } = await placeOf(options, context, name)
   const here = options.here ? { here: true } : {}
   const person = await personFor(options, device, [change, name, ...Object.keys(here)], context)
   const asked = `${path}/${encodeURIComponent(name)}/${change}`
@@ -270,5 +284,6 @@ export async function agentChange(
   const words = done.anew ? 'begins anew: its run had ended by an error' : doneWords[change]
   if (terminal.json) terminal.out(JSON.stringify({ device, ...done, did: change }))
   else terminal.out(`${terminal.style('green', '✓')} ${done.name} ${words}`)
+  if (done.unrecorded) terminal.note(`Not on record: ${done.unrecorded}`)
   return 0
 }

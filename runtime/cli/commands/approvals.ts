@@ -61,6 +61,7 @@ export async function approve(
   const done = await hub.post<ApproveResult>(`${pathOf(device)}/${encodeURIComponent(id)}`, body, answerMsMax)
   if (terminal.json) terminal.out(JSON.stringify(done))
   else terminal.out(`${done.agent} was told ${done.answer}: ${done.words}`)
+  if (done.unrecorded) terminal.note(`Not on record: ${done.unrecorded}`)
   return 0
 }
 
