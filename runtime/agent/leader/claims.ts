@@ -37,6 +37,8 @@ interface Granted {
   untilMs: number
   /** The highest token granted or heard of. */
   highest: number
+  /** The highest token of which it was shown that more than half granted it: of a holder. */
+  shown: number
   /** Of each device the newest claim. */
   readonly newest: Map<string, number>
 }
@@ -50,7 +52,7 @@ export class Grants {
     for (const { name, holder, token, ttlMs } of kept)
       this.#granted.set(name, {
         ...{ holder, token, ttlMs, untilMs: nowMs + ttlMs },
-        ...{ highest: token, newest: new Map<string, number>() },
+        ...{ highest: token, shown: 0, newest: new Map<string, number>() },
       })
   }
 
@@ -73,11 +75,16 @@ export class Grants {
     return this.#granted.get(name)?.highest ?? 0
   }
 
+  /** The token of the last holder that was heard of; 0 for none. */
+  shown(name: string): number {
+    return this.#granted.get(name)?.shown ?? 0
+  }
+
   /** A number beyond `most` is of a clock that was wrong: once its time is over it need not be outdone. */
   forgetBeyond(name: string, most: number, nowMs: number): void {
     const granted = this.#granted.get(name)
     if (granted && granted.highest > most && nowMs >= granted.untilMs)
-      Object.assign(granted, { token: 0, highest: 0 })
+      Object.assign(granted, { token: 0, highest: 0, shown: granted.shown > most ? 0 : granted.shown })
   }
 
   claim(from: string, { name, token, ttlMs, at }: Said<'claim'>, nowMs: number): Said<'grant' | 'refuse'> {
@@ -110,13 +117,14 @@ export class Grants {
     if (granted.holder === from && granted.token === token) granted.untilMs = 0
   }
 
-  /** More than half have granted it: for a device that was not there. */
+  /** More than half have granted it: also for a device that was not there, or had granted it to another that too few did. */
   heardHeld(
     from: string,
     { name, token, ttlMs }: Pick<Said<'held'>, 'name' | 'token' | 'ttlMs'>,
     nowMs: number,
   ): void {
     const granted = this.#of(name, from, nowMs)
+    if (granted) granted.shown = Math.max(granted.shown, token)
     if (granted && token > granted.highest)
       Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
   }
@@ -140,7 +148,7 @@ export class Grants {
     const isFull = this.#granted.size >= leaseLimits.namesMax && !this.#forgetOne([...this.#granted], nowMs)
     if (isFull && own.length >= leaseLimits.namesOfDeviceLeast) return undefined
     const newest = new Map<string, number>()
-    const fresh = { holder: from, token: 0, ttlMs: 0, untilMs: 0, highest: 0, newest }
+    const fresh = { holder: from, token: 0, ttlMs: 0, untilMs: 0, highest: 0, shown: 0, newest }
     this.#granted.set(name, fresh)
     return fresh
   }

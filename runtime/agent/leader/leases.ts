@@ -162,9 +162,12 @@ export class Leases implements Disposable {
     return this.#own.get(name)?.shown
   }
 
-  /** The highest token of a name that this device has heard of: what comes with a lower one is of an old holder. */
+  /**
+   * The token of the last holder that this device has heard of: what comes with a lower one is of an earlier one. Where it has heard of
+   * none, as after a restart, the highest that it granted: one that it granted alone makes no holder.
+   */
   highest(name: string): number {
-    return this.#grants.highest(name)
+    return this.#grants.shown(name) || this.#grants.highest(name)
   }
 
   /**
@@ -273,6 +276,7 @@ export class Leases implements Disposable {
     const heard = before?.token === token ? before.heard : 0
     this.#own.set(name, { ...held, cancel, shown, heard })
     if (before?.token === token) return
+    this.#grants.heardHeld(signer.device, { name, token, ttlMs }, clock.monotonicMs())
     const said = {
       ...{ kind: 'held', name, token, ttlMs, at: this.#next(), claim: body.at, grants: granted },
     } satisfies LeaseBody
@@ -373,7 +377,7 @@ export class Leases implements Disposable {
 
   /** What is said to be held is believed where more than half of the devices that are known here have signed that they granted it. */
   #heardHeld(from: string, body: Said<'held'>, nowMs: number): string | undefined {
-    if (body.token <= this.#grants.highest(body.name)) return undefined
+    if (body.token <= this.#grants.shown(body.name)) return undefined
     const reason = unshown(this.#deps.signer, body.name, from, body)
     if (reason !== undefined) return reason
     this.#grants.heardHeld(from, body, nowMs)

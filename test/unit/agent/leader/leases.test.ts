@@ -133,6 +133,8 @@ test('one that lies about what it knows keeps nobody from a lease [lease-11]', a
     expect(claimed).toMatchObject({ ok: true })
     const token = claimed.ok ? claimed.held.token : 0
     expect(token).toBeLessThan(clock.nowMs() + 60_000)
+    clock.advance(10)
+    await settle()
     expect(first.highest('pump')).toBe(token)
     leases.release('pump', `agent-${n}`, token)
     clock.advance(10)
@@ -215,6 +217,39 @@ test('who says that it holds what more than half did not grant it is not believe
   expect(
     await passing(second.claim('valve', 'leak-guard', { ttlMs: 60_000, withinMs: 8_000 }, forever)),
   ).toMatchObject({ ok: true })
+})
+
+test('what one device alone granted shuts out nobody to whom more than half granted it [lease-13] [lease-11]', async () => {
+  const [hub, attic, bath, cellar, eve] = site('hub', 'attic', 'bath', 'cellar', 'eve') as Member[]
+  using alone = leasesOf(hub as Member)
+  const token = clock.nowMs() + 20 * 3_600_000
+  // Only the hub is there to hear it.
+  await says(eve as Member, { kind: 'claim', name: 'pump', token, ttlMs: 60_000, at: 1 } as never)
+  clock.advance(10)
+  expect(alone.highest('pump')).toBe(token)
+  using first = leasesOf(attic as Member)
+  using second = leasesOf(bath as Member)
+  using _ = leasesOf(cellar as Member)
+  const ask = { ttlMs: 60_000, withinMs: 8_000 }
+  const claims = async (leases: Leases) => {
+    const claimed = await passing(leases.claim('pump', 'comfort', ask, forever))
+    clock.advance(10)
+    return claimed.ok ? claimed.held.token : 0
+  }
+  const held = await claims(first)
+  expect(held).toBeGreaterThan(0)
+  expect(held).toBeLessThan(token)
+  expect(alone.highest('pump')).toBe(held)
+  // Its next claim, too, is none of a holder.
+  await says(eve as Member, { kind: 'claim', name: 'pump', token: token + 1, ttlMs: 60_000, at: 2 } as never)
+  clock.advance(10)
+  expect(alone.highest('pump')).toBe(held)
+  first.release('pump', 'comfort', held)
+  clock.advance(61_000)
+  // Of later holders it hears as before.
+  const later = await claims(second)
+  expect(later).toBeGreaterThan(held)
+  expect(alone.highest('pump')).toBe(later)
 })
 
 test('a device that was not there when it was granted hears who holds it [lease-11]', async () => {
