@@ -4,7 +4,8 @@
  *
  * Invariants: [agent-calls-1] nothing that is not an agent's own bundle is kept; [agent-calls-2] an agent is never given more than
  * it asks for unless that was said in as many words, nor anything that was not granted; [agent-calls-3] every change is on record before
- * it is made, with who asked for it, and how it ended after; [agent-calls-4] where a device knows its people, one of them must say who
+ * it is made, with who asked for it, and how it ended after; what makes an agent do less is made also where the disk takes no record of it,
+ * and the answer says so: the record follows when there is room; [agent-calls-4] where a device knows its people, one of them must say who
  * they are before an agent begins, goes on, goes elsewhere, may do more than before or is removed; what makes it do less needs nobody's
  * leave, and so does what the policy lets begin (the table in `permissions/README.md`); [agent-calls-6] a yes is never given by a name alone;
  * [agent-calls-5] a change is judged by what the one before it has left: of two at once neither undoes the other.
@@ -149,9 +150,10 @@ export class AgentCalls {
       if (!isNo && ask.by === undefined) throw new RpcError('bad-request', 'by: must say who answers')
       // What a question was answered is nobody else's.
       const what = kind === 'permission' ? { answer } : {}
-      await this.#deps.audit.record({ kind: 'answered', approval, agent, by: person.shown, ...what })
+      const entry = { kind: 'answered', approval, agent, by: person.shown, ...what }
+      const unrecorded = await this.#record(entry, isNo)
       const { words } = approvals.answer(approval, answer, person.shown)
-      return { approval, answer, agent, words, by: person.shown }
+      return { approval, answer, agent, words, by: person.shown, ...unrecorded }
     })
   }
 
@@ -206,6 +208,7 @@ export class AgentCalls {
     if (stored) refuseNamesake(agents, stored)
     const work = () => (here ? this.#deps.mover.begin(name) : change(known, ask))
     const entry = { ask: ask.ask, agent: name, by: person.shown }
+    if (ask.ask === 'stop') return { name, ...(await this.#lessened(entry, work)) }
     const anew = await this.#recorded(here ? { ...entry, here } : entry, work)
     return anew === true ? { name, anew } : { name }
   }
@@ -233,8 +236,34 @@ export class AgentCalls {
 
   /** On record before it is done, and how it ended. Where the second cannot be recorded the first says so: it has no end. */
   async #recorded<T>(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<T>): Promise<T> {
+    await this.#record({ kind: 'asked-for', ...entry }, false)
+    return await this.#ended(entry, work)
+  }
+
+  /** The same of what makes an agent do less: it is done in any case. */
+  async #lessened(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<unknown>): Promise<Unrecorded> {
+    const unrecorded = await this.#record({ kind: 'asked-for', ...entry }, true)
+    await this.#ended(entry, work)
+    return unrecorded
+  }
+
+  /** Throws RpcError where it cannot be recorded, and more than less is asked for. */
+  async #record(entry: AuditEntry, isLess: boolean): Promise<Unrecorded> {
     const { audit, log } = this.#deps
-    await audit.record({ kind: 'asked-for', ...entry }).catch(refuseUnrecorded)
+    try {
+      await audit.record(entry)
+      return {}
+    } catch (error) {
+      if (!isLess) throw refusedUnrecorded(error)
+      const reason = messageOf(error)
+      const { kind, ask = kind, agent = '' } = entry
+      log.error('done, and not on record: the audit log cannot be written', { ask, agent, reason })
+      return { unrecorded: oneLine(`the audit log cannot be written (${reason}); ${roomHint}`) }
+    }
+  }
+
+  async #ended<T>(entry: Omit<AuditEntry, 'kind'>, work: () => Promise<T>): Promise<T> {
+    const { audit, log } = this.#deps
     let outcome = 'ok'
     try {
       return await work()
@@ -283,10 +312,13 @@ export class AgentCalls {
       const { wants, grants } = this.#installed(known, name)
       const after = changed(grants, wants, ask)
       refuseNever(this.#deps.agents.policy, after)
-      if (!narrows(grants, after)) require()
+      const isLess = narrows(grants, after)
+      if (!isLess) require()
       const text = printGrants(after)
       const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
-      await this.#recorded(beyond ? { ...entry, beyond } : entry, () => known.grant(name, text))
+      const work = () => known.grant(name, text)
+      if (isLess) return { ...(await this.#lessened(entry, work)), ...this.#may(known, name) }
+      await this.#recorded(beyond ? { ...entry, beyond } : entry, work)
       return this.#may(known, name)
     })
   }
@@ -358,11 +390,16 @@ export class AgentCalls {
   }
 }
 
-/** What cannot be recorded is not done; the log takes lines again when it is opened anew. */
-function refuseUnrecorded(error: unknown): never {
+/** Why what was done is not on record; empty where it is. */
+interface Unrecorded {
+  readonly unrecorded?: string
+}
+
+const roomHint = 'where the disk is full, free some space on it'
+
+function refusedUnrecorded(error: unknown): RpcError {
   const line = `nothing was done: the audit log cannot be written (${messageOf(error)})`
-  const hint = 'where the disk is full, free some space on it and start the device again'
-  throw new RpcError('unavailable', `${line}; ${hint}`, { cause: error })
+  return new RpcError('unavailable', `${line}; ${roomHint} and try again`, { cause: error })
 }
 
 /** Of a name there is one agent in a home: another that runs is in the way [names-1]. */

@@ -6,7 +6,8 @@
  * back, without being asked; [agents-3] no service hears of a call that was not allowed; [agents-4] what an agent was granted is what
  * a person said last, at once, also for calls that wait; [agents-6] what is asked of one agent is done one after the other;
  * [agents-7] an agent that failed begins anew as often as it was allowed, later each time, and else says why it does not; [agents-8] one that
- * is resumed goes on, and where nothing is left to go on begins anew.
+ * is resumed goes on, and where nothing is left to go on begins anew; [agents-9] one that is stopped does nothing any more, also where the
+ * disk does not take that it was.
  */
 import type { Clock } from '../base/clock.ts'
 import { CodedError, messageOf } from '../base/errors.ts'
@@ -21,6 +22,7 @@ import type { Belongings } from './move/leaving.ts'
 import { carryOff, carryOffAll, type RemovingDeps } from './removing.ts'
 import type { Recordings } from './replay/recordings.ts'
 import { type Caller, failed, type Outcome, type Performing, type Service } from './service.ts'
+import { stopped, stoppedAfter } from './stopping.ts'
 import { AgentStore, type StoredAgent, type StoredCall } from './store/agent-store.ts'
 import type { Call, CallOp } from './turn.ts'
 import { MachinePool, type Program } from './vm/machine-pool.ts'
@@ -81,8 +83,6 @@ export interface AgentsOptions {
   /** What they keep on the disk, all together. */
   readonly bytesMax: number
 }
-
-const stoppedAfter = 'a person stopped it; before, it had failed: '
 
 export interface AgentStatus
   extends Pick<StoredAgent, 'name' | 'state' | 'reason' | 'token' | 'startedMs' | 'program' | 'grants'> {
@@ -361,13 +361,10 @@ export class Agents implements AsyncDisposable {
   }
 
   async #stop(name: string): Promise<void> {
-    refuseOnItsWay(this.#known(name))
-    if (this.#known(name).state === 'running') this.#store.setState(name, 'stopped', 'a person stopped it')
-    await this.#gone(name)
-    const { reason } = this.#known(name)
-    if (this.#restarts.has(name)) this.#store.setState(name, 'stopped', `${stoppedAfter}${reason}`)
-    this.#restarts.forget(name)
-    await this.#store.durable()
+    const stored = this.#known(name)
+    refuseOnItsWay(stored)
+    const gone = (one: string) => this.#gone(one)
+    await stopped({ store: this.#store, restarts: this.#restarts, gone }, stored)
   }
 
   /** Until nothing of its life is under way: one that has come to its end may still be about to say so. */

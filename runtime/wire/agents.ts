@@ -112,6 +112,9 @@ export const agentList = v.object({
 })
 export type AgentList = v.InferOutput<typeof agentList>
 
+/** Of what makes an agent do less: why the audit log has no line of it yet. It was done all the same. */
+const unrecorded = { unrecorded: v.optional(line(320)) }
+
 /** Answer to `run`, `stop`, `resume`, `remove`. */
 export const agentDone = v.object({
   name,
@@ -120,6 +123,7 @@ export const agentDone = v.object({
   grants: v.optional(agentGrants),
   /** Of `resume`: it began from its start, as its run had ended by an error. Absent, and `resume`: it goes on, or the device is older. */
   anew: v.optional(v.boolean()),
+  ...unrecorded,
 })
 export type AgentDone = v.InferOutput<typeof agentDone>
 
@@ -158,6 +162,7 @@ export const agentMay = v.object({
   ),
   /** Who goes first: what it asks for, as far as it was granted. */
   priority: v.picklist(['control', 'interactive', 'background']),
+  ...unrecorded,
 })
 export type AgentMay = v.InferOutput<typeof agentMay>
 

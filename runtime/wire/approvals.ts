@@ -63,5 +63,7 @@ export const approveResult = v.object({
   words: text,
   /** As it was recorded. */
   by: text,
+  /** Of a no: why the audit log has no line of it yet. It was taken all the same. */
+  unrecorded: v.optional(text),
 })
 export type ApproveResult = v.InferOutput<typeof approveResult>

@@ -355,15 +355,44 @@ test('what cannot be done now is told in words of its own', async () => {
   await expect(calls.answer({ ask: 'list' }, signal)).rejects.toMatchObject(told)
 })
 
-test('what a full disk takes no record of is not done, and says what to do', async () => {
+test('[agent-calls-3] what a full disk takes no record of is not done, and says what to do, but what makes an agent do less', async () => {
   const { agents, calls, gate } = await device()
-  gate.recorded = async () => {
+  const full = async () => {
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
   }
-  for (const ask of ['remove', 'stop', 'resume'])
-    await expect(calls.answer({ ask, name: 'waiter', ...proof }, signal)).rejects.toMatchObject({
+  gate.recorded = full
+  const waiter = { name: 'waiter', ...proof }
+  const more = { ask: 'grant', allow: '[{"capability":"lock.*:command"}]' }
+  const unrecorded = expect.stringMatching(/ENOSPC.*free some space on it$/)
+  expect(await calls.answer({ ask: 'grant', deny: ['lock.*:command'], ...waiter }, signal)).toMatchObject({
+    grants: '[{"capability":"light.*:command"}]',
+    unrecorded,
+  })
+  for (const ask of [{ ask: 'remove' }, { ask: 'resume' }, more])
+    await expect(calls.answer({ ...ask, ...waiter }, signal)).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringMatching(/^nothing was done: .*ENOSPC.*free some space on it and start/),
+      message: expect.stringMatching(/^nothing was done: .*ENOSPC.*free some space on it and try again$/),
     })
-  expect((await agents.get()).list()).toMatchObject([{ name: 'waiter', state: 'running' }])
+  expect((await agents.get()).list()).toMatchObject([{ state: 'running' }])
+  expect(await calls.answer({ ask: 'stop', ...waiter }, signal)).toEqual({ name: 'waiter', unrecorded })
+  expect((await agents.get()).list()).toMatchObject([
+    { state: 'stopped', grants: '[{"capability":"light.*:command"}]' },
+  ])
+})
+
+test('[agent-calls-3] a no is taken also where a full disk takes no record of it, and a yes is not', async () => {
+  const { agents, calls, gate } = await device()
+  const approvals = await agents.approvals()
+  const id = 'waiter-1'
+  const asked = { id, agent: 'waiter', kind: 'permission', words: 'unlock the door' } as const
+  const times = { askedMs: Date.now(), expiresMs: Date.now() + 60_000 }
+  const answer = approvals?.ask({ ...asked, ...times, choices: ['yes', 'no'] }, signal)
+  gate.recorded = async () => {
+    throw new Error('ENOSPC: no space left on device, write')
+  }
+  const said = (what: string) =>
+    calls.answer({ ask: 'approve', approval: id, answer: what, ...proof }, signal)
+  await expect(said('yes')).rejects.toThrow(/^nothing was done: .*ENOSPC/)
+  expect(await said('no')).toMatchObject({ answer: 'no', unrecorded: expect.stringContaining('ENOSPC') })
+  expect(await answer).toMatchObject({ state: 'answered', answer: 'no' })
 })
