@@ -36,4 +36,8 @@ export async function carryOffAll(deps: RemovingDeps, log: Log): Promise<void> {
     await carryOff(deps, agent).catch((error) => {
       log.warn('not all that a removed agent left is gone', { agent, reason: messageOf(error) })
     })
+  const agents = deps.store.agents().filter(({ state }) => state === 'arriving' || state === 'standby')
+  await deps.recordings?.keepOnly(new Set(agents.map(({ name }) => name))).catch((error) => {
+    log.warn('what came along with agents that are not here is not gone', { reason: messageOf(error) })
+  })
 }

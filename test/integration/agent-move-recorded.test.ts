@@ -1,11 +1,13 @@
 /** What is recorded of an agent goes along with it: on whichever device it ends, its whole run can be run once more. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { parsedContent } from '../../runtime/agent/bundle/bundle.ts'
 import { Recordings } from '../../runtime/agent/replay/recordings.ts'
 import { replay } from '../../runtime/agent/replay/replay.ts'
 import { readRunFile } from '../../runtime/agent/replay/run-file.ts'
+import { StoreError } from '../../runtime/agent/store/agent-store.ts'
+import { MoveStore } from '../../runtime/agent/store/move-store.ts'
 import { readEngineFiles } from '../../runtime/agent/vm/engine-files.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import type { Bus } from '../../runtime/link/bus.ts'
@@ -156,6 +158,34 @@ describe('a recorded agent that moves', () => {
     expect(cellar.files()).toEqual([])
   })
 
+  test('to a device that has no room for it is recorded on where it was, and nothing of it is left on the other device [move-3]', async () => {
+    const [hub, cellar] = [await opened(0), await opened(1)]
+    await running(hub)
+    const arriving = vi.spyOn(MoveStore.prototype, 'arriving')
+    arriving.mockImplementationOnce(() => {
+      expect(cellar.files()).toEqual(['traveller.0.jsonl'])
+      throw new StoreError('full', 'the disk takes no more', { retryable: true })
+    })
+    await expect(hub.device.mover.move('traveller', 'cellar')).rejects.toThrow('the disk takes no more')
+    arriving.mockRestore()
+    expect(cellar.files()).toEqual([])
+    await isWhole(hub, await ends(hub))
+  })
+
+  test('leaves no recording where it was when the power is cut there as it goes', async () => {
+    const [hub] = [await opened(0), await opened(1)]
+    await running(hub)
+    const left: (readonly string[])[] = []
+    const { over } = MoveStore.prototype
+    const going = vi.spyOn(MoveStore.prototype, 'over').mockImplementation(function (this: MoveStore, ...of) {
+      left.push(hub.files())
+      over.apply(this, of)
+    })
+    await hub.device.mover.move('traveller', 'cellar')
+    going.mockRestore()
+    expect(left).toEqual([[]])
+  })
+
   test('to a device that loses it is recorded on under its next token where it goes on', async () => {
     const deaf = new Set(['begin'])
     const [hub, cellar] = [await opened(0), await opened(1, { bus: hardOfHearing(1, deaf) })]
@@ -272,6 +302,16 @@ describe('a recorded agent of which another device has a copy', () => {
     await hub.device.mover.copy('traveller', 'cellar')
     expect(cellar.files()).toEqual([])
     expect(await states(cellar)).toEqual(['traveller standby'])
+  })
+
+  test('leaves what came along with it there over a restart; of an agent that never was kept nothing is left', async () => {
+    const [, cellar] = await copied()
+    await cellar.device[Symbol.asyncDispose]()
+    // The power was cut before they were arriving, or after they were dropped.
+    for (const name of ['other', 'traveller.1']) writeFileSync(join(cellar.folder, `${name}.0.jsonl`), 'Ada')
+    const again = await opened(1, { accepts: { keepsFor: ['hub'] } })
+    expect(await states(again)).toEqual(['traveller standby'])
+    expect(again.files()).toEqual(['traveller.0.jsonl'])
   })
 
   test('leaves nothing there when it is dropped', async () => {

@@ -143,11 +143,16 @@ export class AgentMoves {
 
   /** The other device has it, and what was recorded of it: or that stays here. */
   gone(id: string, isRecorded: boolean): Promise<void> {
-    const { store, recordings } = this.#deps
+    const { store, log, recordings } = this.#deps
     return this.#with(id, ['given'], async (move) => {
-      const { token } = store.agent(move.agent) ?? {}
+      const { agent } = move
+      const { token } = store.agent(agent) ?? {}
+      // Before it is gone: nobody would come back to it after a power cut.
+      if (isRecorded && token !== undefined)
+        await recordings
+          ?.drop({ agent, token })
+          .catch((error) => log.warn('what was recorded is here too', { agent, reason: moveReason(error) }))
       await this.#forget(move, 'gone')
-      if (isRecorded && token !== undefined) await recordings?.drop({ agent: move.agent, token })
     })
   }
 
@@ -207,9 +212,15 @@ export class AgentMoves {
         await recordings?.keep(name)
         throw new MoveError('refused', forgotten)
       }
-      if (expected.copy) store.moves.keeping(move, own, expected.holders)
-      else store.moves.arriving(move, own)
-      await store.durable()
+      try {
+        if (expected.copy) store.moves.keeping(move, own, expected.holders)
+        else store.moves.arriving(move, own)
+        await store.durable()
+      } catch (error) {
+        // An earlier copy that stays keeps it: of what was recorded later nothing counts.
+        if (store.agent(name)?.state !== 'standby') await recordings?.keep(name)
+        throw error
+      }
       // In whose place it is here left a memory, which nobody could have removed any more.
       if (isEnded) await this.#deps.removed(name)
     })

@@ -142,6 +142,12 @@ export class Recordings {
     }
   }
 
+  /** Of what came along: all but that of these agents. The power was cut before the rest was theirs, or after they were gone. */
+  async keepOnly(agents: ReadonlySet<string>): Promise<void> {
+    for (const { agent, path } of this.#files())
+      if (path === this.#path({ agent, token: waiting }) && !agents.has(agent)) await this.#drop(path)
+  }
+
   /** The recording of a run that was under `from` goes on under `token`; without `from`, of what came along. Never throws. */
   async goOn(run: GoingOn, token: number, from = waiting): Promise<void> {
     const { agent, seed, startedMs, turn } = run
