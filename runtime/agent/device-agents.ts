@@ -281,7 +281,10 @@ export class DeviceAgents implements AsyncDisposable {
         policy: this.#policy,
       }
     const told = parts.use(new code.AgentsTold({ clock, log, read, publish: publishAgents }))
-    const kept = parts.use(await this.#openPermissions(told.changed, signal))
+    let performing: readonly Service[] = []
+    const refuses: DevicePermissionsDeps['refuses'] = async (call, left) =>
+      performing.find(({ ops }) => ops.includes(call.op))?.refuses?.(call, left)
+    const kept = parts.use(await this.#openPermissions(refuses, told.changed, signal))
     const ready = Promise.withResolvers<Agents>()
     const toolServers = parts.use(new code.ToolServers({ clock, log }, agents.mcp))
     const mind = parts.use(
@@ -296,14 +299,15 @@ export class DeviceAgents implements AsyncDisposable {
       ),
     )
     const recordings = this.#recordings()
+    performing = [
+      ...services,
+      ...mind.services,
+      toolServers.service,
+      code.askService({ clock, approvals: kept.approvals }),
+    ]
     const deps: AgentsDeps = {
       ...{ clock, log, identity, turns: told.after(schedule.turns) },
-      services: schedule.scheduled([
-        ...services,
-        ...mind.services,
-        toolServers.service,
-        code.askService({ clock, approvals: kept.approvals }),
-      ]),
+      services: schedule.scheduled(performing),
       belongings: { ...mind, adopt: (bytes) => code.adopted(bytes, identity) },
       recordings,
       removed: (agent) => mind.remove(agent),
@@ -375,16 +379,18 @@ export class DeviceAgents implements AsyncDisposable {
     )
   }
 
-  #openPermissions(changed: () => void, signal: AbortSignal): Promise<DevicePermissions> {
-    const { clock, log, audit, publishApproval, services } = this.#deps
+  #openPermissions(
+    refuses: DevicePermissionsDeps['refuses'],
+    changed: () => void,
+    signal: AbortSignal,
+  ): Promise<DevicePermissions> {
+    const { clock, log, audit, publishApproval } = this.#deps
     const publish: typeof publishApproval = (event) => {
       publishApproval(event)
       changed()
     }
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone
     const options = { directory: this.#directory, timezone, policy: this.policy }
-    const refuses: DevicePermissionsDeps['refuses'] = async (call, left) =>
-      services.find(({ ops }) => ops.includes(call.op))?.refuses?.(call, left)
     return DevicePermissions.open({ clock, log, audit, publish, refuses }, options, signal)
   }
 

@@ -16,7 +16,7 @@ import { type CommandOnce, remoteCommandLimits } from '../../wire/remote-command
 import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { entityId } from './entity-reports.ts'
-import { notFound } from './read.service.ts'
+import { missingIn, notFound } from './read.service.ts'
 import { deadline, leftOf } from './waiting.ts'
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null
@@ -46,10 +46,6 @@ export interface CommandDeps {
 
 export function commandService(deps: CommandDeps): Service {
   const { clock, things } = deps
-  const missing = async ({ entity }: Args, signal: AbortSignal) => {
-    const found = await things.find(entity, signal)
-    return found.ok ? undefined : notFound(found)
-  }
   const work = async (args: Args, performing: Performing, signal: AbortSignal) => {
     const { caller, call, resumed, askedMs } = performing
     // What waited for a person's yes is fresh when it comes; what waited for the power to come back is not.
@@ -62,7 +58,7 @@ export function commandService(deps: CommandDeps): Service {
       : here(deps, request, signal))
     return signal.aborted ? cancelled('command') : result
   }
-  return checkedService('command', schema, work, missing)
+  return checkedService('command', schema, work, missingIn(things))
 }
 
 interface Request {

@@ -5,10 +5,10 @@
 import * as v from 'valibot'
 import type { Clock } from '../../base/clock.ts'
 import type { Things } from '../../things/things.ts'
-import { failed, type Outcome, type Service } from '../service.ts'
+import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { cancelled, checkedService, inOneLine } from './checked-service.ts'
 import { entityId, includes, labelOf, reportFilter, telemetryOf, watchReports } from './entity-reports.ts'
-import { notFound } from './read.service.ts'
+import { missingIn, notFound } from './read.service.ts'
 import { deadline, leftOf, pause } from './waiting.ts'
 
 const schema = v.object({ entity: entityId, filter: reportFilter, deadlineMs: deadline })
@@ -19,7 +19,11 @@ export interface UntilDeps {
 }
 
 export function untilService({ clock, things }: UntilDeps): Service {
-  return checkedService('until', schema, async (args, { askedMs, resumed }, signal) => {
+  const work = async (
+    args: v.InferOutput<typeof schema>,
+    { askedMs, resumed }: Performing,
+    signal: AbortSignal,
+  ): Promise<Outcome> => {
     const { entity: id, filter, deadlineMs } = args
     const { to, from } = filter
     const here = things.here(id)
@@ -58,5 +62,6 @@ export function untilService({ clock, things }: UntilDeps): Service {
       signal.removeEventListener('abort', left)
       stops.abort()
     }
-  })
+  }
+  return checkedService('until', schema, work, missingIn(things))
 }

@@ -8,7 +8,7 @@ import type { ToolServersConfig } from '../../config/tool-servers.ts'
 import { mayTravel, privacies } from '../../wire/infer.ts'
 import type { Json } from '../contract.ts'
 import { type Capability, covering, touching } from '../permissions/capability.ts'
-import { failed, type Outcome, type Service } from '../service.ts'
+import { failed, type Outcome, type Performing, type Service } from '../service.ts'
 import { checkedService } from '../services/checked-service.ts'
 import type { OutsideTools, Tool } from '../think/tools.ts'
 import { turnLimits } from '../turn.ts'
@@ -36,6 +36,8 @@ const schema = v.object({
   deadlineMs: v.optional(v.pipe(v.number(), v.finite())),
 })
 
+type Use = v.InferOutput<typeof schema>
+
 const mcp = (pattern: string): Capability => ({ kind: 'mcp', pattern })
 
 export class ToolServers implements OutsideTools, AsyncDisposable {
@@ -48,16 +50,23 @@ export class ToolServers implements OutsideTools, AsyncDisposable {
     this.#servers = new Map(
       Object.entries(config).map(([name, one]) => [name, new ToolServer(deps, name, one)]),
     )
-    this.service = checkedService('tool', schema, async (args, { resumed }, signal) => {
+    const work = async (args: Use, { resumed }: Performing, signal: AbortSignal) => {
       try {
         return await this.#use(args, resumed, signal)
       } catch (error) {
         if (error instanceof DeadlineError)
           return failed('timeout', 'tool: it did not answer in time: it may have been done')
-        if (error instanceof ToolServerError) return failed(error.code, `tool: ${error.message}`)
-        throw error
+        return notUsed(error)
       }
-    })
+    }
+    const missing = async (args: Use) => {
+      try {
+        return this.#refusal(args, this.#server(args.server))
+      } catch (error) {
+        return notUsed(error)
+      }
+    }
+    this.service = checkedService('tool', schema, work, missing)
   }
 
   /** The tools that these patterns stand for. Throws ToolServerError; the signal's reason. */
@@ -105,9 +114,8 @@ export class ToolServers implements OutsideTools, AsyncDisposable {
     )
   }
 
-  async #use(args: v.InferOutput<typeof schema>, resumed: boolean, signal: AbortSignal): Promise<Outcome> {
-    const { tool, privacy, deadlineMs, arguments: given } = args
-    const server = this.#server(args.server)
+  /** Why it is not sent there, whatever people and the server say. */
+  #refusal({ privacy, deadlineMs, arguments: given }: Use, server: ToolServer): Outcome | undefined {
     if (!mayTravel(privacy, server.reach))
       return failed(
         'refused',
@@ -115,9 +123,21 @@ export class ToolServers implements OutsideTools, AsyncDisposable {
       )
     if (Buffer.byteLength(JSON.stringify(given)) > turnLimits.argsBytesMax)
       return failed('bad-request', `tool: the arguments are longer than ${turnLimits.argsBytesMax} bytes`)
+    if (this.#leftMs(deadlineMs) <= 0) return failed('timeout', 'tool: its time was over before it began')
+    return undefined
+  }
+
+  #leftMs(deadlineMs = Number.POSITIVE_INFINITY): number {
+    return deadlineMs - this.#deps.clock.nowMs()
+  }
+
+  async #use(args: Use, resumed: boolean, signal: AbortSignal): Promise<Outcome> {
+    const { tool, deadlineMs, arguments: given } = args
+    const server = this.#server(args.server)
+    const refused = this.#refusal(args, server)
+    if (refused) return refused
     const { clock } = this.#deps
-    const leftMs = deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - clock.nowMs()
-    if (leftMs <= 0) return failed('timeout', 'tool: its time was over before it began')
+    const leftMs = this.#leftMs(deadlineMs)
     if (resumed && !(await server.isRepeatable(tool, signal)))
       return failed(
         'uncertain',
@@ -131,6 +151,11 @@ export class ToolServers implements OutsideTools, AsyncDisposable {
     // What the server says of its failure is from outside as well: it is given, under its label.
     return { ok: true, value: isError ? { failed: shown } : shown, privacy: server.privacy }
   }
+}
+
+function notUsed(error: unknown): Outcome {
+  if (error instanceof ToolServerError) return failed(error.code, `tool: ${error.message}`)
+  throw error
 }
 
 function asTool(server: ToolServer, tool: OfferedTool, names: Set<string>): Tool {

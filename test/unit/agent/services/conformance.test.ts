@@ -62,6 +62,28 @@ const exampleOf = (op: CallOp) => {
   return example
 }
 
+it.each<[CallOp, string, { readonly [name: string]: Json }]>([
+  ['command', 'not-found', { entity: 'light.nowhere', command: { state: 'on' } }],
+  ['read', 'not-found', { entity: 'light.nowhere' }],
+  ['until', 'not-found', { entity: 'light.nowhere', filter: {} }],
+  ['read', 'unavailable', { entity: 'light.hall@attic' }],
+  ['infer', 'bad-request', { model: '', inputs: [] }],
+])('people are not asked whether %s may be what is %s: %j [permit-15]', async (op, code, args) => {
+  const { services } = await openServices()
+  const service = services.find((one) => one.ops.includes(op))
+  const refused = await service?.refuses?.({ op, args }, new AbortController().signal)
+  expect(refused).toMatchObject({ ok: false, error: { code } })
+})
+
+it.each<[CallOp, { readonly [name: string]: Json }]>([
+  ['read', { entity: 'light.hall' }],
+  ['until', { entity: 'light.hall', filter: { to: 'on' } }],
+])('people are asked whether %s may be of a thing that is there [permit-15]', async (op, args) => {
+  const { services } = await openServices()
+  const service = services.find((one) => one.ops.includes(op))
+  expect(await service?.refuses?.({ op, args }, new AbortController().signal)).toBeUndefined()
+})
+
 it('no call is served twice', () => expect(new Set(ops).size).toBe(ops.length))
 
 describe.each(ops)('%s', (op) => {

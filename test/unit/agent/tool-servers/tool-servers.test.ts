@@ -50,6 +50,20 @@ function use(
 }
 
 describe('a tool server', () => {
+  it('that is not there, or goes further than what is sent may, is no question for people [permit-15]', async () => {
+    const { service } = opened(scripted('', { reach: 'site' }))
+    const refuses = async (more: { readonly [name: string]: Json }) => {
+      const args = { server: 'weather', tool: 'echo', arguments: {}, privacy: 'site', ...more }
+      const outcome = await service.refuses?.({ op: 'tool', args }, never)
+      return outcome && !outcome.ok ? outcome.error.code : outcome
+    }
+    expect(await refuses({})).toBeUndefined()
+    expect(await refuses({ server: 'nowhere' })).toBe('unavailable')
+    expect(await refuses({ privacy: 'device' })).toBe('refused')
+    expect(await refuses({ deadlineMs: 1 })).toBe('timeout')
+    expect(await refuses({ tool: 5 })).toBe('bad-request')
+  })
+
   it('is used, and gives what is labelled as its configuration says [tool-servers-6]', async () => {
     expect(await use(opened(scripted('', { privacy: 'device' })))).toEqual({
       ...{ ok: true, value: '"hello"', privacy: 'device' },
