@@ -128,6 +128,29 @@ describe('a decision', () => {
       expect(JSON.stringify(lines)).not.toContain('Bo')
     },
   )
+  it.each<[string, Json]>([
+    ['a class', { priority: 'control', dueMs: 0 }],
+    ['a command', { entity: 'light.a', command: { state: 'locked' }, state: 'locked', deadlineMs: 1e15 }],
+    ['no object', 'x'.repeat(1_000)],
+    ['nothing', null],
+  ])('sees nothing of what a call says of its urgency, be it %s', async (_, urgency) => {
+    const seen = []
+    for (const more of [{}, { urgency }]) {
+      const values = { state: ['unlocked'], code: ['4711'] }
+      const text = grants({ capability: 'lock.*:command', limits: { values, ask: true } })
+      const verdict = permissions.decide(caller, unlock(7, more), text, signal)
+      const id = await waitingId()
+      const [approval] = approvals.waiting()
+      approvals.answer(id, 'no', 'Ada')
+      seen.push([approval, await verdict, lines.splice(0)])
+      uses[Symbol.dispose]()
+      rmSync(join(directory, 'used.db'))
+      uses = openUses()
+      approvals = new Approvals({ clock, answers: uses, publish: (event) => events.push(event) })
+      start()
+    }
+    expect(seen[1]).toEqual(seen[0])
+  })
   it('[permit-15] asks nobody about what is not there, which counts as no question', async () => {
     const gone = { ok: false, error: { code: 'not-found', message: 'there is no lock.door' } } as const
     start(async () => gone)

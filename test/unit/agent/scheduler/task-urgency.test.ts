@@ -1,5 +1,6 @@
 /** What a task says of its urgency: how its calls and the turns that bring their answers are ordered. In simulated time. */
 import { expect, test } from 'vitest'
+import type { Json } from '../../../../runtime/agent/contract.ts'
 import { answerWanted, type Wanted, wantedOf } from '../../../../runtime/agent/scheduler/urgency.ts'
 import type { CallOp } from '../../../../runtime/agent/turn.ts'
 import { sleep, VirtualClock } from '../../../../runtime/base/clock.ts'
@@ -208,4 +209,41 @@ test('[sched-17] who performs a call hears of which class it is: so do the engin
     ...['control', 'interactive', 'background'],
     ...['background', 'background', 'background'],
   ])
+})
+
+test.each<[string, Json]>([
+  ['long ago', { priority: 'control', dueMs: -Number.MAX_VALUE }],
+  ['never', { priority: 'control', dueMs: Number.MAX_VALUE }],
+  ['no number', { priority: { control: true }, dueMs: null }],
+  ['a list', [[[[]]], 'control']],
+  ['a text', 'control'],
+  ['of other names', { agent: 'alarm', task: 'alarm', withinMs: 0, amount: -1, costMs: -1e9 }],
+])('[sched-17] an agent rises by nothing that it says of its urgency: %s', async (_, urgency) => {
+  const { clock, order, ask } = await scheduled(['command'], 100)
+  await clock.run(() =>
+    Promise.all([
+      ask('holder', { entity: 'light.hall' }),
+      ask('hostile', { entity: 'light.hall', urgency }),
+      ask('alarm', { entity: 'light.hall' }),
+    ]),
+  )
+  expect(agentsOf(order)).toEqual(['holder', 'alarm', 'hostile'])
+  const wanted = answerWanted(clock, { args: { urgency, deadlineMs: urgency }, askedMs: 0 })
+  const { byMs = clock.monotonicMs() } = wanted
+  expect(byMs - clock.monotonicMs()).toBeGreaterThanOrEqual(0)
+  expect(byMs - clock.monotonicMs()).toBeLessThanOrEqual(86_400_000)
+})
+
+test('[sched-17] who says of all that it is long due keeps no neighbour out for longer than its class waits', async () => {
+  const { clock, order, ask } = await scheduled(['command'], 100)
+  const hostile = async () => {
+    for (let nth = 0; nth < 100; nth += 1)
+      await ask('hostile', { entity: 'light.hall', urgency: { dueMs: -1e300 } })
+  }
+  await clock.run(() =>
+    Promise.all([hostile(), hostile(), hostile(), ask('neighbour', { entity: 'light.hall' })]),
+  )
+  const at = agentsOf(order).indexOf('neighbour')
+  // Of the background a call is due after 10 s.
+  expect(at).toBeLessThanOrEqual(103)
 })
