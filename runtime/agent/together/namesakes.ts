@@ -1,6 +1,7 @@
 /**
- * Which agents run on the other devices of the site, as those tell. Nobody signs that, so it is a reason to ask for another name and no
- * more: agents of one name that were begun on two devices are kept apart by where they run (`name@device`) and by their lineage.
+ * Which agents run on the other devices of the site, as those tell. Nobody signs that, so it is a reason to ask for another name, or not to
+ * begin a copy, and no more: who may write to the broker can keep an agent of a dead device from going on, and makes none run twice. Agents of
+ * one name that were begun on two devices are kept apart by where they run (`name@device`) and by their lineage.
  *
  * Invariants: [names-1] of one name no second agent is begun while another is known to run on a device that is there; [names-2] where
  * two are, as each was begun out of the other's sight, both devices say so; [names-3] what is carried to another device is no other agent;
