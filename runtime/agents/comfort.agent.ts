@@ -37,6 +37,8 @@ interface Room extends Served {
   /** People were told that its thermometer is broken, and nobody has answered. */
   told: boolean
   heater: boolean
+  /** Its heater is not there, or does not do what it is told. */
+  heaterFails: boolean
 }
 interface Home {
   readonly rooms: readonly Room[]
@@ -142,7 +144,7 @@ async function alone(ctx: Context, home: Home, why: string): Promise<void> {
     await work().catch((error) => ctx.log(`${what}:`, error))
   }
   await tried('valves', () => closeValves(ctx, home))
-  await tried('frost', () => guardFrost(ctx, home))
+  await guardFrost(ctx, home)
   if (!lease) return
   await tried('heat pump', async () => ctx.entity(await pumpOf(ctx)).command({ hvac_mode: 'off' }, { lease }))
   await tried('lease', () => lease.release())
@@ -157,16 +159,24 @@ async function closeValves(ctx: Context, home: Home, but?: Room): Promise<void> 
   }
 }
 
+/** A heater that fails takes neither the others along nor the pump, which is all that warms its room then. */
 async function guardFrost(ctx: Context, home: Home): Promise<void> {
   for (const room of home.rooms) {
-    const { tempC, doubted } = room.warmth
-    const frost = tempC - (doubted ? rules.carefulK : 0) < (room.heater ? rules.thawedC : rules.frostC)
-    const heater = ctx.entity(`switch.${room.name}_heater`)
-    const off = { expires: { after: rules.expiresMs, to: { state: 'off' } } }
-    if (frost) await heater.command({ state: 'on' }, off)
-    else if (room.heater) await heater.command({ state: 'off' })
-    room.heater = frost
+    const failed = await keepFromFreezing(ctx, room).catch((error) => `${error}`)
+    if (failed !== undefined && !room.heaterFails)
+      ctx.log(`nothing but the heat pump keeps ${room.name} from freezing: ${failed}`)
+    room.heaterFails = failed !== undefined
   }
+}
+
+async function keepFromFreezing(ctx: Context, room: Room): Promise<undefined> {
+  const { tempC, doubted } = room.warmth
+  const frost = tempC - (doubted ? rules.carefulK : 0) < (room.heater ? rules.thawedC : rules.frostC)
+  const heater = ctx.entity(`switch.${room.name}_heater`)
+  const off = { expires: { after: rules.expiresMs, to: { state: 'off' } } }
+  if (frost) await heater.command({ state: 'on' }, off)
+  else if (room.heater) await heater.command({ state: 'off' })
+  room.heater = frost
 }
 
 async function pumpOf(ctx: Context): Promise<string> {
@@ -215,7 +225,7 @@ function measure(ctx: Context, room: Room, seen: Telemetry | undefined, outsideC
 async function tell(ctx: Context, room: Room, text: string): Promise<void> {
   room.told = true
   await ctx
-    .ask(text, { choices: ['I see to it'], within: '1d' })
+    .ask(text, { choices: ['I see to it', 'I cannot'], within: '1d' })
     .catch((error) => ctx.log('not told:', error))
   room.told = false
 }
@@ -229,7 +239,8 @@ async function roomsOf(ctx: Context): Promise<Room[]> {
     const name = valve.slice('valve.'.length, -'_heating'.length)
     const habits = new Habits((kept as { readonly [room: string]: Json } | undefined)?.[name])
     const warmth = new Thermometer()
-    return { name, valve, warmth, habits, told: false, served: undefined, heater: false }
+    const not = { told: false, heater: false, heaterFails: false }
+    return { name, valve, warmth, habits, ...not, served: undefined }
   })
 }
 

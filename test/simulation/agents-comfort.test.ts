@@ -1,5 +1,6 @@
 /** The shipped agent `comfort` on three devices of one simulated home, in virtual time: the heat pump is one room's at a time. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { askService } from '../../runtime/agent/permissions/ask.service.ts'
 import { ComfortHome, ComfortSite, type RoomName, rooms } from '../fixtures/agent/comfort-site.ts'
 
 const [minuteMs, hourMs] = [60_000, 3_600_000]
@@ -87,6 +88,16 @@ test('without more than half of the home nothing runs, nothing freezes, and it s
   for (const room of rooms) site.join(room)
   pass(hourMs)
   expect(site.openValves).toHaveLength(1)
+})
+
+test('a heater that is not there, or fails, keeps no room from the heat pump [comfort-8]', () => {
+  pass(30 * minuteMs)
+  site.revoke('office', 'command', 'switch.office_heater')
+  site.home.control.set('sensor.office_temperature', { state: '5.5' })
+  pass(3 * hourMs)
+  expect(warm('office')).toBeGreaterThan(8)
+  const said = site.logOf('office').filter((line) => line.includes('keeps office from freezing'))
+  expect(said).toHaveLength(1)
 })
 
 test('a holder that is cut off is followed by one with a higher token, which the pump goes by [comfort-1]', () => {
@@ -192,7 +203,7 @@ test.each([
   ['silent', { kind: 'offline' }, /office says nothing/],
 ] as const)(
   'a room whose thermometer is %s is neither left cold nor overheated, and people are told [comfort-6]',
-  (_, fault, told) => {
+  async (_, fault, told) => {
     extremes(dayMs)
     expect(site.logOf('office').join('\n')).not.toContain('thermometer')
     const thermometer = 'sensor.office_temperature'
@@ -201,6 +212,10 @@ test.each([
     expect(coldest).toBeGreaterThan(15)
     expect(warmest).toBeLessThan(25)
     expect(site.asked.map(({ words }) => words)).toEqual([expect.stringMatching(told)])
+    // As a device takes it.
+    const asking = askService({ clock: site.clock, approvals: { ask: async () => ({ state: 'expired' }) } })
+    for (const { args } of site.asked)
+      expect(await asking.refuses?.({ op: 'ask', args }, AbortSignal.abort())).toBeUndefined()
 
     site.home.control.fault(thermometer, undefined)
     pass(15 * minuteMs)
