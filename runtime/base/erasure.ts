@@ -2,7 +2,8 @@
  * Makes true that what was deleted from a database is in no byte of its file and log. SQLite writes over a row that is deleted
  * (`secure_delete`) and not over copies of it that it left in a page when it moved rows about
  * (https://www.sqlite.org/fileformat2.html#b_tree_pages): only a file made anew is without. SQLite does that itself (`VACUUM`), so that a
- * power cut harms nothing; it takes 15 to 20 ms a megabyte in one go, and as much room again.
+ * power cut harms nothing; it takes 15 to 20 ms a megabyte in one go, as much room again, and as much memory: nothing of it goes into a file
+ * that lies elsewhere.
  *
  * Invariants: [base-9] after `clear` neither file nor log has a byte of what was deleted before; [base-10] what was marked and not cleared,
  * as the power was cut, the disk was full or the file too large, is still marked when the file is opened again.
@@ -13,8 +14,10 @@ import { isDiskFault } from './database-file.ts'
 /** Less room than this, and less than half of the file, is not worth it. */
 const roomPagesMin = 256
 const pageBytes = 4_096
-/** A device is not to wait longer for a larger file when it starts: two seconds on a desk. */
-export const openingBytesMax = 128 * 1024 * 1024
+/** To make a larger file anew would hold up everything else for too long. */
+const runningBytesMax = 8 * 1024 * 1024
+/** The same where a device starts or a person waits for it: a second on a desk, and memory that a small board has. */
+export const openingBytesMax = 64 * 1024 * 1024
 
 export class Erasure {
   readonly #db: DatabaseSync
@@ -54,7 +57,7 @@ export class Erasure {
    * Holds up everything else for as long as the whole file takes; a file of more than `bytesMax` stays as it is, and marked.
    * Throws what SQLite and the disk throw: then it is still marked.
    */
-  clear(bytesMax = Number.POSITIVE_INFINITY): void {
+  clear(bytesMax = runningBytesMax): void {
     if (this.#count('page_count') * pageBytes > bytesMax) return
     this.#db.exec('VACUUM')
     const busy = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy']

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { openDatabaseFile } from '../../base/database-file.ts'
-import { Erasure } from '../../base/erasure.ts'
+import { Erasure, openingBytesMax } from '../../base/erasure.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 import type { Json, Privacy } from '../contract.ts'
 import { asStoreError } from '../store/store-file.ts'
@@ -135,9 +135,10 @@ export class MemoryStore implements AsyncDisposable {
       // The log exists from the first write on.
       db.exec('CREATE TABLE IF NOT EXISTS opened (nowMs REAL) STRICT; DELETE FROM opened')
       db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
-      const store = new MemoryStore(db, path, await WalSync.open(path), Erasure.open(db))
+      const erasure = Erasure.open(db)
+      const store = new MemoryStore(db, path, await WalSync.open(path), erasure)
       // What was being erased as the power was cut. A disk that is full still: another time.
-      if (store.#erasure.isMarked) await store.clear().catch(() => {})
+      if (store.#erasure.isMarked) await store.clear(openingBytesMax).catch(() => {})
       return { store, recoveredFrom }
     } catch (error) {
       db.close()
@@ -224,7 +225,7 @@ export class MemoryStore implements AsyncDisposable {
     const first = await this.#eraseEpisodes(where, values)
     const went = first + this.#transaction(() => this.#forget(about))
     this.#held.clear()
-    await this.clear()
+    await this.clear(openingBytesMax)
     return went
   }
 
@@ -234,15 +235,15 @@ export class MemoryStore implements AsyncDisposable {
     await this.clear()
   }
 
-  /** Throws StoreError: what was erased stays marked, and is cleared the next time. */
-  async clear(): Promise<void> {
+  /** Throws StoreError: what was erased stays marked, and is cleared the next time; so does a file that is too large to hold all else up. */
+  async clear(bytesMax?: number): Promise<void> {
     if (!this.#db.isOpen) return
     // Files that could not be trusted were put aside with everything in them.
     const aside = `${basename(this.#path)}.`
     for (const name of readdirSync(dirname(this.#path)))
       if (name.startsWith(aside)) rmSync(join(dirname(this.#path), name))
     try {
-      this.#erasure.clear()
+      this.#erasure.clear(bytesMax)
     } catch (error) {
       throw asStoreError(error)
     }

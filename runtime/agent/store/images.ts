@@ -99,11 +99,12 @@ export class Images {
   /** Pieces that belong to no image. */
   async #tidy(agent: string): Promise<void> {
     const strays = this.#file.all(
-      'SELECT rowid AS id FROM piece WHERE agent = ? AND turn <> coalesce((SELECT turn FROM image WHERE agent = ?), -1)',
+      'SELECT turn, at FROM piece WHERE agent = ? AND turn <> coalesce((SELECT turn FROM image WHERE agent = ?), -1)',
       ...[agent, agent],
     )
-    for (const { id } of strays) {
-      this.#step('DELETE FROM piece WHERE rowid = ?', Number(id))
+    // By its key: making the file anew meanwhile may number the rows anew.
+    for (const { turn, at } of strays) {
+      this.#step('DELETE FROM piece WHERE agent = ? AND turn = ? AND at = ?', agent, Number(turn), Number(at))
       await tick()
     }
   }

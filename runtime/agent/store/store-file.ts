@@ -17,9 +17,6 @@ import { Erasure, openingBytesMax } from '../../base/erasure.ts'
 import { CodedError, messageOf } from '../../base/errors.ts'
 import { WalSync } from '../../base/wal-sync.ts'
 
-/** To make a larger file anew would hold up everything else for too long. */
-const anewBytesMax = 8 * 1024 * 1024
-
 export type StoreErrorCode = 'full' | 'broken' | 'closed'
 /** `full` is retryable: nothing was written, and there may be room later. */
 export class StoreError extends CodedError<StoreErrorCode> {
@@ -62,6 +59,7 @@ export class StoreFile implements AsyncDisposable {
   ): Promise<{ file: StoreFile; recoveredFrom?: string | undefined }> {
     const options = { ...file, walPagesMax: 1_024, synchronous: 'normal' } as const
     const { db, recoveredFrom }: OpenedFile = openDatabaseFile(options, nowMs)
+    let sync: WalSync | undefined
     try {
       db.exec('PRAGMA foreign_keys = ON')
       const erasure = Erasure.open(db)
@@ -70,7 +68,8 @@ export class StoreFile implements AsyncDisposable {
       db.exec('BEGIN IMMEDIATE; DELETE FROM opened')
       db.prepare('INSERT INTO opened VALUES (?)').run(nowMs)
       db.exec('COMMIT')
-      const opened = new StoreFile(db, await WalSync.open(file.path), erasure)
+      sync = await WalSync.open(file.path)
+      const opened = new StoreFile(db, sync, erasure)
       await opened.durable()
       await syncDirectory(dirname(file.path))
       try {
@@ -82,6 +81,7 @@ export class StoreFile implements AsyncDisposable {
     } catch (error) {
       // Else nobody could open it when there is room again: it would be in use.
       db.close()
+      await sync?.close().catch(() => {})
       throw error
     }
   }
@@ -123,7 +123,7 @@ export class StoreFile implements AsyncDisposable {
   }
 
   /** Of what was deleted no byte stays in the file or its log; of a large file that is when it is next opened. Waits for the disk. Throws StoreError. */
-  clearAway(bytesMax = anewBytesMax): void {
+  clearAway(bytesMax?: number): void {
     if (this.#refusal) throw this.#refusal
     try {
       this.#erasure.clear(bytesMax)

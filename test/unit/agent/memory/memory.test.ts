@@ -1,5 +1,5 @@
 /** What agents remember: kept, found, bounded, labelled, written once, and gone when somebody asks to be forgotten. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -428,6 +428,31 @@ describe('forgetting', () => {
       )
   }
 
+  it('makes a large file anew for no agent while all else runs, but for a person, and when it is opened [memory-8]', async () => {
+    const agents = ['a', 'b', 'c', 'd', 'e', 'f']
+    for (const agent of agents)
+      for (let at = 0; at < 60; at += 1)
+        store.set({ agent, call: `${at}` }, `k${at}`, 'x'.repeat(30_000), { privacy: 'device' })
+    const size = () => statSync(join(directory, 'memory.db')).size
+    await store.remove('a')
+    await store.remove('b')
+    const large = size()
+    expect(large).toBeGreaterThan(8 * 1024 * 1024)
+    await store.remove('c')
+    await store.clear()
+    expect(size()).toBe(large)
+    await store.forgetEverywhere('Ada')
+    expect(size()).toBeLessThan(large / 1.5)
+  })
+  it('that cannot be opened leaves no file to the collector of garbage, which would end the process', async () => {
+    await store[Symbol.asyncDispose]()
+    const db = new DatabaseSync(join(directory, 'memory.db'))
+    db.exec('DROP TABLE erasure; CREATE TABLE erasure (other TEXT)')
+    db.close()
+    const before = readdirSync('/proc/self/fd').length
+    await expect(MemoryStore.open(directory, 1)).rejects.toThrow()
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
+  })
   it('clears the file once a minute at most, however often agents ask; nobody is answered before [memory-9]', async () => {
     const forget = forgetting(clock)
     expect(await forget(700, 'Ana')).toMatchObject({ value: 0 })
