@@ -79,7 +79,7 @@ export class Audit implements AsyncDisposable {
   static async open(deps: AuditDeps, options: AuditOptions, signal: AbortSignal): Promise<Audit> {
     signal.throwIfAborted()
     await mkdir(options.directory, { recursive: true, mode: 0o700 })
-    const files = await filesIn(options.directory)
+    const files = await withoutTorn(options.directory)
     const last = files.at(-1)
     if (last === undefined) {
       const audit = new Audit(deps, options, { end: { hash: genesis, seq: 0 }, file: 0, bytes: 0, oldest: 1 })
@@ -92,7 +92,7 @@ export class Audit implements AsyncDisposable {
     const lost = broken ?? (await lostBefore(deps, options.directory, read.end, files[0] ?? last))
     const at = { end: read.end, file: last, bytes: read.bytes, oldest: files[0] ?? last }
     const audit = new Audit(deps, options, at)
-    if (lost !== undefined || read.lines.length === 0) audit.#begin(lost)
+    if (lost !== undefined) audit.#begin(lost)
     return await audit.#opened()
   }
 
@@ -279,6 +279,19 @@ export class Audit implements AsyncDisposable {
     this.#deps.log.error('the audit log cannot be written', { reason: messageOf(error) })
     // Also where nothing more is appended it is tried again.
     if (!this.#closed) this.#cancelHead ??= this.#deps.clock.after(headDelayMs, () => this.#headNow())
+  }
+}
+
+/** Numbers of the files that are there. One of whose first line a power cut or a full disk has left a part, or nothing, goes: it is none yet. */
+async function withoutTorn(directory: string): Promise<number[]> {
+  const files = await filesIn(directory)
+  for (;;) {
+    const last = files.at(-1)
+    if (last === undefined) return files
+    const { lines, torn, problem } = await readFileOfLog(directory, last, undefined)
+    if (lines.length > 0 || (problem !== undefined && !torn)) return files
+    await rm(join(directory, fileOf(last)), { force: true })
+    files.pop()
   }
 }
 

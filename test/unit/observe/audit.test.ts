@@ -91,6 +91,16 @@ describe('the audit log', () => {
     await written()
     expect((await verify()).problems).toEqual([])
   })
+  it('[audit-3] loses the file whose first line a power cut tore or never brought to the disk, and goes on', async () => {
+    for (const first of ['', `${'0'.repeat(64)} {"at`]) {
+      await written()
+      const next = Number(files().at(-1)?.slice(0, 8)) + 1
+      writeFileSync(path(`${String(next).padStart(8, '0')}.log`), first)
+      expect((await verify()).problems).toEqual([])
+      await written()
+      expect((await verify()).problems).toEqual([])
+    }
+  })
   it('[audit-4] keeps the newest files, and verifies from the oldest of them', async () => {
     await written({ fileBytesMax: 700, filesMax: 3 })
     expect(files()).toHaveLength(3)
