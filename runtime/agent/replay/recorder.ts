@@ -5,7 +5,7 @@
  * recorded again when the turns since the image are taken again; [recorded-4] a recording that has a gap ends before it, and
  * says why.
  */
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile, truncate } from 'node:fs/promises'
 import { messageOf } from '../../base/errors.ts'
 import type { RecordedTurn } from './replay.ts'
 import { endOf, lastLine, lineOf } from './run-file.ts'
@@ -113,9 +113,7 @@ export class Recorder {
   /** Where the file was, without a line that a power cut tore. */
   async #opened(): Promise<FileHandle> {
     const { turns, wholeBytes, isOver } = endOf(await readFile(this.#path))
-    const file = await open(this.#path, 'r+')
-    await file.truncate(wholeBytes)
-    await file.close()
+    await truncate(this.#path, wholeBytes)
     this.#last = turns
     this.#bytes = wholeBytes
     this.#over = isOver
