@@ -336,7 +336,7 @@ export interface Context {
   every(cron: string, options?: { readonly timezone?: string }): AsyncIterable<{ readonly atMs: number }>
   infer(model: string, inputs: readonly Tensor[], options?: InferOptions): Promise<Inferred>
   think(goal: string, options?: ThinkOptions): Promise<Thought>
-  /** Asks the people of the home. Throws `timeout`. */
+  /** Asks the people of the home; two `choices` at least, default yes and no. Gives the one chosen. Throws `timeout`. */
   ask(
     question: string,
     options?: { readonly choices?: readonly string[]; readonly within?: Duration },
