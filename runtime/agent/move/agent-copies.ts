@@ -94,7 +94,7 @@ export class AgentCopies {
     return this.#deps.next(name, async () => {
       leavable(this.#deps, name)
       const whole = await wholeOf(this.#deps, name, recording && Math.min(recording, recordedMax))
-      const bytes = packed(whole)
+      const bytes = packed(whole, clock.nowMs())
       const { token } = whole.agent
       store.moves.copied({ id, agent: name, peer, was: whole.was, token, atMs: clock.nowMs() }, holds)
       await store.durable()

@@ -107,7 +107,7 @@ export class AgentMoves {
         if (epoch === undefined) throw new MoveError('failed', `${forgetting}: try again in a moment`)
         const { state, token } = store.agent(name) as StoredAgent
         const was = state === 'running' ? 'running' : 'stopped'
-        const bytes = packed(await wholeOf(this.#deps, name, recording))
+        const bytes = packed(await wholeOf(this.#deps, name, recording), clock.nowMs())
         store.moves.leaving({ id, agent: name, peer, was, token, atMs: clock.nowMs() })
         await store.durable()
         return { bytes, epoch }

@@ -7,7 +7,7 @@ import type { ImageSeal } from '../life/image-seal.ts'
 import type { Recordings } from '../replay/recordings.ts'
 import type { AgentStore, StoredAgent } from '../store/agent-store.ts'
 import type { Arrival } from '../store/move-store.ts'
-import { MoveError, packedLogLines } from './package.ts'
+import { MoveError, packedLogLines, recordingStays } from './package.ts'
 
 /** What agents that come and go take along, besides what the store has of them. */
 export interface Belongings {
@@ -101,13 +101,10 @@ export async function wholeOf(
   const image = sealed && { turn, sealed: await resealed(seal, sealed, agent.program) }
   const run = { agent: name, token: agent.token }
   const recording = recordedMax === undefined ? undefined : await recordings?.packed(run, recordedMax)
-  if (!recording && recordings?.has(run)) log.push({ atMs: clock.nowMs(), level: 'info', text: stays })
+  if (!recording && recordings?.has(run))
+    log.push({ atMs: clock.nowMs(), level: 'info', text: recordingStays })
   return { ...rest, log, image, recording }
 }
-
-/** In its log. */
-const stays =
-  'it came here without what was recorded of it, and is recorded no further: that stays on the device that it came from, and ends there'
 
 /** What is recorded of it goes on under its next token; `came`: what came along of that. */
 export async function recordOn(

@@ -26,6 +26,10 @@ export function moveReason(error: unknown): string {
 export const forgetting = 'somebody is being forgotten just now'
 export const forgotten = 'somebody was forgotten while it was on its way: try again'
 
+/** In its log there. */
+export const recordingStays =
+  'it came here without what was recorded of it, and is recorded no further: that stays on the device that it came from, and ends there'
+
 /** Lines of its log that go with it: what a person looks at. */
 export const packedLogLines = 200
 
@@ -83,8 +87,8 @@ const packageSchema = v.object({
   recording: v.optional(bytes),
 })
 
-/** What was recorded of it stays behind where it is too much. Throws MoveError `too-large`. */
-export function packed(arrival: Arrival): Uint8Array {
+/** What was recorded of it stays behind where it is too much, and its log says so. Throws MoveError `too-large`. */
+export function packed(arrival: Arrival, nowMs: number): Uint8Array {
   const { agent, turns, calls, image, recording, ...rest } = arrival
   const { state: _state, reason: _reason, ...kept } = agent
   const whole = encodeCbor({
@@ -95,7 +99,8 @@ export function packed(arrival: Arrival): Uint8Array {
     })),
   })
   if (whole.byteLength <= moveLimits.agentBytesMax) return whole
-  if (recording) return packed({ ...arrival, recording: undefined })
+  const told = { atMs: nowMs, level: 'info', text: recordingStays }
+  if (recording) return packed({ ...arrival, log: [...arrival.log, told], recording: undefined }, nowMs)
   throw new MoveError(
     'too-large',
     `${agent.name} has ${whole.byteLength} bytes, more than the ${moveLimits.agentBytesMax} that can move`,
