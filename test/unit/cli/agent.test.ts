@@ -70,7 +70,7 @@ describe('agent check', () => {
     expect(ganglion('check', join(agents, 'door-keeper.ts')).stdout.split('\n')).toEqual([
       'door-keeper: locks the front door at ten in the evening',
       'It wants to',
-      '  - lock and unlock lock.front_door (state only locked; nothing else; only 21:30-06:00; at most 4 times an hour), because “the door is forgotten now and then”',
+      '  - lock lock.front_door (only 21:30-06:00; at most 4 times an hour), because “the door is forgotten now and then”',
       '  - see lock.front_door and what changes there',
       '  - keep and search memories of its own',
       'and may do nothing else.',
@@ -126,9 +126,7 @@ describe('agents that come with Ganglion', () => {
     const { agents } = JSON.parse(ganglion('list', '--shipped', '--json').stdout)
     expect(agents).toContainEqual({ name: 'night-watch', says: expect.stringContaining('at night') })
     expect(ganglion('list', '--shipped').stdout).toMatch(/^night-watch +lights the room/m)
-    expect(ganglion('check', 'night-watch').stdout).toContain(
-      '(state only on; nothing else; only 21:00-07:00)',
-    )
+    expect(ganglion('check', 'night-watch').stdout).toContain('turn all lights on (only 21:00-07:00)')
   })
 
   test('give way to a file or folder of the same name', () => {

@@ -460,7 +460,8 @@ describe('what could tell two machines apart', () => {
 describe('a program', () => {
   const wrong: [string, string, RegExp][] = [
     ['that is no JavaScript', 'export default 1 +', /unexpected/i],
-    ['that is no agent', 'export default { name: "x" }', /no agent here/],
+    ['that is no agent', 'export default "x"', /no agent here/],
+    ['that does nothing', 'export default { name: "x" }', /run is missing/],
     ['that throws while it loads', 'throw new Error("no")', /no/],
     ['that waits for ever while it loads', 'await new Promise(() => {})', /top level/],
     ['that loops while it loads', 'for (;;);', /ticks/],
