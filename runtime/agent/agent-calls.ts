@@ -45,6 +45,7 @@ import type { Manifest } from './bundle/manifest.ts'
 import { plainWords } from './bundle/plain-words.ts'
 import type { Want } from './contract.ts'
 import type { DeviceAgents } from './device-agents.ts'
+import { orStop, refusedUnrecorded, roomHint, type Unrecorded } from './full-disk.ts'
 import type { Mover } from './move/mover.ts'
 import { printCapability } from './permissions/capability.ts'
 import { changed, narrows } from './permissions/change.ts'
@@ -317,7 +318,11 @@ export class AgentCalls {
       const text = printGrants(after)
       const entry = { ask: ask.ask, agent: name, grants: JSON.parse(text), by: person.shown }
       const work = () => known.grant(name, text)
-      if (isLess) return { ...(await this.#lessened(entry, work)), ...this.#may(known, name) }
+      if (isLess)
+        return {
+          ...(await this.#lessened(entry, () => work().catch(orStop(name)))),
+          ...this.#may(known, name),
+        }
       await this.#recorded(beyond ? { ...entry, beyond } : entry, work)
       return this.#may(known, name)
     })
@@ -388,18 +393,6 @@ export class AgentCalls {
     if (typeof bundle !== 'string') throw new RpcError('bad-request', 'what the gateway keeps is no bundle')
     return bundle
   }
-}
-
-/** Why what was done is not on record; empty where it is. */
-interface Unrecorded {
-  readonly unrecorded?: string
-}
-
-const roomHint = 'where the disk is full, free some space on it'
-
-function refusedUnrecorded(error: unknown): RpcError {
-  const line = `nothing was done: the audit log cannot be written (${messageOf(error)})`
-  return new RpcError('unavailable', `${line}; ${roomHint} and try again`, { cause: error })
 }
 
 /** Of a name there is one agent in a home: another that runs is in the way [names-1]. */

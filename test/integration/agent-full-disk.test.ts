@@ -57,6 +57,11 @@ test('what makes an agent do less is done on a full disk, the answer and the log
   for (const more of ['remove', 'resume']) expect(await ask({ ask: more, ...waiter })).toEqual(refused)
   expect(await ask('lives')).toBe(true)
 
+  expect(await ask({ ask: 'grant', deny: ['lock.*:command'], ...waiter })).toEqual({
+    refused: expect.stringMatching(
+      /free some space on it; .* "ganglion agent stop waiter" works all the same$/,
+    ),
+  })
   expect(await ask({ ask: 'stop', ...waiter })).toEqual({
     refused: expect.stringMatching(/^waiter does nothing any more, and goes on when the device starts again/),
   })
@@ -73,6 +78,6 @@ test('what makes an agent do less is done on a full disk, the answer and the log
   expect([report.problems, readdirSync(auditIn(stateDir))]).toEqual([[], ['00000001.log', 'head']])
   const entries = (await newestLines(auditIn(stateDir), 100)).map(({ entry }) => entry)
   expect(entries.filter((entry) => entry.kind === 'asked-for').map((entry) => entry['ask'])).toEqual([
-    ...['run', 'remove', 'resume', 'stop', 'stop'],
+    ...['run', 'remove', 'resume', 'grant', 'stop', 'stop'],
   ])
 }, 60_000)
