@@ -5,14 +5,8 @@
 import * as v from 'valibot'
 import { CodedError } from '../../base/errors.ts'
 import type { Json, Limits, Want } from '../contract.ts'
-import {
-  type Capability,
-  covering,
-  describeCapability,
-  parseCapability,
-  printCapability,
-} from './capability.ts'
-import { describeLimits, limitsNarrow, parseRate, parseTimes, rateMostMax } from './limits.ts'
+import { type Capability, covering, parseCapability, printCapability } from './capability.ts'
+import { limitsNarrow, parseRate, parseTimes, rateMostMax } from './limits.ts'
 
 export type PermissionErrorCode = 'malformed' | 'wider' | 'never'
 export class PermissionError extends CodedError<PermissionErrorCode> {
@@ -150,12 +144,6 @@ export function refuseWider(list: readonly Grant[], wants: readonly Want[], inst
         `the agent does not ask for ${printCapability(one.capability)} like this${instead}`,
       )
   }
-}
-
-/** In plain words, for people: `command every light (brightness at most 128)`. */
-export function describe({ capability, limits: narrowed }: Grant): string {
-  const words = describeLimits(narrowed)
-  return words === '' ? describeCapability(capability) : `${describeCapability(capability)} (${words})`
 }
 
 function grantOf(text: string, narrowed: Limits): Grant {

@@ -19,6 +19,11 @@ test.each<[Want, string]>([
   ['memory', 'keep and search memories of its own'],
   ['infer:person-detector', 'run the model person-detector'],
   [
+    { want: 'think', limits: { rate: '10/h', times: ['22:00-06:00'] } },
+    'have a language model think (only 22:00-06:00; at most 10 times an hour)',
+  ],
+  ['agent:comfort', 'call the agent comfort'],
+  [
     {
       want: 'lock.*:command',
       limits: { values: { state: ['locked'] }, times: ['22:00-06:00'], rate: '10/h', ask: true },
