@@ -104,7 +104,7 @@ test(
     expect(JSON.parse(hub.run('agent', 'grant', 'waiter', '--json').stdout).grants).toEqual([
       { capability: 'light.kitchen*:read' },
     ])
-    expect(hub.run('agent', 'policy', 'revert').stderr).toContain('Allowed choices are reload')
+    expect(hub.run('agent', 'policy', 'revert').stderr).toContain('revert: write reload')
   },
   minutesMs,
 )
