@@ -37,8 +37,9 @@ interface Room extends Served {
   /** People were told that its thermometer is broken, and nobody has answered. */
   told: boolean
   heater: boolean
-  /** Its heater is not there, or does not do what it is told. */
+  /** It is not there, or does not do what it is told. */
   heaterFails: boolean
+  valveFails: boolean
 }
 interface Home {
   readonly rooms: readonly Room[]
@@ -150,13 +151,20 @@ async function alone(ctx: Context, home: Home, why: string): Promise<void> {
   await tried('lease', () => lease.release())
 }
 
+/** One that fails takes no other along: what was opened closes by itself when that expires. */
 async function closeValves(ctx: Context, home: Home, but?: Room): Promise<void> {
   for (const room of home.rooms) {
     if (room === but) continue
-    const valve = ctx.entity(room.valve)
-    if ((await valve.read()).state !== 'closed') await valve.command({ state: 'closed' })
+    const failed = await closeValve(ctx, room).catch((error) => `${error}`)
+    if (failed !== undefined && !room.valveFails) ctx.log(`the valve of ${room.name} may be open: ${failed}`)
+    room.valveFails = failed !== undefined
     room.served = undefined
   }
+}
+
+async function closeValve(ctx: Context, room: Room): Promise<undefined> {
+  const valve = ctx.entity(room.valve)
+  if ((await valve.read()).state !== 'closed') await valve.command({ state: 'closed' })
 }
 
 /** A heater that fails takes neither the others along nor the pump, which is all that warms its room then. */
@@ -239,7 +247,7 @@ async function roomsOf(ctx: Context): Promise<Room[]> {
     const name = valve.slice('valve.'.length, -'_heating'.length)
     const habits = new Habits((kept as { readonly [room: string]: Json } | undefined)?.[name])
     const warmth = new Thermometer()
-    const not = { told: false, heater: false, heaterFails: false }
+    const not = { told: false, heater: false, heaterFails: false, valveFails: false }
     return { name, valve, warmth, habits, ...not, served: undefined }
   })
 }

@@ -100,6 +100,17 @@ test('a heater that is not there, or fails, keeps no room from the heat pump [co
   expect(said).toHaveLength(1)
 })
 
+test('a valve that cannot be closed ends no round, and is told of once [comfort-8]', () => {
+  site.home.control.set('sensor.office_temperature', { state: '22' })
+  for (let at = 0; at < 20 || site.openValves.includes('office'); at += 1) pass(minuteMs)
+  site.revoke('office', 'read', 'valve.office_heating')
+  const before = site.logOf('office').length
+  pass(hourMs / 2)
+  const said = site.logOf('office').slice(before)
+  expect(said.filter((line) => line.includes('the valve of office may be open'))).toHaveLength(1)
+  expect(said.filter((line) => line.includes('nothing could be decided'))).toEqual([])
+})
+
 test('a holder that is cut off is followed by one with a higher token, which the pump goes by [comfort-1]', () => {
   for (let at = 0; at < 200 && site.openValves.every((room) => room === 'living_room'); at += 1)
     pass(minuteMs)
