@@ -15,6 +15,8 @@ export const leaseLimits = {
   nameCharsMax: 128,
   /** Names that a device keeps in mind. */
   namesMax: 512,
+  /** Who was granted a lease by more than half says so within this; a device that hears nothing then goes by the holder before. */
+  shownMsMax: 10_000,
   /** Of them held by one device: one that lies must not use them up. */
   namesOfDeviceMax: 128,
   /** And that a device may hold where others have used them up. */

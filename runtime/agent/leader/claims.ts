@@ -39,6 +39,8 @@ interface Granted {
   highest: number
   /** The highest token of which it was shown that more than half granted it: of a holder. */
   shown: number
+  /** When the first was granted since a holder was shown; undefined: none was. */
+  sinceMs: number | undefined
   /** Of each device the newest claim. */
   readonly newest: Map<string, number>
 }
@@ -52,7 +54,7 @@ export class Grants {
     for (const { name, holder, token, ttlMs } of kept)
       this.#granted.set(name, {
         ...{ holder, token, ttlMs, untilMs: nowMs + ttlMs },
-        ...{ highest: token, shown: 0, newest: new Map<string, number>() },
+        ...{ highest: token, shown: 0, sinceMs: undefined, newest: new Map<string, number>() },
       })
   }
 
@@ -78,6 +80,19 @@ export class Grants {
   /** The token of the last holder that was heard of; 0 for none. */
   shown(name: string): number {
     return this.#granted.get(name)?.shown ?? 0
+  }
+
+  /**
+   * What is older than this is of an earlier holder. Of one to whom this device has just granted it nobody knows yet whether more than half
+   * did: that is said within moments, and until then the earlier holder is taken as gone. Where no holder was heard of, as after a
+   * restart, it is the highest that was granted.
+   */
+  current(name: string, nowMs: number): number {
+    const granted = this.#granted.get(name)
+    if (!granted) return 0
+    const { shown, highest, sinceMs } = granted
+    const isOpen = sinceMs !== undefined && nowMs - sinceMs < leaseLimits.shownMsMax
+    return isOpen || shown === 0 ? highest : shown
   }
 
   /** A number beyond `most` is of a clock that was wrong: once its time is over it need not be outdone. */
@@ -106,6 +121,7 @@ export class Grants {
     if (!renews && !(free && token > granted.highest)) return refusal
     if (granted.holder !== from && !this.#hasRoom(from, nowMs)) return { ...refusal, why: 'many' }
     Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
+    if (!renews) granted.sinceMs ??= nowMs
     return grantOf({ name, token, at }, from)
   }
 
@@ -124,7 +140,7 @@ export class Grants {
     nowMs: number,
   ): void {
     const granted = this.#of(name, from, nowMs)
-    if (granted) granted.shown = Math.max(granted.shown, token)
+    if (granted && token > granted.shown) Object.assign(granted, { shown: token, sinceMs: undefined })
     if (granted && token > granted.highest)
       Object.assign(granted, { holder: from, token, ttlMs, highest: token, untilMs: nowMs + ttlMs })
   }
@@ -148,7 +164,16 @@ export class Grants {
     const isFull = this.#granted.size >= leaseLimits.namesMax && !this.#forgetOne([...this.#granted], nowMs)
     if (isFull && own.length >= leaseLimits.namesOfDeviceLeast) return undefined
     const newest = new Map<string, number>()
-    const fresh = { holder: from, token: 0, ttlMs: 0, untilMs: 0, highest: 0, shown: 0, newest }
+    const fresh = {
+      holder: from,
+      token: 0,
+      ttlMs: 0,
+      untilMs: 0,
+      highest: 0,
+      shown: 0,
+      sinceMs: undefined,
+      newest,
+    }
     this.#granted.set(name, fresh)
     return fresh
   }

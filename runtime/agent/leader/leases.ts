@@ -162,12 +162,9 @@ export class Leases implements Disposable {
     return this.#own.get(name)?.shown
   }
 
-  /**
-   * The token of the last holder that this device has heard of: what comes with a lower one is of an earlier one. Where it has heard of
-   * none, as after a restart, the highest that it granted: one that it granted alone makes no holder.
-   */
+  /** What comes with a lower token is of an earlier holder. */
   highest(name: string): number {
-    return this.#grants.shown(name) || this.#grants.highest(name)
+    return this.#grants.current(name, this.#deps.clock.monotonicMs())
   }
 
   /**

@@ -9,6 +9,7 @@ import { seal } from '../../../../runtime/agent/together/envelope.ts'
 import { VirtualClock } from '../../../../runtime/base/clock.ts'
 import { Identity } from '../../../../runtime/base/identity.ts'
 import { silentLog } from '../../../../runtime/base/log.ts'
+import { leaseLimits } from '../../../../runtime/wire/lease.ts'
 import { SimulatedBroker, SimulatedBus } from '../board/simulated-broker.ts'
 
 let directory: string
@@ -240,8 +241,13 @@ test('what one device alone granted shuts out nobody to whom more than half gran
   expect(held).toBeGreaterThan(0)
   expect(held).toBeLessThan(token)
   expect(alone.highest('pump')).toBe(held)
-  // Its next claim, too, is none of a holder.
+  // Of its next claim, too, nobody says that it made a holder.
   await says(eve as Member, { kind: 'claim', name: 'pump', token: token + 1, ttlMs: 60_000, at: 2 } as never)
+  clock.advance(10)
+  clock.advance(leaseLimits.shownMsMax)
+  expect(alone.highest('pump')).toBe(held)
+  // It cannot begin that time anew.
+  await says(eve as Member, { kind: 'claim', name: 'pump', token: token + 2, ttlMs: 60_000, at: 3 } as never)
   clock.advance(10)
   expect(alone.highest('pump')).toBe(held)
   first.release('pump', 'comfort', held)
@@ -250,6 +256,24 @@ test('what one device alone granted shuts out nobody to whom more than half gran
   const later = await claims(second)
   expect(later).toBeGreaterThan(held)
   expect(alone.highest('pump')).toBe(later)
+})
+
+test('the earlier holder is shut out where the next was granted it and is not yet heard of [lease-13]', async () => {
+  const [hub, attic, bath] = site('hub', 'attic', 'bath') as [Member, Member, Member]
+  using thing = leasesOf(hub)
+  using first = leasesOf(attic)
+  using _ = leasesOf(bath)
+  const ask = { ttlMs: 60_000, withinMs: 8_000 }
+  const claimed = await passing(first.claim('pump', 'comfort', ask, forever))
+  const before = claimed.ok ? claimed.held.token : 0
+  clock.advance(10)
+  expect(thing.highest('pump')).toBe(before)
+  first.release('pump', 'comfort', before)
+  clock.advance(10)
+  const next = before + 1_000
+  await says(bath, { kind: 'claim', name: 'pump', token: next, ttlMs: 60_000, at: clock.nowMs() } as never)
+  clock.advance(10)
+  expect(thing.highest('pump')).toBe(next)
 })
 
 test('a device that was not there when it was granted hears who holds it [lease-11]', async () => {
