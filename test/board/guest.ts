@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { type Downloads, toolCommand } from './downloads.ts'
 import { readyLine } from './image.ts'
 
@@ -15,6 +16,8 @@ const gpioBase = 0x3f20_0000
 const levelRegister = 0x34
 const bootMsMax = 120_000
 const commandMsMax = 60_000
+/** Before lines that the emulator says, not the guest. */
+const ofEmulator = 'qemu: '
 
 export interface Line {
   /** The chip drives it. */
@@ -59,7 +62,8 @@ export class Guest implements AsyncDisposable {
     const from = this.#console.length
     this.#child.stdin?.write(`${command}\necho "${mark} $?"\n`)
     const end = await this.#line((line) => line.startsWith(mark), msMax, command)
-    const printed = this.#console.slice(from, this.#console.lastIndexOf(end)).join('\n')
+    const lines = this.#console.slice(from, this.#console.lastIndexOf(end))
+    const printed = lines.filter((line) => !line.startsWith(ofEmulator)).join('\n')
     if (end !== `${mark} 0`)
       throw new Error(`in the guest: ${command}: ended with ${end.slice(mark.length + 1)}\n${printed}`)
     return printed
@@ -102,11 +106,13 @@ export class Guest implements AsyncDisposable {
   #listen(): void {
     const { stdout, stderr } = this.#child
     if (!stdout || !stderr) throw new Error('QEMU was started without pipes')
-    for (const stream of [stdout, stderr])
+    const listen = (stream: Readable, before: string) =>
       createInterface({ input: stream }).on('line', (line) => {
-        this.#console.push(line.replaceAll('\r', ''))
+        this.#console.push(`${before}${line.replaceAll('\r', '')}`)
         for (const look of this.#waiting) look()
       })
+    listen(stdout, '')
+    listen(stderr, ofEmulator)
     this.#child.on('exit', () => {
       for (const look of this.#waiting) look()
     })
