@@ -67,6 +67,8 @@ export interface Life {
 
 /** An image is taken after so many turns, or bytes of inputs: running those again takes well under a second on the slowest board. */
 const turnsPerImage = 64
+/** The first comes up to so many turns sooner. */
+const imagePhases = 48
 const bytesPerImage = 1024 * 1024
 /** A machine that nothing has happened to for this long is imaged and its memory given back. */
 const idleMsMax = 120_000
@@ -118,7 +120,8 @@ export class AgentLife {
     this.#machine = new LivingMachine({ ...deps, recorder }, stored, program)
     this.#clock = new AgentClock(deps.clock, stored.nowMs)
     this.#turn = stored.turn
-    this.#imageDue = this.#machine.imageTurn + turnsPerImage
+    // Agents that hear the same each second are not all imaged in the same second: their tokens differ.
+    this.#imageDue = this.#machine.imageTurn + turnsPerImage - (stored.token % imagePhases)
   }
 
   /** Begins, or goes on from what the disk holds. */
